@@ -1,1 +1,50 @@
-fn main() {}
+//! The project's chores: `cargo xtask run`, `cargo xtask test`, …
+//!
+//! One subcommand is one module with an `Args` and an `execute`; this file only names them.
+
+mod bench;
+mod run;
+mod test;
+
+mod matrix;
+mod packages;
+mod process;
+mod show;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the ferrimalloc project", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Measure every workload on every engine.
+    Bench(bench::Args),
+    /// Run a program with ferrimalloc preloaded, or compare one with and without it.
+    Run(run::Args),
+    /// Install what the tests need and run all of them.
+    Test(test::Args),
+}
+
+impl Task {
+    fn execute(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Task::Bench(args) => bench::execute(args),
+            Task::Run(args) => run::execute(args),
+            Task::Test(args) => test::execute(args),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    Cli::parse().task.execute().unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}

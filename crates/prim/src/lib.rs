@@ -1,1 +1,61 @@
+//! The only part of ferrimalloc that knows an operating system or a processor.
+//!
+//! Every other crate of the allocator is portable Rust; what it needs from below is named here by subject:
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`mem`] | where does address space and memory come from, how does it go back |
+//! | [`thread`] | who am I, tell me when I end |
+//! | [`tls_word!`] | the one thread-local word that the fast path reads |
+//! | [`futex`] | sleep until a word changes |
+//! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
+//!
+//! # Rules that hold for every function here
+//! * It never allocates through the C or Rust allocator and never touches the standard library's thread-locals: it may be
+//!   called from inside `malloc`.
+//! * It leaves the C library's `errno` as it was. Failures are values, [`Errno`]; only [`errno::set`] writes it.
+//! * It may be called before the C library's constructors have run.
+//!
+//! # How it is built
+//! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `sim/` an
+//! in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
 #![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod clock;
+pub mod cpu;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub mod cxx;
+pub mod entropy;
+pub mod env;
+pub mod errno;
+pub mod futex;
+pub mod mem;
+pub mod numa;
+pub mod output;
+pub mod process;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod thread;
+pub mod tls;
+
+#[cfg(target_os = "linux")]
+#[cfg_attr(
+    feature = "sim",
+    allow(dead_code, unused_imports, reason = "the simulated system needs less")
+)]
+mod linux;
+mod once;
+mod platform;
+#[allow(
+    dead_code,
+    reason = "Linux replaces some of it; it is compiled and tested there all the same"
+)]
+mod unix;
+
+pub use errno::Errno;
+
+#[doc(inline)]
+pub use platform::tls_word;

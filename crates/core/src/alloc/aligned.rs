@@ -1,0 +1,78 @@
+//! Alignment: blocks lie at multiples of their size from an aligned start, so a class whose block size is a multiple
+//! of the alignment gives it for free. Only offsets, and alignments above a slice, need more.
+
+use core::ptr;
+
+use super::free::free;
+use super::malloc::{alloc_bin, alloc_in, fail, malloc, zalloc};
+use super::single;
+use crate::base::*;
+use crate::diag::{self, Detail, ErrorKind};
+use crate::page::{Lookup, Page};
+use crate::runtime::live_theap;
+use crate::theap::Theap;
+
+/// Every block of at least this size is aligned to it.
+const ALWAYS_ALIGNED: usize = 16;
+
+/// Allocates `size` bytes at a multiple of `align`, a power of two; null if `align` is none, or without memory.
+#[inline]
+pub fn malloc_aligned(size: usize, align: usize, zero: Zero) -> *mut u8 {
+    if align <= ALWAYS_ALIGNED && align.is_power_of_two() {
+        let size = size.max(align);
+        return if zero == Zero::Zeroed { zalloc(size) } else { malloc(size) };
+    }
+    malloc_aligned_at(size, align, 0, zero)
+}
+
+/// Allocates `size` bytes at an address `p` where `p + offset` is a multiple of `align`, a power of two.
+pub fn malloc_aligned_at(size: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
+    match live_theap() {
+        Some(theap) => alloc_aligned_at_in(theap, size, align, offset, zero),
+        None => fail(size),
+    }
+}
+
+/// The same through one of this thread's theaps.
+pub fn alloc_aligned_at_in(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
+    if !align.is_power_of_two() {
+        diag::error(ErrorKind::InvalidAlignment, ptr::null(), Detail::Alignment(align));
+        return ptr::null_mut();
+    }
+    if size > MAX_REQUEST || align > MAX_REQUEST {
+        return fail(size);
+    }
+    let offset = offset & (align - 1);
+    if offset == 0 {
+        return match Bin::of_aligned(size, align) {
+            Some(bin) => alloc_bin(theap, bin, zero).unwrap_or_else(|| fail(size)),
+            None => single::alloc(theap, size, align, 0, zero),
+        };
+    }
+    match size.checked_add(align) {
+        Some(larger) if larger <= LARGE_BLOCK_MAX => shifted(theap, larger, align, offset, zero),
+        _ => single::alloc(theap, size, align, offset, zero),
+    }
+}
+
+/// Takes a block that is larger by the alignment and hands out an address inside.
+fn shifted(theap: &'static Theap, larger: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
+    let block = alloc_in(theap, larger, zero);
+    if block.is_null() {
+        return block;
+    }
+    let shift = (block as usize).wrapping_add(offset).wrapping_neg() & (align - 1);
+    if shift > 0 {
+        mark_interior(block);
+    }
+    block.wrapping_add(shift)
+}
+
+/// From now on the page of `block` is asked for the block when an address of it is freed.
+fn mark_interior(block: *mut u8) {
+    match Page::lookup(block) {
+        Lookup::Page(page) => page.set_interior(),
+        // SAFETY: unreachable for a block just allocated; nobody uses it.
+        Lookup::None => unsafe { free(block) },
+    }
+}

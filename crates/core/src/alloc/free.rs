@@ -1,0 +1,116 @@
+//! `free`: whose page is it?
+//!
+//! One compare of the page's owner word with the thread's id tells "mine and ordinary". The rest is `free_slow`: a
+//! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
+//! block of ours.
+
+use ferrimalloc_prim::thread::id as thread_id;
+
+use crate::diag::{self, Detail, ErrorKind};
+use crate::heap::release_page;
+use crate::page::{Freed, Owner, Page};
+use crate::runtime::current_theap;
+use crate::theap::{Theap, push_remote};
+
+/// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
+/// it. Any thread may free any block. Leaves `errno` alone.
+///
+/// # Safety
+/// `p` is null or a block of this allocator that nobody uses any more.
+#[inline(always)]
+pub unsafe fn free(p: *mut u8) {
+    let page = Page::entry(p);
+    if page.owner() != Owner::thread(thread_id()) {
+        return free_slow(p, page);
+    }
+    // SAFETY: the page is this thread's, the block the caller's.
+    if unsafe { page.push_local(p) } == Freed::Empty {
+        free_emptied(page);
+    }
+}
+
+/// The last lent block came back: the page is empty.
+#[cold]
+#[inline(never)]
+extern "C" fn free_emptied(page: &'static Page) {
+    Theap::of_page(page).page_emptied(page);
+}
+
+/// The first test is the way through an interior slice: freeing medium blocks is common.
+#[inline(never)]
+extern "C" fn free_slow(p: *mut u8, entry: &'static Page) {
+    let mut page = entry;
+    if page.owner() == Owner::STUB {
+        page = page.head();
+        if page.owner() == Owner::thread(thread_id()) {
+            // SAFETY: the page is this thread's, the block the caller's.
+            if unsafe { page.push_local(p) } == Freed::Empty {
+                free_emptied(page);
+            }
+            return;
+        }
+    }
+    free_not_ordinary(p, page);
+}
+
+fn free_not_ordinary(p: *mut u8, page: &'static Page) {
+    let owner = page.owner();
+    if owner == Owner::NONE || p as usize % crate::base::WORD_BYTES != 0 {
+        return free_invalid(p);
+    }
+    let block = if owner.has_interior() { page.block_of(p) } else { p };
+    if owner.tid() != thread_id() {
+        return free_other(page, block);
+    }
+    if owner.is_unowned() {
+        return free_given_up(page, block);
+    }
+    // SAFETY: the page is this thread's.
+    if unsafe { page.push_local(block) } == Freed::Empty {
+        free_emptied(page);
+    }
+}
+
+/// A page of another thread, or of nobody.
+fn free_other(page: &'static Page, block: *mut u8) {
+    let theap = current_theap();
+    // SAFETY: the block is the caller's.
+    unsafe {
+        if theap.is_empty_theap() || page.is_singleton() {
+            push_remote(page, block, block, 1);
+        } else {
+            theap.free_remote(page, block);
+        }
+    }
+}
+
+/// A page that this thread owned last: takes it back, if it may.
+fn free_given_up(page: &'static Page, block: *mut u8) {
+    let theap = Theap::of_page(page);
+    if page.is_singleton() {
+        return free_single(page, block);
+    }
+    if theap.serves(thread_id(), page.heap())
+        && let Some(chain) = page.remote.claim()
+    {
+        // SAFETY: the block is the caller's, and the thread owns the page now.
+        return unsafe { theap.take_back(page, block, chain) };
+    }
+    // SAFETY: the block is the caller's.
+    unsafe { push_remote(page, block, block, 1) };
+}
+
+fn free_single(page: &'static Page, block: *mut u8) {
+    if block == page.start() && page.remote.claim().is_some() {
+        release_page(page);
+    } else {
+        free_invalid(block);
+    }
+}
+
+#[cold]
+fn free_invalid(p: *mut u8) {
+    if !p.is_null() {
+        diag::error(ErrorKind::InvalidFree, p, Detail::Nothing);
+    }
+}

@@ -1,0 +1,132 @@
+//! `malloc`: one load for the theap, one for the page, one for the block.
+//!
+//! Everything rare is a test that fails: no theap yet (the empty theap's pages are empty), no page of this class (the
+//! empty page has no block), a page exhausted. All of them end in `malloc_slow`, a tail call, so that the fast path
+//! needs no stack.
+
+use core::ptr;
+
+use ferrimalloc_prim::{cpu, errno};
+
+use super::single;
+use super::upkeep;
+use crate::base::*;
+use crate::diag::{self, Detail, ErrorKind};
+use crate::page::{Flag, Page};
+use crate::runtime::{current_theap, live_theap};
+use crate::theap::Theap;
+
+/// Allocates `size` bytes aligned to 16 (8 if `size` is at most 8); null, with `errno` set to `ENOMEM`, if there is
+/// no memory or `size` exceeds `isize::MAX`. Thread-safe. No atomic operation and no call on the fast path.
+#[inline(always)]
+pub fn malloc(size: usize) -> *mut u8 {
+    if size > SMALL_SIZE_MAX {
+        return malloc_medium(size);
+    }
+    let block = current_theap().direct_page(words(size)).pop();
+    if block.is_null() { malloc_slow(size) } else { block }
+}
+
+/// Like [`malloc`], and the whole block reads as zero.
+#[inline(always)]
+pub fn zalloc(size: usize) -> *mut u8 {
+    if size > SMALL_SIZE_MAX {
+        return zalloc_slow(size);
+    }
+    let page = current_theap().direct_page(words(size));
+    let block = page.pop();
+    if block.is_null() {
+        return zalloc_slow(size);
+    }
+    clear(page, block);
+    block
+}
+
+/// Words that hold `size` bytes.
+#[inline(always)]
+fn words(size: usize) -> usize {
+    size.wrapping_add(WORD_BYTES - 1) / WORD_BYTES
+}
+
+/// Makes a block just popped read as zero: only its link needs clearing if the page's free blocks are known zero.
+#[inline(always)]
+fn clear(page: &Page, block: *mut u8) {
+    // SAFETY: the block is the caller's, as large as the page says.
+    unsafe {
+        if page.is(Flag::FreeIsZero) {
+            block.cast::<usize>().write(0);
+        } else {
+            cpu::clear_words(block.cast(), page.block_bytes() / WORD_BYTES);
+        }
+    }
+}
+
+#[inline(never)]
+extern "C" fn malloc_medium(size: usize) -> *mut u8 {
+    if size <= LARGE_BLOCK_MAX
+        && let Some(page) = current_theap().queue(Bin::of(size)).first()
+    {
+        let block = page.pop();
+        if !block.is_null() {
+            return block;
+        }
+    }
+    malloc_slow(size)
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn malloc_slow(size: usize) -> *mut u8 {
+    match live_theap() {
+        Some(theap) => alloc_in(theap, size, Zero::Any),
+        None => fail(size),
+    }
+}
+
+#[inline(never)]
+extern "C" fn zalloc_slow(size: usize) -> *mut u8 {
+    match live_theap() {
+        Some(theap) => alloc_in(theap, size, Zero::Zeroed),
+        None => fail(size),
+    }
+}
+
+/// Allocates through one of this thread's theaps.
+pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
+    if size > LARGE_BLOCK_MAX {
+        return single::alloc(theap, size, 1, 0, zero);
+    }
+    alloc_bin(theap, Bin::of(size), zero).unwrap_or_else(|| fail(size))
+}
+
+/// A block of class `bin`.
+pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*mut u8> {
+    let page = match theap.queue(bin).first() {
+        Some(page) if page.has_free() => page,
+        _ => find_page(theap, bin)?,
+    };
+    let block = page.pop();
+    if zero == Zero::Zeroed {
+        clear(page, block);
+    }
+    Some(block)
+}
+
+/// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is
+/// given back first.
+fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Page> {
+    upkeep::in_slow_path(theap);
+    theap.find_page(bin).or_else(|| {
+        upkeep::make_room(theap);
+        theap.find_page(bin)
+    })
+}
+
+/// Reports that `size` bytes can't be had, and is null.
+#[cold]
+pub(super) fn fail(size: usize) -> *mut u8 {
+    let kind = if size > MAX_REQUEST { ErrorKind::RequestTooLarge } else { ErrorKind::OutOfMemory };
+    diag::error(kind, ptr::null(), Detail::Bytes(size));
+    errno::set(ferrimalloc_prim::Errno::ENOMEM);
+    ptr::null_mut()
+}

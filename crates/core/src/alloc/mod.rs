@@ -1,0 +1,24 @@
+//! Floor 9: the interface: allocate, free, resize.
+//!
+//! * `malloc`: the fast path, and what happens when it misses.
+//! * `free`: likewise.
+//! * `aligned`: alignments above 16 bytes, with offsets.
+//! * `single`: blocks with a page of their own.
+//! * `realloc`: resizing, in place where possible.
+//! * `upkeep`: what a thread does besides when it is in a slow path anyway.
+//! * `query`: questions about a block.
+
+mod aligned;
+mod free;
+mod malloc;
+mod query;
+mod realloc;
+mod single;
+mod upkeep;
+
+pub use aligned::{alloc_aligned_at_in, malloc_aligned, malloc_aligned_at};
+pub use free::free;
+pub use malloc::{alloc_in, malloc, zalloc};
+pub use query::{good_size, heap_of, is_ours, usable_size};
+pub use realloc::{expand, realloc, realloc_aligned_at_in, realloc_in};
+pub use upkeep::{DeferredFreeFn, collect, register_deferred_free};

@@ -1,0 +1,21 @@
+//! Floor 4: slices of address space and the memory behind them.
+//!
+//! * `page_map`: from an address to the metadata of its slice.
+//! * `space`: one arena, i.e. a stretch of slices and the bitmaps that tell which are free, committed, dirty, to be
+//!   purged.
+//! * `set`: the arenas of a sub-process: claiming slices from any of them, reserving another.
+//! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
+//! * `thp`: advice about transparent huge pages.
+//! * `meta`: memory for the allocator's own structures.
+//! * `manage`: arenas over memory that somebody else provides.
+
+mod meta;
+pub mod page_map;
+mod purge;
+mod set;
+mod space;
+mod thp;
+
+pub use meta::Meta;
+pub use set::{ArenaSet, MAX_ARENAS, Want};
+pub use space::{Arena, Backing, Claim, CommitFn, Kind, Setup, Sharing};

@@ -1,0 +1,165 @@
+//! From an address to the metadata of its slice: one flat table over the address space.
+//!
+//! The table has [`ENTRY_BYTES`] per slice and is reserved whole, 256 GiB of addresses on a 47-bit machine; only
+//! entries that were touched take memory. Untouched ones read as zero, which is a valid entry of "no page here", so
+//! an address that was never ours is judged by reading, never by following it.
+//!
+//! Where so much address space can't be had (a limit, strict accounting, valgrind, 32 bits), the table covers a
+//! smaller aligned *window* and all arenas are kept inside it: `mask` drops the address bits above it.
+//!
+//! Before initialisation the table is a single zero entry and the mask 0, so that a `free` before the first `malloc`
+//! works.
+
+use ferrimalloc_prim::mem::{self, Access, Thp};
+
+use crate::base::*;
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
+
+/// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
+#[repr(C, align(128))]
+pub struct Entry([u8; ENTRY_BYTES]);
+
+struct PageMap {
+    table: AtomicPtr<Entry>,
+    /// Byte offsets into the table that addresses can have: all bits of a multiple of the entry's size.
+    mask: AtomicUsize,
+    /// Where the window starts: 0 while it covers all addresses, or is not placed yet.
+    window: AtomicUsize,
+    /// Where to look next for address space inside a small window.
+    hint: AtomicUsize,
+}
+
+struct ZeroEntry(core::cell::UnsafeCell<Entry>);
+// SAFETY: only ever read through shared references whose types have atomics where that matters.
+unsafe impl Sync for ZeroEntry {}
+
+static ZERO_ENTRY: ZeroEntry = ZeroEntry(core::cell::UnsafeCell::new(Entry([0; ENTRY_BYTES])));
+
+static MAP: PageMap = PageMap {
+    table: AtomicPtr::new(ZERO_ENTRY.0.get()),
+    mask: AtomicUsize::new(0),
+    window: AtomicUsize::new(0),
+    hint: AtomicUsize::new(0),
+};
+
+/// log2 of a slice's bytes per byte of its entry.
+const SHIFT: u32 = SLICE_SHIFT - ENTRY_BYTES.ilog2();
+/// The smallest window worth having: 256 MiB.
+const MIN_WINDOW_BITS: u32 = 28;
+
+/// The entry of the slice that holds `p`; readable for every `p`.
+#[inline(always)]
+pub fn entry(p: *const u8) -> *mut Entry {
+    let offset = (p as usize >> SHIFT) & MAP.mask.load(Ordering::Relaxed);
+    MAP.table.load(Ordering::Relaxed).wrapping_byte_add(offset)
+}
+
+/// The address of the slice that an entry describes.
+#[inline]
+pub fn slice_address(entry: *const Entry) -> usize {
+    let offset = entry as usize - MAP.table.load(Ordering::Relaxed) as usize;
+    (offset << SHIFT) + MAP.window.load(Ordering::Relaxed)
+}
+
+/// Bytes of address space that the table covers.
+fn window_bytes() -> usize {
+    match MAP.mask.load(Ordering::Relaxed) {
+        0 => 0,
+        mask => (mask + ENTRY_BYTES) << SHIFT,
+    }
+}
+
+fn covers_all() -> bool {
+    window_bytes().checked_ilog2() >= Some(mem::config().va_bits)
+}
+
+/// Whether `p` has an entry of its own.
+#[inline]
+pub fn covers(p: *const u8) -> bool {
+    (p as usize).wrapping_sub(MAP.window.load(Ordering::Relaxed)) < window_bytes()
+}
+
+/// Whether `bytes` from `start` have entries. The first region asked for places a small window.
+pub fn admits(start: usize, bytes: usize) -> bool {
+    if !covers_all() {
+        place_window(start);
+    }
+    let window = MAP.window.load(Ordering::Relaxed);
+    start >= window && bytes <= window_bytes() && start - window <= window_bytes() - bytes
+}
+
+fn place_window(start: usize) {
+    let window = align_down(start, window_bytes());
+    let placed = MAP.window.compare_exchange(0, window, Ordering::Relaxed, Ordering::Relaxed);
+    if placed.is_ok() {
+        MAP.hint.store(window, Ordering::Relaxed);
+    }
+}
+
+/// Addresses to try for a region of `bytes` when the system's own choice was outside of the window.
+pub fn hints(bytes: usize) -> impl Iterator<Item = usize> {
+    let first = MAP.hint.load(Ordering::Relaxed);
+    let step = bytes.max(window_bytes() / 32);
+    let places = if first == 0 { 0 } else { window_bytes() / step.max(1) };
+    (0..places).map(move |place| {
+        let hint = MAP.window.load(Ordering::Relaxed) + place * step;
+        hint.max(SLICE_BYTES)
+    })
+}
+
+/// Reserves the table. `max_bits` (0: none) limits the window to that many address bits. False if not even a small
+/// window can be had. Called once, before any arena exists.
+pub fn init(max_bits: u32) -> bool {
+    let bits = first_window_bits(max_bits);
+    (MIN_WINDOW_BITS.min(bits)..=bits).rev().any(try_init)
+}
+
+/// As many bits as addresses have, unless limits make the table's own size matter: then the window is several times
+/// what the limit allows to be used.
+fn first_window_bits(max_bits: u32) -> u32 {
+    let config = mem::config();
+    let limit = config.address_limit_bytes;
+    let by_limit = if limit == usize::MAX { u32::MAX } else { limit.ilog2() + 3 };
+    let by_accounting =
+        if config.overcommits { u32::MAX } else { config.physical_bytes.max(1).ilog2() + 2 };
+    let by_option = if max_bits == 0 { u32::MAX } else { max_bits };
+    config.va_bits.min(by_limit).min(by_accounting).min(by_option).max(MIN_WINDOW_BITS)
+}
+
+fn try_init(bits: u32) -> bool {
+    let bytes = 1usize << (bits - SHIFT);
+    let Ok(table) = mem::map(0, bytes, Access::ReadWrite) else { return false };
+    // SAFETY: the table was just mapped. Both are advice: a core file must not hold the table, and a touched entry
+    // must not cost a huge page.
+    unsafe {
+        mem::dont_dump(table, bytes);
+        let _ = mem::thp(table, bytes, Thp::Refuse);
+    }
+    MAP.table.store(table.cast(), Ordering::Relaxed);
+    // ORDERING: release, so that no thread combines the new mask with the old table; the threads that could do so
+    // have no block of ours yet.
+    MAP.mask.store(bytes - ENTRY_BYTES, Ordering::Release);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_distinct_per_slice_and_found_back() {
+        crate::runtime::ensure_process();
+        let here = &ZERO_ENTRY as *const _ as *const u8;
+        let next = here.wrapping_add(SLICE_BYTES);
+        assert_eq!(entry(next) as usize - entry(here) as usize, ENTRY_BYTES);
+        assert_eq!(slice_address(entry(here)), align_down(here as usize, SLICE_BYTES));
+        assert!(covers(here) && !covers(usize::MAX as *const u8));
+    }
+
+    #[test]
+    fn the_window_follows_option_and_stays_useful() {
+        assert_eq!(first_window_bits(36), 36);
+        assert_eq!(first_window_bits(1), MIN_WINDOW_BITS);
+        assert!(first_window_bits(0) >= MIN_WINDOW_BITS);
+    }
+}

@@ -1,0 +1,188 @@
+//! Giving the memory of free slices back while keeping their addresses.
+//!
+//! Two rules, and neither needs a thread of its own:
+//! 1. *After a delay.* Slices that have been free for `purge_delay` are purged by a later call of the allocator.
+//! 2. *When there is too much.* Free slices with memory behind them are bounded: by a floor, plus a share of what is
+//!    in use, plus a *credit*. The release that exceeds the bound purges down to half of it, at once. So a process
+//!    that frees most of its memory and then idles does not keep it.
+//!
+//! The credit keeps rule 2 from hurting programs that go up and down: memory that is taken into use again after rule
+//! 2 had purged it adds to the credit, up to what was purged; it halves with each delay that passes.
+//!
+//! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
+//! memory is being taken (see `space`, Invariant 1).
+
+use super::set::ArenaSet;
+use super::space::{Arena, PurgeWay};
+use crate::base::*;
+use crate::bitmap::{BitRange, Fate};
+use crate::options::{self, OptionId};
+use crate::os;
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use ferrimalloc_prim::clock;
+
+/// Unused memory that is always tolerated: 8 MiB.
+const FLOOR_SLICES: usize = (8 << 20) / SLICE_BYTES;
+/// The tolerated share of what is in use: a quarter.
+const SHARE: usize = 4;
+/// The longest run purged by one call of the system: 64 MiB.
+const MAX_RUN_SLICES: usize = (64 << 20) / SLICE_BYTES;
+
+/// The purging state of a set of arenas.
+pub struct Purging {
+    /// Free slices that have memory behind them.
+    unused: AtomicUsize,
+    /// Slices that rule 2 purged and nobody has claimed since.
+    regrettable: AtomicUsize,
+    /// How far the bound has been raised.
+    credit: AtomicUsize,
+    /// When the credit halves next; milliseconds.
+    credit_due: AtomicU64,
+}
+
+impl Purging {
+    pub const fn new() -> Self {
+        Self {
+            unused: AtomicUsize::new(0),
+            regrettable: AtomicUsize::new(0),
+            credit: AtomicUsize::new(0),
+            credit_due: AtomicU64::new(0),
+        }
+    }
+
+    pub fn unused_slices(&self) -> usize {
+        self.unused.load(Ordering::Relaxed)
+    }
+
+    /// `fresh` slices without memory and `purgeable` ones with memory have been claimed.
+    pub fn note_claimed(&self, fresh: usize, purgeable: usize) {
+        self.forget_unused(purgeable);
+        let regrettable = self.regrettable.load(Ordering::Relaxed);
+        let regretted = fresh.min(regrettable);
+        if regretted > 0 {
+            self.regrettable.store(regrettable - regretted, Ordering::Relaxed);
+            self.credit.fetch_add(regretted, Ordering::Relaxed);
+        }
+    }
+
+    fn forget_unused(&self, slices: usize) {
+        if slices > 0 {
+            self.unused.fetch_sub(slices, Ordering::Relaxed);
+        }
+    }
+
+    fn bound(&self, in_use: usize) -> usize {
+        FLOOR_SLICES + in_use / SHARE + self.credit.load(Ordering::Relaxed)
+    }
+
+    fn halve_credit(&self, now: u64, delay: u64) {
+        if now >= self.credit_due.load(Ordering::Relaxed) {
+            self.credit_due.store(now + delay.max(1), Ordering::Relaxed);
+            self.credit.store(self.credit.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How long free slices keep their memory, in milliseconds; `None`: for ever.
+fn delay_millis() -> Option<u64> {
+    let delay = options::get(OptionId::PurgeDelay);
+    let times = options::get(OptionId::ArenaPurgeMult).max(0);
+    (delay >= 0).then(|| delay.saturating_mul(times) as u64)
+}
+
+impl ArenaSet {
+    /// Slices of `arena` were freed, of which `purgeable` have memory behind them: applies both rules to them.
+    pub(super) fn schedule_purge(&self, arena: &Arena, purgeable: usize) {
+        let unused = self.purging.unused.fetch_add(purgeable, Ordering::Relaxed) + purgeable;
+        let Some(delay) = delay_millis() else { return };
+        if delay == 0 {
+            self.purge_down_to(0);
+        } else if unused > self.purging.bound(self.in_use_slices()) {
+            self.purge_excess(unused);
+        } else if arena.purge_due.load(Ordering::Relaxed) == 0 {
+            arena.purge_due.store(clock::now_millis() + delay, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn purge_excess(&self, unused: usize) {
+        let target = self.purging.bound(self.in_use_slices()) / 2;
+        self.purge_down_to(target);
+        let purged = unused.saturating_sub(self.purging.unused_slices());
+        self.purging.regrettable.fetch_add(purged, Ordering::Relaxed);
+    }
+
+    /// Purges, highest addresses first, until at most `target` unused slices keep their memory.
+    fn purge_down_to(&self, target: usize) {
+        self.arenas().rev().for_each(|arena| self.purge_arena(arena, target));
+    }
+
+    /// Purges what is due by now. Cheap when nothing is.
+    pub fn purge_due(&self, force: Force) {
+        if force == Force::All {
+            return self.purge_all();
+        }
+        if self.purging.unused_slices() == 0 {
+            return;
+        }
+        let Some(delay) = delay_millis() else { return };
+        let now = clock::now_millis();
+        self.purging.halve_credit(now, delay);
+        self.arenas().filter(|arena| is_due(arena, now)).for_each(|arena| self.purge_arena(arena, 0));
+    }
+
+    /// Purges everything that is free, whatever the delay.
+    pub fn purge_all(&self) {
+        self.purge_down_to(0);
+    }
+
+    fn purge_arena(&self, arena: &Arena, target: usize) {
+        arena.purge_due.store(0, Ordering::Relaxed);
+        if self.purging.unused_slices() <= target {
+            return;
+        }
+        self.stats_note_purge();
+        let way = purge_way();
+        arena.purge.claim_runs_rev(MAX_RUN_SLICES, |run| {
+            self.purging.forget_unused(run.len);
+            self.purge_run(arena, run, way);
+            if self.purging.unused_slices() > target { Fate::Drop } else { Fate::DropAndStop }
+        });
+    }
+
+    /// Purges a run whose purge bits the caller has taken. Where somebody claimed a part of it meanwhile, the rest is
+    /// purged slice by slice.
+    fn purge_run(&self, arena: &Arena, run: BitRange, way: PurgeWay) {
+        if self.purge_if_free(arena, run, way) {
+            return;
+        }
+        for slice in run.start..run.end() {
+            self.purge_if_free(arena, BitRange::one(slice), way);
+        }
+    }
+
+    fn purge_if_free(&self, arena: &Arena, run: BitRange, way: PurgeWay) -> bool {
+        if !arena.free.try_claim(run) {
+            return false;
+        }
+        arena.drop_memory(run, way);
+        arena.free.set(run);
+        self.stats_note_purged(run.len, way == PurgeWay::Reset);
+        true
+    }
+}
+
+fn is_due(arena: &Arena, now: u64) -> bool {
+    let due = arena.purge_due.load(Ordering::Relaxed);
+    due != 0 && now >= due
+}
+
+fn purge_way() -> PurgeWay {
+    if !options::is_enabled(OptionId::PurgeDecommits) {
+        PurgeWay::Reset
+    } else if os::overcommits() {
+        PurgeWay::Discard
+    } else {
+        PurgeWay::Decommit
+    }
+}

@@ -1,0 +1,290 @@
+//! The arenas of a sub-process: claiming slices from any of them, and reserving another when they are full.
+
+use ferrimalloc_prim::mem::Access;
+
+use super::meta::MetaPool;
+use super::page_map;
+use super::purge::Purging;
+use super::space::{Arena, Backing, Claim, Kind, Setup, Sharing};
+use super::thp;
+use crate::base::*;
+use crate::bitmap::MAX_BITS;
+use crate::options::{self, OptionId};
+use crate::os;
+use crate::stats::Stats;
+use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
+
+/// How many arenas a sub-process can have. The sizes of those it reserves grow, so this covers any address space.
+pub const MAX_ARENAS: usize = 160;
+/// Arenas start at multiples of this, so that chunks and huge OS pages are aligned: 32 MiB.
+const ARENA_ALIGN: usize = crate::bitmap::CHUNK_BITS * SLICE_BYTES;
+/// After this many arenas the next ones are twice as large, and so on.
+const GROW_EVERY: usize = 4;
+/// The smallest arena worth reserving where address space is limited.
+const MIN_RESERVE: usize = LARGE_PAGE_SLICES * SLICE_BYTES;
+
+/// What is asked of the arenas.
+#[derive(Clone, Copy)]
+pub struct Want {
+    pub slices: usize,
+    /// The first address is a multiple of this many slices, a power of two.
+    pub align_slices: usize,
+    pub kind: Kind,
+    /// Only from this arena.
+    pub arena: Option<&'static Arena>,
+    /// Preferably from this NUMA node.
+    pub numa: Option<usize>,
+    /// Spreads threads over an arena: each starts its search elsewhere.
+    pub seed: usize,
+}
+
+impl Want {
+    pub fn new(slices: usize, kind: Kind) -> Want {
+        Want { slices, align_slices: 1, kind, arena: None, numa: None, seed: 0 }
+    }
+}
+
+/// The arenas of a sub-process. Valid when zeroed.
+pub struct ArenaSet {
+    arenas: [AtomicPtr<Arena>; MAX_ARENAS],
+    count: AtomicUsize,
+    /// Held while an arena is reserved, so that threads that run out together reserve one.
+    reserving: Lock<()>,
+    /// Slices claimed.
+    in_use: AtomicUsize,
+    pub(super) purging: Purging,
+    pub(super) meta: MetaPool,
+    stats: Stats,
+}
+
+impl ArenaSet {
+    pub const fn new() -> Self {
+        Self {
+            arenas: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_ARENAS],
+            count: AtomicUsize::new(0),
+            reserving: Lock::new(()),
+            in_use: AtomicUsize::new(0),
+            purging: Purging::new(),
+            meta: MetaPool::new(),
+            stats: Stats::new(),
+        }
+    }
+
+    /// The set's statistics: memory and arenas, and whatever higher floors count here.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Held over `fork`.
+    pub fn lock(&self) -> &Lock<()> {
+        &self.reserving
+    }
+
+    /// All arenas, oldest first.
+    pub fn arenas(&self) -> impl DoubleEndedIterator<Item = &'static Arena> {
+        // ORDERING: acquire pairs with `register`: the arena's description is visible.
+        let count = self.count.load(Ordering::Acquire).min(MAX_ARENAS);
+        self.arenas[..count].iter().filter_map(|arena| {
+            // SAFETY: a registered arena lives until the set is destroyed.
+            unsafe { arena.load(Ordering::Acquire).as_ref() }
+        })
+    }
+
+    /// The arena that holds `p`.
+    pub fn find(&self, p: *const u8) -> Option<&'static Arena> {
+        self.arenas().find(|arena| arena.contains(p))
+    }
+
+    /// Slices claimed at the moment.
+    pub fn in_use_slices(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// Free slices that have memory behind them at the moment.
+    pub fn unused_slices(&self) -> usize {
+        self.purging.unused_slices()
+    }
+
+    /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
+    pub fn claim(&self, want: &Want) -> Option<Claim> {
+        if let Some(arena) = want.arena {
+            return arena.claim(want.slices, want.align_slices, want.kind, want.seed);
+        }
+        self.claim_existing(want).or_else(|| self.claim_reserving(want))
+    }
+
+    fn claim_existing(&self, want: &Want) -> Option<Claim> {
+        let shared = || self.arenas().filter(|arena| arena.sharing() == Sharing::Shared);
+        let near = |arena: &&Arena| want.numa.is_none() || arena.numa().is_none() || arena.numa() == want.numa;
+        let claim =
+            |arena: &'static Arena| arena.claim(want.slices, want.align_slices, want.kind, want.seed);
+        shared().filter(near).find_map(claim).or_else(|| {
+            want.numa?;
+            shared().filter(|arena| !near(arena)).find_map(claim)
+        })
+    }
+
+    #[cold]
+    fn claim_reserving(&self, want: &Want) -> Option<Claim> {
+        let seen = self.count.load(Ordering::Relaxed);
+        let guard = self.reserving.lock();
+        if self.count.load(Ordering::Relaxed) != seen
+            && let Some(claim) = self.claim_existing(want)
+        {
+            return Some(claim);
+        }
+        let arena = self.reserve_for(want)?;
+        drop(guard);
+        arena.claim(want.slices, want.align_slices, want.kind, want.seed).or_else(|| self.claim_existing(want))
+    }
+
+    /// Reserves an arena in which `want` fits: as large as the option and growth say, or as limits allow.
+    fn reserve_for(&self, want: &Want) -> Option<&'static Arena> {
+        if options::is_enabled(OptionId::DisallowOsAlloc) {
+            return None;
+        }
+        let need = self.bytes_needed(want)?;
+        let mut bytes = self.next_reserve_bytes().max(need);
+        loop {
+            if let Some(arena) = self.reserve(bytes, Access::ReadWrite, want.numa) {
+                return Some(arena);
+            }
+            if bytes == need {
+                return None;
+            }
+            bytes = (bytes / 2).next_multiple_of(MIN_RESERVE).max(need);
+        }
+    }
+
+    fn bytes_needed(&self, want: &Want) -> Option<usize> {
+        let info = want.slices / 512 + 4;
+        let slices = want.slices.checked_add(want.align_slices)?.checked_add(info)?;
+        slices.checked_mul(SLICE_BYTES)?.checked_next_multiple_of(MIN_RESERVE)
+    }
+
+    /// The size of the next arena: the option's, doubled every few arenas, within what limits make reasonable.
+    fn next_reserve_bytes(&self) -> usize {
+        let first = options::get_size(OptionId::ArenaReserve).max(MIN_RESERVE);
+        let doublings = (self.count.load(Ordering::Relaxed) / GROW_EVERY).min(8);
+        let limit = ferrimalloc_prim::mem::config().address_limit_bytes / 8;
+        let bytes = first.saturating_mul(1 << doublings).min(limit).min(MAX_BITS * SLICE_BYTES);
+        bytes.next_multiple_of(MIN_RESERVE)
+    }
+
+    /// Reserves an arena of `bytes` and adds it. With strict accounting it is committed piece by piece.
+    pub(super) fn reserve(&self, bytes: usize, access: Access, numa: Option<usize>) -> Option<&'static Arena> {
+        let committed = match options::get(OptionId::ArenaEagerCommit) {
+            0 => false,
+            1 => access == Access::ReadWrite,
+            _ => os::overcommits() && access == Access::ReadWrite,
+        };
+        let access = if committed { Access::ReadWrite } else { Access::None };
+        let admits = |start| page_map::admits(start, bytes);
+        let region = os::reserve(bytes, ARENA_ALIGN, access, admits, page_map::hints(bytes))?;
+        thp::refuse_at_first(region.start, bytes);
+        let setup = Setup {
+            start: region.start,
+            bytes,
+            backing: Backing::Os,
+            sharing: Sharing::Shared,
+            committed,
+            zero: Zero::Zeroed,
+            numa: numa.filter(|_| options::is_enabled(OptionId::ArenaIsNumaLocal)),
+            commit: None,
+        };
+        // SAFETY: the region is fresh, aligned and as described.
+        let arena = unsafe { self.add(&setup) };
+        if arena.is_none() {
+            // SAFETY: nobody uses the region.
+            unsafe { os::release(region) };
+        }
+        arena
+    }
+
+    /// Makes an arena of memory and registers it; `None` if it is too small, outside of the page map's window, or
+    /// there are too many arenas.
+    ///
+    /// # Safety
+    /// As for [`Arena::create`].
+    pub unsafe fn add(&self, setup: &Setup) -> Option<&'static Arena> {
+        if !super::space::is_manageable(setup.start, setup.bytes) || self.count.load(Ordering::Relaxed) >= MAX_ARENAS {
+            return None;
+        }
+        // SAFETY: the precondition.
+        let arena = unsafe { Arena::create(self, setup)? };
+        if self.register(arena) {
+            return Some(arena);
+        }
+        None
+    }
+
+    fn register(&self, arena: &'static Arena) -> bool {
+        let slot = self.count.fetch_add(1, Ordering::AcqRel);
+        if slot >= MAX_ARENAS {
+            self.count.store(MAX_ARENAS, Ordering::Relaxed);
+            return false;
+        }
+        arena.set_index(slot);
+        // ORDERING: release publishes the description to `arenas`.
+        self.arenas[slot].store(core::ptr::from_ref(arena).cast_mut(), Ordering::Release);
+        self.stats.reserved.increase(arena.bytes());
+        self.stats.arena_count.increment();
+        true
+    }
+
+    /// Unmaps all arenas that we have reserved. Nothing of them may be used any more.
+    ///
+    /// # Safety
+    /// No thread uses any block, page or metadata of the set.
+    pub unsafe fn destroy(&self) {
+        let count = self.count.swap(0, Ordering::AcqRel).min(MAX_ARENAS);
+        for slot in &self.arenas[..count] {
+            let arena = slot.swap(core::ptr::null_mut(), Ordering::AcqRel);
+            // SAFETY: the slot held a live arena or null.
+            let Some(arena) = (unsafe { arena.as_ref() }) else { continue };
+            if matches!(arena.backing(), Backing::Os | Backing::Huge) {
+                let region = os::Region { start: arena.start(), bytes: arena.bytes() };
+                // SAFETY: the precondition.
+                unsafe { os::release(region) };
+            }
+        }
+    }
+
+    // Bookkeeping by arenas.
+
+    pub(super) fn note_claimed(&self, slices: usize, purgeable: usize, fresh: usize) {
+        self.in_use.fetch_add(slices, Ordering::Relaxed);
+        self.purging.note_claimed(fresh, purgeable);
+    }
+
+    pub(super) fn note_released(&self, arena: &Arena, slices: usize, purgeable: usize) {
+        self.in_use.fetch_sub(slices, Ordering::Relaxed);
+        if purgeable > 0 {
+            self.schedule_purge(arena, purgeable);
+        }
+    }
+
+    pub(super) fn note_committed(&self, slices: usize) {
+        self.stats.committed.increase(slices * SLICE_BYTES);
+        self.stats.commit_calls.increment();
+    }
+
+    pub(super) fn note_decommitted(&self, slices: usize) {
+        self.stats.committed.decrease(slices * SLICE_BYTES);
+    }
+
+    pub(super) fn stats_note_purge(&self) {
+        self.stats.arena_purges.increment();
+    }
+
+    pub(super) fn stats_note_purged(&self, slices: usize, reset: bool) {
+        let bytes = slices * SLICE_BYTES;
+        if reset {
+            self.stats.reset.add(bytes);
+            self.stats.reset_calls.increment();
+        } else {
+            self.stats.purged.add(bytes);
+            self.stats.purge_calls.increment();
+        }
+    }
+}

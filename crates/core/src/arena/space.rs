@@ -1,0 +1,540 @@
+//! An arena: a stretch of slices and four bitmaps over them.
+//!
+//! | bitmap | a set bit means | set by | cleared by |
+//! |---|---|---|---|
+//! | free | nobody has the slice | release | the claim: this bit decides |
+//! | committed | the memory may be touched | claim (after committing) | purging that decommits |
+//! | dirty | may hold something else than zeros | claim | purging |
+//! | purge | free, with memory behind it that could be given back | release, before it sets free | claim, purging |
+//!
+//! # Invariants
+//! 1. Whoever has cleared a slice's free bit has the slice to itself, until it sets the bit again. Only then may it
+//!    touch the slice's other bits or its memory.
+//! 2. A purge bit is only ever set by the slice's holder; a free slice whose purge bit is clear holds no memory
+//!    worth giving back (or is just being claimed or purged).
+//!
+//! The description and the bitmaps live in the arena's own first slices.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use ferrimalloc_prim::mem::{self, Access};
+
+use super::set::ArenaSet;
+use crate::base::*;
+use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
+use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+/// What a chunk of slices is used for, so that pages of different sizes don't fragment each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    Small = 1,
+    Medium = 2,
+    Large = 3,
+    /// Singletons and metadata.
+    Other = 4,
+}
+
+impl Kind {
+    /// The kind of pages with this many slices.
+    pub fn of_slices(slices: usize) -> Kind {
+        match slices {
+            SMALL_PAGE_SLICES => Kind::Small,
+            MEDIUM_PAGE_SLICES => Kind::Medium,
+            LARGE_PAGE_SLICES => Kind::Large,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// A chunk that no kind has taken.
+const KIND_NONE: u8 = 0;
+
+/// Who may allocate in an arena.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// Any heap of the sub-process.
+    Shared,
+    /// Only heaps that were made for this arena.
+    Exclusive,
+}
+
+/// Where an arena's memory comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Backing {
+    /// Reserved from the system by us; unmapped when the arena is destroyed.
+    Os,
+    /// Huge OS pages of ours: always resident, never purged.
+    Huge,
+    /// The user's memory: never unmapped.
+    User,
+    /// The user's memory, always resident: never purged either.
+    UserPinned,
+}
+
+/// Commits (true) or decommits (false) a range of user memory, telling whether it is zero; false if refused.
+/// `mi_commit_fun_t`.
+pub type CommitFn =
+    unsafe extern "C" fn(commit: bool, start: *mut c_void, size: usize, is_zero: *mut bool, arg: *mut c_void) -> bool;
+
+/// What a new arena is to be.
+pub struct Setup {
+    pub start: *mut u8,
+    pub bytes: usize,
+    pub backing: Backing,
+    pub sharing: Sharing,
+    /// Whether all of it may be touched already.
+    pub committed: bool,
+    /// Whether all of it reads as zero (once committed).
+    pub zero: Zero,
+    /// The NUMA node it belongs to, if any.
+    pub numa: Option<usize>,
+    /// Commits user memory; null for the system's own way.
+    pub commit: Option<(CommitFn, *mut c_void)>,
+}
+
+/// An arena. Lives in its own first slices; see the module's head.
+pub struct Arena {
+    set: *const ArenaSet,
+    /// Its place in the set.
+    index: AtomicUsize,
+    start: *mut u8,
+    slices: usize,
+    info_slices: usize,
+    backing: Backing,
+    sharing: Sharing,
+    numa: Option<usize>,
+    commit: Option<(CommitFn, *mut c_void)>,
+    pub(super) free: Bitmap,
+    committed: Bitmap,
+    dirty: Bitmap,
+    pub(super) purge: Bitmap,
+    /// Two MiB units that were advised to be huge pages.
+    pub(super) advised: Bitmap,
+    chunk_kinds: &'static [AtomicU8],
+    /// When the slices in `purge` are due (milliseconds of the clock); 0 when none are.
+    pub(super) purge_due: AtomicU64,
+}
+
+// SAFETY: all that changes after construction is atomic; the user's commit function and its argument are, by the
+// contract of `mi_manage_memory`, callable from any thread.
+unsafe impl Sync for Arena {}
+
+impl PartialEq for Arena {
+    fn eq(&self, other: &Arena) -> bool {
+        ptr::eq(self, other)
+    }
+}
+impl Eq for Arena {}
+
+/// Slices claimed from an arena.
+pub struct Claim {
+    pub arena: &'static Arena,
+    pub range: BitRange,
+    /// Whether the memory is known to be zero.
+    pub zero: Zero,
+}
+
+impl Claim {
+    pub fn memory(&self) -> *mut u8 {
+        self.arena.slice_memory(self.range.start)
+    }
+}
+
+/// A cursor through the memory in which an arena's structures are laid out.
+struct Layout {
+    next: usize,
+}
+
+impl Layout {
+    /// Takes `bytes` at a multiple of a cache line; answers the offset.
+    fn take(&mut self, bytes: usize) -> usize {
+        let at = self.next;
+        self.next = at + bytes.next_multiple_of(64);
+        at
+    }
+}
+
+/// Offsets of an arena's structures from its start.
+struct Offsets {
+    bitmaps: [usize; 4],
+    advised: usize,
+    kinds: usize,
+    end: usize,
+}
+
+fn offsets(slices: usize) -> Offsets {
+    let mut layout = Layout { next: 0 };
+    layout.take(size_of::<Arena>());
+    let bitmaps = [(); 4].map(|()| layout.take(Bitmap::layout_bytes(slices)));
+    let advised = layout.take(Bitmap::layout_bytes(thp_units(slices)));
+    let kinds = layout.take(chunks(slices));
+    Offsets { bitmaps, advised, kinds, end: layout.next }
+}
+
+fn chunks(slices: usize) -> usize {
+    slices.div_ceil(CHUNK_BITS)
+}
+
+fn thp_units(slices: usize) -> usize {
+    slices.div_ceil(super::thp::UNIT_SLICES)
+}
+
+impl Arena {
+    /// The smallest arena: its own structures and a large page. Bytes.
+    pub const MIN_BYTES: usize = LARGE_PAGE_SLICES / 2 * SLICE_BYTES;
+
+    /// Lays an arena out in the memory that it is to manage; `None` if that is too small or its first part can't be
+    /// committed.
+    ///
+    /// # Safety
+    /// The memory is aligned to slices, nobody else uses it, and it is as `setup` says; it lives until the arena is
+    /// destroyed. `set` outlives the arena.
+    pub unsafe fn create(set: &ArenaSet, setup: &Setup) -> Option<&'static Arena> {
+        let slices = setup.bytes / SLICE_BYTES;
+        let offsets = offsets(slices);
+        let info_slices = offsets.end.div_ceil(SLICE_BYTES);
+        if info_slices + 1 > slices {
+            return None;
+        }
+        let info_bytes = info_slices * SLICE_BYTES;
+        if !setup.committed {
+            commit_range(setup.commit, setup.start, info_bytes)?;
+        }
+        if setup.zero == Zero::Any {
+            // SAFETY: the structures' part of the memory, committed.
+            unsafe { ptr::write_bytes(setup.start, 0, offsets.end) };
+        }
+        // SAFETY: the memory is committed, zero, large enough by `offsets`, and ours.
+        let arena = unsafe { Self::lay_out(set, setup, slices, info_slices, &offsets) };
+        arena.open(setup);
+        Some(arena)
+    }
+
+    /// # Safety
+    /// As for [`Arena::create`], with the structures' part committed and zero.
+    unsafe fn lay_out(
+        set: &ArenaSet,
+        setup: &Setup,
+        slices: usize,
+        info_slices: usize,
+        offsets: &Offsets,
+    ) -> &'static Arena {
+        let at = |offset: usize| setup.start.wrapping_add(offset);
+        // SAFETY: each structure has its own part of zeroed memory.
+        let bitmap = |offset: usize, bits: usize| unsafe { Bitmap::init_at(at(offset), bits) };
+        let [free, committed, dirty, purge] = offsets.bitmaps.map(|offset| bitmap(offset, slices));
+        // SAFETY: zeroed memory of that many bytes is a valid slice of atomics.
+        let chunk_kinds =
+            unsafe { core::slice::from_raw_parts(at(offsets.kinds).cast::<AtomicU8>(), chunks(slices)) };
+        let arena = Arena {
+            set,
+            index: AtomicUsize::new(usize::MAX),
+            start: setup.start,
+            slices,
+            info_slices,
+            backing: setup.backing,
+            sharing: setup.sharing,
+            numa: setup.numa,
+            commit: setup.commit,
+            free,
+            committed,
+            dirty,
+            purge,
+            advised: bitmap(offsets.advised, thp_units(slices)),
+            chunk_kinds,
+            purge_due: AtomicU64::new(0),
+        };
+        // SAFETY: the first part of the memory is the description's.
+        unsafe {
+            let place = setup.start.cast::<Arena>();
+            place.write(arena);
+            &*place
+        }
+    }
+
+    /// Opens the slices behind the structures for claims.
+    fn open(&self, setup: &Setup) {
+        let all = BitRange { start: 0, len: self.slices };
+        let usable = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
+        if setup.committed {
+            self.committed.set(all);
+        } else {
+            self.committed.set(BitRange { start: 0, len: self.info_slices });
+        }
+        if setup.zero == Zero::Any {
+            self.dirty.set(all);
+        }
+        self.free.set(usable);
+    }
+
+    /// The arena's place in its set.
+    pub fn index(&self) -> usize {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_index(&self, index: usize) {
+        self.index.store(index, Ordering::Relaxed);
+    }
+
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    pub fn slices(&self) -> usize {
+        self.slices
+    }
+
+    /// Slices taken by the arena's own structures.
+    pub fn info_slices(&self) -> usize {
+        self.info_slices
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.slices * SLICE_BYTES
+    }
+
+    pub fn backing(&self) -> Backing {
+        self.backing
+    }
+
+    pub fn sharing(&self) -> Sharing {
+        self.sharing
+    }
+
+    pub fn numa(&self) -> Option<usize> {
+        self.numa
+    }
+
+    pub fn set(&self) -> &ArenaSet {
+        // SAFETY: the set outlives its arenas (contract of `create`).
+        unsafe { &*self.set }
+    }
+
+    pub fn contains(&self, p: *const u8) -> bool {
+        (p as usize).wrapping_sub(self.start as usize) < self.bytes()
+    }
+
+    /// The slice that holds an address inside the arena.
+    pub fn slice_of(&self, p: *const u8) -> usize {
+        (p as usize - self.start as usize) / SLICE_BYTES
+    }
+
+    pub fn slice_memory(&self, slice: usize) -> *mut u8 {
+        self.start.wrapping_add(slice * SLICE_BYTES)
+    }
+
+    pub fn is_free(&self, slice: usize) -> bool {
+        self.free.is_set(slice)
+    }
+
+    pub fn is_committed(&self, slice: usize) -> bool {
+        self.committed.is_set(slice)
+    }
+
+    pub fn is_dirty(&self, slice: usize) -> bool {
+        self.dirty.is_set(slice)
+    }
+
+    pub fn is_purgeable(&self, slice: usize) -> bool {
+        self.purge.is_set(slice)
+    }
+
+    /// Whether nothing but the arena's own structures is claimed.
+    pub fn is_empty(&self) -> bool {
+        self.free.count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
+    }
+
+    pub(super) fn can_purge(&self) -> bool {
+        matches!(self.backing, Backing::Os | Backing::User)
+    }
+
+    /// Claims `slices` slices whose first address is a multiple of `align_slices` slices; committed. `None` if the
+    /// arena has no such run, or the memory can't be committed.
+    pub(super) fn claim(
+        &'static self,
+        slices: usize,
+        align_slices: usize,
+        kind: Kind,
+        seed: usize,
+    ) -> Option<Claim> {
+        let start = self.find(slices, align_slices, kind, seed)?;
+        self.make_usable(BitRange { start, len: slices })
+    }
+
+    /// Claims exactly these slices, if all of them are free.
+    pub fn claim_at(&'static self, range: BitRange) -> Option<Claim> {
+        if range.start + range.len > self.slices || !self.free.try_claim(range) {
+            return None;
+        }
+        self.make_usable(range)
+    }
+
+    fn find(&self, slices: usize, align: usize, kind: Kind, seed: usize) -> Option<usize> {
+        let phase = self.start as usize / SLICE_BYTES % align;
+        let fit = Fit::new(slices).aligned(align, phase);
+        if slices > CHUNK_BITS || align > CHUNK_BITS {
+            return self.free.find_claim_spanning(fit);
+        }
+        let hint = Hint { chunk: 0, field: seed };
+        let own = |chunk| self.chunk_kind(chunk) == kind as u8;
+        let unused = |chunk| self.chunk_kind(chunk) == KIND_NONE && self.take_chunk(chunk, kind);
+        self.free
+            .find_claim(fit, hint, own)
+            .or_else(|| self.free.find_claim(fit, hint, unused))
+            .or_else(|| self.free.find_claim(fit, hint, |_| true))
+            .or_else(|| self.free.find_claim_spanning(fit))
+    }
+
+    fn chunk_kind(&self, chunk: usize) -> u8 {
+        self.chunk_kinds[chunk].load(Ordering::Relaxed)
+    }
+
+    fn take_chunk(&self, chunk: usize, kind: Kind) -> bool {
+        self.chunk_kinds[chunk]
+            .compare_exchange(KIND_NONE, kind as u8, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// A chunk without any claimed slice may serve any kind again.
+    fn give_chunk(&self, chunk: usize) {
+        let start = chunk * CHUNK_BITS;
+        let len = CHUNK_BITS.min(self.slices - start);
+        if self.free.is_all_set(BitRange { start, len }) {
+            self.chunk_kinds[chunk].store(KIND_NONE, Ordering::Relaxed);
+        }
+    }
+
+    /// The kind of pages that a chunk is used for; `None` while it is unused.
+    pub fn kind_of_chunk(&self, chunk: usize) -> Option<Kind> {
+        [Kind::Small, Kind::Medium, Kind::Large, Kind::Other]
+            .into_iter()
+            .find(|&kind| kind as u8 == self.chunk_kind(chunk))
+    }
+
+    /// Commits claimed slices and settles their other bits; gives them back if that fails.
+    fn make_usable(&'static self, range: BitRange) -> Option<Claim> {
+        let Some(fresh) = self.ensure_committed(range) else {
+            self.free.set(range);
+            return None;
+        };
+        let purgeable = self.purge.clear(range);
+        let newly_dirty = self.dirty.set(range);
+        let zero = if newly_dirty == range.len || fresh == Zero::Zeroed { Zero::Zeroed } else { Zero::Any };
+        self.set().note_claimed(range.len, purgeable, newly_dirty);
+        super::thp::advise(self, range);
+        Some(Claim { arena: self, range, zero })
+    }
+
+    /// `Some(Zeroed)` if all of it had to be committed and is zero for that reason; `None` if refused.
+    fn ensure_committed(&self, range: BitRange) -> Option<Zero> {
+        if self.committed.is_all_set(range) {
+            return Some(Zero::Any);
+        }
+        let memory = self.slice_memory(range.start);
+        let zero = commit_range(self.commit, memory, range.len * SLICE_BYTES)?;
+        let newly = self.committed.set(range);
+        self.set().note_committed(newly);
+        Some(if newly == range.len { zero } else { Zero::Any })
+    }
+
+    /// Gives claimed slices back. Their memory is purged later, or now, as the options say.
+    pub fn release(&'static self, range: BitRange) {
+        let holds_memory = self.can_purge() && !self.dirty.is_all_clear(range);
+        let purgeable = if holds_memory { self.purge.set(range) } else { 0 };
+        self.free.set(range);
+        for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
+            self.give_chunk(chunk);
+        }
+        self.set().note_released(self, range.len, purgeable);
+    }
+
+    /// The memory behind claimed slices has moved elsewhere: they read as zero.
+    pub fn note_moved_out(&self, range: BitRange) {
+        self.dirty.clear(range);
+    }
+
+    /// Gives the memory behind claimed slices back and makes them read as zero; false if that is not possible.
+    pub fn zero_by_discarding(&self, range: BitRange) -> bool {
+        if self.backing != Backing::Os {
+            return false;
+        }
+        // SAFETY: the caller has claimed the slices; the mapping is ours.
+        unsafe { mem::discard(self.slice_memory(range.start), range.len * SLICE_BYTES).is_ok() }
+    }
+
+    /// Takes the physical memory of slices that the caller has claimed. True if they read as zero now.
+    pub(super) fn drop_memory(&self, range: BitRange, way: PurgeWay) -> bool {
+        let (memory, bytes) = (self.slice_memory(range.start), range.len * SLICE_BYTES);
+        if let Some((commit, arg)) = self.commit {
+            return self.drop_user_memory(range, commit, arg);
+        }
+        // SAFETY: the slices are claimed by the caller, so that nobody uses them.
+        let zero = unsafe {
+            match way {
+                PurgeWay::Reset => mem::reset(memory, bytes).is_err() && mem::discard(memory, bytes).is_ok(),
+                PurgeWay::Discard => mem::discard(memory, bytes).is_ok(),
+                PurgeWay::Decommit => {
+                    let gone = mem::discard(memory, bytes).is_ok();
+                    self.make_inaccessible(range);
+                    gone
+                }
+            }
+        };
+        if zero {
+            self.dirty.clear(range);
+        }
+        zero
+    }
+
+    /// Stops being charged for claimed slices. That the system refuses costs nothing but that.
+    fn make_inaccessible(&self, range: BitRange) {
+        // SAFETY: the caller has claimed the slices.
+        let done = unsafe { mem::protect(self.slice_memory(range.start), range.len * SLICE_BYTES, Access::None) };
+        if done.is_ok() {
+            self.set().note_decommitted(self.committed.clear(range));
+        }
+    }
+
+    fn drop_user_memory(&self, range: BitRange, commit: CommitFn, arg: *mut c_void) -> bool {
+        let (memory, bytes) = (self.slice_memory(range.start), range.len * SLICE_BYTES);
+        let mut zero = false;
+        // SAFETY: the contract of the user's function: any range of its memory that nobody uses.
+        let done = unsafe { commit(false, memory.cast(), bytes, &mut zero, arg) };
+        if done {
+            self.set().note_decommitted(self.committed.clear(range));
+        }
+        done && zero
+    }
+}
+
+/// How memory of free slices is given back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PurgeWay {
+    /// The system may take it when it needs some.
+    Reset,
+    /// At once; the addresses stay accessible.
+    Discard,
+    /// At once, and no longer charged for: must be committed again.
+    Decommit,
+}
+
+/// Makes a range of an arena accessible; tells whether it is known to read as zero for that. `None` if refused.
+fn commit_range(commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
+    let Some((commit, arg)) = commit else {
+        // SAFETY: the range is the arena's; making it accessible changes nothing else.
+        return unsafe { mem::protect(start, bytes, Access::ReadWrite) }.ok().map(|()| Zero::Any);
+    };
+    let mut is_zero = false;
+    // SAFETY: the contract of the user's function: any range of its memory.
+    let done = unsafe { commit(true, start.cast(), bytes, &mut is_zero, arg) };
+    done.then_some(if is_zero { Zero::Zeroed } else { Zero::Any })
+}
+
+/// Whether `start` and `bytes` make a whole arena of slices inside the page map's window.
+pub(super) fn is_manageable(start: *mut u8, bytes: usize) -> bool {
+    start as usize & (SLICE_BYTES - 1) == 0
+        && bytes >= 2 * SLICE_BYTES
+        && super::page_map::admits(start as usize, bytes)
+}

@@ -1,0 +1,54 @@
+//! Floor 1: sizes, size classes and small value types. No state, no unsafe code.
+
+mod bins;
+mod consts;
+
+pub use bins::{Bin, good_size};
+pub use consts::*;
+
+/// Whether memory handed out must read as zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Zero {
+    /// The caller will overwrite it.
+    Any,
+    /// Every byte must be zero.
+    Zeroed,
+}
+
+/// How thoroughly a collection works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Force {
+    /// Routine upkeep: expired things only.
+    Routine,
+    /// Everything that can be given back, now.
+    All,
+}
+
+/// Rounds `n` up to a multiple of `unit`, a power of two; `None` on overflow.
+#[inline]
+pub const fn align_up(n: usize, unit: usize) -> Option<usize> {
+    match n.checked_add(unit - 1) {
+        Some(sum) => Some(sum & !(unit - 1)),
+        None => None,
+    }
+}
+
+/// Rounds `n` down to a multiple of `unit`, a power of two.
+#[inline]
+pub const fn align_down(n: usize, unit: usize) -> usize {
+    n & !(unit - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligning_rounds_and_reports_overflow() {
+        assert_eq!(align_up(0, 64), Some(0));
+        assert_eq!(align_up(1, 64), Some(64));
+        assert_eq!(align_up(64, 64), Some(64));
+        assert_eq!(align_up(usize::MAX, 64), None);
+        assert_eq!(align_down(127, 64), 64);
+    }
+}

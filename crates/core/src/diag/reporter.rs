@@ -1,0 +1,397 @@
+//! Decides what is said, and says it.
+//!
+//! Lines are counted and limited here. Settings and counts are single words read and written relaxed: a change may
+//! be seen a line late, and no memory depends on them.
+
+use super::hook::{ErrorFn, ErrorHook, OutputFn, OutputHook};
+use super::kind::{Detail, ErrorKind, Severity};
+use super::message::Message;
+use super::turnstile::{Entry, Turnstile};
+use crate::sync::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
+use core::ffi::{CStr, c_void};
+use ferrimalloc_prim::{output, process};
+
+/// How much is said, as the options of the same names have it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Print errors and warnings.
+    pub show_errors: bool,
+    /// Print verbose lines up to this level; from 1 on errors and warnings too, without limits.
+    pub verbose: i64,
+    /// Print at most so many errors; negative: all.
+    pub max_errors: i64,
+    /// Print at most so many warnings; negative: all.
+    pub max_warnings: i64,
+}
+
+impl Settings {
+    /// Before any option is read: silence.
+    pub const SILENT: Settings = Settings {
+        show_errors: false,
+        verbose: 0,
+        max_errors: 32,
+        max_warnings: 32,
+    };
+}
+
+/// How closely a verbose line follows the work.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// Rare events: start, configuration, arenas.
+    Events = 1,
+    /// Single steps.
+    Trace = 2,
+}
+
+/// To whom a warning is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Audience {
+    /// Those who asked by an option.
+    Asked,
+    /// Everyone.
+    Everyone,
+}
+
+/// The reaction to corrupted memory, when no error hook is registered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnCorruption {
+    /// Say so and go on.
+    Report,
+    /// Say so and end the process: in the secure and debug modes.
+    Abort,
+}
+
+/// Everything that one process's messages need.
+pub struct Reporter {
+    show_errors: AtomicBool,
+    verbose: AtomicI64,
+    max_errors: AtomicI64,
+    max_warnings: AtomicI64,
+    aborts: AtomicBool,
+    errors: AtomicUsize,
+    warnings: AtomicUsize,
+    output: OutputHook,
+    error: ErrorHook,
+    turnstile: Turnstile,
+}
+
+impl Default for Reporter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reporter {
+    pub const fn new() -> Self {
+        let start = Settings::SILENT;
+        Reporter {
+            show_errors: AtomicBool::new(start.show_errors),
+            verbose: AtomicI64::new(start.verbose),
+            max_errors: AtomicI64::new(start.max_errors),
+            max_warnings: AtomicI64::new(start.max_warnings),
+            aborts: AtomicBool::new(false),
+            errors: AtomicUsize::new(0),
+            warnings: AtomicUsize::new(0),
+            output: OutputHook::new(),
+            error: ErrorHook::new(),
+            turnstile: Turnstile::new(),
+        }
+    }
+
+    pub fn configure(&self, settings: Settings) {
+        self.show_errors.store(settings.show_errors, Relaxed);
+        self.verbose.store(settings.verbose, Relaxed);
+        self.max_errors.store(settings.max_errors, Relaxed);
+        self.max_warnings.store(settings.max_warnings, Relaxed);
+    }
+
+    pub fn on_corruption(&self, policy: OnCorruption) {
+        self.aborts.store(policy == OnCorruption::Abort, Relaxed);
+    }
+
+    pub fn register_output(&self, fun: Option<OutputFn>, arg: *mut c_void) {
+        self.output.set(fun, arg);
+    }
+
+    pub fn register_error(&self, fun: Option<ErrorFn>, arg: *mut c_void) {
+        self.error.set(fun, arg);
+    }
+
+    pub fn error_count(&self) -> usize {
+        self.errors.load(Relaxed)
+    }
+
+    pub fn error(&self, kind: ErrorKind, pointer: *const u8, detail: Detail) {
+        if self.shows(&self.errors, &self.max_errors) {
+            self.say(error_line(kind, pointer, detail).as_c_str());
+        }
+        match self.error.get() {
+            Some((hook, arg)) => self.guarded(|| hook(kind.code(), arg)),
+            None => self.react(kind),
+        }
+    }
+
+    pub fn warning(&self, audience: Audience, write: impl FnOnce(&mut Message)) {
+        let asked = self.shows(&self.warnings, &self.max_warnings);
+        if asked || audience == Audience::Everyone {
+            self.line("ferrimalloc: warning: ", write);
+        }
+    }
+
+    #[inline]
+    pub fn verbose(&self, level: Level, write: impl FnOnce(&mut Message)) {
+        if self.verbose.load(Relaxed) >= level as i64 {
+            self.line("ferrimalloc: ", write);
+        }
+    }
+
+    /// Sends a finished line to the output hook, or to standard error.
+    pub fn say(&self, line: &CStr) {
+        match self.turnstile.enter() {
+            Entry::Entered(_pass) => self.deliver(line),
+            Entry::Inside => (),
+            Entry::Crowded => output::write_stderr(line.to_bytes()),
+        }
+    }
+
+    /// Forgets, in the child of a `fork`, what threads of the parent had begun.
+    pub fn after_fork(&self) {
+        self.turnstile.clear();
+        self.output.repair();
+        self.error.repair();
+    }
+
+    fn deliver(&self, line: &CStr) {
+        match self.output.get() {
+            Some((hook, arg)) => hook(line.as_ptr(), arg),
+            None => output::write_stderr(line.to_bytes()),
+        }
+    }
+
+    #[cold]
+    fn line(&self, prefix: &str, write: impl FnOnce(&mut Message)) {
+        let mut line = Message::new();
+        write(line.text(prefix));
+        self.say(line.end_line().as_c_str());
+    }
+
+    fn guarded(&self, run: impl FnOnce()) {
+        if let Entry::Entered(_pass) = self.turnstile.enter() {
+            run();
+        }
+    }
+
+    /// Counts one more in `count` and says whether it is to be printed.
+    fn shows(&self, count: &AtomicUsize, limit: &AtomicI64) -> bool {
+        let earlier = count.fetch_add(1, Relaxed);
+        if self.verbose.load(Relaxed) > 0 {
+            return true;
+        }
+        let limit = usize::try_from(limit.load(Relaxed)).unwrap_or(usize::MAX);
+        self.show_errors.load(Relaxed) && earlier < limit
+    }
+
+    fn react(&self, kind: ErrorKind) {
+        if kind.severity() == Severity::Corruption && self.aborts.load(Relaxed) {
+            process::abort();
+        }
+    }
+}
+
+fn error_line(kind: ErrorKind, pointer: *const u8, detail: Detail) -> Message {
+    let mut line = Message::new();
+    line.text("ferrimalloc: error: ");
+    if !pointer.is_null() {
+        line.address(pointer).text(": ");
+    }
+    line.text(kind.words());
+    detail.write(&mut line);
+    line.end_line();
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr;
+    use std::string::{String, ToString};
+    use std::sync::Mutex;
+    use std::vec::Vec;
+
+    type Lines = Mutex<Vec<String>>;
+
+    extern "C" fn keep_line(line: *const core::ffi::c_char, arg: *mut c_void) {
+        // SAFETY: `listening` passes a `Lines` that outlives its reporter, and lines are C strings.
+        let (lines, line) = unsafe { (&*arg.cast::<Lines>(), CStr::from_ptr(line)) };
+        lines
+            .lock()
+            .unwrap()
+            .push(line.to_str().unwrap().to_string());
+    }
+
+    extern "C" fn keep_code(code: i32, arg: *mut c_void) {
+        // SAFETY: as in `keep_line`.
+        let codes = unsafe { &*arg.cast::<Mutex<Vec<i32>>>() };
+        codes.lock().unwrap().push(code);
+    }
+
+    fn listening(lines: &Lines, settings: Settings) -> Reporter {
+        let reporter = Reporter::new();
+        reporter.register_output(Some(keep_line), ptr::from_ref(lines).cast_mut().cast());
+        reporter.configure(settings);
+        reporter
+    }
+
+    fn showing() -> Settings {
+        Settings {
+            show_errors: true,
+            ..Settings::SILENT
+        }
+    }
+
+    fn complain(reporter: &Reporter) {
+        reporter.error(
+            ErrorKind::DoubleFree,
+            ptr::without_provenance(0x1230),
+            Detail::Bytes(16),
+        );
+    }
+
+    #[test]
+    fn an_error_names_the_pointer_and_the_reason() {
+        let lines = Lines::default();
+        complain(&listening(&lines, showing()));
+        let expected =
+            "ferrimalloc: error: 0x1230: double free: the block is free already, 16 bytes\n";
+        assert_eq!(*lines.lock().unwrap(), [expected]);
+    }
+
+    #[test]
+    fn silence_until_asked() {
+        let lines = Lines::default();
+        let reporter = listening(&lines, Settings::SILENT);
+        complain(&reporter);
+        reporter.warning(Audience::Asked, |line| _ = line.text("hidden"));
+        reporter.verbose(Level::Events, |_| unreachable!("not built"));
+        reporter.warning(Audience::Everyone, |line| _ = line.text("shown"));
+        assert_eq!(*lines.lock().unwrap(), ["ferrimalloc: warning: shown\n"]);
+        assert_eq!(reporter.error_count(), 1);
+    }
+
+    #[test]
+    fn limits_hold_and_verbose_lifts_them() {
+        let lines = Lines::default();
+        let two = Settings {
+            max_errors: 2,
+            max_warnings: 1,
+            ..showing()
+        };
+        let reporter = listening(&lines, two);
+        (0..5).for_each(|_| complain(&reporter));
+        (0..5).for_each(|_| reporter.warning(Audience::Asked, |line| _ = line.text("w")));
+        assert_eq!(lines.lock().unwrap().len(), 3);
+        reporter.configure(Settings {
+            verbose: 1,
+            show_errors: false,
+            ..two
+        });
+        complain(&reporter);
+        assert_eq!(lines.lock().unwrap().len(), 4);
+        reporter.configure(Settings {
+            max_errors: -1,
+            ..showing()
+        });
+        complain(&reporter);
+        assert_eq!(lines.lock().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn verbose_levels_are_ordered() {
+        let lines = Lines::default();
+        let reporter = listening(
+            &lines,
+            Settings {
+                verbose: 1,
+                ..Settings::SILENT
+            },
+        );
+        reporter.verbose(Level::Events, |line| _ = line.text("event"));
+        reporter.verbose(Level::Trace, |_| unreachable!("not built"));
+        assert_eq!(*lines.lock().unwrap(), ["ferrimalloc: event\n"]);
+    }
+
+    #[test]
+    fn the_error_hook_gets_the_code_even_in_silence() {
+        let codes = Mutex::new(Vec::<i32>::new());
+        let reporter = Reporter::new();
+        reporter.register_error(Some(keep_code), ptr::from_ref(&codes).cast_mut().cast());
+        reporter.on_corruption(OnCorruption::Abort);
+        reporter.error(ErrorKind::CorruptFreeList, ptr::null(), Detail::Nothing);
+        reporter.error(ErrorKind::RequestTooLarge, ptr::null(), Detail::Nothing);
+        assert_eq!(*codes.lock().unwrap(), [14, 75]);
+    }
+
+    #[test]
+    fn corruption_is_survived_where_the_policy_says_so() {
+        let reporter = Reporter::new();
+        reporter.error(ErrorKind::CorruptFreeList, ptr::null(), Detail::Nothing);
+        assert_eq!(reporter.error_count(), 1);
+    }
+
+    const ABORTS: &str = "FERRIMALLOC_TEST_ABORTS";
+
+    /// Runs itself again in a process of its own, which dies of it.
+    #[test]
+    fn corruption_ends_the_process_where_the_policy_says_so() {
+        if std::env::var(ABORTS).is_ok() {
+            let reporter = Reporter::new();
+            reporter.on_corruption(OnCorruption::Abort);
+            reporter.error(ErrorKind::InvalidFree, ptr::null(), Detail::Nothing);
+            assert_eq!(reporter.error_count(), 1, "misuse is survived");
+            reporter.configure(showing());
+            reporter.error(
+                ErrorKind::CorruptMetadata,
+                ptr::null(),
+                Detail::Named("this test"),
+            );
+            return;
+        }
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let test = "corruption_ends_the_process_where_the_policy_says_so";
+        let end = again
+            .args([test, "--nocapture"])
+            .env(ABORTS, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&end.stderr).to_string();
+        assert!(end.status.code().is_none(), "killed by a signal");
+        assert!(
+            said.contains(
+                "ferrimalloc: error: corrupted metadata of the allocator, in this test\n"
+            )
+        );
+    }
+
+    static RECURSING: Reporter = Reporter::new();
+
+    extern "C" fn complains_itself(_: *const core::ffi::c_char, arg: *mut c_void) {
+        // SAFETY: the test passes an atomic that outlives the registration.
+        let calls = unsafe { &*arg.cast::<AtomicUsize>() };
+        calls.fetch_add(1, Relaxed);
+        complain(&RECURSING);
+    }
+
+    #[test]
+    fn a_hook_that_errs_is_not_entered_again() {
+        let calls = AtomicUsize::new(0);
+        RECURSING.configure(showing());
+        RECURSING.register_output(
+            Some(complains_itself),
+            ptr::from_ref(&calls).cast_mut().cast(),
+        );
+        complain(&RECURSING);
+        RECURSING.register_output(None, ptr::null_mut());
+        assert_eq!(calls.load(Relaxed), 1);
+        assert_eq!(RECURSING.error_count(), 2);
+    }
+}

@@ -1,0 +1,19 @@
+//! Floor 6: heaps, the sub-process they belong to, and their pages wherever these are.
+//!
+//! * `subproc`: a set of heaps and arenas that shares nothing with another.
+//! * `heap`: a first-class heap.
+//! * `registry`: which pages a heap has, and which of them any thread may take: bitmaps per arena.
+//! * `supply`: making and releasing a heap's pages.
+//! * `unowned`: what becomes of a page that nobody owns when blocks are freed into it.
+
+#[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
+mod heap;
+mod registry;
+mod subproc;
+mod supply;
+mod unowned;
+
+pub use heap::Heap;
+pub use subproc::{Cached, Subproc};
+pub use supply::{SingleRequest, release_page};
+pub use unowned::settle;

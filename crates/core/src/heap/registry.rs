@@ -1,0 +1,308 @@
+//! A heap's pages: found without asking any thread.
+//!
+//! For each arena in which the heap has pages there is a bitmap of the slices where pages start, and per size class a
+//! bitmap of those *listed*: pages that nobody owns and that have free blocks, for any thread to take. Blocks too big
+//! for an arena have pages of their own mapping, on a locked list.
+//!
+//! Bits are set and cleared only by the page's owner. A searching thread finds a bit, then claims the page through
+//! its remote word, and only then clears the bit; so a bit never outlives its page, and two searchers of the same bit
+//! are told apart by the page's word.
+
+use core::ops::ControlFlow;
+use core::ptr;
+
+use crate::arena::{Arena, ArenaSet, MAX_ARENAS};
+use crate::base::*;
+use crate::bitmap::Bitmap;
+use crate::page::remote::Chain;
+use crate::page::{Flag, Origin, Page};
+use crate::sync::{AtomicPtr, AtomicU32, Lock, Ordering};
+
+/// A bitmap with its bits behind it, in metadata memory.
+#[repr(C, align(64))]
+struct SliceBitmap {
+    bits: Bitmap,
+}
+
+/// A heap's pages in one arena.
+struct ArenaPages {
+    pages: SliceBitmap,
+    listed: [AtomicPtr<SliceBitmap>; Bin::COUNT],
+}
+
+/// The first of the pages with a mapping of their own.
+struct OsPages(*const Page);
+// SAFETY: page map entries are never unmapped, and the list is only used under its lock.
+unsafe impl Send for OsPages {}
+
+/// All pages of a heap. Valid when zeroed.
+pub struct Registry {
+    arenas: [AtomicPtr<ArenaPages>; MAX_ARENAS],
+    listed_counts: [AtomicU32; Bin::COUNT],
+    os_pages: Lock<OsPages>,
+}
+
+impl Registry {
+    pub const fn new() -> Self {
+        Self {
+            arenas: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_ARENAS],
+            listed_counts: [const { AtomicU32::new(0) }; Bin::COUNT],
+            os_pages: Lock::new(OsPages(ptr::null())),
+        }
+    }
+
+    /// Held over `fork`.
+    pub fn lock_fork(&self) -> &Lock<impl Sized + use<>> {
+        &self.os_pages
+    }
+
+    fn existing(&self, arena: &Arena) -> Option<&'static ArenaPages> {
+        // ORDERING: acquire pairs with `get_or_install`: the structure is initialised.
+        let pages = self.arenas[arena.index()].load(Ordering::Acquire);
+        // SAFETY: installed structures live as long as the heap, whose users hold it.
+        unsafe { pages.as_ref() }
+    }
+
+    fn in_arena(&self, arena: &Arena) -> Option<&'static ArenaPages> {
+        self.existing(arena).or_else(|| {
+            get_or_install(arena.set(), &self.arenas[arena.index()], arena_pages_bytes(arena), |memory| {
+                // SAFETY: zeroed memory of that size; zeroed pointers are null.
+                unsafe {
+                    let place = memory.cast::<ArenaPages>();
+                    let bits = Bitmap::init_at(memory.wrapping_add(size_of::<ArenaPages>()), arena.slices());
+                    ptr::addr_of_mut!((*place).pages).write(SliceBitmap { bits });
+                }
+            })
+        })
+    }
+
+    /// Enters a new page; false if there is no memory for the bitmap.
+    pub fn register(&self, page: &'static Page) -> bool {
+        match page.origin() {
+            Origin::Arena(arena) => match self.in_arena(arena) {
+                Some(pages) => pages.pages.bits.set_one(arena.slice_of(page.memory())),
+                None => false,
+            },
+            Origin::Os => {
+                self.push_os(page);
+                true
+            }
+        }
+    }
+
+    /// Strikes out a page that is about to be released or to move to another heap; by its owner.
+    pub fn unregister(&self, page: &'static Page) {
+        if page.is(Flag::Listed) {
+            self.unlist(page);
+        }
+        match page.origin() {
+            Origin::Arena(arena) => {
+                if let Some(pages) = self.existing(arena) {
+                    pages.pages.bits.clear_one(arena.slice_of(page.memory()));
+                }
+            }
+            Origin::Os => self.remove_os(page),
+        }
+    }
+
+    fn push_os(&self, page: &'static Page) {
+        let mut first = self.os_pages.lock();
+        // SAFETY: the list holds live pages.
+        let next = unsafe { first.0.as_ref() };
+        page.set_prev(None);
+        page.set_next(next);
+        if let Some(next) = next {
+            next.set_prev(Some(page));
+        }
+        first.0 = page;
+    }
+
+    fn remove_os(&self, page: &'static Page) {
+        let mut first = self.os_pages.lock();
+        match page.prev() {
+            Some(prev) => prev.set_next(page.next()),
+            None => first.0 = page.next().map_or(ptr::null(), ptr::from_ref),
+        }
+        if let Some(next) = page.next() {
+            next.set_prev(page.prev());
+        }
+    }
+
+    /// Lets any thread take the page, which has free blocks; by its owner, who is about to let go of it. Without
+    /// memory for the bitmap the page stays unlisted: it is found again when its blocks are freed.
+    pub fn list(&self, page: &'static Page) {
+        let Origin::Arena(arena) = page.origin() else { return };
+        let Some(listed) = self.in_arena(arena).and_then(|pages| pages.listed(arena, page.bin())) else { return };
+        page.raise(Flag::Listed);
+        listed.bits.set_one(arena.slice_of(page.memory()));
+        self.listed_counts[page.bin().index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// By the page's owner, who keeps it.
+    pub fn unlist(&self, page: &'static Page) {
+        page.drop_flag(Flag::Listed);
+        let Origin::Arena(arena) = page.origin() else { return };
+        if let Some(listed) = self.existing(arena).and_then(|pages| pages.listed_existing(page.bin())) {
+            listed.bits.clear_one(arena.slice_of(page.memory()));
+            self.listed_counts[page.bin().index()].fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes a listed page of this class, if there is one. The caller owns it and has its remote list; `owns` tells
+    /// whether a page is this heap's.
+    pub fn take_listed(
+        &self,
+        set: &ArenaSet,
+        bin: Bin,
+        owns: impl Fn(&Page) -> bool,
+    ) -> Option<(&'static Page, Chain)> {
+        if self.listed_counts[bin.index()].load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        set.arenas().find_map(|arena| {
+            let listed = self.existing(arena)?.listed_existing(bin)?;
+            self.take_listed_in(arena, listed, |page| owns(page) && page.bin() == bin)
+        })
+    }
+
+    fn take_listed_in(
+        &self,
+        arena: &Arena,
+        listed: &SliceBitmap,
+        is_right: impl Fn(&Page) -> bool,
+    ) -> Option<(&'static Page, Chain)> {
+        let mut taken = None;
+        let _ = listed.bits.for_each_set_run(|run| {
+            for slice in run.start..run.end() {
+                let page = Page::entry(arena.slice_memory(slice));
+                if !page.remote.claim_in_place() {
+                    continue;
+                }
+                if page.is(Flag::Listed) && is_right(page) {
+                    self.unlist(page);
+                    taken = Some((page, page.remote.take()));
+                    return ControlFlow::Break(());
+                }
+                // The slice has become another page, which nobody owned either: it goes back as it was.
+                super::unowned::settle(page);
+            }
+            ControlFlow::Continue(())
+        });
+        taken
+    }
+
+    /// Calls `visit` with every page until it answers false. Pages that come or go meanwhile may be missed.
+    pub fn for_each_page(&self, set: &ArenaSet, mut visit: impl FnMut(&'static Page) -> bool) -> bool {
+        set.arenas().all(|arena| self.for_each_page_in(arena, &mut visit)) && self.for_each_os_page(&mut visit)
+    }
+
+    fn for_each_page_in(&self, arena: &Arena, visit: &mut impl FnMut(&'static Page) -> bool) -> bool {
+        let Some(pages) = self.existing(arena) else { return true };
+        let end = pages.pages.bits.for_each_set_run(|run| {
+            for slice in run.start..run.end() {
+                if !visit(Page::entry(arena.slice_memory(slice))) {
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        end.is_continue()
+    }
+
+    fn for_each_os_page(&self, visit: &mut impl FnMut(&'static Page) -> bool) -> bool {
+        // SAFETY: the list holds live pages.
+        let mut next = unsafe { self.os_pages.lock().0.as_ref() };
+        while let Some(page) = next {
+            next = page.next();
+            if !visit(page) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Gives the bitmaps' memory back.
+    ///
+    /// # Safety
+    /// The heap is gone: nobody uses the registry, and it holds no page.
+    pub unsafe fn free_bitmaps(&self, set: &ArenaSet) {
+        for arena in set.arenas() {
+            let pages = self.arenas[arena.index()].swap(ptr::null_mut(), Ordering::AcqRel);
+            // SAFETY: the slot held null or a structure of ours.
+            let Some(structure) = (unsafe { pages.as_ref() }) else { continue };
+            for slot in &structure.listed {
+                let listed = slot.load(Ordering::Relaxed);
+                // SAFETY: the precondition.
+                unsafe { free_structure(set, listed, slice_bitmap_bytes(arena)) };
+            }
+            // SAFETY: the precondition.
+            unsafe { free_structure(set, pages, arena_pages_bytes(arena)) };
+        }
+    }
+}
+
+impl ArenaPages {
+    fn listed_existing(&self, bin: Bin) -> Option<&'static SliceBitmap> {
+        // ORDERING: acquire pairs with `get_or_install`.
+        let listed = self.listed[bin.index()].load(Ordering::Acquire);
+        // SAFETY: as for `Registry::existing`.
+        unsafe { listed.as_ref() }
+    }
+
+    fn listed(&self, arena: &Arena, bin: Bin) -> Option<&'static SliceBitmap> {
+        self.listed_existing(bin).or_else(|| {
+            get_or_install(arena.set(), &self.listed[bin.index()], slice_bitmap_bytes(arena), |memory| {
+                // SAFETY: zeroed memory of that size.
+                unsafe {
+                    let bits = Bitmap::init_at(memory.wrapping_add(size_of::<SliceBitmap>()), arena.slices());
+                    memory.cast::<SliceBitmap>().write(SliceBitmap { bits });
+                }
+            })
+        })
+    }
+}
+
+const fn arena_pages_bytes_for(slices: usize) -> usize {
+    size_of::<ArenaPages>() + Bitmap::layout_bytes(slices)
+}
+
+fn arena_pages_bytes(arena: &Arena) -> usize {
+    arena_pages_bytes_for(arena.slices())
+}
+
+fn slice_bitmap_bytes(arena: &Arena) -> usize {
+    size_of::<SliceBitmap>() + Bitmap::layout_bytes(arena.slices())
+}
+
+/// Installs a structure of `bytes` in an empty slot, initialised by `init`; the loser of a race gives its own back.
+fn get_or_install<T>(
+    set: &ArenaSet,
+    slot: &AtomicPtr<T>,
+    bytes: usize,
+    init: impl FnOnce(*mut u8),
+) -> Option<&'static T> {
+    let meta = set.meta_alloc(bytes)?;
+    init(meta.start);
+    // ORDERING: release publishes the initialised structure, acquire receives the winner's.
+    let installed =
+        slot.compare_exchange(ptr::null_mut(), meta.start.cast(), Ordering::AcqRel, Ordering::Acquire);
+    let structure = match installed {
+        Ok(_) => meta.start.cast(),
+        Err(winner) => {
+            // SAFETY: never published.
+            unsafe { set.meta_free(meta) };
+            winner
+        }
+    };
+    // SAFETY: initialised by us or by the winner.
+    unsafe { structure.as_ref() }
+}
+
+/// # Safety
+/// `structure` is null or came from `get_or_install` with the same `bytes`, and nobody uses it.
+unsafe fn free_structure<T>(set: &ArenaSet, structure: *mut T, bytes: usize) {
+    if !structure.is_null() {
+        // SAFETY: the precondition.
+        unsafe { set.meta_free(crate::arena::Meta { start: structure.cast(), bytes }) };
+    }
+}

@@ -1,0 +1,225 @@
+//! A sub-process: heaps and arenas that share nothing with those of another.
+
+use core::ptr;
+
+use super::heap::Heap;
+use crate::arena::{ArenaSet, Meta};
+use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
+
+/// Numbers heaps over all sub-processes.
+static NEXT_HEAP_ID: AtomicUsize = AtomicUsize::new(1);
+
+/// The first heap of a list.
+struct HeapList(Option<&'static Heap>);
+
+/// A stack of metadata pieces of one kind, kept for reuse; their first word links them.
+pub struct Cached(*mut u8);
+// SAFETY: pieces on the stack belong to nobody.
+unsafe impl Send for Cached {}
+
+impl Cached {
+    pub const fn new() -> Self {
+        Self(ptr::null_mut())
+    }
+
+    /// Keeps a piece.
+    ///
+    /// # Safety
+    /// The piece is at least a word large, and nobody uses its first word.
+    pub unsafe fn push(&mut self, piece: *mut u8) {
+        // SAFETY: the precondition.
+        unsafe { piece.cast::<*mut u8>().write(self.0) };
+        self.0 = piece;
+    }
+
+    pub fn pop(&mut self) -> Option<*mut u8> {
+        let piece = self.0;
+        if piece.is_null() {
+            return None;
+        }
+        // SAFETY: pieces on the stack hold a link.
+        self.0 = unsafe { piece.cast::<*mut u8>().read() };
+        Some(piece)
+    }
+}
+
+/// A sub-process. Valid when zeroed, but for its main heap.
+pub struct Subproc {
+    arenas: ArenaSet,
+    main_heap: AtomicPtr<Heap>,
+    heaps: Lock<HeapList>,
+    /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
+    theap_cache: Lock<Cached>,
+    threads: AtomicUsize,
+}
+
+impl Subproc {
+    pub const fn new() -> Self {
+        Self {
+            arenas: ArenaSet::new(),
+            main_heap: AtomicPtr::new(ptr::null_mut()),
+            heaps: Lock::new(HeapList(None)),
+            theap_cache: Lock::new(Cached::new()),
+            threads: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes the main heap; false without memory.
+    pub fn open(&'static self) -> bool {
+        let Some(main) = Heap::create(self, None) else { return false };
+        // ORDERING: release publishes the heap to `main_heap`.
+        self.main_heap.store(ptr::from_ref(main).cast_mut(), Ordering::Release);
+        true
+    }
+
+    /// A new sub-process in metadata of `parent`; `None` without memory.
+    pub fn create(parent: &Subproc) -> Option<(&'static Subproc, Meta)> {
+        let meta = parent.arenas.meta_alloc(size_of::<Subproc>())?;
+        // SAFETY: zeroed memory of the right size is a valid sub-process.
+        let subproc = unsafe { &*meta.start.cast::<Subproc>() };
+        if subproc.open() {
+            return Some((subproc, meta));
+        }
+        // SAFETY: nobody else knows it.
+        unsafe { parent.arenas.meta_free(meta) };
+        None
+    }
+
+    #[inline]
+    pub fn arenas(&self) -> &ArenaSet {
+        &self.arenas
+    }
+
+    /// The heap of plain allocations; `None` before the sub-process is open.
+    #[inline]
+    pub fn main_heap(&self) -> Option<&'static Heap> {
+        // ORDERING: acquire pairs with `open`.
+        let main = self.main_heap.load(Ordering::Acquire);
+        // SAFETY: the main heap lives as long as the sub-process.
+        unsafe { main.as_ref() }
+    }
+
+    /// Memory of ended theaps.
+    pub fn theap_cache(&self) -> &Lock<Cached> {
+        &self.theap_cache
+    }
+
+    pub(super) fn next_heap_id(&self) -> usize {
+        NEXT_HEAP_ID.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn add_heap(&self, heap: &'static Heap) {
+        let mut heaps = self.heaps.lock();
+        heap.set_prev(None);
+        heap.set_next(heaps.0);
+        if let Some(first) = heaps.0 {
+            first.set_prev(Some(heap));
+        }
+        heaps.0 = Some(heap);
+        self.arenas.stats().heaps.increase(1);
+    }
+
+    /// Takes a heap off the list; false if it is not on it (deleted already).
+    pub fn remove_heap(&self, heap: &'static Heap) -> bool {
+        let mut heaps = self.heaps.lock();
+        if heap.prev().is_none() && heaps.0 != Some(heap) {
+            return false;
+        }
+        match heap.prev() {
+            Some(prev) => prev.set_next(heap.next()),
+            None => heaps.0 = heap.next(),
+        }
+        if let Some(next) = heap.next() {
+            next.set_prev(heap.prev());
+        }
+        heap.set_prev(None);
+        heap.set_next(None);
+        self.arenas.stats().heaps.decrease(1);
+        true
+    }
+
+    /// Whether `heap` is a live heap of this sub-process. Never dereferences it.
+    pub fn has_heap(&self, heap: *const Heap) -> bool {
+        let mut found = false;
+        self.for_each_heap(|other| {
+            found = ptr::eq(other, heap);
+            !found
+        });
+        found
+    }
+
+    /// Calls `visit` with each heap, newest first, until it answers false. The list is locked meanwhile.
+    pub fn for_each_heap(&self, mut visit: impl FnMut(&'static Heap) -> bool) -> bool {
+        let heaps = self.heaps.lock();
+        let mut next = heaps.0;
+        while let Some(heap) = next {
+            next = heap.next();
+            if !visit(heap) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A thread began to use the sub-process; answers how many had before.
+    pub fn enter_thread(&self) -> usize {
+        self.arenas.stats().threads.increase(1);
+        self.threads.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A thread ended.
+    pub fn leave_thread(&self) {
+        self.arenas.stats().threads.decrease(1);
+    }
+
+    /// Takes every lock, so that none is held by another thread at the moment of a `fork`.
+    pub fn lock_all(&self) {
+        self.heaps.lock_raw();
+        let mut next = self.heap_list_locked();
+        while let Some(heap) = next {
+            heap.theaps().lock_raw();
+            heap.registry().lock_fork().lock_raw();
+            next = heap.next();
+        }
+        self.theap_cache.lock_raw();
+        self.arenas.lock().lock_raw();
+    }
+
+    /// Releases what `lock_all` took: in the parent by unlocking, in the child by making the locks new.
+    ///
+    /// # Safety
+    /// The caller (in the parent: this thread; in the child: the thread that forked) has called `lock_all`.
+    pub unsafe fn unlock_all(&self, child: bool) {
+        // SAFETY: the precondition, for each lock.
+        unsafe {
+            let mut next = self.heap_list_locked();
+            while let Some(heap) = next {
+                unlock(heap.theaps(), child);
+                unlock(heap.registry().lock_fork(), child);
+                next = heap.next();
+            }
+            unlock(&self.theap_cache, child);
+            unlock(self.arenas.lock(), child);
+            unlock(&self.heaps, child);
+        }
+    }
+
+    /// The first heap, while the caller holds the list's lock by `lock_raw`.
+    fn heap_list_locked(&self) -> Option<&'static Heap> {
+        // SAFETY: the lock is held.
+        unsafe { (*self.heaps.data_ptr()).0 }
+    }
+}
+
+/// # Safety
+/// The caller holds the lock by `lock_raw`.
+unsafe fn unlock<T>(lock: &crate::sync::Lock<T>, child: bool) {
+    // SAFETY: the precondition.
+    unsafe {
+        if child {
+            lock.reinit();
+        } else {
+            lock.unlock_raw();
+        }
+    }
+}

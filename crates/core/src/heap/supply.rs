@@ -1,0 +1,224 @@
+//! Making a heap's pages, and releasing them.
+
+use ferrimalloc_prim::mem::Access;
+
+use super::heap::Heap;
+use crate::arena::{Claim, Kind, Want, page_map};
+use crate::base::*;
+use crate::bitmap::BitRange;
+use crate::options::{self, OptionId};
+use crate::os;
+use crate::page::{Origin, Page, Placement};
+
+/// A block that gets a page of its own.
+#[derive(Clone, Copy)]
+pub struct SingleRequest {
+    /// Size of the block, a multiple of the OS page size.
+    pub bytes: usize,
+    /// `(block + offset)` is a multiple of this power of two.
+    pub align: usize,
+    pub offset: usize,
+    /// Address space wanted behind the block, to grow into. Bytes.
+    pub spare_bytes: usize,
+    pub zero: Zero,
+}
+
+impl SingleRequest {
+    /// How far the block must start from a multiple of the alignment.
+    fn shift(&self) -> usize {
+        (self.align - self.offset % self.align) % self.align
+    }
+
+    fn slices(&self) -> Option<usize> {
+        let bytes = self.bytes.checked_add(self.shift())?.checked_add(self.spare_bytes)?;
+        Some(bytes.checked_add(SLICE_BYTES - 1)? / SLICE_BYTES)
+    }
+
+    fn align_slices(&self) -> usize {
+        (self.align / SLICE_BYTES).max(1)
+    }
+}
+
+/// Memory for a page, wherever from.
+struct Memory {
+    origin: Origin,
+    start: *mut u8,
+    zero: Zero,
+}
+
+impl From<Claim> for Memory {
+    fn from(claim: Claim) -> Memory {
+        Memory { origin: Origin::Arena(claim.arena), start: claim.memory(), zero: claim.zero }
+    }
+}
+
+impl Heap {
+    /// A new page for blocks of class `bin`, owned by thread `tid`; `None` without memory.
+    pub fn fresh_page(&'static self, bin: Bin, tid: usize, theap: *const (), seed: usize) -> Option<&'static Page> {
+        let slices = bin.page_slices();
+        let want = Want {
+            arena: self.arena(),
+            numa: self.near_node(),
+            seed,
+            ..Want::new(slices, Kind::of_slices(slices))
+        };
+        let memory = self.page_memory(&want)?;
+        let block_bytes = bin.block_bytes();
+        let offset_bytes = color(memory.start, slices * SLICE_BYTES, block_bytes);
+        let placement = Placement {
+            origin: memory.origin,
+            memory: memory.start,
+            slices,
+            offset_bytes,
+            bin,
+            block_bytes,
+            reserved: ((slices * SLICE_BYTES - offset_bytes) / block_bytes) as u16,
+            zero: memory.zero,
+        };
+        self.enter(&placement, tid, theap)
+    }
+
+    /// A page for one block, owned by thread `tid`, its block not yet lent; `None` without memory.
+    pub fn fresh_single(
+        &'static self,
+        request: &SingleRequest,
+        tid: usize,
+        theap: *const (),
+        seed: usize,
+    ) -> Option<&'static Page> {
+        let slices = request.slices()?;
+        let want = Want {
+            arena: self.arena(),
+            numa: self.near_node(),
+            seed,
+            align_slices: request.align_slices(),
+            ..Want::new(slices, Kind::Other)
+        };
+        let memory = self.page_memory(&want)?;
+        let placement = Placement {
+            origin: memory.origin,
+            memory: memory.start,
+            slices,
+            offset_bytes: request.shift(),
+            bin: Bin::SINGLETON,
+            block_bytes: request.bytes,
+            reserved: 1,
+            zero: zeroed_if_asked(request, &memory, slices),
+        };
+        self.enter(&placement, tid, theap)
+    }
+
+    fn enter(&'static self, placement: &Placement, tid: usize, theap: *const ()) -> Option<&'static Page> {
+        // SAFETY: the memory was claimed for this page; the handles are this heap and the caller's theap.
+        let page = unsafe { Page::create(placement, tid, theap, self.handle()) };
+        if self.registry().register(page) {
+            self.stats().pages.increase(1);
+            return Some(page);
+        }
+        give_back(page);
+        None
+    }
+
+    fn page_memory(&self, want: &Want) -> Option<Memory> {
+        if want.arena.is_none() && is_direct(want.slices) {
+            return direct(want);
+        }
+        self.subproc().arenas().claim(want).map(Memory::from)
+    }
+
+    fn near_node(&self) -> Option<usize> {
+        self.numa().or_else(|| match ferrimalloc_prim::numa::node_count() {
+            0 | 1 => None,
+            _ => Some(ferrimalloc_prim::numa::current_node()),
+        })
+    }
+}
+
+/// Whether a run of slices is mapped for itself rather than taken from an arena.
+fn is_direct(slices: usize) -> bool {
+    slices * SLICE_BYTES > options::get_size(OptionId::ArenaMaxObjectSize)
+        || options::is_enabled(OptionId::DisallowArenaAlloc)
+}
+
+fn direct(want: &Want) -> Option<Memory> {
+    if options::is_enabled(OptionId::DisallowOsAlloc) {
+        return None;
+    }
+    let bytes = want.slices.checked_mul(SLICE_BYTES)?;
+    let align = want.align_slices * SLICE_BYTES;
+    let admits = |start| page_map::admits(start, bytes);
+    let region = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
+    Some(Memory { origin: Origin::Os, start: region.start, zero: Zero::Zeroed })
+}
+
+/// Above this size, having the system drop used memory beats clearing it.
+const DISCARD_BYTES: usize = 1 << 20;
+
+/// Makes large memory zero without touching it where zeros are wanted; tells whether it is zero.
+fn zeroed_if_asked(request: &SingleRequest, memory: &Memory, slices: usize) -> Zero {
+    if memory.zero == Zero::Any
+        && request.zero == Zero::Zeroed
+        && request.bytes >= DISCARD_BYTES
+        && let Origin::Arena(arena) = memory.origin
+        && arena.zero_by_discarding(BitRange::new(arena.slice_of(memory.start), slices))
+    {
+        return Zero::Zeroed;
+    }
+    memory.zero
+}
+
+/// Where a page's blocks start: pages of the same size would otherwise all begin in the same cache set. Uses room
+/// that the blocks leave, and keeps the blocks' natural alignment.
+fn color(memory: *const u8, area_bytes: usize, block_bytes: usize) -> usize {
+    const LINE: usize = 64;
+    let rest = area_bytes % block_bytes;
+    let granule = (block_bytes & block_bytes.wrapping_neg()).max(LINE);
+    let colors = rest / granule + 1;
+    (memory as usize >> SLICE_SHIFT) % colors * granule
+}
+
+/// Releases a page that the caller owns and whose blocks are all free; it must be in no queue.
+pub fn release_page(page: &'static Page) {
+    let heap = Heap::of_page(page);
+    heap.registry().unregister(page);
+    heap.stats().pages.decrease(1);
+    give_back(page);
+}
+
+fn give_back(page: &'static Page) {
+    let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
+    page.erase();
+    match origin {
+        Origin::Arena(arena) => arena.release(BitRange::new(arena.slice_of(start), slices)),
+        // SAFETY: the mapping was made for this page, which is gone.
+        Origin::Os => unsafe { os::release(os::Region { start, bytes: slices * SLICE_BYTES }) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colors_stay_inside_the_rest_and_keep_alignment() {
+        for index in 0..Bin::COUNT {
+            let bytes = Bin::from_index(index).unwrap().block_bytes();
+            let area = Bin::from_index(index).unwrap().page_slices() * SLICE_BYTES;
+            for slice in 0..40 {
+                let offset = color((slice * SLICE_BYTES) as *const u8, area, bytes);
+                assert!(offset + area / bytes * bytes <= area);
+                assert_eq!(offset % (1 << bytes.trailing_zeros().min(12)), 0, "{bytes} {offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_starts_where_its_offset_wants() {
+        let request =
+            SingleRequest { bytes: 4096, align: 1 << 20, offset: 24, spare_bytes: 0, zero: Zero::Any };
+        assert_eq!((request.shift() + 24) % (1 << 20), 0);
+        assert_eq!(request.align_slices(), 16);
+        let absurd = SingleRequest { bytes: usize::MAX, ..request };
+        assert_eq!(absurd.slices(), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! The table of options: number, name, default, kind.
+//!
+//! Numbers and names are those of mimalloc's C interface and never change. An option of our own would follow after
+//! them here, with numbers that C's enumeration does not reach.
+
+use OptionId::*;
+
+/// How the text of an option is read, and its value meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// 0 or 1, some with further levels.
+    Switch,
+    /// A number.
+    Number,
+    /// A size, kept in KiB.
+    KiB,
+}
+
+/// What an option does here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Obeyed.
+    Obeyed,
+    /// Accepted and ignored: it belonged to earlier versions of mimalloc.
+    Deprecated,
+    /// Accepted and ignored on this platform or by this design; why.
+    NotHere(&'static str),
+}
+
+/// What is fixed about an option.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// In lower case, as in `MIMALLOC_<NAME>`.
+    pub name: &'static str,
+    pub default: i64,
+    pub kind: Kind,
+    /// A name it had before and that the environment may still use.
+    pub former_name: Option<&'static str>,
+    pub standing: Standing,
+}
+
+impl Spec {
+    const fn new(name: &'static str, default: i64, kind: Kind) -> Spec {
+        Spec {
+            name,
+            default,
+            kind,
+            former_name: None,
+            standing: Standing::Obeyed,
+        }
+    }
+
+    const fn switch(name: &'static str, default: i64) -> Spec {
+        Spec::new(name, default, Kind::Switch)
+    }
+
+    const fn number(name: &'static str, default: i64) -> Spec {
+        Spec::new(name, default, Kind::Number)
+    }
+
+    const fn kib(name: &'static str, default: i64) -> Spec {
+        Spec::new(name, default, Kind::KiB)
+    }
+
+    const fn deprecated(name: &'static str, default: i64) -> Spec {
+        Spec {
+            standing: Standing::Deprecated,
+            ..Spec::number(name, default)
+        }
+    }
+
+    const fn formerly(self, name: &'static str) -> Spec {
+        Spec {
+            former_name: Some(name),
+            ..self
+        }
+    }
+
+    const fn not_here(self, why: &'static str) -> Spec {
+        Spec {
+            standing: Standing::NotHere(why),
+            ..self
+        }
+    }
+}
+
+const MIB: i64 = 1 << 10;
+const GIB: i64 = 1 << 20;
+
+/// Declares the enumeration, all its values in order, and the table, so that they cannot disagree.
+macro_rules! options {
+    ($($(#[$doc:meta])* $id:ident = $number:literal: $spec:expr;)*) => {
+        /// An option, by its number in the C interface.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum OptionId { $($(#[$doc])* $id = $number,)* }
+
+        impl OptionId {
+            /// Every option, in the order of their numbers.
+            pub const ALL: &'static [OptionId] = &[$($id),*];
+        }
+
+        const SPECS: &[Spec] = &[$($spec),*];
+    };
+}
+
+options! {
+    /// Print errors and warnings.
+    ShowErrors = 0: Spec::switch("show_errors", 0);
+    /// Print statistics at exit.
+    ShowStats = 1: Spec::switch("show_stats", 0);
+    /// Say what is going on; levels above 1 say more.
+    Verbose = 2: Spec::switch("verbose", 0);
+    DeprecatedEagerCommit = 3: Spec::deprecated("deprecated_eager_commit", 1);
+    /// Commit whole arenas at once; 2: only where the OS overcommits.
+    ArenaEagerCommit = 4: Spec::switch("arena_eager_commit", 2).formerly("eager_region_commit");
+    /// Purge by giving memory back at once rather than when the OS needs it.
+    PurgeDecommits = 5: Spec::switch("purge_decommits", 1).formerly("reset_decommits");
+    /// Use large OS pages for arenas.
+    AllowLargeOsPages = 6: Spec::switch("allow_large_os_pages", 0).formerly("large_os_pages");
+    /// Reserve so many huge (1 GiB) OS pages at start.
+    ReserveHugeOsPages = 7: Spec::number("reserve_huge_os_pages", 0);
+    /// … at this NUMA node; -1: any.
+    ReserveHugeOsPagesAt = 8: Spec::number("reserve_huge_os_pages_at", -1);
+    /// Reserve an arena of this size at start.
+    ReserveOsMemory = 9: Spec::kib("reserve_os_memory", 0);
+    DeprecatedSegmentCache = 10: Spec::deprecated("deprecated_segment_cache", 0);
+    DeprecatedPageReset = 11: Spec::deprecated("deprecated_page_reset", 0);
+    DeprecatedAbandonedPagePurge = 12: Spec::deprecated("deprecated_abandoned_page_purge", 0);
+    DeprecatedSegmentReset = 13: Spec::deprecated("deprecated_segment_reset", 0);
+    DeprecatedEagerCommitDelay = 14: Spec::deprecated("deprecated_eager_commit_delay", 1);
+    /// Milliseconds before unused memory is purged; 0: at once, -1: never.
+    PurgeDelay = 15: Spec::number("purge_delay", 1000).formerly("reset_delay");
+    /// Use at most so many NUMA nodes; 0: all there are.
+    UseNumaNodes = 16: Spec::number("use_numa_nodes", 0);
+    /// Use reserved arenas only, never fresh OS memory.
+    DisallowOsAlloc = 17: Spec::switch("disallow_os_alloc", 0).formerly("limit_os_alloc");
+    OsTag = 18: Spec::number("os_tag", 100).not_here("macOS only");
+    /// Print at most so many errors; -1: all.
+    MaxErrors = 19: Spec::number("max_errors", 32);
+    /// Print at most so many warnings; -1: all.
+    MaxWarnings = 20: Spec::number("max_warnings", 32);
+    DeprecatedMaxSegmentReclaim = 21: Spec::deprecated("deprecated_max_segment_reclaim", 10);
+    /// Release all memory at exit.
+    DestroyOnExit = 22: Spec::switch("destroy_on_exit", 0);
+    /// Size of the first arena; later ones grow.
+    ArenaReserve = 23: Spec::kib("arena_reserve", GIB);
+    /// Arenas wait so many times `purge_delay`.
+    ArenaPurgeMult = 24: Spec::number("arena_purge_mult", 1);
+    DeprecatedPurgeExtendDelay = 25:
+        Spec::deprecated("deprecated_purge_extend_delay", 1).formerly("decommit_extend_delay");
+    /// Use arenas only where one is asked for by id.
+    DisallowArenaAlloc = 26: Spec::switch("disallow_arena_alloc", 0);
+    RetryOnOom = 27: Spec::number("retry_on_oom", 400).not_here("Windows only");
+    /// Allow visiting the blocks of threads that ended.
+    VisitAbandoned = 28: Spec::switch("visit_abandoned", 0);
+    /// Smallest block, in bytes, that may get a guard page.
+    GuardedMin = 29: Spec::number("guarded_min", 0);
+    /// Largest block, in bytes, that may get a guard page.
+    GuardedMax = 30: Spec::number("guarded_max", GIB * MIB);
+    /// Put guarded blocks exactly before their guard page, whatever that does to alignment.
+    GuardedPrecise = 31: Spec::switch("guarded_precise", 0);
+    /// Guard one of so many eligible allocations per thread; 0: none.
+    GuardedSampleRate = 32: Spec::number("guarded_sample_rate", 0);
+    /// Start of the sampling; 0: random.
+    GuardedSampleSeed = 33: Spec::number("guarded_sample_seed", 0);
+    /// Collect every so many slow allocations.
+    GenericCollect = 34: Spec::number("generic_collect", 10_000);
+    /// Take abandoned pages back on `free`: -1 never, 0 by the theap they came from, 1 by any.
+    PageReclaimOnFree = 35: Spec::number("page_reclaim_on_free", 0).formerly("abandoned_reclaim_on_free");
+    /// Full small pages kept per size class before they are abandoned.
+    PageFullRetain = 36: Spec::number("page_full_retain", 2);
+    /// Pages searched for the best candidate.
+    PageMaxCandidates = 37: Spec::number("page_max_candidates", 4);
+    /// Bits of the address space to cover; 0: detect.
+    MaxVabits = 38: Spec::number("max_vabits", 0);
+    /// Commit the page map at start.
+    PagemapCommit = 39: Spec::switch("pagemap_commit", 0);
+    /// Commit pages as they fill; 2: only without overcommit.
+    PageCommitOnDemand = 40: Spec::switch("page_commit_on_demand", 0);
+    /// Own pages per size class beyond which none is taken back; -1: no limit.
+    PageMaxReclaim = 41: Spec::number("page_max_reclaim", -1);
+    /// The same for pages of other threads.
+    PageCrossThreadMaxReclaim = 42: Spec::number("page_cross_thread_max_reclaim", 32);
+    /// Transparent huge pages: 0 off for the process, 1 allowed, 2 purging respects them.
+    AllowThp = 43: Spec::switch("allow_thp", 1);
+    /// Smallest purge; 0: as `allow_thp` has it.
+    MinimalPurgeSize = 44: Spec::kib("minimal_purge_size", 0);
+    /// Larger objects go straight to the OS.
+    ArenaMaxObjectSize = 45: Spec::kib("arena_max_object_size", 2 * GIB);
+    /// Tie an arena to the NUMA node of the thread that caused it.
+    ArenaIsNumaLocal = 46: Spec::switch("arena_is_numa_local", 0);
+}
+
+impl OptionId {
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The option with this number in the C interface.
+    pub fn from_raw(number: i32) -> Option<OptionId> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+
+    #[inline]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub const fn spec(self) -> &'static Spec {
+        &SPECS[self as usize]
+    }
+}
+
+const _: () = {
+    let mut index = 0;
+    while index < OptionId::COUNT {
+        assert!(
+            OptionId::ALL[index] as usize == index,
+            "numbers are consecutive"
+        );
+        index += 1;
+    }
+    assert!(SPECS.len() == OptionId::COUNT);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_names_and_defaults_are_the_interface() {
+        assert_eq!(OptionId::COUNT, 47);
+        let expected = [
+            (0, "show_errors", 0),
+            (4, "arena_eager_commit", 2),
+            (8, "reserve_huge_os_pages_at", -1),
+            (15, "purge_delay", 1000),
+            (23, "arena_reserve", 1_048_576),
+            (30, "guarded_max", 1_073_741_824),
+            (34, "generic_collect", 10_000),
+            (42, "page_cross_thread_max_reclaim", 32),
+            (45, "arena_max_object_size", 2_097_152),
+            (46, "arena_is_numa_local", 0),
+        ];
+        for (number, name, default) in expected {
+            let spec = OptionId::from_raw(number).unwrap().spec();
+            assert_eq!((spec.name, spec.default), (name, default));
+        }
+    }
+
+    #[test]
+    fn numbers_outside_the_table_are_no_option() {
+        for number in [-1, 47, 1000, i32::MIN, i32::MAX] {
+            assert_eq!(OptionId::from_raw(number), None);
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: std::vec::Vec<_> = SPECS.iter().map(|spec| spec.name).collect();
+        names.extend(SPECS.iter().filter_map(|spec| spec.former_name));
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn sizes_in_kib_are_the_four_of_the_interface() {
+        let sizes = OptionId::ALL
+            .iter()
+            .filter(|id| id.spec().kind == Kind::KiB);
+        assert!(sizes.eq(&[
+            ReserveOsMemory,
+            ArenaReserve,
+            MinimalPurgeSize,
+            ArenaMaxObjectSize
+        ]));
+    }
+}

@@ -1,0 +1,19 @@
+//! Floor 3: address space from the operating system, aligned, and inside the window that the page map covers.
+
+mod region;
+
+pub use region::{Region, release, reserve};
+
+use ferrimalloc_prim::mem;
+
+/// Bytes of the machine's smallest unit of memory.
+#[inline]
+pub fn os_page_bytes() -> usize {
+    mem::config().os_page_bytes
+}
+
+/// Whether address space can be had writable without being charged for (the usual case), so that nothing ever has
+/// to be committed.
+pub fn overcommits() -> bool {
+    mem::config().overcommits
+}

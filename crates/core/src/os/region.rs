@@ -1,0 +1,128 @@
+//! Reserving aligned regions.
+//!
+//! The system aligns mappings to its own small unit only; an aligned region is cut out of a larger one. A region
+//! that the caller can't use where it is (it lies outside of the page map's window) is given back and tried again at
+//! other addresses.
+
+use ferrimalloc_prim::mem::{self, Access};
+
+use crate::base::{align_down, align_up};
+
+/// Address space of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Region {
+    pub start: *mut u8,
+    pub bytes: usize,
+}
+
+/// How many other places are tried when a region is not where it can be used.
+const ATTEMPTS: usize = 64;
+
+/// Reserves `bytes` aligned to `align` (a power of two) such that `admits(start)`; `None` when there is no such
+/// address space. `hints` gives addresses to try after the system's own choice.
+pub fn reserve(
+    bytes: usize,
+    align: usize,
+    access: Access,
+    admits: impl Fn(usize) -> bool,
+    hints: impl Iterator<Item = usize>,
+) -> Option<Region> {
+    core::iter::once(0)
+        .chain(hints)
+        .take(ATTEMPTS)
+        .find_map(|hint| reserve_at(hint, bytes, align, access, &admits))
+}
+
+fn reserve_at(
+    hint: usize,
+    bytes: usize,
+    align: usize,
+    access: Access,
+    admits: impl Fn(usize) -> bool,
+) -> Option<Region> {
+    let region = reserve_aligned(hint, bytes, align, access)?;
+    if admits(region.start as usize) {
+        return Some(region);
+    }
+    // SAFETY: the region is ours and unused.
+    unsafe { release(region) };
+    None
+}
+
+fn reserve_aligned(hint: usize, bytes: usize, align: usize, access: Access) -> Option<Region> {
+    let start = mem::map(hint, bytes, access).ok()?;
+    if (start as usize) & (align - 1) == 0 {
+        return Some(Region { start, bytes });
+    }
+    // SAFETY: just mapped and unused.
+    unsafe { release(Region { start, bytes }) };
+    let larger = bytes.checked_add(align)?;
+    let start = mem::map(hint, larger, access).ok()?;
+    Some(trim(start, larger, bytes, align))
+}
+
+/// Keeps the aligned `bytes` of a mapping of `larger` bytes and gives the rest back.
+fn trim(start: *mut u8, larger: usize, bytes: usize, align: usize) -> Region {
+    let before = align_up(start as usize, align).map_or(0, |aligned| aligned - start as usize);
+    let unit = mem::config().os_page_bytes;
+    debug_assert_eq!(align_down(before, unit), before);
+    let kept = Region { start: start.wrapping_add(before), bytes };
+    let after = larger - bytes - before;
+    // SAFETY: both ends are parts of a mapping of ours that nobody uses.
+    unsafe {
+        release(Region { start, bytes: before });
+        release(Region { start: kept.start.wrapping_add(bytes), bytes: after });
+    }
+    kept
+}
+
+/// Gives a region back. That the system refuses (it ran out of mappings) costs address space and nothing else; its
+/// memory is given back then.
+///
+/// # Safety
+/// The region is ours, and nobody uses it any more.
+pub unsafe fn release(region: Region) {
+    if region.bytes == 0 {
+        return;
+    }
+    // SAFETY: the precondition.
+    unsafe {
+        if mem::unmap(region.start, region.bytes).is_err() {
+            let _ = mem::discard(region.start, region.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn regions_are_aligned_and_usable() {
+        for align in [1 << 16, MIB, 32 * MIB] {
+            let anywhere = core::iter::empty();
+            let region = reserve(MIB, align, Access::ReadWrite, |_| true, anywhere).unwrap();
+            assert_eq!(region.start as usize % align, 0);
+            // SAFETY: the region is ours.
+            unsafe {
+                region.start.write(1);
+                region.start.add(MIB - 1).write(2);
+                release(region);
+            }
+        }
+    }
+
+    #[test]
+    fn a_region_that_is_not_admitted_is_not_kept() {
+        let refused = reserve(MIB, MIB, Access::None, |_| false, [1 << 30, 2 << 30].into_iter());
+        assert!(refused.is_none());
+    }
+
+    #[test]
+    fn absurd_sizes_are_refused() {
+        let anywhere = core::iter::empty();
+        assert!(reserve(usize::MAX - MIB, MIB, Access::None, |_| true, anywhere).is_none());
+    }
+}

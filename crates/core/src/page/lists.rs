@@ -1,0 +1,235 @@
+//! The owner's work on a page's lists: allocate, free, refill, extend. Invariants are those of `layout`.
+
+use core::ptr;
+
+use super::block::Block;
+use super::layout::{Flag, Page};
+use super::remote::{BlockOffset, Chain};
+use crate::base::*;
+
+/// What the owner's free left behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freed {
+    /// Other blocks are in use, or still on `free`.
+    InUse,
+    /// That was the last block: the page is empty and `free` is exhausted.
+    Empty,
+}
+
+impl Page {
+    /// Takes a block off `free`; null if it is exhausted. The block's first word still holds a link.
+    #[inline(always)]
+    pub fn pop(&self) -> *mut u8 {
+        let block = self.free.get();
+        if block.is_null() {
+            return ptr::null_mut();
+        }
+        // SAFETY: the owner reads its own list.
+        let next = unsafe { Block::next(block) };
+        self.free.set(next);
+        prefetch(next);
+        block.cast()
+    }
+
+    /// Puts a block back on `local_free`.
+    ///
+    /// # Safety
+    /// The caller owns the page, and `p` is a block of it that nobody uses any more.
+    #[inline(always)]
+    pub unsafe fn push_local(&self, p: *mut u8) -> Freed {
+        let block: *mut Block = p.cast();
+        // SAFETY: the block is the caller's to link.
+        unsafe { Block::set_next(block, self.local_free.get()) };
+        self.local_free.set(block);
+        let lent = self.lent.get().wrapping_sub(1);
+        self.lent.set(lent);
+        if lent == 0 { Freed::Empty } else { Freed::InUse }
+    }
+
+    /// Whether `pop` can succeed at once.
+    #[inline]
+    pub fn has_free(&self) -> bool {
+        !self.free.get().is_null()
+    }
+
+    /// Whether `pop` can succeed after [`Page::refill`].
+    #[inline]
+    pub fn has_available(&self) -> bool {
+        !self.free.get().is_null()
+            || !self.local_free.get().is_null()
+            || self.remote.count() > 0
+            || self.is_extensible()
+    }
+
+    #[inline]
+    fn is_extensible(&self) -> bool {
+        self.capacity() < self.reserved()
+    }
+
+    /// Puts blocks on an exhausted `free`: those freed by the owner, else those freed by others, else fresh ones.
+    /// False if the page is full.
+    #[inline]
+    pub fn refill(&self) -> bool {
+        !self.free.get().is_null() || self.refill_local() || self.refill_remote() || self.extend()
+    }
+
+    #[inline]
+    fn refill_local(&self) -> bool {
+        let list = self.local_free.get();
+        if list.is_null() {
+            return false;
+        }
+        self.free.set(list);
+        self.local_free.set(ptr::null_mut());
+        // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
+        self.lent.set(self.capacity() as u32);
+        self.drop_flag(Flag::FreeIsZero);
+        true
+    }
+
+    #[inline]
+    fn refill_remote(&self) -> bool {
+        let chain = self.remote.take();
+        self.accept(chain);
+        chain.count > 0
+    }
+
+    /// Puts a chain taken from the remote word on an exhausted `free`. Its blocks counted as lent and still do.
+    #[inline]
+    pub fn accept(&self, chain: Chain) {
+        if chain.count > 0 {
+            self.free.set(self.block_at(chain.head).cast());
+            self.drop_flag(Flag::FreeIsZero);
+        }
+    }
+
+    /// Joins a chain taken from the remote word to whatever lists there are. Walks the chain.
+    pub fn adopt(&self, chain: Chain) {
+        if chain.count == 0 {
+            return;
+        }
+        if self.free.get().is_null() {
+            return self.accept(chain);
+        }
+        let head: *mut Block = self.block_at(chain.head).cast();
+        // SAFETY: the caller owns the page and has taken the chain.
+        unsafe { Block::set_next(Block::last(head, chain.count), self.local_free.get()) };
+        self.local_free.set(head);
+        self.lent.set(self.lent.get().wrapping_sub(chain.count as u32));
+    }
+
+    /// Links the next few never-used blocks. `free` is exhausted.
+    fn extend(&self) -> bool {
+        let (capacity, bytes) = (self.capacity(), self.block_bytes());
+        let count = (EXTEND_BYTES / bytes).clamp(1, usize::MAX).min(self.reserved() - capacity);
+        if count == 0 {
+            return false;
+        }
+        let first = self.start().wrapping_add(capacity * bytes);
+        // SAFETY: Invariant 3: these blocks have never been used, and the page's memory is committed.
+        unsafe { Block::link_run(first, bytes, count) };
+        self.free.set(first.cast());
+        self.capacity.set((capacity + count) as u16);
+        self.lent.set(self.lent.get() + count as u32);
+        if self.is(Flag::FreshIsZero) {
+            self.raise(Flag::FreeIsZero);
+        } else {
+            self.drop_flag(Flag::FreeIsZero);
+        }
+        true
+    }
+
+    /// How many blocks have ever been linked.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.capacity.get() as usize
+    }
+
+    /// Blocks in use or on `free` (Invariant 1).
+    #[inline]
+    pub fn lent(&self) -> usize {
+        self.lent.get() as usize
+    }
+
+    /// Blocks in use, counting those in the remote list. Walks `free`.
+    pub fn used(&self) -> usize {
+        // SAFETY: the owner reads its own list.
+        let free = unsafe { Block::count(self.free.get(), self.capacity()) };
+        self.lent().saturating_sub(free)
+    }
+
+    /// Takes over the remote list and tells whether every block is free. Walks the lists.
+    pub fn collect_is_empty(&self) -> bool {
+        self.adopt(self.remote.take());
+        self.used() == 0
+    }
+
+    /// Recomputes `lent` from the lists, for a page whose owner vanished in the middle of a `free`.
+    pub fn recount(&self) {
+        // SAFETY: the caller owns the page now.
+        let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
+        self.lent.set((self.capacity() - local) as u32);
+    }
+
+    /// Lends a singleton's only block.
+    pub fn lend_single(&self) {
+        self.capacity.set(1);
+        self.lent.set(1);
+    }
+
+    /// Puts a block and then a chain taken from the remote word on `free`, which is exhausted; all of them count as
+    /// lent already.
+    ///
+    /// # Safety
+    /// The caller owns the page, and `p` is a block of it that nobody uses any more.
+    #[inline]
+    pub unsafe fn reopen(&self, p: *mut u8, chain: Chain) {
+        let rest =
+            if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
+        // SAFETY: the precondition.
+        unsafe { Block::set_next(p.cast(), rest) };
+        self.free.set(p.cast());
+        self.drop_flag(Flag::FreeIsZero);
+    }
+
+    /// A block's place in the remote word.
+    #[inline]
+    pub fn offset_of(&self, p: *const u8) -> BlockOffset {
+        BlockOffset::from_bytes(p as usize - self.start() as usize)
+    }
+
+    #[inline]
+    pub fn block_at(&self, offset: BlockOffset) -> *mut u8 {
+        self.start().wrapping_add(offset.bytes())
+    }
+
+    /// Calls `visit` with every block that is on no list, i.e. in use. The caller owns the page; `marks` has a bit
+    /// for each of the page's blocks.
+    pub fn for_each_used(&self, marks: &mut [u64], mut visit: impl FnMut(*mut u8) -> bool) -> bool {
+        marks.fill(0);
+        self.mark_list(self.free.get(), marks);
+        self.mark_list(self.local_free.get(), marks);
+        (0..self.capacity())
+            .filter(|index| marks[index / 64] >> (index % 64) & 1 == 0)
+            .all(|index| visit(self.start().wrapping_add(index * self.block_bytes())))
+    }
+
+    fn mark_list(&self, first: *mut Block, marks: &mut [u64]) {
+        let mut block = first;
+        for _ in 0..self.capacity() {
+            if block.is_null() {
+                return;
+            }
+            let index = (block as usize - self.start() as usize) / self.block_bytes();
+            marks[index / 64] |= 1 << (index % 64);
+            // SAFETY: `block` is on a list of the page that the caller owns.
+            block = unsafe { Block::next(block) };
+        }
+    }
+}
+
+/// Asks the processor to fetch the cache line of `block`; null is fine.
+#[inline(always)]
+fn prefetch(block: *mut Block) {
+    ferrimalloc_prim::cpu::prefetch(block.cast());
+}

@@ -1,0 +1,20 @@
+//! Floor 5: a page, its blocks, and who may touch them.
+//!
+//! A page is a run of slices holding blocks of one size. Its description ([`Page`]) lives in the page map, far from
+//! the blocks. `block` is a free block's link, `remote` the one lock-free word of a page (the protocol of
+//! ownership), `layout` the description itself, `lists` the owner's work on the free lists.
+
+#[cfg(not(loom))]
+mod block;
+#[cfg(not(loom))]
+mod layout;
+#[cfg(not(loom))]
+mod lists;
+pub mod remote;
+
+#[cfg(not(loom))]
+pub use block::Block;
+#[cfg(not(loom))]
+pub use lists::Freed;
+#[cfg(not(loom))]
+pub use layout::{EMPTY_PAGE, Flag, Lookup, Origin, Owner, Page, Placement};

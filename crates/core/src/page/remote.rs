@@ -1,0 +1,338 @@
+//! Who owns a page, and the blocks that others freed into it: one atomic word.
+//!
+//! # Why one word
+//! A block freed by a thread that doesn't own the page is pushed on the page's *remote list*. The push must also
+//! learn whether anybody looks after the page, and if nobody does, whether this was the free that makes looking
+//! after it worthwhile: the last block of the page, or enough blocks for another thread to allocate from. With head,
+//! count, threshold and ownership in one word, all that is one compare-and-swap; a push that crosses the threshold
+//! becomes the owner by the same compare-and-swap.
+//!
+//! # The word
+//! ```text
+//!  63                33 32            17 16             1       0
+//! +--------------------+----------------+----------------+-----------+
+//! | head: offset / 8   |   threshold    |     count      | unowned   |
+//! +--------------------+----------------+----------------+-----------+
+//! ```
+//! | unowned | meaning | who may touch the page's lists |
+//! |---|---|---|
+//! | 0 | owned, or no page at all (zeroed metadata) | the owner |
+//! | 1 | nobody's | nobody, until a compare-and-swap clears the bit |
+//!
+//! ```text
+//!             take                  let_go(threshold)
+//!           +------+        ------------------------------->
+//!           |      v       /                                \
+//!          [ owned ] -----+                                  [ unowned ] --+ push below the threshold
+//!           ^      |       \                                /     ^        |
+//!           +------+        <-------------------------------      +--------+
+//!             push            push reaching the threshold: the pusher owns it
+//!                             claim: the claimer owns it and has the list
+//! ```
+//!
+//! # Invariants
+//! 1. At most one thread owns a page: only a successful compare-and-swap that clears `unowned` makes an owner, and
+//!    only the owner sets it.
+//! 2. `count` is the length of the list at `head`; both change in the same compare-and-swap. An unowned word never
+//!    has `count >= threshold`: `let_go` refuses, and the push that would reach it claims.
+//! 3. Every block pushed is found by exactly one `take` or `claim`.
+//! 4. The links of the blocks of a taken list, and everything the last owner wrote, are visible to the taker.
+//!
+//! Idea: mimalloc v3's `xthread_free` with its owned bit; count and threshold in the word are ours.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// A block's distance from the start of its page's area, in units of 8 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockOffset(u32);
+
+impl BlockOffset {
+    /// From a distance in bytes, below 16 GiB (a page's last block starts below 4 MiB).
+    #[inline]
+    pub const fn from_bytes(bytes: usize) -> Self {
+        Self((bytes / 8) as u32)
+    }
+
+    #[inline]
+    pub const fn bytes(self) -> usize {
+        self.0 as usize * 8
+    }
+}
+
+/// A list of blocks taken from a page's remote word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Chain {
+    /// The first block; meaningless when `count` is 0.
+    pub head: BlockOffset,
+    /// How many blocks.
+    pub count: usize,
+}
+
+/// What a push found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Push {
+    /// Somebody owns the page, or nobody needs to.
+    Left,
+    /// The push reached the threshold: the caller owns the page now, the list still in the word.
+    Claimed,
+}
+
+/// `let_go` found that the page already has as many remote blocks as its threshold; the caller still owns it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Due {
+    /// How many blocks wait in the remote list.
+    pub count: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Word(u64);
+
+const UNOWNED: u64 = 1;
+const COUNT_SHIFT: u32 = 1;
+const THRESHOLD_SHIFT: u32 = 17;
+const HEAD_SHIFT: u32 = 33;
+const FIELD_MASK: u64 = 0xFFFF;
+
+impl Word {
+    /// Owned, empty list; also what zeroed metadata holds.
+    const OWNED: Word = Word(0);
+
+    #[inline]
+    fn is_unowned(self) -> bool {
+        self.0 & UNOWNED != 0
+    }
+
+    #[inline]
+    fn count(self) -> usize {
+        (self.0 >> COUNT_SHIFT & FIELD_MASK) as usize
+    }
+
+    #[inline]
+    fn threshold(self) -> usize {
+        (self.0 >> THRESHOLD_SHIFT & FIELD_MASK) as usize
+    }
+
+    #[inline]
+    fn chain(self) -> Chain {
+        Chain { head: BlockOffset((self.0 >> HEAD_SHIFT) as u32), count: self.count() }
+    }
+
+    /// With a list of `count` blocks that starts at `head`. The count sticks at its limit, so that blocks freed more
+    /// than once can't disturb its neighbours in the word.
+    #[inline]
+    fn with_list(self, head: BlockOffset, count: usize) -> Word {
+        let count = (count as u64).min(FIELD_MASK);
+        let rest = self.0 & (UNOWNED | FIELD_MASK << THRESHOLD_SHIFT);
+        Word(rest | count << COUNT_SHIFT | u64::from(head.0) << HEAD_SHIFT)
+    }
+
+    #[inline]
+    fn unowned(self, threshold: usize) -> Word {
+        let rest = self.0 & !(FIELD_MASK << THRESHOLD_SHIFT);
+        Word(rest | UNOWNED | (threshold as u64 & FIELD_MASK) << THRESHOLD_SHIFT)
+    }
+
+    #[inline]
+    fn owned(self) -> Word {
+        Word(self.0 & !(UNOWNED | FIELD_MASK << THRESHOLD_SHIFT))
+    }
+
+    /// After a push: owned as soon as the threshold is reached.
+    #[inline]
+    fn pushed(self, head: BlockOffset, blocks: usize) -> Word {
+        let next = self.with_list(head, self.count() + blocks);
+        if next.is_unowned() && next.count() >= next.threshold() { next.owned() } else { next }
+    }
+}
+
+/// The atomic word. Zeroed memory is a valid one: owned, with an empty list.
+#[repr(transparent)]
+pub struct Remote(AtomicU64);
+
+impl Remote {
+    /// Owned by the caller, with an empty list.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(Word::OWNED.0))
+    }
+
+    /// Owned by the caller, with an empty list.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self(AtomicU64::new(Word::OWNED.0))
+    }
+
+    #[inline]
+    fn load(&self) -> Word {
+        Word(self.0.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn swap_if(&self, current: Word, next: Word) -> Result<(), Word> {
+        // ORDERING: release publishes the pushed blocks' links and, in `let_go`, everything that the owner wrote;
+        // acquire makes the same visible to whoever becomes the owner (Invariant 4).
+        let swapped = self.0.compare_exchange_weak(
+            current.0,
+            next.0,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        match swapped {
+            Ok(_) => Ok(()),
+            Err(now) => Err(Word(now)),
+        }
+    }
+
+    /// Pushes a chain of `blocks` blocks that starts at `head`. `link` is told what must follow the chain's last
+    /// block (`None`: nothing) before each attempt. One compare-and-swap when undisturbed.
+    #[inline]
+    pub fn push(
+        &self,
+        head: BlockOffset,
+        blocks: usize,
+        mut link: impl FnMut(Option<BlockOffset>),
+    ) -> Push {
+        let mut current = self.load();
+        loop {
+            let chain = current.chain();
+            link((chain.count > 0).then_some(chain.head));
+            let next = current.pushed(head, blocks);
+            match self.swap_if(current, next) {
+                Ok(()) if current.is_unowned() && !next.is_unowned() => return Push::Claimed,
+                Ok(()) => return Push::Left,
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// Becomes the owner of an unowned page and takes its list; `None` if somebody owns it. One compare-and-swap.
+    #[inline]
+    pub fn claim(&self) -> Option<Chain> {
+        let mut current = self.load();
+        while current.is_unowned() {
+            match self.swap_if(current, Word::OWNED) {
+                Ok(()) => return Some(current.chain()),
+                Err(now) => current = now,
+            }
+        }
+        None
+    }
+
+    /// Becomes the owner of an unowned page and leaves its list in the word; false if somebody owns it.
+    pub fn claim_in_place(&self) -> bool {
+        let mut current = self.load();
+        while current.is_unowned() {
+            match self.swap_if(current, current.owned()) {
+                Ok(()) => return true,
+                Err(now) => current = now,
+            }
+        }
+        false
+    }
+
+    /// The owner takes the list. No atomic read-modify-write when it is empty.
+    #[inline]
+    pub fn take(&self) -> Chain {
+        if self.load() == Word::OWNED {
+            return Chain { head: BlockOffset(0), count: 0 };
+        }
+        // ORDERING: acquire pairs with the pushes' release: the links are visible (Invariant 4).
+        Word(self.0.swap(Word::OWNED.0, Ordering::Acquire)).chain()
+    }
+
+    /// The owner gives the page up; from now on the push that brings the list to `threshold` blocks claims it.
+    /// Refused, and still owned, if the list is that long already.
+    #[inline]
+    pub fn let_go(&self, threshold: usize) -> Result<(), Due> {
+        let mut current = self.load();
+        loop {
+            if current.count() >= threshold {
+                return Err(Due { count: current.count() });
+            }
+            match self.swap_if(current, current.unowned(threshold)) {
+                Ok(()) => return Ok(()),
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// How many blocks wait in the list: a hint unless the caller owns the page and no block is left to free.
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.load().count()
+    }
+
+    /// Whether nobody owns the page: a hint.
+    #[inline]
+    pub fn is_unowned(&self) -> bool {
+        self.load().is_unowned()
+    }
+
+    /// Makes the word that of an owned page with an empty list, whatever it was.
+    pub fn reset(&self) {
+        self.0.store(Word::OWNED.0, Ordering::Relaxed);
+    }
+}
+
+impl Default for Remote {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn at(index: usize) -> BlockOffset {
+        BlockOffset::from_bytes(index * 16)
+    }
+
+    #[test]
+    fn pushes_link_to_the_previous_head() {
+        let remote = Remote::new();
+        let mut seen = std::vec::Vec::new();
+        for index in [3, 1, 2] {
+            assert_eq!(remote.push(at(index), 1, |next| seen.push(next)), Push::Left);
+        }
+        assert_eq!(seen, [None, Some(at(3)), Some(at(1))]);
+        assert_eq!(remote.take(), Chain { head: at(2), count: 3 });
+        assert_eq!(remote.take().count, 0);
+    }
+
+    #[test]
+    fn the_push_that_reaches_the_threshold_claims() {
+        let remote = Remote::new();
+        remote.let_go(3).unwrap();
+        assert_eq!(remote.push(at(0), 1, |_| {}), Push::Left);
+        assert!(remote.is_unowned());
+        assert_eq!(remote.push(at(1), 2, |_| {}), Push::Claimed);
+        assert!(!remote.is_unowned());
+        assert_eq!(remote.push(at(5), 1, |_| {}), Push::Left, "owned pages have no threshold");
+        assert_eq!(remote.take(), Chain { head: at(5), count: 4 });
+    }
+
+    #[test]
+    fn letting_go_is_refused_when_the_threshold_is_reached() {
+        let remote = Remote::new();
+        remote.push(at(0), 2, |_| {});
+        assert_eq!(remote.let_go(2), Err(Due { count: 2 }));
+        assert!(!remote.is_unowned());
+        assert_eq!(remote.let_go(3), Ok(()));
+        assert_eq!(remote.claim(), Some(Chain { head: at(0), count: 2 }));
+    }
+
+    #[test]
+    fn zeroed_and_owned_words_cannot_be_claimed() {
+        assert_eq!(Remote::new().claim(), None);
+    }
+
+    #[test]
+    fn the_count_saturates() {
+        let remote = Remote::new();
+        for _ in 0..3 {
+            remote.push(at(1), 40_000, |_| {});
+        }
+        assert_eq!(remote.take(), Chain { head: at(1), count: 0xFFFF });
+    }
+}

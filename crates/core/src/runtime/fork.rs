@@ -1,0 +1,67 @@
+//! `fork`: the child has one thread, and memory as it was at that moment.
+//!
+//! Before the fork this thread takes every lock, so that no other thread is inside a critical section. In the child
+//! the locks are made new, and the theaps of threads that don't exist there are ended: their pages are
+//! abandoned like at a thread's end, after their counts have been checked against the lists (a thread may
+//! have been between two instructions of a free). Slices or pages that another thread was just claiming are lost to the
+//! child, and so are the few remote frees that it had gathered.
+
+use super::main_subproc;
+use super::thread::ended_threads;
+use crate::heap::Heap;
+use crate::page::{Owner, Page};
+use crate::theap::Theap;
+use ferrimalloc_prim::thread::id as thread_id;
+
+pub(super) extern "C" fn prepare() {
+    main_subproc().lock_all();
+    ended_threads().lock_raw();
+}
+
+pub(super) extern "C" fn parent() {
+    // SAFETY: `prepare` took the locks on this thread.
+    unsafe {
+        ended_threads().unlock_raw();
+        main_subproc().unlock_all(false);
+    }
+}
+
+pub(super) extern "C" fn child() {
+    // SAFETY: `prepare` took the locks on the thread that this one is a copy of; there is no other.
+    unsafe {
+        ended_threads().reinit();
+        main_subproc().unlock_all(true);
+    }
+    let me = thread_id();
+    main_subproc().for_each_heap(|heap| {
+        adopt_orphans(heap, me);
+        true
+    });
+}
+
+/// Abandons the pages of all threads but `me`, and ends their theaps.
+fn adopt_orphans(heap: &'static Heap, me: usize) {
+    heap.registry().for_each_page(heap.subproc().arenas(), |page| {
+        if is_orphan(page, me) {
+            Theap::abandon_orphan(page);
+        }
+        true
+    });
+    loop {
+        let mut orphan = None;
+        Theap::for_each_of(heap, |theap| {
+            if theap.tid() != me {
+                orphan = Some(theap);
+            }
+        });
+        let Some(theap) = orphan else { return };
+        theap.forget_pages();
+        theap.end();
+    }
+}
+
+/// Owned by a thread that the child doesn't have.
+fn is_orphan(page: &Page, me: usize) -> bool {
+    let owner = page.owner();
+    !owner.is_unowned() && owner != Owner::NONE && owner.tid() != me
+}

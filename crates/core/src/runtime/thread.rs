@@ -1,0 +1,270 @@
+//! A thread: its default theap, its theaps in other heaps, its end.
+//!
+//! The thread-local word points to the default theap; until the first allocation, and again after the thread's end,
+//! to the empty theap. Allocation in destructors that run after ours makes a new theap and arms the hook once more.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::ptr;
+
+use ferrimalloc_prim::thread as prim;
+
+use super::process::{ensure_hooks, ensure_process, main_subproc};
+use super::theap_word;
+use crate::base::*;
+use crate::heap::{Cached, Heap, Subproc};
+use crate::sync::Lock;
+use crate::theap::{EMPTY_THEAP, Theap};
+
+/// Theaps remembered by heap id.
+const REMEMBERED: usize = 16;
+
+/// What a thread knows. Its memory is only ever used for threads.
+pub struct Thread {
+    tid: Cell<usize>,
+    subproc: Cell<*const Subproc>,
+    /// The theap in the main heap of its sub-process.
+    main: Cell<*const Theap>,
+    /// All its theaps.
+    theaps: Cell<*const Theap>,
+    remembered: [Remembered; REMEMBERED],
+    heartbeat: Cell<u64>,
+    in_hook: Cell<bool>,
+}
+
+/// A theap and the id of the heap that it was made for.
+struct Remembered {
+    heap_id: Cell<usize>,
+    theap: Cell<*const Theap>,
+}
+
+/// Structures of ended threads.
+static ENDED: Lock<Cached> = Lock::new(Cached::new());
+
+/// The default theap of this thread, or the empty theap.
+#[inline(always)]
+pub fn current_theap() -> &'static Theap {
+    // SAFETY: the word always points to a live theap or the empty one.
+    unsafe { &*theap_word::get().cast::<Theap>() }
+}
+
+/// The default theap of this thread, made if it has none; `None` without memory.
+#[inline]
+pub fn live_theap() -> Option<&'static Theap> {
+    let theap = current_theap();
+    if theap.is_empty_theap() { start_thread() } else { Some(theap) }
+}
+
+fn set_current(theap: &'static Theap) {
+    theap_word::set(ptr::from_ref(theap).cast_mut().cast());
+}
+
+/// Makes `theap`, one of this thread's, its default; answers the one before.
+pub fn set_default_theap(theap: &'static Theap) -> &'static Theap {
+    let before = current_theap();
+    set_current(theap);
+    before
+}
+
+#[cold]
+#[inline(never)]
+fn start_thread() -> Option<&'static Theap> {
+    if !ensure_process() {
+        return None;
+    }
+    let subproc = main_subproc();
+    let thread = Thread::create(subproc)?;
+    let theap = thread.new_theap(subproc.main_heap()?);
+    let Some(theap) = theap else {
+        thread.recycle();
+        return None;
+    };
+    thread.main.set(theap);
+    set_current(theap);
+    ensure_hooks();
+    prim::arm_exit_hook(ptr::from_ref(thread).cast_mut().cast());
+    Some(theap)
+}
+
+/// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.
+pub fn thread_done() {
+    let theap = current_theap();
+    if !theap.is_empty_theap() {
+        prim::arm_exit_hook(ptr::null_mut());
+        Thread::of(theap).end();
+    }
+}
+
+/// Called by the C library with the thread that armed it.
+pub(super) unsafe extern "C" fn on_thread_exit(thread: *mut c_void) {
+    // SAFETY: armed with a live thread's structure.
+    let thread = unsafe { &*thread.cast::<Thread>() };
+    if thread.tid.get() == prim::id() {
+        thread.end();
+    }
+}
+
+/// This thread's theap in `heap`, made if there is none; `None` without memory.
+#[inline]
+pub fn theap_for(heap: &'static Heap) -> Option<&'static Theap> {
+    let thread = Thread::of(live_theap()?);
+    let remembered = &thread.remembered[heap.id() % REMEMBERED];
+    if remembered.heap_id.get() == heap.id() {
+        // SAFETY: remembered theaps are this thread's and live.
+        return unsafe { remembered.theap.get().as_ref() };
+    }
+    thread.find_or_make(heap)
+}
+
+impl Thread {
+    fn create(subproc: &'static Subproc) -> Option<&'static Thread> {
+        let thread = Self::memory()?;
+        thread.tid.set(prim::id());
+        thread.subproc.set(subproc);
+        thread.main.set(ptr::null());
+        thread.theaps.set(ptr::null());
+        thread.in_hook.set(false);
+        for remembered in &thread.remembered {
+            remembered.heap_id.set(0);
+        }
+        Some(thread)
+    }
+
+    fn memory() -> Option<&'static Thread> {
+        let cached = ENDED.lock().pop();
+        let place = match cached {
+            Some(piece) => piece,
+            None => main_subproc().arenas().meta_alloc(size_of::<Thread>())?.start,
+        };
+        // SAFETY: zeroed memory, or an ended thread's: both valid, and overwritten by `create`.
+        Some(unsafe { &*place.cast::<Thread>() })
+    }
+
+    fn recycle(&'static self) {
+        self.tid.set(0);
+        // SAFETY: nobody uses an ended thread's structure; `tid` is its first word and is set again by `create`.
+        unsafe { ENDED.lock().push(ptr::from_ref(self).cast_mut().cast()) };
+    }
+
+    /// The thread of a live theap.
+    #[inline]
+    pub fn of(theap: &Theap) -> &'static Thread {
+        // SAFETY: live theaps carry their thread's structure.
+        unsafe { &*theap.thread().cast::<Thread>() }
+    }
+
+    pub fn subproc(&self) -> &'static Subproc {
+        // SAFETY: a sub-process outlives the threads that use it.
+        unsafe { &*self.subproc.get() }
+    }
+
+    /// Its theap in its sub-process's main heap.
+    pub fn main_theap(&self) -> &'static Theap {
+        // SAFETY: set once the thread has started.
+        unsafe { &*self.main.get() }
+    }
+
+    /// Slow paths since the thread started, plus one: the heartbeat of deferred frees.
+    pub fn beat(&self) -> u64 {
+        let heartbeat = self.heartbeat.get() + 1;
+        self.heartbeat.set(heartbeat);
+        heartbeat
+    }
+
+    /// Runs `hook` unless this thread is running one already.
+    pub fn without_reentry(&self, hook: impl FnOnce()) {
+        if !self.in_hook.replace(true) {
+            hook();
+            self.in_hook.set(false);
+        }
+    }
+
+    fn new_theap(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
+        let seed = heap.subproc().enter_thread();
+        let theap = Theap::create(heap, self.tid.get(), ptr::from_ref(self).cast(), seed)?;
+        // SAFETY: the list holds live theaps.
+        theap.set_next_of_thread(unsafe { self.theaps.get().as_ref() });
+        self.theaps.set(theap);
+        Some(theap)
+    }
+
+    #[cold]
+    fn find_or_make(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
+        let known = self.theaps().find(|theap| core::ptr::eq(theap.heap(), heap));
+        let theap = known.or_else(|| self.new_theap(heap))?;
+        let remembered = &self.remembered[heap.id() % REMEMBERED];
+        remembered.heap_id.set(heap.id());
+        remembered.theap.set(theap);
+        Some(theap)
+    }
+
+    /// All its theaps, newest first.
+    pub fn theaps(&self) -> impl Iterator<Item = &'static Theap> + use<> {
+        // SAFETY: the list holds live theaps.
+        let mut next = unsafe { self.theaps.get().as_ref() };
+        core::iter::from_fn(move || {
+            let theap = next?;
+            next = theap.next_of_thread();
+            Some(theap)
+        })
+    }
+
+    /// Collects in all its theaps; those of deleted heaps end.
+    pub fn collect(&'static self, force: Force) {
+        for theap in self.theaps() {
+            theap.collect(force);
+        }
+        self.end_orphans();
+    }
+
+    /// Theaps of deleted heaps have moved to the main heap, where the thread has a theap already.
+    fn end_orphans(&'static self) {
+        let main = self.main_theap();
+        let is_orphan = |theap: &Theap| {
+            core::ptr::eq(theap.heap(), main.heap()) && !core::ptr::eq(theap, main) && !core::ptr::eq(theap, current_theap())
+        };
+        while let Some(orphan) = self.theaps().find(|theap| is_orphan(theap)) {
+            self.end_theap(orphan);
+        }
+    }
+
+    /// Ends one theap of this thread.
+    pub fn end_theap(&'static self, theap: &'static Theap) {
+        for remembered in &self.remembered {
+            if ptr::eq(remembered.theap.get(), theap) {
+                remembered.heap_id.set(0);
+            }
+        }
+        self.unlink(theap);
+        theap.abandon_all();
+        theap.heap().subproc().leave_thread();
+        theap.end();
+    }
+
+    fn unlink(&self, theap: &'static Theap) {
+        match self.theaps().find(|other| other.next_of_thread().is_some_and(|next| ptr::eq(next, theap))) {
+            Some(before) => before.set_next_of_thread(theap.next_of_thread()),
+            None => self.theaps.set(theap.next_of_thread().map_or(ptr::null(), ptr::from_ref)),
+        }
+    }
+
+    fn end(&'static self) {
+        if self.is_current() {
+            set_current(&EMPTY_THEAP);
+        }
+        while let Some(theap) = self.theaps().next() {
+            self.end_theap(theap);
+        }
+        self.recycle();
+    }
+
+    fn is_current(&self) -> bool {
+        let theap = current_theap();
+        !theap.is_empty_theap() && ptr::eq(theap.thread().cast(), self)
+    }
+}
+
+/// Held over `fork`.
+pub(super) fn ended_threads() -> &'static Lock<Cached> {
+    &ENDED
+}

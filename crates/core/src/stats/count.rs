@@ -1,0 +1,260 @@
+//! The two kinds of statistic: something that comes and goes, and something that only happens.
+
+use crate::sync::{AtomicI64, Ordering::Relaxed};
+
+/// How much of something there was, is, and was at most. Any thread may change it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct StatCount {
+    total: AtomicI64,
+    peak: AtomicI64,
+    current: AtomicI64,
+}
+
+/// How often something happened, or how much of it. Any thread may add to it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct StatCounter {
+    total: AtomicI64,
+}
+
+/// A [`StatCount`] as plain numbers: `mi_stat_count_t`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RawCount {
+    pub total: i64,
+    pub peak: i64,
+    pub current: i64,
+}
+
+/// A [`StatCounter`] as a plain number: `mi_stat_counter_t`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RawCounter {
+    pub total: i64,
+}
+
+impl StatCount {
+    pub const fn new() -> Self {
+        StatCount {
+            total: AtomicI64::new(0),
+            peak: AtomicI64::new(0),
+            current: AtomicI64::new(0),
+        }
+    }
+
+    /// `amount` more of it: two atomic additions, and a third operation at a new peak.
+    #[inline]
+    pub fn increase(&self, amount: usize) {
+        let amount = amount as i64;
+        self.total.fetch_add(amount, Relaxed);
+        let current = self.current.fetch_add(amount, Relaxed).wrapping_add(amount);
+        self.raise_peak(current);
+    }
+
+    /// `amount` less of it.
+    #[inline]
+    pub fn decrease(&self, amount: usize) {
+        self.current.fetch_sub(amount as i64, Relaxed);
+    }
+
+    /// Corrects an earlier [`increase`](Self::increase) that was too small, or by a negative `amount` too large.
+    /// A peak that was too high remains.
+    pub fn adjust(&self, amount: i64) {
+        self.total.fetch_add(amount, Relaxed);
+        let current = self.current.fetch_add(amount, Relaxed).wrapping_add(amount);
+        self.raise_peak(current);
+    }
+
+    /// Adds `other`, as something that went on beside this one. True peaks are not known then: this one becomes what
+    /// is here plus the peak there, if that is more.
+    pub fn merge(&self, other: &RawCount) {
+        self.total.fetch_add(other.total, Relaxed);
+        let before = self.current.fetch_add(other.current, Relaxed);
+        self.raise_peak(before.wrapping_add(other.peak));
+    }
+
+    pub fn snapshot(&self) -> RawCount {
+        RawCount {
+            total: self.total.load(Relaxed),
+            peak: self.peak.load(Relaxed),
+            current: self.current.load(Relaxed),
+        }
+    }
+
+    /// How much of it there is.
+    pub fn current(&self) -> i64 {
+        self.current.load(Relaxed)
+    }
+
+    /// Takes everything out, leaving zeros; what is counted meanwhile is in the result or stays.
+    pub(super) fn take(&self) -> RawCount {
+        RawCount {
+            total: self.total.swap(0, Relaxed),
+            peak: self.peak.swap(0, Relaxed),
+            current: self.current.swap(0, Relaxed),
+        }
+    }
+
+    /// Starts over from what there is now.
+    pub(super) fn restart(&self) {
+        let current = self.current();
+        self.total.store(current, Relaxed);
+        self.peak.store(current, Relaxed);
+    }
+
+    #[inline]
+    fn raise_peak(&self, candidate: i64) {
+        if candidate > self.peak.load(Relaxed) {
+            self.peak.fetch_max(candidate, Relaxed);
+        }
+    }
+}
+
+impl StatCounter {
+    pub const fn new() -> Self {
+        StatCounter {
+            total: AtomicI64::new(0),
+        }
+    }
+
+    /// Once more.
+    #[inline]
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// `amount` more: one atomic addition.
+    #[inline]
+    pub fn add(&self, amount: usize) {
+        self.total.fetch_add(amount as i64, Relaxed);
+    }
+
+    pub fn get(&self) -> i64 {
+        self.total.load(Relaxed)
+    }
+
+    pub fn merge(&self, other: &RawCounter) {
+        self.total.fetch_add(other.total, Relaxed);
+    }
+
+    pub fn snapshot(&self) -> RawCounter {
+        RawCounter { total: self.get() }
+    }
+
+    pub(super) fn take(&self) -> RawCounter {
+        RawCounter {
+            total: self.total.swap(0, Relaxed),
+        }
+    }
+
+    pub(super) fn restart(&self) {
+        self.total.store(0, Relaxed);
+    }
+}
+
+impl RawCount {
+    /// Both together, as [`StatCount::merge`] has it.
+    pub fn merged(&self, other: &RawCount) -> RawCount {
+        RawCount {
+            total: self.total.wrapping_add(other.total),
+            peak: self.peak.max(self.current.wrapping_add(other.peak)),
+            current: self.current.wrapping_add(other.current),
+        }
+    }
+
+    /// Whether anything was ever counted.
+    pub fn is_empty(&self) -> bool {
+        *self == RawCount::default()
+    }
+}
+
+impl RawCounter {
+    /// Both together.
+    pub fn merged(&self, other: &RawCounter) -> RawCounter {
+        RawCounter {
+            total: self.total + other.total,
+        }
+    }
+}
+
+impl Default for StatCount {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Default for StatCounter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn raw(total: i64, peak: i64, current: i64) -> RawCount {
+        RawCount {
+            total,
+            peak,
+            current,
+        }
+    }
+
+    #[test]
+    fn a_count_knows_total_peak_and_present() {
+        let count = StatCount::new();
+        count.increase(10);
+        count.decrease(4);
+        count.increase(1);
+        assert_eq!(count.snapshot(), raw(11, 10, 7));
+        count.adjust(-2);
+        assert_eq!(count.snapshot(), raw(9, 10, 5));
+        count.adjust(8);
+        assert_eq!(count.snapshot(), raw(17, 13, 13));
+    }
+
+    #[test]
+    fn merging_agrees_on_both_fillings() {
+        let count = StatCount::new();
+        count.increase(5);
+        let other = raw(100, 40, 20);
+        let plain = count.snapshot().merged(&other);
+        count.merge(&other);
+        assert_eq!(count.snapshot(), plain);
+        assert_eq!(plain, raw(105, 45, 25));
+    }
+
+    #[test]
+    fn counters_add() {
+        let counter = StatCounter::new();
+        counter.increment();
+        counter.add(5);
+        counter.merge(&RawCounter { total: 4 });
+        assert_eq!(counter.get(), 10);
+        assert_eq!(counter.take(), RawCounter { total: 10 });
+        assert_eq!(counter.get(), 0);
+    }
+
+    #[test]
+    fn no_thread_s_work_is_lost_and_the_peak_is_seen() {
+        let count = StatCount::new();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|_| count.increase(3)));
+            }
+        });
+        assert_eq!(count.snapshot(), raw(120_000, 120_000, 120_000));
+    }
+
+    #[test]
+    fn starting_over_keeps_what_is_there() {
+        let count = StatCount::new();
+        count.increase(10);
+        count.decrease(7);
+        count.restart();
+        assert_eq!(count.snapshot(), raw(3, 3, 3));
+    }
+}

@@ -1,0 +1,448 @@
+//! The table of all statistics, byte for byte as `mi_stats_t` has it.
+//!
+//! The fields are written down once, in `with_fields!`; the struct, its merging and its listing come from there.
+
+use super::bins::STATS_BINS;
+use super::count::{RawCount, RawCounter, StatCount, StatCounter};
+use core::array;
+use core::mem::{offset_of, size_of};
+
+/// The version of the layout.
+pub const STAT_VERSION: usize = 5;
+
+/// How chunks of an arena are counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChunkBin {
+    /// Chunks of single slices.
+    Small,
+    /// Chunks of spans that fit no other bin.
+    Other,
+    /// Chunks of medium pages.
+    Medium,
+    /// Chunks of large pages.
+    Large,
+    /// Chunks that are part of a larger span.
+    Huge,
+    /// Chunks that are all free.
+    None,
+}
+
+/// How many chunk bins there are.
+pub const CHUNK_BINS: usize = 6;
+
+/// How many slots are kept for future statistics, of either kind.
+const SPARE: usize = 4;
+
+/// Hands the list of fields, in the order of the interface, to the macro `$then`: `C` is a count, `N` a counter.
+macro_rules! with_fields {
+    ($then:ident) => {
+        $then! {
+            /// Pages in use.
+            pages: C,
+            /// Bytes of address space reserved.
+            reserved: C,
+            /// Bytes committed.
+            committed: C,
+            /// Bytes reset (left to the OS until it needs them).
+            reset: N,
+            /// Bytes purged.
+            purged: N,
+            /// Bytes committed inside pages.
+            page_committed: C,
+            /// Pages that no thread owns.
+            pages_abandoned: C,
+            /// Threads.
+            threads: C,
+            /// Bytes of blocks that share a page.
+            malloc_normal: C,
+            /// Bytes of blocks that have a page of their own.
+            malloc_huge: C,
+            /// Bytes as requested, before rounding.
+            malloc_requested: C,
+            /// Calls of the OS to map memory.
+            mmap_calls: N,
+            /// Calls of the OS to commit memory.
+            commit_calls: N,
+            /// Calls of the OS to reset memory.
+            reset_calls: N,
+            /// Calls of the OS to purge memory.
+            purge_calls: N,
+            /// Arenas made.
+            arena_count: N,
+            /// Blocks that share a page.
+            malloc_normal_count: N,
+            /// Blocks that have a page of their own.
+            malloc_huge_count: N,
+            /// Blocks followed by a guard page.
+            malloc_guarded_count: N,
+            /// Arena claims given back half-way.
+            arena_rollback_count: N,
+            /// Visits to arenas to purge them.
+            arena_purges: N,
+            /// Extensions of pages by fresh blocks.
+            pages_extended: N,
+            /// Pages retired empty.
+            pages_retire: N,
+            /// Pages looked at in searches.
+            page_searches: N,
+            /// Searches for a page.
+            page_searches_count: N,
+            /// Always zero.
+            segments: C,
+            /// Always zero.
+            segments_abandoned: C,
+            /// Always zero.
+            segments_cache: C,
+            /// Always zero.
+            _segments_reserved: C,
+            /// Heaps.
+            heaps: C,
+            /// Theaps.
+            theaps: C,
+            /// Abandoned pages taken over by an allocation.
+            pages_reclaim_on_alloc: N,
+            /// Abandoned pages taken back by a free.
+            pages_reclaim_on_free: N,
+            /// Full pages abandoned again.
+            pages_reabandon_full: N,
+            /// Waits for somebody to let go of an abandoned page.
+            pages_unabandon_busy_wait: N,
+            /// Waits in the deletion of heaps.
+            heaps_delete_wait: N,
+        }
+    };
+}
+
+/// What is meant for the kind of field: the first for a count, the second for a counter.
+macro_rules! either {
+    (C, $count:expr, $counter:expr) => {
+        $count
+    };
+    (N, $count:expr, $counter:expr) => {
+        $counter
+    };
+}
+
+macro_rules! declare_table {
+    ($($(#[$doc:meta])* $field:ident: $kind:ident,)*) => {
+        /// All statistics: a `C` is a count (total, peak, current), an `N` a counter (total).
+        #[doc(alias = "mi_stats_t")]
+        #[repr(C, align(8))]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub struct StatTable<C, N> {
+            /// The bytes of this table, as whoever made it believes.
+            pub size: usize,
+            /// The version of its layout, as whoever made it believes.
+            pub version: usize,
+            $($(#[$doc])* pub $field: $kind,)*
+            spare_counts: [C; SPARE],
+            spare_counters: [N; SPARE],
+            /// Blocks by [size bin](super::stats_bin_of).
+            pub malloc_bins: [C; STATS_BINS],
+            /// Pages by the size bin of their blocks.
+            pub page_bins: [C; STATS_BINS],
+            /// Chunks of arenas by [`ChunkBin`].
+            pub chunk_bins: [C; CHUNK_BINS],
+        }
+
+        impl<C, N> StatTable<C, N> {
+            /// Shows all fields but the bins to `visitor`, in order.
+            pub fn visit(&self, visitor: &mut impl FieldVisitor<C, N>) {
+                $(either!(
+                    $kind,
+                    visitor.count(stringify!($field), &self.$field),
+                    visitor.counter(stringify!($field), &self.$field)
+                );)*
+            }
+
+            /// The table of what `count` and `counter` make of every field here and its like in `other`.
+            fn zip<D, M, E, L>(
+                &self,
+                other: &StatTable<D, M>,
+                count: impl Fn(&C, &D) -> E,
+                counter: impl Fn(&N, &M) -> L,
+            ) -> StatTable<E, L> {
+                StatTable {
+                    size: size_of::<RawStats>(),
+                    version: STAT_VERSION,
+                    $($field: either!($kind, count(&self.$field, &other.$field), counter(&self.$field, &other.$field)),)*
+                    spare_counts: zip_all(&self.spare_counts, &other.spare_counts, &count),
+                    spare_counters: zip_all(&self.spare_counters, &other.spare_counters, &counter),
+                    malloc_bins: zip_all(&self.malloc_bins, &other.malloc_bins, &count),
+                    page_bins: zip_all(&self.page_bins, &other.page_bins, &count),
+                    chunk_bins: zip_all(&self.chunk_bins, &other.chunk_bins, &count),
+                }
+            }
+        }
+
+        /// The offsets of all fields, in order, for the test of the layout.
+        #[cfg(test)]
+        const OFFSETS: &[(&str, usize)] = &[$((stringify!($field), offset_of!(RawStats, $field))),*];
+    };
+}
+
+with_fields!(declare_table);
+
+fn zip_all<C, D, E, const COUNT: usize>(
+    here: &[C; COUNT],
+    there: &[D; COUNT],
+    make: impl Fn(&C, &D) -> E,
+) -> [E; COUNT] {
+    array::from_fn(|index| make(&here[index], &there[index]))
+}
+
+impl<C, N> StatTable<C, N> {
+    /// The table of what `count` and `counter` make of every field.
+    fn map<D, M>(&self, count: impl Fn(&C) -> D, counter: impl Fn(&N) -> M) -> StatTable<D, M> {
+        self.zip(self, |field, _| count(field), |field, _| counter(field))
+    }
+}
+
+/// Looks at fields one by one.
+pub trait FieldVisitor<C, N> {
+    fn count(&mut self, name: &'static str, count: &C);
+    fn counter(&mut self, name: &'static str, counter: &N);
+}
+
+/// Shared statistics: any thread may add to any field. Valid when zeroed.
+pub type Stats = StatTable<StatCount, StatCounter>;
+
+/// Statistics as plain numbers: `mi_stats_t`.
+pub type RawStats = StatTable<RawCount, RawCounter>;
+
+impl Stats {
+    pub const fn new() -> Self {
+        // SAFETY: zeroed memory is a valid table: words and 64-bit atomics only (Invariant 1 of the floor).
+        unsafe { core::mem::zeroed() }
+    }
+
+    /// The numbers of now. Reads every field once; fields may be of slightly different moments.
+    pub fn snapshot(&self) -> RawStats {
+        self.map(StatCount::snapshot, StatCounter::snapshot)
+    }
+
+    /// Adds `other`, which goes on unchanged.
+    pub fn merge_from(&self, other: &Stats) {
+        self.merge_raw(&other.snapshot());
+    }
+
+    /// Moves everything out of `other`, which ends, into this. Nothing is lost or counted twice meanwhile.
+    pub fn absorb(&self, other: &Stats) {
+        self.merge_raw(&other.map(StatCount::take, StatCounter::take));
+    }
+
+    /// Adds numbers.
+    pub fn merge_raw(&self, other: &RawStats) {
+        self.zip(other, StatCount::merge, StatCounter::merge);
+    }
+
+    /// Starts counting from here: totals and peaks become what there is now.
+    pub fn reset(&self) {
+        self.map(StatCount::restart, StatCounter::restart);
+    }
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RawStats {
+    /// A table of zeros with a proper header.
+    pub const fn new() -> Self {
+        // SAFETY: zeroed memory is a valid table: integers only.
+        let zeros: RawStats = unsafe { core::mem::zeroed() };
+        RawStats {
+            size: size_of::<RawStats>(),
+            version: STAT_VERSION,
+            ..zeros
+        }
+    }
+
+    /// Adds `other`.
+    pub fn merge(&mut self, other: &RawStats) {
+        *self = self.zip(other, RawCount::merged, RawCounter::merged);
+    }
+
+    /// Writes this table to a caller's; false, and nothing is written, if that is null or its header says that the
+    /// caller has another layout in mind.
+    ///
+    /// # Safety
+    /// `to` is null, or the first two words of a table may be read there, and if they fit, all of it written.
+    pub unsafe fn write_to(&self, to: *mut RawStats) -> bool {
+        // SAFETY: the caller's promise covers the header.
+        let fits = unsafe { header_fits(to) };
+        if fits {
+            // SAFETY: the header fits, so that the caller's promise covers the table.
+            unsafe { to.write(*self) };
+        }
+        fits
+    }
+
+    /// Reads a caller's table; `None` if it is null or has another layout.
+    ///
+    /// # Safety
+    /// `from` is null, or the first two words of a table may be read there, and if they fit, all of it.
+    pub unsafe fn read_from(from: *const RawStats) -> Option<RawStats> {
+        // SAFETY: the caller's promise covers the header, and the table if the header fits.
+        unsafe { header_fits(from).then(|| from.read()) }
+    }
+}
+
+impl Default for RawStats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// # Safety
+/// `table` is null or its first two words may be read.
+unsafe fn header_fits(table: *const RawStats) -> bool {
+    if table.is_null() || !table.is_aligned() {
+        return false;
+    }
+    // SAFETY: aligned, and readable by the caller's promise.
+    let (size, version) = unsafe {
+        (
+            (&raw const (*table).size).read(),
+            (&raw const (*table).version).read(),
+        )
+    };
+    size == size_of::<RawStats>() && version == STAT_VERSION
+}
+
+const _: () = {
+    assert!(size_of::<Stats>() == size_of::<RawStats>());
+    assert!(offset_of!(Stats, malloc_bins) == offset_of!(RawStats, malloc_bins));
+    assert!(offset_of!(Stats, heaps_delete_wait) == offset_of!(RawStats, heaps_delete_wait));
+};
+
+/// Against the header of mimalloc 3.4.3, where a word has 64 bits.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<RawStats>() == 4368);
+    assert!(offset_of!(RawStats, pages) == 16);
+    assert!(offset_of!(RawStats, malloc_requested) == 224);
+    assert!(offset_of!(RawStats, heaps_delete_wait) == 536);
+    assert!(offset_of!(RawStats, spare_counts) == 544);
+    assert!(offset_of!(RawStats, spare_counters) == 640);
+    assert!(offset_of!(RawStats, malloc_bins) == 672);
+    assert!(offset_of!(RawStats, page_bins) == 2448);
+    assert!(offset_of!(RawStats, chunk_bins) == 4224);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr;
+
+    #[test]
+    fn offsets_are_those_of_the_header() {
+        let expected = "pages 16;reserved 40;committed 64;reset 88;purged 96;page_committed 104;\
+            pages_abandoned 128;threads 152;malloc_normal 176;malloc_huge 200;malloc_requested 224;\
+            mmap_calls 248;commit_calls 256;reset_calls 264;purge_calls 272;arena_count 280;\
+            malloc_normal_count 288;malloc_huge_count 296;malloc_guarded_count 304;\
+            arena_rollback_count 312;arena_purges 320;pages_extended 328;pages_retire 336;\
+            page_searches 344;page_searches_count 352;segments 360;segments_abandoned 384;\
+            segments_cache 408;_segments_reserved 432;heaps 456;theaps 480;\
+            pages_reclaim_on_alloc 504;pages_reclaim_on_free 512;pages_reabandon_full 520;\
+            pages_unabandon_busy_wait 528;heaps_delete_wait 536";
+        let found: std::vec::Vec<_> = OFFSETS
+            .iter()
+            .map(|(name, offset)| std::format!("{name} {offset}"))
+            .collect();
+        assert_eq!(found.join(";"), expected);
+    }
+
+    #[test]
+    fn a_snapshot_has_a_header_and_the_numbers() {
+        let stats = Stats::new();
+        stats.pages.increase(3);
+        stats.mmap_calls.increment();
+        stats.malloc_bins[5].increase(40);
+        stats.chunk_bins[ChunkBin::None as usize].increase(2);
+        let raw = stats.snapshot();
+        assert_eq!((raw.size, raw.version), (4368, 5));
+        assert_eq!((raw.pages.current, raw.mmap_calls.total), (3, 1));
+        assert_eq!((raw.malloc_bins[5].peak, raw.chunk_bins[5].total), (40, 2));
+        assert!(raw.page_bins.iter().all(RawCount::is_empty));
+    }
+
+    #[test]
+    fn merging_adds_and_absorbing_moves() {
+        let (total, part) = (Stats::new(), Stats::new());
+        part.committed.increase(100);
+        part.purged.add(7);
+        total.merge_from(&part);
+        total.absorb(&part);
+        assert_eq!(part.snapshot(), RawStats::new());
+        let mut raw = total.snapshot();
+        assert_eq!(
+            (raw.committed.total, raw.committed.current, raw.purged.total),
+            (200, 200, 14)
+        );
+        raw.merge(&total.snapshot());
+        assert_eq!((raw.committed.peak, raw.purged.total), (400, 28));
+    }
+
+    #[test]
+    fn a_reset_keeps_what_there_is() {
+        let stats = Stats::new();
+        stats.pages.increase(5);
+        stats.pages.decrease(3);
+        stats.arena_purges.add(9);
+        stats.reset();
+        assert_eq!(
+            stats.snapshot().pages,
+            RawCount {
+                total: 2,
+                peak: 2,
+                current: 2
+            }
+        );
+        assert_eq!(stats.snapshot().arena_purges.total, 0);
+    }
+
+    #[test]
+    fn callers_with_another_layout_get_nothing() {
+        let stats = Stats::new();
+        stats.pages.increase(1);
+        let deliver = |size, version| {
+            let mut table = RawStats {
+                size,
+                version,
+                ..RawStats::new()
+            };
+            // SAFETY: a table of our own.
+            let written = unsafe { stats.snapshot().write_to(&mut table) };
+            assert_eq!(table.pages.total, i64::from(written));
+            // SAFETY: a table of our own.
+            assert_eq!(unsafe { RawStats::read_from(&table) }.is_some(), written);
+            written
+        };
+        assert!(deliver(4368, 5));
+        assert!(!deliver(4368, 4));
+        assert!(!deliver(4360, 5));
+        assert!(!deliver(0, 0));
+        // SAFETY: null is allowed.
+        assert!(unsafe { !stats.snapshot().write_to(ptr::null_mut()) });
+    }
+
+    #[test]
+    fn visiting_names_every_field_in_order() {
+        #[derive(Default)]
+        struct Names(std::vec::Vec<&'static str>);
+        impl<C, N> FieldVisitor<C, N> for Names {
+            fn count(&mut self, name: &'static str, _: &C) {
+                self.0.push(name);
+            }
+            fn counter(&mut self, name: &'static str, _: &N) {
+                self.0.push(name);
+            }
+        }
+        let mut names = Names::default();
+        RawStats::new().visit(&mut names);
+        assert!(names.0.iter().eq(OFFSETS.iter().map(|(name, _)| name)));
+    }
+}

@@ -1,0 +1,82 @@
+//! A page to allocate from.
+
+use super::theap::Theap;
+use crate::base::*;
+use crate::heap::Heap;
+use crate::options::{self, OptionId};
+use crate::page::Page;
+
+impl Theap {
+    /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
+    pub fn find_page(&'static self, bin: Bin) -> Option<&'static Page> {
+        if let Some(first) = self.queue(bin).first()
+            && first.refill()
+        {
+            return Some(first);
+        }
+        self.search_queue(bin).or_else(|| self.take_listed(bin)).or_else(|| self.fresh(bin))
+    }
+
+    /// Looks at the queue's pages until a few with blocks are seen, and takes the fullest of those, so that others
+    /// can become empty. Full ones met on the way are given up, but for a few that their own blocks' frees may make
+    /// useful at no cost.
+    fn search_queue(&'static self, bin: Bin) -> Option<&'static Page> {
+        let max_candidates = options::get(OptionId::PageMaxCandidates).max(1);
+        let max_full = options::get(OptionId::PageFullRetain);
+        let (mut best, mut candidates, mut full) = (None, 0, 0);
+        let mut next = self.queue(bin).first();
+        while let Some(page) = next {
+            next = page.next();
+            if page.has_available() {
+                best = Some(fuller(best, page));
+                candidates += 1;
+                if candidates >= max_candidates {
+                    break;
+                }
+            } else {
+                full += 1;
+                if full > max_full {
+                    self.give_up(page);
+                }
+            }
+        }
+        self.open(best?)
+    }
+
+    fn open(&self, page: &'static Page) -> Option<&'static Page> {
+        self.move_to_front(page);
+        page.refill().then_some(page)
+    }
+
+    /// Takes a page with free blocks that nobody owns.
+    fn take_listed(&'static self, bin: Bin) -> Option<&'static Page> {
+        let heap = self.heap();
+        let is_ours = |page: &Page| core::ptr::eq(Heap::of_page(page), heap);
+        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours)?;
+        page.adopt(chain);
+        self.own(page);
+        heap.stats().pages_reclaim_on_alloc.increment();
+        page.refill().then_some(page)
+    }
+
+    fn fresh(&'static self, bin: Bin) -> Option<&'static Page> {
+        let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed())?;
+        self.push_front(page);
+        page.refill().then_some(page)
+    }
+
+    /// Becomes the owner of a page that the thread has claimed, and allocates from it next.
+    fn own(&'static self, page: &'static Page) {
+        page.set_theap(self.handle());
+        page.set_owner_thread(self.tid());
+        self.push_front(page);
+    }
+}
+
+/// The page with fewer blocks left to lend, as far as is known without walking lists.
+fn fuller(best: Option<&'static Page>, page: &'static Page) -> &'static Page {
+    match best {
+        Some(best) if best.lent() >= page.lent() => best,
+        _ => page,
+    }
+}

@@ -1,0 +1,22 @@
+//! Floor 7: a thread's part of a heap: its pages, by size class.
+//!
+//! * `theap`: the structure, with the table that `malloc`'s fast path reads.
+//! * `queue`: the pages of a class, and keeping the table true to them.
+//! * `find`: a page to allocate from: owned, listed by others, or fresh.
+//! * `retire`: empty pages kept for a while.
+//! * `ownership`: giving full pages up, taking them back, abandoning all at a thread's end.
+//! * `batch`: frees into other threads' pages, gathered.
+//! * `collect`: upkeep.
+
+mod batch;
+mod collect;
+mod find;
+mod ownership;
+mod queue;
+mod retire;
+#[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
+mod theap;
+
+pub use batch::push_remote;
+pub use collect::Tick;
+pub use theap::{EMPTY_THEAP, Theap};

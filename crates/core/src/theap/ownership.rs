@@ -1,0 +1,91 @@
+//! Giving pages up and taking them back.
+//!
+//! A full page is given up at once: a thread that waits must not sit on memory that others free into it. Its last
+//! owner stays known as a hint, and takes the page back with one compare-and-swap when it frees a block of it; when
+//! others have freed a share of its blocks, it is listed for any thread to take.
+
+use super::theap::Theap;
+use crate::base::*;
+use crate::heap::{Heap, release_page, settle};
+use crate::page::remote::Chain;
+use crate::page::{Flag, Page};
+
+/// The share of a given-up page's blocks that others must free before it is listed.
+const LISTING_SHARE: usize = 4;
+
+impl Theap {
+    /// Gives up a full page. If blocks of it have just been freed by others, the page stays.
+    pub(super) fn give_up(&self, page: &'static Page) {
+        self.forget_retired(page);
+        self.remove(page);
+        let used = page.lent();
+        page.set_used_unowned(used);
+        page.set_owner_unowned(self.tid());
+        let threshold = (used / LISTING_SHARE).max(1);
+        if page.remote.let_go(threshold).is_err() {
+            page.set_owner_thread(self.tid());
+            self.push_back(page);
+        }
+    }
+
+    /// Takes back a page that this thread had given up and has just claimed with `chain`, to free block `p` of it.
+    ///
+    /// # Safety
+    /// `p` is a block of the page that nobody uses any more.
+    #[inline]
+    pub unsafe fn take_back(&'static self, page: &'static Page, p: *mut u8, chain: Chain) {
+        // SAFETY: the precondition; the thread owns the page now.
+        unsafe { page.reopen(p, chain) };
+        page.set_owner_thread(self.tid());
+        if page.is(Flag::Listed) {
+            self.heap().registry().unlist(page);
+        }
+        self.push_back(page);
+        if chain.count + 1 == page.lent() {
+            self.page_emptied(page);
+        }
+    }
+
+    /// Lets go of all pages: those without blocks in use are released, the others are left for whoever frees into
+    /// them or needs them.
+    pub fn abandon_all(&self) {
+        self.batch.flush();
+        self.expire_retired(Force::All);
+        self.for_each_page(|page| {
+            self.forget_retired(page);
+            self.remove(page);
+            abandon(page);
+        });
+    }
+}
+
+impl Theap {
+    /// Abandons a page whose owner vanished in a fork, maybe in the middle of a free.
+    pub fn abandon_orphan(page: &'static Page) {
+        page.recount();
+        abandon(page);
+    }
+
+    /// Drops all pages without looking at them: they are being destroyed, or are seen to one by one.
+    pub fn forget_pages(&self) {
+        self.reset_queues();
+        self.retired.clear();
+        self.batch.clear();
+    }
+}
+
+/// Lets go of a page that is in no queue any more.
+fn abandon(page: &'static Page) {
+    if page.collect_is_empty() {
+        return release_page(page);
+    }
+    let used = page.used();
+    page.set_used_unowned(used);
+    page.set_owner_unowned(0);
+    if page.has_available() {
+        Heap::of_page(page).registry().list(page);
+    }
+    if page.remote.let_go(used).is_err() {
+        settle(page);
+    }
+}

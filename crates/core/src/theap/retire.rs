@@ -1,0 +1,117 @@
+//! Empty pages kept for a while: a program that frees its last block of a size often needs one soon.
+//!
+//! What is kept is bounded per theap, and expires by the tick.
+
+use core::cell::Cell;
+use core::ptr;
+
+use super::theap::Theap;
+use crate::base::*;
+use crate::heap::release_page;
+use crate::page::{Flag, Page};
+
+/// How many empty pages a theap keeps.
+const MAX_PAGES: usize = 32;
+/// How many slices they may have together: 4 MiB.
+const MAX_SLICES: usize = 64;
+/// An empty page that has not been used for this many ticks goes.
+const MAX_AGE: u16 = 2;
+
+/// The empty pages that a theap keeps. Valid when zeroed.
+pub struct Retired {
+    pages: [Cell<*const Page>; MAX_PAGES],
+    count: Cell<usize>,
+    slices: Cell<usize>,
+}
+
+impl Retired {
+    pub const fn new() -> Self {
+        Self {
+            pages: [const { Cell::new(ptr::null()) }; MAX_PAGES],
+            count: Cell::new(0),
+            slices: Cell::new(0),
+        }
+    }
+
+    /// Forgets everything kept.
+    pub fn clear(&self) {
+        self.count.set(0);
+        self.slices.set(0);
+    }
+
+    fn has_room_for(&self, page: &Page) -> bool {
+        self.count.get() < MAX_PAGES && self.slices.get() + page.slices() <= MAX_SLICES
+    }
+
+    fn add(&self, page: &'static Page) {
+        self.pages[self.count.get()].set(page);
+        self.count.set(self.count.get() + 1);
+        self.slices.set(self.slices.get() + page.slices());
+    }
+
+    fn get(&self, index: usize) -> &'static Page {
+        // SAFETY: the first `count` are pages of the theap.
+        unsafe { &*self.pages[index].get() }
+    }
+
+    fn remove(&self, index: usize) {
+        let page = self.get(index);
+        page.drop_flag(Flag::Retired);
+        let last = self.count.get() - 1;
+        self.pages[index].set(self.pages[last].get());
+        self.count.set(last);
+        self.slices.set(self.slices.get() - page.slices());
+    }
+
+    fn index_of(&self, page: &Page) -> Option<usize> {
+        (0..self.count.get()).find(|&index| self.get(index) == page)
+    }
+}
+
+impl Theap {
+    /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it.
+    pub fn page_emptied(&self, page: &'static Page) {
+        if page.is(Flag::Retired) || self.retired.has_room_for(page) {
+            self.keep(page);
+        } else {
+            self.release(page);
+        }
+    }
+
+    fn keep(&self, page: &'static Page) {
+        page.refill();
+        if !page.is(Flag::Retired) {
+            self.retired.add(page);
+        }
+        page.note_retired();
+    }
+
+    /// Releases an owned, queued page without blocks in use.
+    pub(super) fn release(&self, page: &'static Page) {
+        self.forget_retired(page);
+        self.remove(page);
+        release_page(page);
+    }
+
+    /// The page is about to leave the theap.
+    pub(super) fn forget_retired(&self, page: &Page) {
+        if page.is(Flag::Retired)
+            && let Some(index) = self.retired.index_of(page)
+        {
+            self.retired.remove(index);
+        }
+    }
+
+    /// Releases kept pages that have not been used for some ticks, or with `Force::All` every one that is empty.
+    /// Those in use again are forgotten.
+    pub(super) fn expire_retired(&self, force: Force) {
+        for index in (0..self.retired.count.get()).rev() {
+            let page = self.retired.get(index);
+            if !page.is_unused_since_retired() {
+                self.retired.remove(index);
+            } else if force == Force::All || page.grow_older() >= MAX_AGE {
+                self.release(page);
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The structure behind the thread-local word: where `malloc` finds a page in one load.
+//!
+//! # Invariants
+//! 1. Only the thread `tid` uses a theap, except for its links in the heap's list (under the heap's lock) and the
+//!    words that tell whose it is.
+//! 2. `direct[w]` is the first page of the queue that serves `w` words, or the empty page.
+//! 3. A theap's memory is never used for anything else: pages may keep pointing to a theap that has ended, and
+//!    compare `tid` and `heap`.
+
+use core::cell::Cell;
+use core::ptr;
+
+use super::batch::Batch;
+use super::queue::Queue;
+use super::retire::Retired;
+use crate::arena::Meta;
+use crate::base::*;
+use crate::heap::{Heap, Subproc};
+use crate::page::{EMPTY_PAGE, Page};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
+
+const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
+
+/// A thread's part of a heap. The first field is what the fast path of `malloc` reads.
+#[repr(C, align(64))]
+pub struct Theap {
+    pub(super) direct: [Cell<*const Page>; DIRECT],
+    pub(super) queues: [Queue; Bin::COUNT],
+    /// 0 when the theap has ended.
+    tid: AtomicUsize,
+    heap: AtomicPtr<Heap>,
+    /// The thread's structure, for the runtime floor.
+    thread: Cell<*const ()>,
+    /// Where this thread starts to search arenas.
+    seed: Cell<usize>,
+    pub(super) pages: Cell<usize>,
+    /// Slow paths until the next upkeep.
+    pub(super) until_tick: Cell<u32>,
+    pub(super) ticks: Cell<u32>,
+    pub(super) retired: Retired,
+    pub(super) batch: Batch,
+    /// The next theap of the same thread.
+    next_of_thread: Cell<*const Theap>,
+    /// Neighbours in the heap's list, under its lock.
+    next_of_heap: Cell<*const Theap>,
+    prev_of_heap: Cell<*const Theap>,
+}
+
+// SAFETY: Invariant 1.
+unsafe impl Sync for Theap {}
+
+/// The theap of a thread that has none: every request misses.
+pub static EMPTY_THEAP: Theap = Theap::empty();
+
+impl Theap {
+    const fn empty() -> Theap {
+        Theap {
+            direct: [const { Cell::new(&raw const EMPTY_PAGE) }; DIRECT],
+            queues: [const { Queue::new() }; Bin::COUNT],
+            tid: AtomicUsize::new(0),
+            heap: AtomicPtr::new(ptr::null_mut()),
+            thread: Cell::new(ptr::null()),
+            seed: Cell::new(0),
+            pages: Cell::new(0),
+            until_tick: Cell::new(0),
+            ticks: Cell::new(0),
+            retired: Retired::new(),
+            batch: Batch::new(),
+            next_of_thread: Cell::new(ptr::null()),
+            next_of_heap: Cell::new(ptr::null()),
+            prev_of_heap: Cell::new(ptr::null()),
+        }
+    }
+
+    /// A theap for thread `tid` in `heap`; `None` without memory.
+    pub fn create(heap: &'static Heap, tid: usize, thread: *const (), seed: usize) -> Option<&'static Theap> {
+        let place = Self::memory(heap.subproc())?;
+        // SAFETY: memory of a theap that belongs to nobody: zeroed or an ended theap's, both fully overwritten but
+        // for what other threads may compare (atomics).
+        let theap = unsafe { &*place };
+        theap.forget_pages();
+        theap.thread.set(thread);
+        theap.seed.set(seed);
+        theap.until_tick.set(0);
+        theap.ticks.set(0);
+        theap.heap.store(ptr::from_ref(heap).cast_mut(), Ordering::Relaxed);
+        theap.tid.store(tid, Ordering::Relaxed);
+        theap.enter_heap_list(heap);
+        heap.subproc().arenas().stats().theaps.increase(1);
+        Some(theap)
+    }
+
+    fn memory(subproc: &Subproc) -> Option<*const Theap> {
+        let cached = subproc.theap_cache().lock().pop();
+        if let Some(piece) = cached {
+            // SAFETY: the link in the first word is not a page; the word is set again before use.
+            unsafe { piece.cast::<usize>().write(0) };
+            return Some(piece.cast());
+        }
+        let Meta { start, .. } = subproc.arenas().meta_alloc(size_of::<Theap>())?;
+        Some(start.cast())
+    }
+
+    /// Ends an empty theap (all its pages have been abandoned); its memory is kept for another.
+    pub fn end(&'static self) {
+        let heap = self.heap();
+        self.leave_heap_list(heap);
+        let subproc = heap.subproc();
+        self.tid.store(0, Ordering::Relaxed);
+        self.heap.store(ptr::null_mut(), Ordering::Relaxed);
+        subproc.arenas().stats().theaps.decrease(1);
+        let mut cache = subproc.theap_cache().lock();
+        // SAFETY: `direct[0]` is not read by anybody else.
+        unsafe { cache.push(ptr::from_ref(self).cast_mut().cast()) };
+    }
+
+    fn enter_heap_list(&'static self, heap: &Heap) {
+        let mut first = heap.theaps().lock();
+        let next = first.0.cast::<Theap>();
+        self.prev_of_heap.set(ptr::null());
+        self.next_of_heap.set(next);
+        // SAFETY: the list holds live theaps.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.prev_of_heap.set(self);
+        }
+        first.0 = self.handle();
+    }
+
+    fn leave_heap_list(&self, heap: &Heap) {
+        let mut first = heap.theaps().lock();
+        let (prev, next) = (self.prev_of_heap.get(), self.next_of_heap.get());
+        // SAFETY: the list holds live theaps.
+        unsafe {
+            match prev.as_ref() {
+                Some(prev) => prev.next_of_heap.set(next),
+                None => first.0 = next.cast(),
+            }
+            if let Some(next) = next.as_ref() {
+                next.prev_of_heap.set(prev);
+            }
+        }
+    }
+
+    /// Moves to another heap, whose pages its pages have become.
+    pub fn move_to(&'static self, heap: &'static Heap) {
+        self.leave_heap_list(self.heap());
+        self.heap.store(ptr::from_ref(heap).cast_mut(), Ordering::Relaxed);
+        self.enter_heap_list(heap);
+    }
+
+    /// Calls `visit` with each of a heap's theaps. The list is locked meanwhile.
+    pub fn for_each_of(heap: &Heap, mut visit: impl FnMut(&'static Theap)) {
+        let first = heap.theaps().lock();
+        // SAFETY: the list holds live theaps.
+        let mut next = unsafe { first.0.cast::<Theap>().as_ref() };
+        while let Some(theap) = next {
+            // SAFETY: as above.
+            next = unsafe { theap.next_of_heap.get().as_ref() };
+            visit(theap);
+        }
+    }
+
+    /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).
+    #[inline(always)]
+    pub fn direct_page(&self, words: usize) -> &'static Page {
+        // SAFETY: `words` is in range by the caller's test; Invariant 2.
+        unsafe { &*self.direct.get_unchecked(words).get() }
+    }
+
+    /// Whether this is the theap of threads that have none.
+    #[inline]
+    pub fn is_empty_theap(&self) -> bool {
+        ptr::eq(self, &EMPTY_THEAP)
+    }
+
+    #[inline]
+    pub fn tid(&self) -> usize {
+        self.tid.load(Ordering::Relaxed)
+    }
+
+    /// The heap that it is a part of. Not of the empty theap.
+    #[inline]
+    pub fn heap(&self) -> &'static Heap {
+        // SAFETY: a live theap has a heap, which outlives it.
+        unsafe { &*self.heap.load(Ordering::Relaxed) }
+    }
+
+    /// Whether thread `tid` may use it for `heap`'s pages: true only for the live theap of that thread and heap.
+    #[inline]
+    pub fn serves(&self, tid: usize, heap: *const ()) -> bool {
+        self.tid() == tid && ptr::eq(self.heap.load(Ordering::Relaxed).cast(), heap)
+    }
+
+    /// The theap that a page's handle names. It may have ended, see [`Theap::serves`].
+    #[inline]
+    pub fn of_page(page: &Page) -> &'static Theap {
+        // SAFETY: handles of pages are theaps, whose memory lives on (Invariant 3).
+        unsafe { &*page.theap().cast::<Theap>() }
+    }
+
+    /// As an opaque handle for lower floors.
+    #[inline]
+    pub fn handle(&self) -> *const () {
+        ptr::from_ref(self).cast()
+    }
+
+    /// The handle of the thread's structure.
+    #[inline]
+    pub fn thread(&self) -> *const () {
+        self.thread.get()
+    }
+
+    #[inline]
+    pub fn seed(&self) -> usize {
+        self.seed.get()
+    }
+
+    /// How many pages are in its queues.
+    pub fn page_count(&self) -> usize {
+        self.pages.get()
+    }
+
+    /// The next theap of the same thread.
+    pub fn next_of_thread(&self) -> Option<&'static Theap> {
+        // SAFETY: the thread's list holds live theaps.
+        unsafe { self.next_of_thread.get().as_ref() }
+    }
+
+    pub fn set_next_of_thread(&self, next: Option<&'static Theap>) {
+        self.next_of_thread.set(next.map_or(ptr::null(), ptr::from_ref));
+    }
+}

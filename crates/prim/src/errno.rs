@@ -1,0 +1,71 @@
+//! The C library's error numbers, as values and as its per-thread variable.
+//!
+//! A program may look at `errno` after `free`, so nothing in this crate may change it by the way: every system call runs inside
+//! `quiet`. The interface above sets it on purpose, with [`set`].
+
+use crate::platform;
+
+/// An error number of the operating system, such as [`Errno::ENOMEM`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// Out of memory, or of address space.
+    pub const ENOMEM: Errno = Errno(libc::ENOMEM);
+    /// An argument makes no sense, or the kernel does not know the request.
+    pub const EINVAL: Errno = Errno(libc::EINVAL);
+    /// Not now; asking again may succeed.
+    pub const EAGAIN: Errno = Errno(libc::EAGAIN);
+    /// An address that is not mapped.
+    pub const EFAULT: Errno = Errno(libc::EFAULT);
+    /// A size computation overflowed.
+    pub const EOVERFLOW: Errno = Errno(libc::EOVERFLOW);
+    /// This system has no such service.
+    pub const ENOTSUP: Errno = Errno(libc::ENOTSUP);
+}
+
+/// Sets the calling thread's `errno`.
+pub fn set(e: Errno) {
+    // SAFETY: the C library's address of the calling thread's own variable.
+    unsafe { *platform::errno_location() = e.0 }
+}
+
+/// The calling thread's `errno`.
+pub fn get() -> Errno {
+    // SAFETY: as in `set`.
+    Errno(unsafe { *platform::errno_location() })
+}
+
+/// Runs `call` and puts `errno` back to what it was before.
+pub(crate) fn quiet<R>(call: impl FnOnce() -> R) -> R {
+    let before = get();
+    let result = call();
+    set(before);
+    result
+}
+
+/// The result of a C function that returns 0 or else sets `errno`, which stays as it was.
+pub(crate) fn zero_or_errno(call: impl FnOnce() -> libc::c_int) -> Result<(), Errno> {
+    quiet(|| if call() == 0 { Ok(()) } else { Err(get()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_per_thread() {
+        set(Errno::EAGAIN);
+        std::thread::spawn(|| set(Errno::ENOMEM)).join().unwrap();
+        assert_eq!(get(), Errno::EAGAIN);
+    }
+
+    #[test]
+    fn a_failed_call_reports_and_leaves_the_variable() {
+        set(Errno::EAGAIN);
+        // SAFETY: closing a number that is no file fails.
+        let failed = zero_or_errno(|| unsafe { libc::close(-1) });
+        assert_eq!(failed, Err(Errno(libc::EBADF)));
+        assert_eq!(get(), Errno::EAGAIN);
+    }
+}

@@ -1,0 +1,11 @@
+//! What Linux does beyond POSIX: the same modules as in `unix/`, as far as they differ.
+
+mod file;
+
+pub(crate) mod clock;
+pub(crate) mod config;
+pub(crate) mod entropy;
+pub(crate) mod futex;
+pub(crate) mod mem;
+pub(crate) mod numa;
+pub(crate) mod process;

@@ -1,0 +1,61 @@
+//! Process accounting: `getrusage`, and `/proc` for what it lacks.
+
+use super::clock::nanos_since_boot;
+use super::file::{leading_number, read, words};
+use crate::process::ProcessInfo;
+
+pub(crate) fn info() -> ProcessInfo {
+    let portable = crate::unix::process::info();
+    ProcessInfo {
+        elapsed_msecs: elapsed_msecs(),
+        current_rss: current_rss_bytes().unwrap_or(portable.current_rss),
+        ..portable
+    }
+}
+
+/// Second number of `statm`: resident OS pages.
+fn current_rss_bytes() -> Option<usize> {
+    let mut buf = [0; 128];
+    let (pages, _) = leading_number(words(read(c"/proc/self/statm", &mut buf)).nth(1)?)?;
+    Some(pages * crate::mem::config().os_page_bytes)
+}
+
+fn elapsed_msecs() -> usize {
+    let now = (nanos_since_boot() / 1_000_000) as usize;
+    start_msecs().map_or(0, |start| now.saturating_sub(start))
+}
+
+/// When the process started, counted from the boot of the machine.
+fn start_msecs() -> Option<usize> {
+    let mut buf = [0; 1024];
+    // SAFETY: takes and returns a number.
+    let ticks_per_second = usize::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
+    Some(start_ticks(read(c"/proc/self/stat", &mut buf))? * 1000 / ticks_per_second.max(1))
+}
+
+/// Field 22 of `stat`. The second, the program's name in parentheses, may hold anything: counting starts behind it.
+fn start_ticks(stat: &[u8]) -> Option<usize> {
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let (ticks, _) = leading_number(words(&stat[name_end + 1..]).nth(22 - 3)?)?;
+    Some(ticks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = b"7 (a) 1 2) S 1 7 7 0 -1 4194304 95 0 0 0 0 0 0 0 20 0 1 0 123456 2 3";
+        assert_eq!(start_ticks(stat), Some(123_456));
+        assert_eq!(start_ticks(b""), None);
+    }
+
+    #[test]
+    fn resident_memory_grows_when_touched() {
+        let before = current_rss_bytes().unwrap();
+        let block = std::hint::black_box(std::vec![1u8; 64 << 20]);
+        let after = current_rss_bytes().unwrap();
+        assert!(after >= before + block.len() / 2);
+    }
+}

@@ -1,0 +1,110 @@
+//! The choice of a backend, and nothing else: the one place that asks for the target.
+//!
+//! A port adds a folder beside `unix/` with the modules named below, and a line per module here.
+
+#[cfg(not(unix))]
+compile_error!(
+    "ferrimalloc-prim has no backend for this operating system: see crates/prim/src/platform.rs"
+);
+
+// Operating system.
+
+#[cfg(target_os = "linux")]
+pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, numa, process};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, numa, process};
+
+// The memory that the allocator gets: the machine's, or the simulated one.
+
+#[cfg(feature = "sim")]
+pub(crate) use crate::sim::backend as mem;
+#[cfg(not(feature = "sim"))]
+pub(crate) use real_mem as mem;
+
+// Where the C library keeps `errno`.
+
+#[cfg(any(target_os = "solaris", target_os = "illumos"))]
+pub(crate) use libc::___errno as errno_location;
+#[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+pub(crate) use libc::__errno as errno_location;
+#[cfg(any(target_os = "linux", target_os = "dragonfly"))]
+pub(crate) use libc::__errno_location as errno_location;
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+pub(crate) use libc::__error as errno_location;
+
+// Where the C library keeps `environ`. A dynamic library of Apple's cannot name the variable.
+
+#[cfg(target_vendor = "apple")]
+pub(crate) use crate::unix::environ::by_call as environ;
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) use crate::unix::environ::by_symbol as environ;
+
+// Processor: the thread id.
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64"
+)))]
+pub(crate) use crate::thread::numbered as thread_id;
+#[cfg(all(
+    target_os = "linux",
+    target_arch = "aarch64",
+    target_pointer_width = "64"
+))]
+pub(crate) use crate::thread::pointer_aarch64 as thread_id;
+#[cfg(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+))]
+pub(crate) use crate::thread::pointer_x86_64 as thread_id;
+
+// Processor: the thread-local word.
+
+#[cfg(all(
+    target_os = "linux",
+    target_arch = "aarch64",
+    target_pointer_width = "64"
+))]
+pub use crate::__tls_word_aarch64 as tls_word;
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64"
+)))]
+pub use crate::__tls_word_key as tls_word;
+#[cfg(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64"
+))]
+pub use crate::__tls_word_x86_64 as tls_word;
+
+// Facts that the headers of the platforms disagree on.
+
+/// The unit of `ru_maxrss`.
+#[cfg(target_vendor = "apple")]
+pub(crate) const MAXRSS_UNIT_BYTES: usize = 1;
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) const MAXRSS_UNIT_BYTES: usize = 1024;
+
+/// Asks for a mapping without a promise of memory; some systems never promise.
+#[cfg(any(target_os = "freebsd", target_os = "dragonfly", target_os = "openbsd"))]
+pub(crate) const MAP_NORESERVE: libc::c_int = 0;
+#[cfg(not(any(target_os = "freebsd", target_os = "dragonfly", target_os = "openbsd")))]
+pub(crate) const MAP_NORESERVE: libc::c_int = libc::MAP_NORESERVE;
+
+/// Width of user addresses where it cannot be asked for.
+#[cfg(all(
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_vendor = "apple")
+))]
+pub(crate) const USER_VA_BITS: u32 = 47;
+#[cfg(all(
+    target_pointer_width = "64",
+    not(any(target_arch = "x86_64", target_vendor = "apple"))
+))]
+pub(crate) const USER_VA_BITS: u32 = 48;
+#[cfg(not(target_pointer_width = "64"))]
+pub(crate) const USER_VA_BITS: u32 = usize::BITS;

@@ -1,0 +1,121 @@
+//! The process: what it has used so far, its end, its forks.
+
+use crate::platform;
+
+/// What the process has used since it started. Fields that the system does not tell are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Wall time since the process started; on systems that do not tell, since the first call of [`info`].
+    pub elapsed_msecs: usize,
+    /// Processor time in the program.
+    pub user_msecs: usize,
+    /// Processor time in the kernel.
+    pub system_msecs: usize,
+    /// Resident memory now, in bytes.
+    pub current_rss: usize,
+    /// The most resident memory so far, in bytes.
+    pub peak_rss: usize,
+    /// Page faults that had to read from a device.
+    pub page_faults: usize,
+    /// Page faults that did not.
+    pub minor_page_faults: usize,
+}
+
+/// Asks the kernel; a few system calls.
+pub fn info() -> ProcessInfo {
+    platform::process::info()
+}
+
+/// Runs `f` when the process exits in an orderly way (or, in a library loaded by `dlopen`, when it is unloaded).
+pub fn at_exit(f: extern "C" fn()) {
+    crate::unix::process::at_exit(f);
+}
+
+/// Runs `prepare` before every `fork`, then `parent` in the parent and `child` in the child, all in the forking thread.
+/// Handlers of later registrations prepare earlier. The C library may allocate here: not to be called with a lock held.
+pub fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
+    crate::unix::process::at_fork(prepare, parent, child);
+}
+
+/// Ends the process with `SIGABRT`.
+pub fn abort() -> ! {
+    // SAFETY: takes nothing and never returns.
+    unsafe { libc::abort() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn usage_grows_with_use() {
+        let before = info();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(120) {
+            core::hint::spin_loop();
+        }
+        let after = info();
+        assert!(
+            after.user_msecs + after.system_msecs >= before.user_msecs + before.system_msecs + 30
+        );
+        assert!(after.elapsed_msecs >= before.elapsed_msecs + 100);
+        assert!(after.elapsed_msecs < 3_600_000);
+        assert!(after.current_rss > 100 << 10 && after.peak_rss >= after.current_rss / 2);
+        assert!(after.minor_page_faults > 0);
+    }
+
+    static PREPARED: AtomicUsize = AtomicUsize::new(0);
+    static PARENT: AtomicUsize = AtomicUsize::new(0);
+    static CHILD: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C" fn prepare() {
+        PREPARED.fetch_add(1, Relaxed);
+    }
+    extern "C" fn parent() {
+        PARENT.fetch_add(1, Relaxed);
+    }
+    extern "C" fn child() {
+        CHILD.fetch_add(1, Relaxed);
+    }
+
+    #[test]
+    fn fork_handlers_run_on_their_side() {
+        at_fork(prepare, parent, child);
+        // SAFETY: the child calls nothing but `_exit`.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let right = PREPARED.load(Relaxed) > 0 && CHILD.load(Relaxed) == 1;
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(if right { 0 } else { 1 }) }
+        }
+        let mut status = -1;
+        // SAFETY: our own child and a place for its status.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        assert_eq!(status, 0, "the child saw its handlers run once");
+        // Other tests fork, too.
+        assert!(PREPARED.load(Relaxed) > 0 && PARENT.load(Relaxed) > 0);
+        assert_eq!(CHILD.load(Relaxed), 0);
+    }
+
+    extern "C" fn say_goodbye() {
+        // SAFETY: ends the process with a status that tells that this ran.
+        unsafe { libc::_exit(42) }
+    }
+
+    #[test]
+    fn exit_handlers_run_at_exit() {
+        // SAFETY: the child registers a handler and exits, without returning to the test harness.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            at_exit(say_goodbye);
+            // SAFETY: an orderly exit of the child; our handler, the last registered, runs first and ends it.
+            unsafe { libc::exit(0) }
+        }
+        let mut status = -1;
+        // SAFETY: our own child and a place for its status.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42);
+    }
+}

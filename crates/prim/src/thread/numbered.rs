@@ -1,0 +1,35 @@
+//! Any Unix: threads are numbered as they ask, and carry their number in a pthread slot.
+//!
+//! Not the address of the C library's thread object: it need not be aligned to 16. The slot has no destructor, so that the
+//! number stays readable while other destructors run.
+
+use crate::unix::key::Key;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+const STEP: usize = 16;
+
+static SLOT: Key = Key::new();
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
+/// One call into the C library, but for the first time in a thread.
+#[inline(always)]
+pub fn id() -> usize {
+    match SLOT.read().addr() {
+        0 => number_this_thread(),
+        number => number,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn number_this_thread() -> usize {
+    let number = LAST.fetch_add(STEP, Ordering::Relaxed) + STEP;
+    // Without a slot two threads could not be told apart, and would corrupt each other's memory.
+    let kept = SLOT.create(None).is_ok() && SLOT.write(ptr::without_provenance_mut(number));
+    if kept {
+        number
+    } else {
+        crate::process::abort()
+    }
+}

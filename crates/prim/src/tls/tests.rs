@@ -1,0 +1,77 @@
+use std::sync::{Arc, Barrier};
+use std::vec::Vec;
+
+static EMPTY: [u64; 4] = [11, 22, 33, 44];
+static OTHER: u8 = 5;
+
+crate::tls_word!(
+    /// A word of this platform's own kind.
+    mod native, init = EMPTY
+);
+crate::tls_word!(mod second, init = OTHER);
+crate::__tls_word_key!(mod keyed, init = EMPTY);
+
+fn address_of_empty() -> *mut u8 {
+    (&raw const EMPTY).cast_mut().cast()
+}
+
+/// The contract, for any kind of word.
+fn check(get: fn() -> *mut u8, set: fn(*mut u8)) {
+    assert_eq!(get(), address_of_empty());
+    let everybody = Arc::new(Barrier::new(8));
+    let visit = move |number: usize, everybody: Arc<Barrier>| {
+        assert_eq!(
+            get(),
+            address_of_empty(),
+            "a new thread starts with the initial value"
+        );
+        for round in 1..=100 {
+            let mine = core::ptr::without_provenance_mut(number * 1000 + round);
+            set(mine);
+            everybody.wait();
+            assert_eq!(get(), mine, "other threads set only their own");
+        }
+    };
+    let threads: Vec<_> = (0..8)
+        .map(|n| {
+            let e = everybody.clone();
+            std::thread::spawn(move || visit(n, e))
+        })
+        .collect();
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    assert_eq!(get(), address_of_empty());
+}
+
+#[test]
+fn native_words_are_per_thread() {
+    check(native::get, native::set);
+}
+
+#[test]
+fn keyed_words_are_per_thread() {
+    check(keyed::get, keyed::set);
+}
+
+#[test]
+fn words_are_independent() {
+    assert_eq!(second::get(), (&raw const OTHER).cast_mut());
+    second::set(address_of_empty());
+    assert_eq!(second::get(), address_of_empty());
+    assert_eq!(native::get(), address_of_empty());
+    second::set((&raw const OTHER).cast_mut());
+}
+
+#[test]
+fn a_set_is_seen_by_the_next_get() {
+    std::thread::spawn(|| {
+        let numbers: Vec<usize> = (1..50)
+            .map(|n| {
+                native::set(core::ptr::without_provenance_mut(n));
+                native::get().addr()
+            })
+            .collect();
+        assert!(numbers.iter().copied().eq(1..50));
+    })
+    .join()
+    .unwrap();
+}

@@ -1,0 +1,11 @@
+//! What every Unix offers. Complete: `linux/` replaces what it can do better, and its tests run these too.
+
+pub(crate) mod clock;
+pub(crate) mod entropy;
+pub(crate) mod environ;
+pub(crate) mod futex;
+pub(crate) mod key;
+pub(crate) mod mem;
+pub(crate) mod numa;
+pub(crate) mod output;
+pub(crate) mod process;

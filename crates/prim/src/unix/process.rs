@@ -1,0 +1,62 @@
+//! POSIX process accounting, exit and fork handlers.
+
+use crate::errno::{quiet, zero_or_errno};
+use crate::once::Detected;
+use crate::platform::MAXRSS_UNIT_BYTES;
+use crate::process::ProcessInfo;
+
+/// From `getrusage`; resident memory is known by its peak only.
+pub(crate) fn info() -> ProcessInfo {
+    let usage = usage();
+    let peak_rss = usage.ru_maxrss as usize * MAXRSS_UNIT_BYTES;
+    ProcessInfo {
+        elapsed_msecs: elapsed_msecs(),
+        user_msecs: msecs(usage.ru_utime),
+        system_msecs: msecs(usage.ru_stime),
+        current_rss: peak_rss,
+        peak_rss,
+        page_faults: usage.ru_majflt as usize,
+        minor_page_faults: usage.ru_minflt as usize,
+    }
+}
+
+/// Counted from the first question, which is close enough to the start if the allocator asks early.
+fn elapsed_msecs() -> usize {
+    static FIRST_QUESTION: Detected<u64> = Detected::new();
+    let start = *FIRST_QUESTION.get(crate::clock::now_millis);
+    crate::clock::now_millis().saturating_sub(start) as usize
+}
+
+fn usage() -> libc::rusage {
+    // SAFETY: integers only: all zero is a value.
+    let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
+    // SAFETY: a place for the result, which stays zero in case of an error.
+    let _ = zero_or_errno(|| unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) });
+    usage
+}
+
+fn msecs(time: libc::timeval) -> usize {
+    time.tv_sec as usize * 1000 + time.tv_usec as usize / 1000
+}
+
+/// A full table of the C library is the one error, which leaves nothing to be done: `f` will not run.
+pub(crate) fn at_exit(f: extern "C" fn()) {
+    // SAFETY: a function that stays as long as this library does; the C library ties the two together.
+    quiet(|| unsafe { libc::atexit(f) });
+}
+
+/// Out of memory is the one error; the process then forks as if the allocator knew nothing of it.
+pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
+    // SAFETY: as for `at_exit`. `extern "C" fn` and `unsafe extern "C" fn` are called alike.
+    quiet(|| unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) });
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_portable_numbers_are_plausible() {
+        let info = super::info();
+        assert!(info.peak_rss > 100 << 10);
+        assert_eq!(info.peak_rss, info.current_rss);
+    }
+}

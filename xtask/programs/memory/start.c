@@ -1,0 +1,11 @@
+// The resident set of a program that has allocated a little and done nothing else.
+#include "figures.h"
+
+int main(void) {
+  char *volatile block = malloc(100);
+  block[0] = 1;
+  long rss = rss_kib();
+  free(block);
+  printf("start_rss_kib %ld\n", rss);
+  return 0;
+}

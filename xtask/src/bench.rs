@@ -1,0 +1,107 @@
+//! `cargo xtask bench`: every workload on every engine, interleaved, with ratios to C mimalloc 3.
+//!
+//! The workloads are programs that call plain `malloc` and `free` (`bench/workloads`), real programs, and Rust programs;
+//! an engine is a library to preload. What is measured goes to `target/bench/last.json`, with `--write` to
+//! `bench/results/<target>/<date>.json` and the page `docs/BENCHMARKS.md`.
+
+mod cases;
+mod chart;
+mod engines;
+mod instructions;
+mod latency;
+mod machine;
+mod page;
+mod real;
+mod results;
+mod rounds;
+mod rust_programs;
+mod sample;
+mod statistics;
+mod summary;
+
+use anyhow::{Result, bail};
+use engines::Engine;
+use results::Results;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Workloads, cases or groups, by name or by its beginning: `larson`, `larson@8`, `micro`, `real`, `rust`; `none`.
+    #[arg(long, value_delimiter = ',')]
+    workloads: Vec<String>,
+    /// Engines; all that can be had when left out (see `--list`).
+    #[arg(long, value_delimiter = ',')]
+    engines: Vec<String>,
+    /// Measured rounds; one more, the first, warms up and is thrown away.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Multiplies every workload's operations; 1 is about a second each.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Also count the micro workloads' instructions with callgrind.
+    #[arg(long)]
+    instructions: bool,
+    /// Also measure the latency of single calls.
+    #[arg(long)]
+    latency: bool,
+    /// Keep the results in the repository and write docs/BENCHMARKS.md anew.
+    #[arg(long)]
+    write: bool,
+    /// Measure nothing; write docs/BENCHMARKS.md from the newest results.
+    #[arg(long)]
+    render: bool,
+    /// Name the workloads and the engines.
+    #[arg(long)]
+    list: bool,
+}
+
+pub fn execute(args: Args) -> Result<ExitCode> {
+    match (args.list, args.render) {
+        (true, _) => list(),
+        (_, true) => page::write(&Results::newest()?),
+        _ => measure(&args),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list() -> Result<()> {
+    for engine in engines::CATALOGUE {
+        println!("engine    {:<12} {}", engine.name, engine.title);
+    }
+    for case in cases::all(1.0)? {
+        println!("workload  {:<22} {:<9} {}", case.name, case.group, case.source);
+    }
+    Ok(())
+}
+
+fn measure(args: &Args) -> Result<()> {
+    let engines = engines::prepare(&args.engines)?;
+    if engines.is_empty() {
+        bail!("no engine to measure");
+    }
+    let mut results = Results::begin(machine::describe(), &engines);
+    measure_parts(args, &engines, &mut results)?;
+    summary::print(&results);
+    keep(args, results)
+}
+
+fn measure_parts(args: &Args, engines: &[Engine], results: &mut Results) -> Result<()> {
+    let chosen = cases::chosen(&args.workloads, args.scale)?;
+    results.timing = rounds::run(&chosen, engines, args.rounds)?;
+    if args.instructions {
+        results.instructions = instructions::count(&args.workloads, engines)?;
+    }
+    if args.latency {
+        results.latency = latency::measure(engines, args.scale)?;
+    }
+    Ok(())
+}
+
+fn keep(args: &Args, results: Results) -> Result<()> {
+    println!("\n  raw figures: {}", results.save_last()?.display());
+    if args.write {
+        let merged = results.merge_into_today()?;
+        page::write(&merged)?;
+    }
+    Ok(())
+}

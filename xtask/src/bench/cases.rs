@@ -1,0 +1,156 @@
+//! The cases: one program with its arguments, run on every engine. `larson@8` is the workload `larson` on 8 threads.
+
+use super::{engines, real, rust_programs};
+use crate::workspace;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub struct Case {
+    pub name: String,
+    pub group: String,
+    /// Where the pattern comes from.
+    pub source: String,
+    pub program: Program,
+}
+
+pub enum Program {
+    /// The engine is preloaded.
+    Preloaded { command: Vec<String>, environment: Vec<(String, String)> },
+    /// The engine is linked in: one executable per engine that has one.
+    Linked { executables: BTreeMap<&'static str, PathBuf>, arguments: Vec<String> },
+}
+
+/// The cases that `wanted` names; all when it is empty, none when it says `none`.
+pub fn chosen(wanted: &[String], scale: f64) -> Result<Vec<Case>> {
+    if wanted == ["none"] {
+        return Ok(Vec::new());
+    }
+    let mut cases = all(scale)?;
+    if let Some(name) = wanted.iter().find(|name| !cases.iter().any(|case| case.answers_to(name))) {
+        bail!("no workload, case or group is called {name}; see --list");
+    }
+    cases.retain(|case| wanted.is_empty() || wanted.iter().any(|name| case.answers_to(name)));
+    cases.iter_mut().try_for_each(Case::prepare)?;
+    Ok(cases)
+}
+
+pub fn all(scale: f64) -> Result<Vec<Case>> {
+    let mut cases = workload_cases(scale)?;
+    cases.extend(real::cases(scale));
+    cases.extend(rust_programs::cases(scale));
+    Ok(cases)
+}
+
+impl Case {
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.name.starts_with(name) || self.group == name
+    }
+
+    /// Builds what only this kind of case needs.
+    fn prepare(&mut self) -> Result<()> {
+        match &mut self.program {
+            Program::Preloaded { .. } => Ok(()),
+            Program::Linked { executables, .. } => rust_programs::build(executables),
+        }
+    }
+}
+
+// --- our own workloads -----------------------------------------------------------------------------------------------
+
+fn workload_cases(scale: f64) -> Result<Vec<Case>> {
+    let program = build_workloads()?;
+    let listing = Command::new(&program).arg("--list").output().context("workload --list")?;
+    let text = String::from_utf8(listing.stdout)?;
+    Ok(text.lines().flat_map(|line| cases_of_line(line, &program, scale)).collect())
+}
+
+/// A line is `name⇥group⇥thread counts⇥source`.
+fn cases_of_line(line: &str, program: &Path, scale: f64) -> Vec<Case> {
+    let mut fields = line.split('\t');
+    let mut field = || fields.next().unwrap_or_default();
+    let (name, group, threads, source) = (field(), field(), field(), field());
+    threads.split(',').map(|count| workload_case([name, group, source, count], program, scale)).collect()
+}
+
+fn workload_case([name, group, source, threads]: [&str; 4], program: &Path, scale: f64) -> Case {
+    let command = vec![program.display().to_string(), name.into(), threads.into(), scale.to_string()];
+    let title = if group == "threads" { format!("{name}@{threads}") } else { plain_title(name, threads) };
+    let program = Program::Preloaded { command, environment: Vec::new() };
+    Case { name: title, group: group.into(), source: source.into(), program }
+}
+
+fn plain_title(name: &str, threads: &str) -> String {
+    if threads == "1" { name.into() } else { format!("{name}@{threads}") }
+}
+
+// --- building them ------------------------------------------------------------------------------------------------------
+
+/// A `malloc` whose block is freed at once would be optimised away with the pair that we want to measure.
+const KEEP_CALLS: [&str; 5] = [
+    "-fno-builtin-malloc",
+    "-fno-builtin-calloc",
+    "-fno-builtin-realloc",
+    "-fno-builtin-free",
+    "-fno-builtin-aligned_alloc",
+];
+const MEASURE: &str = "measure.c";
+
+fn folder() -> PathBuf {
+    workspace::root().join("target/bench")
+}
+
+fn sources(extension: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(workspace::root().join("bench/workloads"))?.flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
+    files.retain(|path| !path.ends_with(MEASURE));
+    files.sort();
+    Ok(files)
+}
+
+/// Builds `target/bench/workload` from all of `bench/workloads` and says where it is.
+pub fn build_workloads() -> Result<PathBuf> {
+    let program = folder().join("workload");
+    fs::create_dir_all(folder().join("objects"))?;
+    let mut objects = Vec::new();
+    for source in [sources("c")?, sources("cpp")?].concat() {
+        objects.push(compile(&source)?);
+    }
+    if objects.iter().any(|object| is_newer(object, &program)) {
+        engines::run(Command::new("g++").args(&objects).args(["-pthread", "-lm", "-o"]).arg(&program))?;
+    }
+    Ok(program)
+}
+
+fn compile(source: &Path) -> Result<PathBuf> {
+    let object = folder().join("objects").join(source.file_stem().unwrap_or_default()).with_extension("o");
+    let header = workspace::root().join("bench/workloads/workload.h");
+    if is_newer(source, &object) || is_newer(&header, &object) {
+        let language = if source.extension().is_some_and(|e| e == "cpp") { "-std=c++17" } else { "-std=gnu11" };
+        let compiler = if language == "-std=c++17" { "g++" } else { "gcc" };
+        let options = [language, "-O2", "-g", "-Wall", "-Wextra", "-c", "-o"];
+        engines::run(Command::new(compiler).args(KEEP_CALLS).args(options).arg(&object).arg(source))?;
+    }
+    Ok(object)
+}
+
+/// Builds `target/bench/measure`: static, so that it is small beside what it measures.
+pub fn build_measure() -> Result<PathBuf> {
+    let source = workspace::root().join("bench/workloads").join(MEASURE);
+    let program = folder().join("measure");
+    if is_newer(&source, &program) {
+        fs::create_dir_all(folder())?;
+        engines::run(Command::new("gcc").args(["-O2", "-static", "-o"]).arg(&program).arg(source))?;
+    }
+    Ok(program)
+}
+
+fn is_newer(file: &Path, than: &Path) -> bool {
+    let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
+    match (changed(file), changed(than)) {
+        (Ok(file), Ok(than)) => file > than,
+        _ => true,
+    }
+}

@@ -1,0 +1,56 @@
+//! Real programs with the library preloaded, their results compared with those of a run without it.
+//!
+//! Each program of [`PROGRAMS`] is a shell script in `xtask/programs/matrix`. It is run twice, the second time with
+//! `LD_PRELOAD` for the shell and everything it starts. It passes if both runs end with status 0 and print the same on
+//! stdout; so a script prints results (checksums, query answers, test verdicts) and nothing that varies.
+//! A script gets: an empty working folder, `HOME` there, `PORT` (free on 127.0.0.1), `PROGRAMS` (our programs),
+//! `LIBRARY` (the preloaded library, empty in the plain run). Whatever it leaves running is killed.
+
+mod script;
+mod table;
+
+pub use table::PROGRAMS;
+
+use crate::packages::Need;
+use crate::show;
+use crate::test::{Pace, Testbed};
+use anyhow::{Context, Result, bail};
+use script::{Face, Output};
+use std::time::Duration;
+
+/// One line of the table.
+pub struct Program {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub pace: Pace,
+    /// For each of the two runs.
+    pub limit: Duration,
+    pub needs: &'static [Need],
+}
+
+/// Runs a program on both faces and compares.
+pub fn run(program: &Program, testbed: &Testbed) -> Result<String> {
+    let log = testbed.log(program.name)?;
+    let plain = script::run(program, &Face::Plain, testbed, &log).context("without the library")?;
+    let face = Face::Preloaded(testbed.library()?.to_owned());
+    let preloaded = script::run(program, &face, testbed, &log).context("with the library")?;
+    compare(&plain, &preloaded)?;
+    Ok(format!("the same {} lines; {}", plain.lines().count(), costs(&plain, &preloaded)))
+}
+
+fn compare(plain: &Output, preloaded: &Output) -> Result<()> {
+    if plain.stdout == preloaded.stdout {
+        return Ok(());
+    }
+    let pairs = plain.lines().zip(preloaded.lines());
+    match pairs.enumerate().find(|(_, (plain, preloaded))| plain != preloaded) {
+        Some((line, (plain, preloaded))) => bail!("line {} is `{preloaded}`, without the library `{plain}`", line + 1),
+        None => bail!("{} lines, without the library {}", preloaded.lines().count(), plain.lines().count()),
+    }
+}
+
+fn costs(plain: &Output, preloaded: &Output) -> String {
+    let [wall, plain_wall] = [preloaded, plain].map(|output| show::seconds(output.cost.wall));
+    let [peak, plain_peak] = [preloaded, plain].map(|output| show::mebibytes(output.cost.peak_rss));
+    format!("{wall} and {peak}, without the library {plain_wall} and {plain_peak}")
+}

@@ -1,0 +1,89 @@
+//! One C program on the library in each way that a program can get it: preloaded, linked, linked statically, `dlopen`.
+//!
+//! The program asks the dynamic linker whose `malloc` it calls, so that a silent fall back to glibc is noticed.
+
+use super::toolchain::compile;
+use super::{Testbed, Verdict};
+use crate::workspace;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What every face needs at hand.
+struct Bench<'a> {
+    testbed: &'a Testbed,
+    library: &'a Path,
+    folder: PathBuf,
+    log: PathBuf,
+}
+
+pub fn check(testbed: &Testbed) -> Verdict {
+    let bench = Bench {
+        testbed,
+        library: testbed.library()?,
+        folder: testbed.scratch("faces")?,
+        log: testbed.log("faces")?,
+    };
+    bench.preloaded().context("preloaded")?;
+    bench.linked().context("linked")?;
+    bench.by_dlopen().context("dlopen")?;
+    if workspace::foreign_library().is_some() {
+        return Ok("preloaded, linked, dlopen".into());
+    }
+    bench.linked_statically().context("static")?;
+    Ok("preloaded, linked, dlopen, static".into())
+}
+
+impl Bench<'_> {
+    fn preloaded(&self) -> Result<()> {
+        let program = self.compile("faces/owner.c", &[])?;
+        self.run(Command::new(program).arg(self.library).env("LD_PRELOAD", self.library))
+    }
+
+    /// By its full path, so that no soname has to be found.
+    fn linked(&self) -> Result<()> {
+        let library = self.library.to_str().context("the library's path is not UTF-8")?;
+        let here = format!("-Wl,-rpath,{}", self.library.parent().context("the library has no folder")?.display());
+        let program = self.compile("faces/owner.c", &["-Wl,--no-as-needed", library, &here])?;
+        self.provide_soname()?;
+        self.run(Command::new(program).arg(self.library))
+    }
+
+    /// The linked program asks for the library by its soname, wherever the library has one.
+    fn provide_soname(&self) -> Result<()> {
+        let headers = Command::new("objdump").arg("-p").arg(self.library).output()?;
+        let headers = String::from_utf8_lossy(&headers.stdout).into_owned();
+        let soname = headers.lines().find_map(|line| line.trim().strip_prefix("SONAME")).map(str::trim);
+        let link = soname.map(|soname| self.library.with_file_name(soname));
+        match link.filter(|link| !link.exists()) {
+            Some(link) => Ok(fs::hard_link(self.library, link)?),
+            None => Ok(()),
+        }
+    }
+
+    fn by_dlopen(&self) -> Result<()> {
+        let program = self.compile("faces/dlopen.c", &["-ldl"])?;
+        self.run(Command::new(program).arg(self.library))
+    }
+
+    /// The program's own `malloc` is then the library's: it is told its own path.
+    fn linked_statically(&self) -> Result<()> {
+        let archive = workspace::target().join("release/libferrimalloc.a");
+        let archive = archive.to_str().context("the archive's path is not UTF-8")?;
+        let program = self.compile("faces/owner.c", &[archive])?;
+        let itself = program.clone();
+        self.run(Command::new(program).arg(itself))
+    }
+
+    fn compile(&self, source: &str, more: &[&str]) -> Result<PathBuf> {
+        compile(self.testbed, source, &self.folder, more, &self.log)
+    }
+
+    fn run(&self, command: &mut Command) -> Result<()> {
+        self.testbed.logged(command, LIMIT, &self.log).map(drop)
+    }
+}

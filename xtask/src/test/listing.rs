@@ -1,0 +1,47 @@
+//! The fast paths of `malloc` and `free` in the built library: few instructions, nothing dear among them.
+
+use super::disassembly::{Disassembly, Step};
+use super::{Testbed, Verdict};
+use anyhow::{Result, bail};
+
+struct FastPath {
+    function: &'static str,
+    most_instructions: usize,
+}
+
+const FAST_PATHS: [FastPath; 2] = [
+    FastPath { function: "malloc", most_instructions: 15 },
+    FastPath { function: "free", most_instructions: 14 },
+];
+
+pub fn check(testbed: &Testbed) -> Verdict {
+    if !cfg!(target_arch = "x86_64") {
+        return Ok("not checked: the limits are for x86-64".into());
+    }
+    let code = Disassembly::of(testbed.library()?)?;
+    let counts: Vec<String> = FAST_PATHS.iter().map(|path| path.check(&code)).collect::<Result<_>>()?;
+    Ok(counts.join(", "))
+}
+
+impl FastPath {
+    fn check(&self, code: &Disassembly) -> Result<String> {
+        let steps = code.straight_path(self.function)?;
+        let faults = self.faults(&steps);
+        if !faults.is_empty() {
+            bail!("{}: {}\n{}", self.function, faults.join("; "), listing(&steps));
+        }
+        Ok(format!("{} {} of at most {}", self.function, steps.len(), self.most_instructions))
+    }
+
+    fn faults(&self, steps: &[Step]) -> Vec<String> {
+        let mut faults: Vec<String> = steps.iter().filter_map(Step::fault).collect();
+        if steps.len() > self.most_instructions {
+            faults.insert(0, format!("{} instructions, at most {}", steps.len(), self.most_instructions));
+        }
+        faults
+    }
+}
+
+fn listing(steps: &[Step]) -> String {
+    steps.iter().map(|step| format!("      {:x}: {}\n", step.address, step.text)).collect()
+}

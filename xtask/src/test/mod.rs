@@ -1,0 +1,168 @@
+//! `cargo xtask test`: every test there is, one after another, each under a heading, and one table at the end.
+//!
+//! A *case* is a stage of [`STAGES`] or a program of the matrix. A failed case never stops the next one.
+
+mod cargo_stages;
+mod c_programs;
+mod disassembly;
+mod faces;
+mod listing;
+mod memory;
+mod symbols;
+mod tally;
+mod testbed;
+mod toolchain;
+
+pub use testbed::{Pace, Testbed};
+
+use crate::matrix;
+use crate::packages::{self, Need};
+use crate::show;
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+use std::time::Instant;
+use tally::Tally;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only the stages and programs of these names; `matrix` stands for all programs.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leave out what takes long: the loom models and the slow programs.
+    #[arg(long)]
+    quick: bool,
+    /// Print the names and what they stand for, and do nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+/// What a stage says when it passed: one line.
+type Verdict = Result<String>;
+
+struct Stage {
+    name: &'static str,
+    what: &'static str,
+    pace: Pace,
+    run: fn(&Testbed) -> Verdict,
+}
+
+const fn stage(name: &'static str, what: &'static str, run: fn(&Testbed) -> Verdict) -> Stage {
+    Stage { name, what, pace: Pace::Quick, run }
+}
+
+const fn slow_stage(name: &'static str, what: &'static str, run: fn(&Testbed) -> Verdict) -> Stage {
+    Stage { pace: Pace::Slow, ..stage(name, what, run) }
+}
+
+/// In this order: cheap checks first, then what needs the built library.
+const STAGES: &[Stage] = &[
+    stage("fmt", "cargo fmt --check", cargo_stages::fmt),
+    stage("clippy", "cargo clippy --all-targets, warnings denied; again with the in-memory OS", cargo_stages::clippy),
+    stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
+    stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
+    slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
+    stage("build", "cargo build --release", cargo_stages::build),
+    stage("symbols", "what the library exports and imports", symbols::check),
+    stage("listing", "instructions on the fast paths of malloc and free", listing::check),
+    stage("faces", "preloaded, linked, static and by dlopen", faces::check),
+    stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
+    stage("memory", "resident set and time against their limits", memory::check),
+];
+
+const PACKAGES: &str = "packages";
+const MATRIX: &str = "matrix";
+
+/// What the stages themselves need; each program of the matrix names its own needs.
+const NEEDS: &[Need] = &[
+    Need { program: "gcc", package: "gcc" },
+    Need { program: "g++", package: "g++" },
+    Need { program: "/usr/include/stdlib.h", package: "libc6-dev" },
+    Need { program: "objdump", package: "binutils" },
+    Need { program: "nm", package: "binutils" },
+];
+
+/// One thing that passes or fails.
+struct Case {
+    name: &'static str,
+    what: String,
+    run: Box<dyn Fn(&Testbed) -> Verdict>,
+}
+
+pub fn execute(args: Args) -> Result<ExitCode> {
+    let cases = selected_cases(&args)?;
+    if args.list {
+        list(&cases);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let testbed = Testbed::new(args.pace())?;
+    let mut tally = Tally::default();
+    for (number, case) in cases.iter().enumerate() {
+        announce(case, number + 1, cases.len());
+        run_case(case, &testbed, &mut tally);
+    }
+    Ok(tally.conclude())
+}
+
+impl Args {
+    fn pace(&self) -> Pace {
+        if self.quick { Pace::Quick } else { Pace::Slow }
+    }
+
+    /// `--only` chooses by name, `--quick` by pace; a name that is asked for is run at any pace.
+    fn wants(&self, name: &str, group: &str, pace: Pace) -> bool {
+        match self.only.is_empty() {
+            true => pace <= self.pace(),
+            false => self.only.iter().any(|only| only == name) || self.wants_group(group, pace),
+        }
+    }
+
+    fn wants_group(&self, group: &str, pace: Pace) -> bool {
+        self.only.iter().any(|only| only == group) && pace <= self.pace()
+    }
+}
+
+fn selected_cases(args: &Args) -> Result<Vec<Case>> {
+    let stages = STAGES.iter().filter(|stage| args.wants(stage.name, stage.name, stage.pace));
+    let programs: Vec<_> =
+        matrix::PROGRAMS.iter().filter(|program| args.wants(program.name, MATRIX, program.pace)).collect();
+    let mut cases: Vec<Case> = stages.map(stage_case).collect();
+    cases.extend(programs.iter().map(|program| program_case(program)));
+    if cases.is_empty() {
+        bail!("nothing is called {}; cargo xtask test --list names everything", args.only.join(", "));
+    }
+    cases.insert(0, packages_case(&programs));
+    Ok(cases)
+}
+
+fn packages_case(programs: &[&'static matrix::Program]) -> Case {
+    let needs: Vec<Need> = NEEDS.iter().chain(programs.iter().flat_map(|program| program.needs)).copied().collect();
+    Case {
+        name: PACKAGES,
+        what: "install what is missing".into(),
+        run: Box::new(move |testbed| packages::install(&needs, &testbed.log(PACKAGES)?)),
+    }
+}
+
+fn stage_case(stage: &'static Stage) -> Case {
+    Case { name: stage.name, what: stage.what.into(), run: Box::new(stage.run) }
+}
+
+fn program_case(program: &'static matrix::Program) -> Case {
+    Case { name: program.name, what: program.what.into(), run: Box::new(|testbed| matrix::run(program, testbed)) }
+}
+
+fn list(cases: &[Case]) {
+    cases.iter().for_each(|case| println!("{:<18} {}", case.name, case.what));
+}
+
+fn announce(case: &Case, number: usize, count: usize) {
+    println!("\n== [{number}/{count}] {}: {}", case.name, case.what);
+}
+
+fn run_case(case: &Case, testbed: &Testbed, tally: &mut Tally) {
+    let spinner = show::Spinner::start(case.name);
+    let started = Instant::now();
+    let verdict = (case.run)(testbed);
+    drop(spinner);
+    tally.add(case.name, started.elapsed(), verdict);
+}

@@ -1,0 +1,62 @@
+//! The library's symbols: every one of the override is exported, and nothing but the C library is imported.
+
+use super::{Testbed, Verdict};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+const C_FUNCTIONS: &str = "malloc free calloc realloc strdup strndup reallocf malloc_size malloc_usable_size valloc vfree \
+    malloc_good_size posix_memalign aligned_alloc cfree pvalloc memalign _aligned_malloc reallocarray reallocarr";
+
+const GLIBC_NAMES: &str = "__libc_malloc __libc_calloc __libc_realloc __libc_free __libc_cfree __libc_valloc __libc_pvalloc \
+    __libc_memalign __posix_memalign";
+
+const GLIBC_EXTRAS: &str =
+    "mallinfo mallinfo2 malloc_trim malloc_info malloc_stats mallopt free_sized free_aligned_sized";
+
+const OPERATOR_NEW: &str = "_Znwm _Znam _ZnwmRKSt9nothrow_t _ZnamRKSt9nothrow_t _ZnwmSt11align_val_t _ZnamSt11align_val_t \
+    _ZnwmSt11align_val_tRKSt9nothrow_t _ZnamSt11align_val_tRKSt9nothrow_t";
+
+const OPERATOR_DELETE: &str = "_ZdlPv _ZdaPv _ZdlPvm _ZdaPvm _ZdlPvSt11align_val_t _ZdaPvSt11align_val_t \
+    _ZdlPvmSt11align_val_t _ZdaPvmSt11align_val_t _ZdlPvRKSt9nothrow_t _ZdaPvRKSt9nothrow_t \
+    _ZdlPvSt11align_val_tRKSt9nothrow_t _ZdaPvSt11align_val_tRKSt9nothrow_t";
+
+/// Libraries that the dynamic linker may be asked for.
+const MAY_NEED: [&str; 2] = ["libc.so.6", "ld-linux-x86-64.so.2"];
+
+pub fn check(testbed: &Testbed) -> Verdict {
+    let library = testbed.library()?;
+    let exported = exports(library)?;
+    let wanted = || [C_FUNCTIONS, GLIBC_NAMES, GLIBC_EXTRAS, OPERATOR_NEW, OPERATOR_DELETE].into_iter().flat_map(str::split_whitespace);
+    let missing: Vec<&str> = wanted().filter(|name| !exported.contains(*name)).collect();
+    if !missing.is_empty() {
+        bail!("not exported: {}", missing.join(" "));
+    }
+    demand_libc_only(library)?;
+    Ok(format!("all {} of the override, {} in all, libc alone imported", wanted().count(), exported.len()))
+}
+
+fn exports(library: &Path) -> Result<BTreeSet<String>> {
+    let names = lines_of("nm", &["--dynamic", "--defined-only", "--format=just-symbols"], library)?;
+    Ok(names.iter().map(|name| unversioned(name).to_owned()).collect())
+}
+
+fn demand_libc_only(library: &Path) -> Result<()> {
+    let needed = lines_of("objdump", &["--private-headers"], library)?;
+    let needed = needed.iter().filter_map(|line| line.trim().strip_prefix("NEEDED")).map(str::trim);
+    let foreign: Vec<&str> = needed.filter(|name| !MAY_NEED.contains(name)).collect();
+    if !foreign.is_empty() {
+        bail!("needs {}", foreign.join(" "));
+    }
+    Ok(())
+}
+
+fn unversioned(symbol: &str) -> &str {
+    symbol.split('@').next().unwrap_or(symbol)
+}
+
+fn lines_of(program: &str, arguments: &[&str], library: &Path) -> Result<Vec<String>> {
+    let output = Command::new(program).args(arguments).arg(library).output().with_context(|| format!("cannot start {program}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}

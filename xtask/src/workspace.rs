@@ -1,0 +1,53 @@
+//! Where things are in the checkout, and the library under test.
+
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Names another library to test in place of ours, for comparison (nothing is built then).
+pub const LIBRARY_VARIABLE: &str = "FERRIMALLOC_SO";
+
+/// The root of the checkout.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask has a parent folder")
+}
+
+/// Our C, C++, SQL, shell, … programs.
+pub fn programs() -> PathBuf {
+    root().join("xtask/programs")
+}
+
+/// Cargo's target folder.
+pub fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
+/// `cargo` with `args`, started in the root of the checkout.
+pub fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+/// The library that [`LIBRARY_VARIABLE`] names, if it does.
+pub fn foreign_library() -> Option<PathBuf> {
+    env::var_os(LIBRARY_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from)
+}
+
+/// Builds the shared library with a plain `cargo build --release` and says where it is.
+pub fn build_library() -> Result<PathBuf> {
+    if let Some(library) = foreign_library() {
+        return library.canonicalize().with_context(|| format!("{LIBRARY_VARIABLE}={}", library.display()));
+    }
+    let status = cargo(&["build", "--release", "--quiet"]).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo build --release failed");
+    }
+    built_library()
+}
+
+fn built_library() -> Result<PathBuf> {
+    let library = target().join("release/libferrimalloc.so");
+    library.canonicalize().with_context(|| format!("no {} after the build", library.display()))
+}
