@@ -229,6 +229,30 @@ static void test_ours(void) {
   mi_heap_destroy(heap);
 }
 
+/* A page with few blocks left is worth moving them out of. */
+static void test_under_utilized(void) {
+  enum { MANY = 20000 };
+  static void* many[MANY];
+  mi_heap_t* heap = mi_heap_new();
+  for (int i = 0; i < MANY; i++) many[i] = mi_heap_malloc(heap, 64);
+  int sparse = 0, foreign = 0;
+  for (int i = 0; i < MANY; i++) sparse += mi_unsafe_heap_page_is_under_utilized(heap, many[i], 50);
+  CHECK(sparse < MANY / 10); /* but for the last page all are full */
+  for (int i = 0; i < MANY; i++)
+    if (i % 10 != 0) mi_free(many[i]);
+  sparse = 0;
+  for (int i = 0; i < MANY; i += 10) {
+    sparse += mi_unsafe_heap_page_is_under_utilized(heap, many[i], 50);
+    foreign += mi_unsafe_heap_page_is_under_utilized(mi_heap_main(), many[i], 50);
+  }
+  CHECK(sparse > MANY / 10 * 8 / 10);
+  CHECK(foreign == 0); /* not that heap's page */
+  CHECK(!mi_unsafe_heap_page_is_under_utilized(heap, many[0], 0));
+  CHECK(!mi_unsafe_heap_page_is_under_utilized(heap, NULL, 50));
+  CHECK(!mi_unsafe_heap_page_is_under_utilized(heap, &sparse, 50));
+  mi_heap_destroy(heap);
+}
+
 int main(void) {
   test_blocks();
   test_areas_only();
@@ -239,5 +263,6 @@ int main(void) {
   test_abandoned();
   test_heaps();
   test_ours();
+  test_under_utilized();
   return check_report();
 }

@@ -18,7 +18,7 @@ use crate::base::*;
 use crate::bitmap::{BitRange, Fate};
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 use ferrimalloc_prim::clock;
 
 /// Unused memory that is always tolerated: 8 MiB.
@@ -31,7 +31,7 @@ const MAX_RUN_SLICES: usize = (64 << 20) / SLICE_BYTES;
 /// The purging state of a set of arenas.
 pub struct Purging {
     /// Free slices that have memory behind them.
-    unused: AtomicUsize,
+    unused: AtomicIsize,
     /// Slices that rule 2 purged and nobody has claimed since.
     regrettable: AtomicUsize,
     /// How far the bound has been raised.
@@ -43,7 +43,7 @@ pub struct Purging {
 impl Purging {
     pub const fn new() -> Self {
         Self {
-            unused: AtomicUsize::new(0),
+            unused: AtomicIsize::new(0),
             regrettable: AtomicUsize::new(0),
             credit: AtomicUsize::new(0),
             credit_due: AtomicU64::new(0),
@@ -51,7 +51,8 @@ impl Purging {
     }
 
     pub fn unused_slices(&self) -> usize {
-        self.unused.load(Ordering::Relaxed)
+        // A claim may be counted before the release that it follows.
+        self.unused.load(Ordering::Relaxed).max(0) as usize
     }
 
     /// `fresh` slices without memory and `purgeable` ones with memory have been claimed.
@@ -67,7 +68,7 @@ impl Purging {
 
     fn forget_unused(&self, slices: usize) {
         if slices > 0 {
-            self.unused.fetch_sub(slices, Ordering::Relaxed);
+            self.unused.fetch_sub(slices as isize, Ordering::Relaxed);
         }
     }
 
@@ -93,7 +94,8 @@ fn delay_millis() -> Option<u64> {
 impl ArenaSet {
     /// Slices of `arena` were freed, of which `purgeable` have memory behind them: applies both rules to them.
     pub(super) fn schedule_purge(&self, arena: &Arena, purgeable: usize) {
-        let unused = self.purging.unused.fetch_add(purgeable, Ordering::Relaxed) + purgeable;
+        self.purging.unused.fetch_add(purgeable as isize, Ordering::Relaxed);
+        let unused = self.purging.unused_slices();
         let Some(delay) = delay_millis() else { return };
         if delay == 0 {
             self.purge_down_to(0);

@@ -8,7 +8,7 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::page::{Origin, Page, Placement};
+use crate::page::{Flag, Origin, Page, Placement};
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -179,6 +179,8 @@ fn color(memory: *const u8, area_bytes: usize, block_bytes: usize) -> usize {
 
 /// Releases a page that the caller owns and whose blocks are all free; it must be in no queue.
 pub fn release_page(page: &'static Page) {
+    debug_assert!(!page.is(Flag::Queued) && !page.is(Flag::Retired) && !page.remote.is_unowned());
+    debug_assert_eq!(page.used(), page.remote.count());
     let heap = Heap::of_page(page);
     heap.registry().unregister(page);
     heap.stats().pages.decrease(1);

@@ -226,6 +226,7 @@ impl Page {
     /// are what later callers of [`Page::heap`] and [`Page::theap`] expect.
     pub unsafe fn create(at: &Placement, tid: usize, theap: *const (), heap: *const ()) -> &'static Page {
         let page = Self::entry(at.memory);
+        debug_assert_eq!(page.owner(), Owner::NONE);
         let fresh = if at.zero == Zero::Zeroed { Flag::FreshIsZero as u8 } else { 0 };
         page.free.set(ptr::null_mut());
         page.local_free.set(ptr::null_mut());
@@ -451,8 +452,8 @@ impl Page {
         self.retired_free.set(self.free.get());
     }
 
-    /// Whether nothing has been allocated from the page since [`Page::note_retired`].
-    pub fn is_unused_since_retired(&self) -> bool {
+    /// Whether the lists look as they did at [`Page::note_retired`]. Blocks freed by others may have restored the look.
+    pub fn seems_unused_since_retired(&self) -> bool {
         self.free.get() == self.retired_free.get() && self.local_free.get().is_null()
     }
 

@@ -24,6 +24,7 @@ impl Page {
         if block.is_null() {
             return ptr::null_mut();
         }
+        debug_assert!(self.is_block_start(block.cast()));
         // SAFETY: the owner reads its own list.
         let next = unsafe { Block::next(block) };
         self.free.set(next);
@@ -38,6 +39,7 @@ impl Page {
     #[inline(always)]
     pub unsafe fn push_local(&self, p: *mut u8) -> Freed {
         let block: *mut Block = p.cast();
+        debug_assert!(self.lent() > 0 && self.is_block_start(p));
         // SAFETY: the block is the caller's to link.
         unsafe { Block::set_next(block, self.local_free.get()) };
         self.local_free.set(block);
@@ -81,6 +83,8 @@ impl Page {
         }
         self.free.set(list);
         self.local_free.set(ptr::null_mut());
+        // SAFETY: the owner reads its own list.
+        debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.lent());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
         self.lent.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);

@@ -36,6 +36,8 @@ impl Theap {
     pub unsafe fn take_back(&'static self, page: &'static Page, p: *mut u8, chain: Chain) {
         // SAFETY: the precondition; the thread owns the page now.
         unsafe { page.reopen(p, chain) };
+        // Between the look at the hint and the claim, another thread may have taken the page and given it up.
+        page.set_theap(self.handle());
         page.set_owner_thread(self.tid());
         if page.is(Flag::Listed) {
             self.heap().registry().unlist(page);

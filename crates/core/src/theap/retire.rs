@@ -93,6 +93,15 @@ impl Theap {
         release_page(page);
     }
 
+    /// The list may look as it did though blocks have come and gone: counts before it releases.
+    fn release_if_empty(&self, page: &'static Page, index: usize) {
+        if page.collect_is_empty() {
+            self.release(page);
+        } else {
+            self.retired.remove(index);
+        }
+    }
+
     /// The page is about to leave the theap.
     pub(super) fn forget_retired(&self, page: &Page) {
         if page.is(Flag::Retired)
@@ -107,10 +116,10 @@ impl Theap {
     pub(super) fn expire_retired(&self, force: Force) {
         for index in (0..self.retired.count.get()).rev() {
             let page = self.retired.get(index);
-            if !page.is_unused_since_retired() {
+            if !page.seems_unused_since_retired() {
                 self.retired.remove(index);
             } else if force == Force::All || page.grow_older() >= MAX_AGE {
-                self.release(page);
+                self.release_if_empty(page, index);
             }
         }
     }
