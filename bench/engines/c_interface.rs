@@ -54,7 +54,11 @@ pub extern "C" fn valloc(bytes: usize) -> *mut c_void {
 /// # Safety
 /// `slot` must be valid for a write.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_memalign(slot: *mut *mut c_void, align: usize, bytes: usize) -> c_int {
+pub unsafe extern "C" fn posix_memalign(
+    slot: *mut *mut c_void,
+    align: usize,
+    bytes: usize,
+) -> c_int {
     if !align.is_power_of_two() || align < size_of::<usize>() {
         return EINVAL;
     }

@@ -32,6 +32,9 @@ pub struct Args {
     /// Engines; all that can be had when left out (see `--list`).
     #[arg(long, value_delimiter = ',')]
     engines: Vec<String>,
+    /// More libraries to measure, as NAME=FILE: another build of ours, to compare two versions.
+    #[arg(long, value_delimiter = ',')]
+    extra: Vec<String>,
     /// Measured rounds; one more, the first, warms up and is thrown away.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -69,13 +72,17 @@ fn list() -> Result<()> {
         println!("engine    {:<12} {}", engine.name, engine.title);
     }
     for case in cases::all(1.0)? {
-        println!("workload  {:<22} {:<9} {}", case.name, case.group, case.source);
+        println!(
+            "workload  {:<22} {:<9} {}",
+            case.name, case.group, case.source
+        );
     }
     Ok(())
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let engines = engines::prepare(&args.engines)?;
+    let mut engines = engines::prepare(&args.engines)?;
+    engines.extend(engines::extra(&args.extra)?);
     if engines.is_empty() {
         bail!("no engine to measure");
     }

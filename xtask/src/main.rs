@@ -3,6 +3,8 @@
 //! One subcommand is one module with an `Args` and an `execute`; this file only names them.
 
 mod bench;
+mod ctests;
+mod install;
 mod run;
 mod test;
 
@@ -26,6 +28,10 @@ struct Cli {
 enum Task {
     /// Measure every workload on every engine.
     Bench(bench::Args),
+    /// Compare the C interface with mimalloc's own library, by programs compiled against its headers.
+    Ctests(ctests::Args),
+    /// Install the libraries, headers, pkg-config and CMake files below a folder.
+    Install(install::Args),
     /// Run a program with ferrimalloc preloaded, or compare one with and without it.
     Run(run::Args),
     /// Install what the tests need and run all of them.
@@ -36,6 +42,8 @@ impl Task {
     fn execute(self) -> anyhow::Result<ExitCode> {
         match self {
             Task::Bench(args) => bench::execute(args),
+            Task::Ctests(args) => ctests::execute(args),
+            Task::Install(args) => install::execute(args),
             Task::Run(args) => run::execute(args),
             Task::Test(args) => test::execute(args),
         }

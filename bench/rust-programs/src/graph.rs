@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 pub fn run(rounds: u64) -> u64 {
-    (0..rounds).map(|seed| tree_round(seed) + graph_round(seed)).fold(0, u64::wrapping_add)
+    (0..rounds)
+        .map(|seed| tree_round(seed) + graph_round(seed))
+        .fold(0, u64::wrapping_add)
 }
 
 // --- boxes: an unbalanced search tree ---------------------------------------------------------------------------------
@@ -18,14 +20,21 @@ struct Tree {
 
 fn insert(slot: &mut Option<Box<Tree>>, key: u64) {
     match slot {
-        None => *slot = Some(Box::new(Tree { key, left: None, right: None })),
+        None => {
+            *slot = Some(Box::new(Tree {
+                key,
+                left: None,
+                right: None,
+            }))
+        }
         Some(tree) if key < tree.key => insert(&mut tree.left, key),
         Some(tree) => insert(&mut tree.right, key),
     }
 }
 
 fn depth(tree: &Option<Box<Tree>>) -> u64 {
-    tree.as_ref().map_or(0, |tree| 1 + depth(&tree.left).max(depth(&tree.right)))
+    tree.as_ref()
+        .map_or(0, |tree| 1 + depth(&tree.left).max(depth(&tree.right)))
 }
 
 fn tree_round(seed: u64) -> u64 {
@@ -45,7 +54,10 @@ struct Node {
 }
 
 fn node(random: &mut Random) -> Rc<Node> {
-    Rc::new(Node { text: "x".repeat(random.below(60) as usize), ..Node::default() })
+    Rc::new(Node {
+        text: "x".repeat(random.below(60) as usize),
+        ..Node::default()
+    })
 }
 
 /// Links go to later nodes only, so that there is no cycle and everything is dropped.
@@ -61,5 +73,9 @@ fn graph_round(seed: u64) -> u64 {
     let mut nodes: Vec<Rc<Node>> = (0..10_000).map(|_| node(&mut random)).collect();
     (0..30_000).for_each(|_| link(&nodes, &mut random));
     nodes.truncate(5_000);
-    nodes.iter().filter_map(|node| node.from.borrow().upgrade()).map(|from| from.text.len() as u64).sum()
+    nodes
+        .iter()
+        .filter_map(|node| node.from.borrow().upgrade())
+        .map(|from| from.text.len() as u64)
+        .sum()
 }

@@ -9,8 +9,11 @@ mod random;
 
 use std::process::ExitCode;
 
-/// A program by its name: its rounds at scale 1, and what runs them.
-fn program(name: &str) -> Option<(f64, fn(u64) -> u64)> {
+/// Runs so many rounds and returns a checksum.
+type Program = fn(u64) -> u64;
+
+/// A program by its name, with its rounds at scale 1.
+fn program(name: &str) -> Option<(f64, Program)> {
     match name {
         "collections" => Some((250.0, collections::run)),
         "graph" => Some((400.0, graph::run)),
@@ -21,7 +24,10 @@ fn program(name: &str) -> Option<(f64, fn(u64) -> u64)> {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
-    let scale = words.get(2).and_then(|word| word.parse::<f64>().ok()).unwrap_or(1.0);
+    let scale = words
+        .get(2)
+        .and_then(|word| word.parse::<f64>().ok())
+        .unwrap_or(1.0);
     let Some((rounds, run)) = words.get(1).and_then(|name| program(name)) else {
         eprintln!("usage: rust-programs collections|graph|channels [SCALE]");
         return ExitCode::from(2);
@@ -33,6 +39,9 @@ fn main() -> ExitCode {
 
 fn resident_kib() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|field| field.parse::<u64>().ok());
+    let pages = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|field| field.parse::<u64>().ok());
     pages.unwrap_or(0) * 4
 }

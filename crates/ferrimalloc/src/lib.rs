@@ -1,1 +1,50 @@
+//! A fast, compact, general-purpose allocator: mimalloc v3's design, written in Rust.
+//!
+//! As the allocator of a whole program:
+//!
+//! ```
+//! use ferrimalloc::MiMalloc;
+//!
+//! #[global_allocator]
+//! static GLOBAL: MiMalloc = MiMalloc;
+//!
+//! let words: Vec<String> = "every block from ferrimalloc".split(' ').map(String::from).collect();
+//! assert_eq!(words.len(), 4);
+//! ```
+//!
+//! A program that uses the crate `mimalloc` changes `mimalloc::MiMalloc` to `ferrimalloc::MiMalloc`, or nothing at all
+//! if its `Cargo.toml` says `mimalloc = { package = "ferrimalloc", … }`.
+//!
+//! # What else is here
+//! * [`Heap`]: memory of its own for one job, given back all at once. Any thread may allocate in it.
+//! * [`options`]: mimalloc's options, also set by the environment (`MIMALLOC_PURGE_DELAY=0`).
+//! * [`Stats`]: what the allocator holds and does.
+//! * [`hooks`]: be called for deferred frees, output, errors.
+//!
+//! # Features
+//! | feature | what it adds |
+//! |---|---|
+//! | `allocator-api2` | the [`allocator-api2`](https://docs.rs/allocator-api2) crate's `Allocator`: collections in a heap, on stable Rust |
+//! | `nightly` | `core::alloc::Allocator`, on a nightly compiler |
+//!
+//! # Cost
+//! An allocation of up to 1 KiB takes about 14 instructions and no call, a free by the thread that allocated about 13;
+//! neither has an atomic operation. They are inlined where the global allocator is called, with or without LTO.
+//! The crate is `no_std`, needs no C compiler, and depends on `libc` alone.
 #![no_std]
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
+#![warn(missing_docs)]
+
+#[cfg(any(feature = "allocator-api2", feature = "nightly"))]
+mod allocator;
+mod global;
+mod heap;
+pub mod hooks;
+pub mod options;
+mod request;
+pub mod stats;
+
+pub use ferrimalloc_core::base::Force;
+pub use global::MiMalloc;
+pub use heap::{Heap, HeapRef};
+pub use stats::Stats;

@@ -133,8 +133,10 @@ Number pipelines() {
       return map;
     }));
   Number state = 1;
-  for (auto &part : parts)
-    for (const auto &[key, text] : *part.get()) state = mix(state, key + text.size());
+  for (auto &part : parts) {
+    const auto map = part.get();
+    for (const auto &[key, text] : *map) state = mix(state, key + text.size());
+  }
   return state;
 }
 

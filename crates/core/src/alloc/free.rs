@@ -87,17 +87,16 @@ fn free_other(page: &'static Page, block: *mut u8) {
 /// A page that this thread owned last: takes it back, if it may.
 fn free_given_up(page: &'static Page, block: *mut u8) {
     let theap = Theap::of_page(page);
-    if page.is_singleton() {
-        return free_single(page, block);
-    }
-    if theap.serves(thread_id(), page.heap())
-        && let Some(chain) = page.remote.claim()
-    {
-        // SAFETY: the block is the caller's, and the thread owns the page now.
-        return unsafe { theap.take_back(page, block, chain) };
-    }
     // SAFETY: the block is the caller's.
-    unsafe { push_remote(page, block, block, 1) };
+    unsafe {
+        if page.is_singleton() {
+            free_single(page, block);
+        } else if theap.serves(thread_id(), page.heap()) {
+            theap.free_given_up(page, block);
+        } else {
+            push_remote(page, block, block, 1);
+        }
+    }
 }
 
 fn free_single(page: &'static Page, block: *mut u8) {

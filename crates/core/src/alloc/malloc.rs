@@ -53,10 +53,10 @@ fn words(size: usize) -> usize {
 fn clear(page: &Page, block: *mut u8) {
     // SAFETY: the block is the caller's, as large as the page says.
     unsafe {
-        if page.is(Flag::FreeIsZero) {
+        if page.is(Flag::FreeIsZero) || page.block_bytes() == WORD_BYTES {
             block.cast::<usize>().write(0);
         } else {
-            cpu::clear_words(block.cast(), page.block_bytes() / WORD_BYTES);
+            cpu::clear_block(block, page.block_bytes());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! * `heap`: a first-class heap.
 //! * `registry`: which pages a heap has, and which of them any thread may take: bitmaps per arena.
 //! * `supply`: making and releasing a heap's pages.
+//! * `visit`: a heap's pages and blocks, shown to a visitor.
 //! * `unowned`: what becomes of a page that nobody owns when blocks are freed into it.
 
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
@@ -12,8 +13,10 @@ mod registry;
 mod subproc;
 mod supply;
 mod unowned;
+mod visit;
 
 pub use heap::Heap;
 pub use subproc::{Cached, Subproc};
 pub use supply::{SingleRequest, release_page};
 pub use unowned::settle;
+pub use visit::{Area, Depth, Visitor, visit_page, walk_of};

@@ -129,8 +129,12 @@ impl Registry {
     }
 
     /// Lets any thread take the page, which has free blocks; by its owner, who is about to let go of it. Without
-    /// memory for the bitmap the page stays unlisted: it is found again when its blocks are freed.
+    /// memory for the bitmap the page stays unlisted: it is found again when its blocks are freed. So does a singleton,
+    /// which has nothing to offer.
     pub fn list(&self, page: &'static Page) {
+        if page.is_singleton() {
+            return;
+        }
         let Origin::Arena(arena) = page.origin() else { return };
         let Some(listed) = self.in_arena(arena).and_then(|pages| pages.listed(arena, page.bin())) else { return };
         page.raise(Flag::Listed);
@@ -219,6 +223,29 @@ impl Registry {
             }
         }
         true
+    }
+
+    /// The page that holds `p`, an address in `arena` that may lie deep inside a block: searches backwards for the
+    /// start of a page, a bit test per slice.
+    pub fn page_around(&self, arena: &Arena, p: *const u8) -> Option<&'static Page> {
+        let bits = &self.existing(arena)?.pages.bits;
+        let first = (0..=arena.slice_of(p)).rev().find(|&slice| bits.is_set(slice))?;
+        let page = Page::entry(arena.slice_memory(first));
+        page.holds(p).then_some(page)
+    }
+
+    /// The page with a mapping of its own that holds `p`.
+    pub fn os_page_around(&self, p: *const u8) -> Option<&'static Page> {
+        let first = self.os_pages.lock();
+        // SAFETY: the list holds live pages, and stays as it is while it is locked.
+        let mut next = unsafe { first.0.as_ref() };
+        while let Some(page) = next {
+            if page.holds(p) {
+                return Some(page);
+            }
+            next = page.next();
+        }
+        None
     }
 
     /// Gives the bitmaps' memory back.

@@ -8,7 +8,7 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::page::{Flag, Origin, Page, Placement};
+use crate::page::{Origin, Page, Placement};
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -151,8 +151,9 @@ fn direct(want: &Want) -> Option<Memory> {
     Some(Memory { origin: Origin::Os, start: region.start, zero: Zero::Zeroed })
 }
 
-/// Above this size, having the system drop used memory beats clearing it.
-const DISCARD_BYTES: usize = 1 << 20;
+/// From this size on, having the system drop used memory beats clearing it, unless all of it gets used: touching
+/// dropped memory costs about twice what clearing it does.
+const DISCARD_BYTES: usize = 4 << 20;
 
 /// Makes large memory zero without touching it where zeros are wanted; tells whether it is zero.
 fn zeroed_if_asked(request: &SingleRequest, memory: &Memory, slices: usize) -> Zero {
@@ -179,8 +180,7 @@ fn color(memory: *const u8, area_bytes: usize, block_bytes: usize) -> usize {
 
 /// Releases a page that the caller owns and whose blocks are all free; it must be in no queue.
 pub fn release_page(page: &'static Page) {
-    debug_assert!(!page.is(Flag::Queued) && !page.is(Flag::Retired) && !page.remote.is_unowned());
-    debug_assert_eq!(page.used(), page.remote.count());
+    debug_assert!(!page.remote.is_unowned());
     let heap = Heap::of_page(page);
     heap.registry().unregister(page);
     heap.stats().pages.decrease(1);

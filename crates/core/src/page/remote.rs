@@ -77,6 +77,17 @@ pub enum Push {
     Claimed,
 }
 
+/// What [`Remote::push_or_claim`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PushOrClaim {
+    /// The block is in the remote list, and nothing else happened.
+    Left,
+    /// The block is in the remote list and made it reach the threshold: the caller owns the page.
+    Due,
+    /// The caller owns the page and has its list; the block is not in it.
+    Claimed(Chain),
+}
+
 /// `let_go` found that the page already has as many remote blocks as its threshold; the caller still owns it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Due {
@@ -218,6 +229,33 @@ impl Remote {
         None
     }
 
+    /// Frees one block of an unowned page that the caller would take back: once `wanted` blocks are free, this one
+    /// among them, it owns the page and has the others' list; before that, and if somebody owns the page, the block
+    /// is pushed. One compare-and-swap when undisturbed; `link` as for [`Remote::push`].
+    #[inline]
+    pub fn push_or_claim(
+        &self,
+        block: BlockOffset,
+        wanted: usize,
+        mut link: impl FnMut(Option<BlockOffset>),
+    ) -> PushOrClaim {
+        let mut current = self.load();
+        loop {
+            let chain = current.chain();
+            let claims = current.is_unowned() && chain.count + 1 >= wanted;
+            let next = if claims { Word::OWNED } else { current.pushed(block, 1) };
+            if !claims {
+                link((chain.count > 0).then_some(chain.head));
+            }
+            match self.swap_if(current, next) {
+                Ok(()) if claims => return PushOrClaim::Claimed(chain),
+                Ok(()) if current.is_unowned() && !next.is_unowned() => return PushOrClaim::Due,
+                Ok(()) => return PushOrClaim::Left,
+                Err(now) => current = now,
+            }
+        }
+    }
+
     /// Becomes the owner of an unowned page and leaves its list in the word; false if somebody owns it.
     pub fn claim_in_place(&self) -> bool {
         let mut current = self.load();
@@ -254,6 +292,12 @@ impl Remote {
                 Err(now) => current = now,
             }
         }
+    }
+
+    /// The list as it is now, for a look that takes nothing: a hint.
+    pub fn peek(&self) -> Chain {
+        // ORDERING: acquire pairs with the pushes' release: links of the blocks seen are visible.
+        Word(self.0.load(Ordering::Acquire)).chain()
     }
 
     /// How many blocks wait in the list: a hint unless the caller owns the page and no block is left to free.

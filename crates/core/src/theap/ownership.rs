@@ -7,9 +7,13 @@
 use super::theap::Theap;
 use crate::base::*;
 use crate::heap::{Heap, release_page, settle};
-use crate::page::remote::Chain;
-use crate::page::{Flag, Page};
+use crate::page::remote::{Chain, PushOrClaim};
+use crate::page::{Block, Flag, Page};
 
+/// The share of a given-up page's blocks that its last owner must free before it takes the page back, at most
+/// [`MAX_TAKE_BACK`] blocks: fewer trips through the queue for programs that free all over a large heap.
+const TAKE_BACK_SHARE: usize = 16;
+const MAX_TAKE_BACK: usize = 16;
 /// The share of a given-up page's blocks that others must free before it is listed.
 const LISTING_SHARE: usize = 4;
 
@@ -28,12 +32,32 @@ impl Theap {
         }
     }
 
-    /// Takes back a page that this thread had given up and has just claimed with `chain`, to free block `p` of it.
+    /// Frees block `p` of a page that this thread owned last, and takes the page back if enough of its blocks are free
+    /// to be worth a place in the queue.
     ///
     /// # Safety
     /// `p` is a block of the page that nobody uses any more.
     #[inline]
-    pub unsafe fn take_back(&'static self, page: &'static Page, p: *mut u8, chain: Chain) {
+    pub unsafe fn free_given_up(&'static self, page: &'static Page, p: *mut u8) {
+        let wanted = (page.reserved() / TAKE_BACK_SHARE).clamp(1, MAX_TAKE_BACK);
+        let freed = page.remote.push_or_claim(page.offset_of(p), wanted, |next| {
+            let next = next.map_or(core::ptr::null_mut(), |offset| page.block_at(offset));
+            // SAFETY: the block is ours until it is pushed.
+            unsafe { Block::set_next(p.cast(), next.cast()) };
+        });
+        match freed {
+            PushOrClaim::Left => {}
+            PushOrClaim::Due => settle(page),
+            // SAFETY: the precondition; the thread owns the page now.
+            PushOrClaim::Claimed(chain) => unsafe { self.take_back(page, p, chain) },
+        }
+    }
+
+    /// Takes back a page that this thread had given up and has just claimed with `chain`, to free block `p` of it.
+    ///
+    /// # Safety
+    /// `p` is a block of the page that nobody uses any more.
+    unsafe fn take_back(&'static self, page: &'static Page, p: *mut u8, chain: Chain) {
         // SAFETY: the precondition; the thread owns the page now.
         unsafe { page.reopen(p, chain) };
         // Between the look at the hint and the claim, another thread may have taken the page and given it up.

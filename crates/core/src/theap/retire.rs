@@ -90,6 +90,8 @@ impl Theap {
     pub(super) fn release(&self, page: &'static Page) {
         self.forget_retired(page);
         self.remove(page);
+        debug_assert!(!page.is(Flag::Queued) && !page.is(Flag::Retired));
+        debug_assert_eq!(page.used(), page.remote.count());
         release_page(page);
     }
 

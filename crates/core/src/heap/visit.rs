@@ -1,0 +1,100 @@
+//! Visiting a heap's pages and the blocks in them, without asking the threads that own them.
+//!
+//! What a visitor is shown is copied from the page first (`page::peek`), so it may free the blocks that it is shown.
+//! While other threads use the heap, it is shown a snapshot.
+
+use super::heap::Heap;
+use crate::arena::{Arena, Backing};
+use crate::os;
+use crate::page::{Marks, Origin, Owner, Page, Walk};
+
+/// A run of blocks of one size: what `mi_heap_area_t` tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Area {
+    /// The first block.
+    pub blocks: *mut u8,
+    /// Bytes that can hold blocks.
+    pub reserved_bytes: usize,
+    /// Bytes that have held blocks.
+    pub committed_bytes: usize,
+    /// Blocks in use.
+    pub used: usize,
+    /// From one block to the next.
+    pub block_bytes: usize,
+}
+
+/// How closely to look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Depth {
+    /// Areas only.
+    Areas,
+    /// Areas, and after each the blocks in use.
+    Blocks,
+}
+
+/// Is told of an area with no block, then of its blocks; answers false to end the visit.
+pub type Visitor<'a> = &'a mut dyn FnMut(&Area, Option<*mut u8>) -> bool;
+
+impl Heap {
+    /// Visits the pages that `wants` admits; false if the visitor ended it.
+    pub fn visit(&self, depth: Depth, wants: impl Fn(&Page) -> bool, visitor: Visitor<'_>) -> bool {
+        self.for_each_own_page(|page| !wants(page) || visit_page(page, depth, visitor))
+    }
+
+    /// Calls `visit` with every page of the heap until it answers false. Pages that come or go meanwhile may be
+    /// missed.
+    pub fn for_each_own_page(&self, mut visit: impl FnMut(&'static Page) -> bool) -> bool {
+        self.registry().for_each_page(self.subproc().arenas(), |page| !self.has_page(page) || visit(page))
+    }
+
+    /// Whether the entry still describes a page, and one of this heap's.
+    fn has_page(&self, page: &Page) -> bool {
+        page.owner() != Owner::NONE && page.owner() != Owner::STUB && core::ptr::eq(page.heap(), self.handle())
+    }
+}
+
+/// Visits one page; false if the visitor ended it.
+pub fn visit_page(page: &'static Page, depth: Depth, visitor: Visitor<'_>) -> bool {
+    let mut marks = Marks::new();
+    let area = if is_walkable(page) { area_of(page, page.mark_free(&mut marks)) } else { unwalked(page) };
+    if !visitor(&area, None) {
+        return false;
+    }
+    depth == Depth::Areas || area.used == 0 || page.for_each_unmarked(&marks, |block| visitor(&area, Some(block)))
+}
+
+fn unwalked(page: &Page) -> Area {
+    area_of(page, page.in_use(Walk::Never))
+}
+
+fn area_of(page: &Page, used: usize) -> Area {
+    let (block_bytes, single) = (page.block_bytes(), page.is_singleton());
+    Area {
+        blocks: page.start(),
+        reserved_bytes: if single { page.area_bytes() } else { page.reserved() * block_bytes },
+        committed_bytes: page.capacity() * block_bytes,
+        used,
+        block_bytes,
+    }
+}
+
+/// Whether a page's lists may be followed though another thread might own it (`page::peek`).
+pub fn walk_of(page: &Page) -> Walk {
+    if is_walkable(page) { Walk::Allowed } else { Walk::Never }
+}
+
+fn is_walkable(page: &Page) -> bool {
+    let is_mine = !page.owner().is_unowned() && page.owner().tid() == ferrimalloc_prim::thread::id();
+    is_mine || stays_readable(page)
+}
+
+fn stays_readable(page: &Page) -> bool {
+    match page.origin() {
+        Origin::Arena(arena) => os::overcommits() && keeps_memory(arena),
+        Origin::Os => page.is_singleton(),
+    }
+}
+
+fn keeps_memory(arena: &Arena) -> bool {
+    matches!(arena.backing(), Backing::Os | Backing::Huge | Backing::UserPinned)
+}

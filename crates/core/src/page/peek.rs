@@ -1,0 +1,125 @@
+//! Looking at a page without changing it: how many blocks are in use, and which.
+//!
+//! Statistics and visits look at pages of any thread, and its owner may be allocating and freeing meanwhile. What is
+//! seen then is a *snapshot*: owner-only fields are read once each, by volatile loads; a list is followed no further
+//! than the page has blocks, and only while its links stay on blocks of the page. Numbers may be off by the blocks
+//! that were on the move; nothing is written, and nothing outside of the page's area is read.
+//!
+//! Following links reads the page's memory, which its owner could give back at the same time. That is harmless where
+//! memory stays readable; where it doesn't, the caller says [`Walk::Never`].
+
+use core::cell::Cell;
+
+use super::block::Block;
+use super::layout::{Owner, Page};
+use crate::base::*;
+
+/// Whether free lists may be followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Walk {
+    /// The caller owns the page, or its memory stays readable whatever the owner does.
+    Allowed,
+    /// Count without: blocks ready to be allocated seem to be in use.
+    Never,
+}
+
+/// One bit for each block that a page can have.
+pub struct Marks([u64; Self::WORDS]);
+
+impl Marks {
+    const WORDS: usize = SLICE_BYTES / WORD_BYTES / u64::BITS as usize;
+
+    pub const fn new() -> Self {
+        Self([0; Self::WORDS])
+    }
+
+    fn set(&mut self, index: usize) {
+        self.0[index / 64] |= 1 << (index % 64);
+    }
+
+    fn is_set(&self, index: usize) -> bool {
+        self.0[index / 64] >> (index % 64) & 1 != 0
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads a field that its owner may be writing.
+fn peek<T: Copy>(field: &Cell<T>) -> T {
+    // SAFETY: the field lives as long as the page map; a volatile load of a word sees one of the values written.
+    unsafe { field.as_ptr().read_volatile() }
+}
+
+impl Page {
+    /// How many blocks are in use. Exact for the owner, and for pages that nobody owns.
+    pub fn in_use(&self, walk: Walk) -> usize {
+        let waiting = self.remote.count();
+        if self.owner().is_unowned() {
+            return self.used_unowned().saturating_sub(waiting);
+        }
+        let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
+        (peek(&self.lent) as usize).saturating_sub(waiting + ready)
+    }
+
+    /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
+    pub fn mark_free(&self, marks: &mut Marks) -> usize {
+        *marks = Marks::new();
+        for list in [&self.free, &self.local_free] {
+            self.for_each_listed(peek(list), |index| marks.set(index));
+        }
+        let chain = self.remote.peek();
+        if chain.count > 0 {
+            self.for_each_listed(self.block_at(chain.head).cast(), |index| marks.set(index));
+        }
+        self.linked_blocks() - marks.count()
+    }
+
+    /// Calls `visit` with every block that is not marked until it answers false.
+    pub fn for_each_unmarked(&self, marks: &Marks, mut visit: impl FnMut(*mut u8) -> bool) -> bool {
+        (0..self.linked_blocks())
+            .filter(|&index| !marks.is_set(index))
+            .all(|index| visit(self.start().wrapping_add(index * self.block_bytes())))
+    }
+
+    /// Whether `p` lies in the page's slices; false for an entry that is no page's first.
+    pub fn holds(&self, p: *const u8) -> bool {
+        let is_page = self.owner() != Owner::NONE && self.owner() != Owner::STUB;
+        is_page && (p as usize).wrapping_sub(self.memory() as usize) < self.slices() * SLICE_BYTES
+    }
+
+    /// Blocks that have ever been linked, as far as marks have room.
+    fn linked_blocks(&self) -> usize {
+        (peek(&self.capacity) as usize).min(Marks::WORDS * 64)
+    }
+
+    fn count_listed(&self, list: &Cell<*mut Block>) -> usize {
+        let mut blocks = 0;
+        self.for_each_listed(peek(list), |_| blocks += 1);
+        blocks
+    }
+
+    fn for_each_listed(&self, first: *mut Block, mut visit: impl FnMut(usize)) {
+        let mut block = first;
+        for _ in 0..self.linked_blocks() {
+            let Some(index) = self.index_of(block) else { return };
+            visit(index);
+            // SAFETY: the block is inside the page's area, whose memory the caller knows to be readable.
+            block = unsafe { block.cast::<*mut Block>().read_volatile() };
+        }
+    }
+
+    /// The number of a block that has been linked; `None` for anything else.
+    fn index_of(&self, block: *mut Block) -> Option<usize> {
+        let (distance, bytes) = ((block as usize).wrapping_sub(self.start() as usize), self.block_bytes());
+        let is_block = bytes > 0 && distance % bytes == 0 && distance / bytes < self.linked_blocks();
+        is_block.then(|| distance / bytes)
+    }
+}

@@ -1,0 +1,13 @@
+//! What the tests of the whole core share: blocks that know their contents, a map of everything allocated, numbers
+//! without a pattern, and a sub-process's books.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+mod block;
+mod books;
+mod numbers;
+mod shadow;
+
+pub use block::Block;
+pub use books::Books;
+pub use numbers::Numbers;
+pub use shadow::Shadow;

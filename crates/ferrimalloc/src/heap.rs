@@ -1,0 +1,222 @@
+//! Heaps: memory for one job, given back at once.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::{self, NonNull};
+
+use ferrimalloc_core::alloc;
+use ferrimalloc_core::base::Zero;
+use ferrimalloc_core::heap;
+use ferrimalloc_core::runtime;
+
+use crate::request;
+use crate::stats::Stats;
+
+/// A heap that somebody else owns: what allocating takes. See [`Heap`].
+///
+/// Any thread may use it, and the blocks of one thread may be freed by another.
+#[doc(alias = "mi_heap_t")]
+#[repr(transparent)]
+pub struct HeapRef(heap::Heap);
+
+impl HeapRef {
+    /// The heap of the global allocator; `None` if there is no memory at all.
+    #[doc(alias = "mi_heap_main")]
+    pub fn main() -> Option<&'static HeapRef> {
+        runtime::heap_main().map(Self::from_core)
+    }
+
+    fn from_core(heap: &'static heap::Heap) -> &'static HeapRef {
+        // SAFETY: `HeapRef` is a transparent wrapper.
+        unsafe { &*ptr::from_ref(heap).cast::<HeapRef>() }
+    }
+
+    fn core(&self) -> &'static heap::Heap {
+        // SAFETY: the core asks for `'static` because it keeps heaps in its own structures; it forgets a heap there when
+        // the heap is destroyed or deleted, which the borrow of `self` keeps from happening meanwhile.
+        unsafe { &*ptr::from_ref(&self.0) }
+    }
+
+    fn request(&self, layout: Layout, zero: Zero) -> Option<NonNull<u8>> {
+        let theap = runtime::theap_for(self.core())?;
+        NonNull::new(request::allocate_in(theap, layout, zero))
+    }
+
+    /// A block for `layout`; `None` without memory. Its contents are arbitrary.
+    ///
+    /// The block lives until it is freed, or until the heap is destroyed.
+    ///
+    /// ```
+    /// use ferrimalloc::Heap;
+    /// use std::alloc::Layout;
+    ///
+    /// let heap = Heap::new().unwrap();
+    /// let block = heap.alloc(Layout::new::<u64>()).unwrap().cast::<u64>();
+    /// // SAFETY: the block is ours and as large as a `u64`.
+    /// unsafe {
+    ///     block.write(42);
+    ///     assert_eq!(block.read(), 42);
+    ///     heap.free(block.cast());
+    /// }
+    /// ```
+    #[doc(alias = "mi_heap_malloc")]
+    #[inline]
+    pub fn alloc(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.request(layout, Zero::Any)
+    }
+
+    /// Like [`alloc`](Self::alloc), and the block reads as zero. Memory fresh from the OS is not cleared again.
+    #[doc(alias = "mi_heap_zalloc")]
+    #[inline]
+    pub fn alloc_zeroed(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.request(layout, Zero::Zeroed)
+    }
+
+    /// Resizes a block to `layout`; it may move, keeping its contents as far as they fit. `None` without memory: the
+    /// block is as it was. Blocks above 1 MiB are moved by moving page tables, not bytes.
+    ///
+    /// # Safety
+    /// `block` is a block of this allocator in use. After success only the answer may be used.
+    #[doc(alias = "mi_heap_realloc")]
+    #[inline]
+    pub unsafe fn realloc(&self, block: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
+        let theap = runtime::theap_for(self.core())?;
+        // SAFETY: the precondition.
+        NonNull::new(unsafe { request::resize_in(theap, block.as_ptr(), layout) })
+    }
+
+    /// Frees a block. Any thread may free a block of any heap.
+    ///
+    /// # Safety
+    /// `block` is a block of this heap, and nobody uses it any more. (A block of a heap that has been
+    /// [deleted](Heap::delete) belongs to the main heap.)
+    #[doc(alias = "mi_free")]
+    #[inline]
+    pub unsafe fn free(&self, block: NonNull<u8>) {
+        // SAFETY: the precondition.
+        unsafe { alloc::free(block.as_ptr()) }
+    }
+
+    /// Whether `p` points into a block that this heap has handed out, or into its free memory.
+    #[doc(alias = "mi_heap_contains")]
+    pub fn contains(&self, p: *const u8) -> bool {
+        alloc::heap_of(p).is_some_and(|heap| *heap == self.0)
+    }
+
+    /// A number that no other heap of the process ever has.
+    pub fn id(&self) -> usize {
+        self.0.id()
+    }
+
+    /// What this heap alone has counted.
+    pub fn stats(&self) -> Stats {
+        Stats::from(&self.0.stats().snapshot())
+    }
+}
+
+impl PartialEq for HeapRef {
+    fn eq(&self, other: &HeapRef) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for HeapRef {}
+
+impl fmt::Debug for HeapRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Heap {}", self.id())
+    }
+}
+
+/// Memory of its own for one job: everything in it is gone, at once, when the heap is dropped.
+///
+/// Any thread may allocate in a heap and free what another has allocated. Dropping it gives its pages back without
+/// looking at the blocks, so it costs next to nothing, but runs no destructor of what the blocks hold. The borrow
+/// checker knows: a collection in a heap cannot outlive it.
+///
+/// ```
+/// # #[cfg(feature = "allocator-api2")] {
+/// use allocator_api2::vec::Vec;
+/// use ferrimalloc::Heap;
+///
+/// let heap = Heap::new().unwrap();
+/// let mut squares = Vec::new_in(&heap);
+/// squares.extend((0..1000u64).map(|n| n * n));
+/// assert_eq!(squares[31], 961);
+/// # }
+/// ```
+///
+/// ```compile_fail,E0505
+/// use ferrimalloc::{Heap, HeapRef};
+/// use std::alloc::Layout;
+///
+/// let heap = Heap::new().unwrap();
+/// let borrowed: &HeapRef = &heap;
+/// drop(heap); // error: it is borrowed
+/// borrowed.alloc(Layout::new::<u64>());
+/// ```
+///
+/// | end | the heap's blocks | the heap's memory |
+/// |---|---|---|
+/// | `drop` | are gone | is given back |
+/// | [`delete`](Heap::delete) | live on in the main heap | stays as long as they do |
+/// | [`leak`](Heap::leak) | live on in the heap | stays for ever |
+pub struct Heap(&'static HeapRef);
+
+impl Heap {
+    /// A new heap; `None` without memory. Costs some KiB, and as much again per thread that uses it.
+    #[doc(alias = "mi_heap_new")]
+    pub fn new() -> Option<Heap> {
+        runtime::heap_new().map(|heap| Heap(HeapRef::from_core(heap)))
+    }
+
+    /// Never ends the heap: its blocks live until they are freed, or as long as the process.
+    ///
+    /// ```
+    /// use ferrimalloc::Heap;
+    /// use std::alloc::Layout;
+    ///
+    /// let heap = Heap::new().unwrap().leak();
+    /// let block = heap.alloc_zeroed(Layout::new::<u32>()).unwrap().cast::<u32>();
+    /// // SAFETY: a zeroed block of that size, which is never freed.
+    /// let number: &'static u32 = unsafe { block.as_ref() };
+    /// assert_eq!(*number, 0);
+    /// ```
+    pub fn leak(self) -> &'static HeapRef {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Ends the heap and keeps its blocks: they become the main heap's and are freed like any others.
+    ///
+    /// Whoever frees one of them while this runs breaks the contract of [`HeapRef::free`].
+    #[doc(alias = "mi_heap_delete")]
+    pub fn delete(self) {
+        // SAFETY: the owner is here, so nobody borrows the heap to allocate in it, now or later.
+        unsafe { runtime::heap_delete(self.leak().core()) };
+    }
+}
+
+impl Deref for Heap {
+    type Target = HeapRef;
+
+    fn deref(&self) -> &HeapRef {
+        self.0
+    }
+}
+
+impl Drop for Heap {
+    #[doc(alias = "mi_heap_destroy")]
+    fn drop(&mut self) {
+        // SAFETY: nobody borrows the heap, and its blocks are borrowed from it or handled by contract
+        // (`HeapRef::alloc`: a block lives until the heap is destroyed).
+        unsafe { runtime::heap_destroy(self.core()) };
+    }
+}
+
+impl fmt::Debug for Heap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
