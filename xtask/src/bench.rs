@@ -72,10 +72,7 @@ fn list() -> Result<()> {
         println!("engine    {:<12} {}", engine.name, engine.title);
     }
     for case in cases::all(1.0)? {
-        println!(
-            "workload  {:<22} {:<9} {}",
-            case.name, case.group, case.source
-        );
+        println!("workload  {:<22} {:<9} {}", case.name, case.group, case.source);
     }
     Ok(())
 }

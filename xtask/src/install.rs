@@ -109,7 +109,8 @@ fn at_file(list: &Path) -> String {
 /// The functions and variables that a shared library defines for others.
 pub fn exported_symbols(library: &Path) -> Result<Vec<String>> {
     let mut nm = Command::new("nm");
-    let output = nm.args(["--dynamic", "--defined-only", "--format=just-symbols"]).arg(library).output().context("nm")?;
+    let output =
+        nm.args(["--dynamic", "--defined-only", "--format=just-symbols"]).arg(library).output().context("nm")?;
     if !output.status.success() {
         bail!("nm {}: {}", library.display(), String::from_utf8_lossy(&output.stderr).trim());
     }

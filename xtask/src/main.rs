@@ -5,6 +5,7 @@
 mod bench;
 mod ctests;
 mod install;
+mod mutants;
 mod run;
 mod test;
 
@@ -32,6 +33,8 @@ enum Task {
     Ctests(ctests::Args),
     /// Install the libraries, headers, pkg-config and CMake files below a folder.
     Install(install::Args),
+    /// Make mistakes in the core's protocols, one at a time, and see whether their models catch them.
+    Mutants(mutants::Args),
     /// Run a program with ferrimalloc preloaded, or compare one with and without it.
     Run(run::Args),
     /// Install what the tests need and run all of them.
@@ -44,6 +47,7 @@ impl Task {
             Task::Bench(args) => bench::execute(args),
             Task::Ctests(args) => ctests::execute(args),
             Task::Install(args) => install::execute(args),
+            Task::Mutants(args) => mutants::execute(args),
             Task::Run(args) => run::execute(args),
             Task::Test(args) => test::execute(args),
         }

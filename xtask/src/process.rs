@@ -196,7 +196,9 @@ fn kill_and_reap(pid: libc::pid_t) {
 
 fn children() -> Vec<libc::pid_t> {
     let me = std::process::id() as libc::pid_t;
-    let Ok(folder) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(folder) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|&pid| parent_of(pid) == Some(me)).collect()
 }

@@ -20,7 +20,7 @@ extern "C" fn attempt(size: usize, align: usize) -> *mut u8 {
     if align <= DEFAULT_ALIGN { alloc::malloc(size) } else { alloc::malloc_aligned(size, align, Zero::Any) }
 }
 
-extern "C" fn give_up() -> *mut u8 {
+pub(crate) extern "C" fn give_up() -> *mut u8 {
     output::write_stderr(b"ferrimalloc: error: out of memory in operator new, and no libstdc++ to throw from\n");
     process::abort()
 }

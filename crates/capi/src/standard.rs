@@ -5,6 +5,7 @@ use core::ptr;
 
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Zero;
+use ferrimalloc_core::diag::{self, Detail, ErrorKind};
 use ferrimalloc_core::os;
 use ferrimalloc_prim::{Errno, errno};
 
@@ -56,12 +57,20 @@ pub(crate) fn do_malloc(size: usize) -> *mut c_void {
 pub(crate) fn do_calloc(count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
         Some(bytes) => alloc::zalloc(bytes).cast(),
-        None => too_large(),
+        None => overflow(count, size),
     }
 }
 
+/// Reports that `count * size` overflows; null, with `ENOMEM`.
 #[cold]
-pub(crate) fn too_large() -> *mut c_void {
+#[inline(never)]
+fn overflow(count: usize, bytes_each: usize) -> *mut c_void {
+    diag::error(ErrorKind::CountOverflow, ptr::null(), Detail::Array { count, bytes_each });
+    too_large()
+}
+
+#[cold]
+fn too_large() -> *mut c_void {
     errno::set(Errno::ENOMEM);
     ptr::null_mut()
 }
@@ -128,7 +137,7 @@ pub(crate) unsafe fn do_reallocarray(p: *mut c_void, count: usize, size: usize) 
     match count.checked_mul(size) {
         // SAFETY: the contract of `reallocarray`.
         Some(bytes) => unsafe { do_realloc(p, bytes) },
-        None => too_large(),
+        None => overflow(count, size),
     }
 }
 
@@ -178,19 +187,6 @@ unsafe fn do_free_aligned_sized(p: *mut c_void, _align: usize, _size: usize) {
     unsafe { do_free(p) }
 }
 
-/// NetBSD's: `*ptrp` is resized in place of returning it; answers an error number. Overflow and failure leave it as
-/// it was.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reallocarr(ptrp: *mut c_void, count: usize, size: usize) -> c_int {
-    let slot: *mut *mut c_void = ptrp.cast();
-    let Some(bytes) = count.checked_mul(size) else { return Errno::EOVERFLOW.0 };
-    // SAFETY: the contract of `reallocarr`.
-    unsafe {
-        let moved = do_realloc(slot.read(), bytes);
-        if moved.is_null() {
-            return Errno::ENOMEM.0;
-        }
-        slot.write(moved);
-    }
-    0
+aliases! {
+    reallocarr => [(ptrp: *mut c_void, count: usize, size: usize) -> c_int] = crate::mi::reallocarr;
 }

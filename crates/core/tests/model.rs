@@ -312,7 +312,8 @@ fn check_nothing_left(before: Books) {
 fn one_thread_agrees_with_the_model() {
     let _turn = turn();
     let before = Books::collected();
-    let config = ProptestConfig { cases: cases(150), failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: 150 * support::times() as u32, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(raws in vec(raw(), 1..400))| {
         let shadow = Shadow::new();
         let mut model = Model::new(&shadow, 1);
@@ -322,12 +323,6 @@ fn one_thread_agrees_with_the_model() {
         prop_assert_eq!(Books::collected().pages, 0);
     });
     check_nothing_left(before);
-}
-
-/// How often to try: `FERRIMALLOC_TEST_TIMES` multiplies.
-fn cases(quick: u32) -> u32 {
-    let times = std::env::var("FERRIMALLOC_TEST_TIMES").ok().and_then(|times| times.parse().ok());
-    quick * times.unwrap_or(1)
 }
 
 /// One of several threads that send each other blocks.
@@ -415,7 +410,10 @@ fn play_together(shadow: &Shadow, shared: &[&'static Heap], inherited: Vec<Held>
         };
         let players: Vec<_> = inboxes.into_iter().enumerate().map(play).collect();
         let ended: Vec<_> = players.into_iter().map(|player| player.join().expect("no panic")).collect();
-        ended.into_iter().flat_map(|(held, inbox)| held.into_iter().chain(inbox.try_iter().collect::<Vec<_>>())).collect()
+        ended
+            .into_iter()
+            .flat_map(|(held, inbox)| held.into_iter().chain(inbox.try_iter().collect::<Vec<_>>()))
+            .collect()
     })
 }
 
@@ -423,7 +421,7 @@ fn play_together(shadow: &Shadow, shared: &[&'static Heap], inherited: Vec<Held>
 fn threads_agree_with_the_model() {
     let _turn = turn();
     let before = Books::collected();
-    for round in 1..=u64::from(cases(6)) {
+    for round in 1..=6 * support::times() as u64 {
         let shadow = Shadow::new();
         let shared = [runtime::heap_new().expect("memory"), runtime::heap_new().expect("memory")];
         let mut left = Vec::new();
@@ -444,4 +442,21 @@ fn end_round(shadow: &Shadow, shared: [&'static Heap; 2], left: Vec<Held>) {
     model.heap_delete(0);
     model.heap_destroy(0);
     model.finish();
+}
+
+/// A block that has shrunk, then moved its memory away, leaves something behind that is not zero.
+#[test]
+fn memory_that_did_not_move_is_not_taken_for_zero() {
+    let _turn = turn();
+    const MIB: usize = 1 << 20;
+    let shadow = Shadow::new();
+    let old = shadow.adopt(alloc::malloc(8 * MIB), 8 * MIB, 1);
+    let wall = shadow.adopt(alloc::malloc(MIB), MIB, 2);
+    shadow.remove(&old);
+    // SAFETY: our own block.
+    let moved = unsafe { alloc::realloc(alloc::realloc(old.start(), 2 * MIB), 20 * MIB) };
+    old.check_at(moved, 2 * MIB);
+    let moved = shadow.adopt(moved, 20 * MIB, 3);
+    let fresh = shadow.adopt_zeroed(alloc::zalloc(6 * MIB), 6 * MIB, 4);
+    [wall, moved, fresh].into_iter().for_each(|block| free(&shadow, block));
 }

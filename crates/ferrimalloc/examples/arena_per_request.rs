@@ -34,8 +34,5 @@ fn main() {
     }
     let stats = Stats::now();
     println!("{words} words in {REQUESTS} heaps, {:.1?}", start.elapsed());
-    println!(
-        "pages at most {}, now {}",
-        stats.pages.peak, stats.pages.current
-    );
+    println!("pages at most {}, now {}", stats.pages.peak, stats.pages.current);
 }

@@ -72,10 +72,7 @@ macro_rules! implement {
         const _: () = {
             use $api as api;
 
-            fn sized(
-                block: Option<NonNull<u8>>,
-                layout: Layout,
-            ) -> Result<NonNull<[u8]>, api::AllocError> {
+            fn sized(block: Option<NonNull<u8>>, layout: Layout) -> Result<NonNull<[u8]>, api::AllocError> {
                 match block {
                     Some(block) => Ok(NonNull::slice_from_raw_parts(block, layout.size())),
                     None => Err(api::AllocError),
@@ -91,10 +88,7 @@ macro_rules! implement {
                 }
 
                 #[inline]
-                fn allocate_zeroed(
-                    &self,
-                    layout: Layout,
-                ) -> Result<NonNull<[u8]>, api::AllocError> {
+                fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, api::AllocError> {
                     sized(self.get(layout, Zero::Zeroed), layout)
                 }
 

@@ -107,6 +107,9 @@ impl MiMalloc {
     /// ```
     #[doc(alias = "mi_collect")]
     pub fn collect(&self, force: Force) {
-        alloc::collect(force);
+        // A thread that has allocated nothing yet may purge all the same.
+        if live_theap().is_some() {
+            alloc::collect(force);
+        }
     }
 }

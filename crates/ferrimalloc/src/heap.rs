@@ -3,14 +3,15 @@
 use core::alloc::Layout;
 use core::fmt;
 use core::mem::ManuallyDrop;
-use core::ops::Deref;
+use core::ops::{ControlFlow, Deref};
 use core::ptr::{self, NonNull};
 
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Zero;
-use ferrimalloc_core::heap;
+use ferrimalloc_core::heap::{self, Depth};
 use ferrimalloc_core::runtime;
 
+use crate::arena::Arena;
 use crate::request;
 use crate::stats::Stats;
 
@@ -110,9 +111,83 @@ impl HeapRef {
         self.0.id()
     }
 
-    /// What this heap alone has counted.
+    /// Shows the heap's areas to `visit` until it breaks. Areas that come or go meanwhile may be missed.
+    ///
+    /// ```
+    /// use ferrimalloc::Heap;
+    /// use std::alloc::Layout;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let heap = Heap::new().unwrap();
+    /// heap.alloc(Layout::new::<[u8; 100]>()).unwrap();
+    /// let mut used = 0;
+    /// let _: ControlFlow<()> = heap.for_each_area(|area| {
+    ///     used += area.used * area.block_bytes;
+    ///     ControlFlow::Continue(())
+    /// });
+    /// assert_eq!(used, 112);
+    /// ```
+    #[doc(alias = "mi_heap_visit_blocks")]
+    pub fn for_each_area<B>(&self, mut visit: impl FnMut(&Area) -> ControlFlow<B>) -> ControlFlow<B> {
+        self.visit(Depth::Areas, |area, _| visit(area))
+    }
+
+    /// Shows the heap's blocks in use to `visit`, with their areas, until it breaks. Blocks that other threads allocate or
+    /// free meanwhile, or have freed just now, may be missed or be shown all the same.
+    #[doc(alias = "mi_heap_visit_blocks")]
+    pub fn for_each_block<B>(&self, mut visit: impl FnMut(&Area, NonNull<u8>) -> ControlFlow<B>) -> ControlFlow<B> {
+        self.visit(Depth::Blocks, |area, block| match block {
+            Some(block) => visit(area, block),
+            None => ControlFlow::Continue(()),
+        })
+    }
+
+    fn visit<B>(
+        &self,
+        depth: Depth,
+        mut visit: impl FnMut(&Area, Option<NonNull<u8>>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let mut end = ControlFlow::Continue(());
+        self.0.visit(depth, |_| true, &mut |area, block| {
+            end = visit(&Area::from(area), block.and_then(NonNull::new));
+            end.is_continue()
+        });
+        end
+    }
+
+    /// What this heap alone has counted. Looks at every page of it.
     pub fn stats(&self) -> Stats {
-        Stats::from(&self.0.stats().snapshot())
+        Stats::from(&runtime::heap_stats(&self.0))
+    }
+}
+
+/// Blocks of one size, side by side.
+#[doc(alias = "mi_heap_area_t")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Area {
+    /// Where the first block is.
+    pub start: *const u8,
+    /// From one block to the next, in bytes.
+    pub block_bytes: usize,
+    /// Blocks in use.
+    pub used: usize,
+    /// Blocks that have ever been in use.
+    pub touched: usize,
+    /// Blocks that fit.
+    pub capacity: usize,
+}
+
+impl From<&heap::Area> for Area {
+    fn from(area: &heap::Area) -> Area {
+        let blocks = |bytes: usize| bytes.checked_div(area.block_bytes).unwrap_or(0);
+        Area {
+            start: area.blocks,
+            block_bytes: area.block_bytes,
+            used: area.used,
+            touched: blocks(area.committed_bytes),
+            capacity: blocks(area.reserved_bytes),
+        }
     }
 }
 
@@ -170,6 +245,12 @@ impl Heap {
     #[doc(alias = "mi_heap_new")]
     pub fn new() -> Option<Heap> {
         runtime::heap_new().map(|heap| Heap(HeapRef::from_core(heap)))
+    }
+
+    /// A new heap that takes memory from one arena only; `None` without memory.
+    #[doc(alias = "mi_heap_new_in_arena")]
+    pub fn new_in(arena: Arena) -> Option<Heap> {
+        runtime::heap_new_in_arena(arena.core()).map(|heap| Heap(HeapRef::from_core(heap)))
     }
 
     /// Never ends the heap: its blocks live until they are freed, or as long as the process.

@@ -73,10 +73,7 @@ impl From<i32> for ErrorCode {
 #[doc(alias = "mi_register_deferred_free")]
 pub fn on_deferred_free(hook: Option<DeferredFree>) {
     let arg = hook.map_or(ptr::null_mut(), |hook| hook as *mut c_void);
-    alloc::register_deferred_free(
-        hook.map(|_| call_deferred_free as alloc::DeferredFreeFn),
-        arg,
-    );
+    alloc::register_deferred_free(hook.map(|_| call_deferred_free as alloc::DeferredFreeFn), arg);
 }
 
 unsafe extern "C" fn call_deferred_free(force: bool, heartbeat: c_ulonglong, arg: *mut c_void) {
@@ -94,12 +91,7 @@ pub fn on_output(hook: Option<Output>) {
 
 extern "C" fn call_output(line: *const c_char, arg: *mut c_void) {
     // SAFETY: as in `call_deferred_free`; the core passes a C string.
-    let (hook, line) = unsafe {
-        (
-            mem::transmute::<*mut c_void, Output>(arg),
-            CStr::from_ptr(line),
-        )
-    };
+    let (hook, line) = unsafe { (mem::transmute::<*mut c_void, Output>(arg), CStr::from_ptr(line)) };
     hook(line);
 }
 

@@ -17,6 +17,7 @@
 //!
 //! # What else is here
 //! * [`Heap`]: memory of its own for one job, given back all at once. Any thread may allocate in it.
+//! * [`arena`]: memory for heaps, in advance or of the program's own.
 //! * [`options`]: mimalloc's options, also set by the environment (`MIMALLOC_PURGE_DELAY=0`).
 //! * [`Stats`]: what the allocator holds and does.
 //! * [`hooks`]: be called for deferred frees, output, errors.
@@ -37,6 +38,7 @@
 
 #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
 mod allocator;
+pub mod arena;
 mod global;
 mod heap;
 pub mod hooks;
@@ -46,5 +48,10 @@ pub mod stats;
 
 pub use ferrimalloc_core::base::Force;
 pub use global::MiMalloc;
-pub use heap::{Heap, HeapRef};
+pub use heap::{Area, Heap, HeapRef};
 pub use stats::Stats;
+
+/// The examples of the README run, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -52,10 +52,7 @@ pub fn set(option: Option, value: i64) {
 
 /// Sets `option`, a [size](Kind::KiB), to `bytes`, rounded up to KiB.
 pub fn set_bytes(option: Option, bytes: usize) {
-    set(
-        option,
-        i64::try_from(bytes.div_ceil(KIB)).unwrap_or(i64::MAX),
-    );
+    set(option, i64::try_from(bytes.div_ceil(KIB)).unwrap_or(i64::MAX));
 }
 
 /// Sets `option` to 1 or 0.

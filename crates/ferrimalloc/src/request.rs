@@ -75,9 +75,6 @@ mod tests {
         assert!(!is_natural(8, 16) && !is_natural(100, 32));
         assert!(is_natural_resized(LARGE_BLOCK_MAX + 1, MAX_NATURAL_ALIGN));
         assert!(!is_natural_resized(LARGE_BLOCK_MAX, MAX_NATURAL_ALIGN));
-        assert!(!is_natural_resized(
-            LARGE_BLOCK_MAX + 1,
-            2 * MAX_NATURAL_ALIGN
-        ));
+        assert!(!is_natural_resized(LARGE_BLOCK_MAX + 1, 2 * MAX_NATURAL_ALIGN));
     }
 }

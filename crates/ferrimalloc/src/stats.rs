@@ -1,6 +1,7 @@
 //! What the allocator holds and does, in numbers.
 //!
-//! Counting costs the fast paths nothing: the numbers come from events of pages and of memory, which are rare.
+//! Counting costs the fast paths nothing: the numbers come from events of pages and of memory, which are rare, and from
+//! walking the pages when somebody asks.
 
 use ferrimalloc_core::report;
 use ferrimalloc_core::runtime;
@@ -20,11 +21,7 @@ pub struct Count {
 
 impl From<&RawCount> for Count {
     fn from(raw: &RawCount) -> Count {
-        Count {
-            current: unsigned(raw.current),
-            peak: unsigned(raw.peak),
-            total: unsigned(raw.total),
-        }
+        Count { current: unsigned(raw.current), peak: unsigned(raw.peak), total: unsigned(raw.total) }
     }
 }
 
@@ -43,7 +40,7 @@ fn unsigned(number: i64) -> u64 {
 ///
 /// let block = vec![1u8; 100_000];
 /// let stats = Stats::now();
-/// assert!(stats.pages.current > 0);
+/// assert!(stats.own_page_bytes.current + stats.shared_page_bytes.current >= block.len() as u64);
 /// assert!(stats.reserved_bytes.current >= block.len() as u64);
 /// ```
 #[doc(alias = "mi_stats_t")]
@@ -62,6 +59,13 @@ pub struct Stats {
     pub arenas: u64,
     /// Pages: runs of memory with blocks of one size.
     pub pages: Count,
+    /// Blocks in use that share a page, in bytes, rounding included. Found by walking when somebody asks, so peak and total
+    /// are those of the moments at which somebody asked.
+    pub shared_page_bytes: Count,
+    /// Blocks in use that have a page of their own, in bytes.
+    pub own_page_bytes: Count,
+    /// Pages that nobody owns: their thread has ended, or gave them up when they were full.
+    pub unowned_pages: Count,
     /// Pages that an allocation took over from a thread that had given them up or ended.
     pub pages_taken_over: u64,
     /// Heaps.
@@ -74,16 +78,10 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// The numbers of now, over all heaps.
+    /// The numbers of now, over all heaps of this thread's sub-process. Looks at every page.
     #[doc(alias = "mi_stats_get")]
     pub fn now() -> Stats {
-        let subproc = runtime::main_subproc();
-        let mut raw = subproc.arenas().stats().snapshot();
-        subproc.for_each_heap(|heap| {
-            raw.merge(&heap.stats().snapshot());
-            true
-        });
-        Stats::from(&raw)
+        Stats::from(&runtime::subproc_stats(runtime::current_subproc()))
     }
 
     /// Writes them as JSON, with mimalloc's keys, to `sink`, piece by piece.
@@ -108,6 +106,9 @@ impl From<&RawStats> for Stats {
             purge_calls: unsigned(raw.purge_calls.total),
             arenas: unsigned(raw.arena_count.total),
             pages: Count::from(&raw.pages),
+            shared_page_bytes: Count::from(&raw.malloc_normal),
+            own_page_bytes: Count::from(&raw.malloc_huge),
+            unowned_pages: Count::from(&raw.pages_abandoned),
             pages_taken_over: unsigned(raw.pages_reclaim_on_alloc.total),
             heaps: Count::from(&raw.heaps),
             theaps: Count::from(&raw.theaps),

@@ -58,14 +58,8 @@ fn zeroed_growth_is_zero_and_absurd_requests_fail() {
         block.write_bytes(1, 20);
         let grown = allocator.grow_zeroed(block, small, large).unwrap();
         let bytes = grown.as_ref();
-        assert!(
-            bytes[..20].iter().all(|&byte| byte == 1) && bytes[20..].iter().all(|&byte| byte == 0)
-        );
+        assert!(bytes[..20].iter().all(|&byte| byte == 1) && bytes[20..].iter().all(|&byte| byte == 0));
         allocator.deallocate(grown.cast(), large);
     }
-    assert!(
-        allocator
-            .allocate(Layout::from_size_align(isize::MAX as usize, 1).unwrap())
-            .is_err()
-    );
+    assert!(allocator.allocate(Layout::from_size_align(isize::MAX as usize, 1).unwrap()).is_err());
 }

@@ -21,10 +21,7 @@ fn blocks_are_ours_and_large_enough() {
         assert!(main.contains(block.as_ptr()), "{size}");
         // SAFETY: a block in use.
         let usable = unsafe { GLOBAL.usable_size(block.as_ptr()) };
-        assert!(
-            usable >= size && usable <= GLOBAL.good_size(size) * 3 / 2,
-            "{size}: {usable}"
-        );
+        assert!(usable >= size && usable <= GLOBAL.good_size(size) * 3 / 2, "{size}: {usable}");
     }
     assert!(!main.contains(&raw const main as *const u8));
 }
@@ -43,18 +40,11 @@ fn collections_keep_what_is_put_into_them() {
         order.insert(n.wrapping_mul(0x9E37_79B9_7F4A_7C15), Box::new(n));
     }
     for n in (0..50_000u64).step_by(3) {
-        assert_eq!(
-            words.remove(&format!("word {n}")).unwrap().len(),
-            (n % 17) as usize
-        );
+        assert_eq!(words.remove(&format!("word {n}")).unwrap().len(), (n % 17) as usize);
     }
     assert_eq!(words.len(), 33_333);
     assert!(words["word 7"].iter().all(|&m| m == 7));
-    assert!(
-        order
-            .iter()
-            .all(|(key, n)| *key == n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    );
+    assert!(order.iter().all(|(key, n)| *key == n.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
 }
 
 #[test]
@@ -102,19 +92,7 @@ fn every_alignment_is_kept_through_resizing() {
 
 #[test]
 fn zeroed_blocks_are_zero_even_where_memory_was_used() {
-    for size in [
-        8,
-        16,
-        24,
-        100,
-        1000,
-        1024,
-        1025,
-        10_000,
-        100_000,
-        700_000,
-        9 << 20,
-    ] {
+    for size in [8, 16, 24, 100, 1000, 1024, 1025, 10_000, 100_000, 700_000, 9 << 20] {
         for align in [1, 8, 16, 64, 4096] {
             for _ in 0..3 {
                 // SAFETY: as above; all `size` bytes of the block may be written.
@@ -148,29 +126,19 @@ fn impossible_requests_are_refused() {
 #[test]
 fn blocks_wander_between_threads() {
     let (to_consumer, blocks) = mpsc::channel::<Vec<Box<[usize; 20]>>>();
-    let consumer = thread::spawn(move || {
-        blocks
-            .iter()
-            .flatten()
-            .map(|block| block[19])
-            .sum::<usize>()
-    });
+    let consumer = thread::spawn(move || blocks.iter().flatten().map(|block| block[19]).sum::<usize>());
     let producers: Vec<_> = (0..4)
         .map(|_| {
             let to_consumer = to_consumer.clone();
             thread::spawn(move || {
                 for _ in 0..200 {
-                    to_consumer
-                        .send((0..100).map(|n| Box::new([n; 20])).collect())
-                        .unwrap();
+                    to_consumer.send((0..100).map(|n| Box::new([n; 20])).collect()).unwrap();
                 }
             })
         })
         .collect();
     drop(to_consumer);
-    producers
-        .into_iter()
-        .for_each(|producer| producer.join().unwrap());
+    producers.into_iter().for_each(|producer| producer.join().unwrap());
     assert_eq!(consumer.join().unwrap(), 4 * 200 * 4950);
 }
 
@@ -182,21 +150,14 @@ fn many_short_threads_leave_their_blocks_to_others() {
             .map(|n| {
                 let kept = Arc::clone(&kept);
                 thread::spawn(move || {
-                    let blocks: Vec<_> = (0..200)
-                        .map(|size| vec![round as u8; size * n + 1])
-                        .collect();
+                    let blocks: Vec<_> = (0..200).map(|size| vec![round as u8; size * n + 1]).collect();
                     kept.lock().unwrap().extend(blocks.into_iter().step_by(20));
                 })
             })
             .collect();
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         let mut kept = kept.lock().unwrap();
-        assert!(
-            kept.iter()
-                .all(|block: &Vec<u8>| block.iter().all(|&byte| byte == block[0]))
-        );
+        assert!(kept.iter().all(|block: &Vec<u8>| block.iter().all(|&byte| byte == block[0])));
         let half = kept.len() / 2;
         kept.drain(..half);
     }
@@ -222,12 +183,9 @@ thread_local! {
 
 #[test]
 fn thread_local_destructors_may_allocate() {
-    let threads: Vec<_> = (0..32)
-        .map(|n| thread::spawn(move || LATE.with(|late| late.borrow_mut().0.push(n.to_string()))))
-        .collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    let threads: Vec<_> =
+        (0..32).map(|n| thread::spawn(move || LATE.with(|late| late.borrow_mut().0.push(n.to_string())))).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(DROPPED.load(Ordering::Relaxed), 32);
 }
 
@@ -238,8 +196,5 @@ fn collecting_gives_memory_back() {
     drop(blocks);
     MiMalloc.collect(Force::All);
     let after = Stats::now();
-    assert!(
-        after.purged_bytes >= before.purged_bytes + (40 << 20),
-        "{before:?} {after:?}"
-    );
+    assert!(after.purged_bytes >= before.purged_bytes + (40 << 20), "{before:?} {after:?}");
 }

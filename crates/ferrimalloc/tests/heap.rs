@@ -1,6 +1,7 @@
 //! Heaps: any thread, any end.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::ops::ControlFlow;
 use std::ptr::NonNull;
 use std::sync::Barrier;
 use std::thread;
@@ -15,12 +16,12 @@ fn bytes(size: usize) -> Layout {
 }
 
 /// A block filled with `byte`.
-fn filled(heap: &HeapRef, size: usize, byte: u8) -> &mut [u8] {
+fn filled(heap: &HeapRef, size: usize, byte: u8) -> &[u8] {
     let block = heap.alloc(bytes(size)).unwrap();
     // SAFETY: a fresh block of that size, which the test does not free while the slice is used.
     unsafe {
         block.write_bytes(byte, size);
-        NonNull::slice_from_raw_parts(block, size).as_mut()
+        NonNull::slice_from_raw_parts(block, size).as_ref()
     }
 }
 
@@ -42,16 +43,9 @@ fn resizing_and_zeroing() {
         let block = heap.alloc_zeroed(bytes(size)).unwrap();
         // SAFETY: blocks of the heap, used within their sizes and freed once.
         unsafe {
-            assert!(
-                NonNull::slice_from_raw_parts(block, size)
-                    .as_ref()
-                    .iter()
-                    .all(|&byte| byte == 0)
-            );
+            assert!(NonNull::slice_from_raw_parts(block, size).as_ref().iter().all(|&byte| byte == 0));
             block.add(size - 1).write(9);
-            let larger = heap
-                .realloc(block, Layout::from_size_align(size * 3, 128).unwrap())
-                .unwrap();
+            let larger = heap.realloc(block, Layout::from_size_align(size * 3, 128).unwrap()).unwrap();
             assert_eq!(larger.addr().get() % 128, 0);
             assert_eq!(larger.add(size - 1).read(), 9);
             heap.free(larger);
@@ -67,14 +61,8 @@ fn threads_share_a_heap_and_it_ends_when_they_are_done() {
             for n in 0..4u8 {
                 let heap = &heap;
                 scope.spawn(move || {
-                    let blocks: Vec<_> = (0..100)
-                        .map(|k| filled(heap, (k * round) % 3000 + 1, n))
-                        .collect();
-                    assert!(
-                        blocks
-                            .iter()
-                            .all(|block| block.iter().all(|&byte| byte == n))
-                    );
+                    let blocks: Vec<_> = (0..100).map(|k| filled(heap, (k * round) % 3000 + 1, n)).collect();
+                    assert!(blocks.iter().all(|block| block.iter().all(|&byte| byte == n)));
                 });
             }
         });
@@ -103,18 +91,14 @@ fn blocks_freed_by_another_thread_do_not_outlive_their_heap() {
         for _ in 0..300 {
             let heap = Heap::new().unwrap();
             for _ in 0..10 {
-                sender
-                    .send(heap.alloc(bytes(64)).unwrap().addr().get())
-                    .unwrap();
+                sender.send(heap.alloc(bytes(64)).unwrap().addr().get()).unwrap();
             }
             sender.send(0).unwrap();
             barrier.wait();
             drop(heap);
             // Takes the place of the heap's pages.
             let other = Heap::new().unwrap();
-            let blocks: Vec<_> = (0..1000)
-                .map(|_| filled(&other, 64, 3).as_mut_ptr())
-                .collect();
+            let blocks: Vec<_> = (0..1000).map(|_| filled(&other, 64, 3).as_ptr().cast_mut()).collect();
             other.delete();
             for block in blocks {
                 // SAFETY: blocks of the main heap now, in use and freed once.
@@ -165,17 +149,10 @@ fn deleted_heaps_leave_their_blocks_to_the_main_heap() {
     let blocks: Vec<usize> = thread::scope(|scope| {
         let fill = |n: u8| {
             let heap = &heap;
-            move || {
-                (1..500)
-                    .map(|size| filled(heap, size * 20, n).as_mut_ptr().addr())
-                    .collect::<Vec<_>>()
-            }
+            move || (1..500).map(|size| filled(heap, size * 20, n).as_ptr().cast_mut().addr()).collect::<Vec<_>>()
         };
         let threads: Vec<_> = (0..3).map(|n| scope.spawn(fill(n))).collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     heap.delete();
     let main = HeapRef::main().unwrap();
@@ -194,9 +171,29 @@ fn deleted_heaps_leave_their_blocks_to_the_main_heap() {
 fn leaked_heaps_stay() {
     let heap: &'static HeapRef = Heap::new().unwrap().leak();
     let block = filled(heap, 1000, 5);
-    thread::spawn(move || assert!(heap.contains(block.as_ptr()) && block[999] == 5))
-        .join()
-        .unwrap();
+    thread::spawn(move || assert!(heap.contains(block.as_ptr()) && block[999] == 5)).join().unwrap();
+}
+
+#[test]
+fn visitors_see_every_block_in_use_and_may_stop() {
+    let heap = Heap::new().unwrap();
+    let blocks: Vec<_> = (0..2000usize).map(|n| filled(&heap, n * 50 + 1, 1).as_ptr()).collect();
+    for block in blocks.iter().skip(1).step_by(2) {
+        // SAFETY: a block of the heap, freed once.
+        unsafe { heap.free(NonNull::new(block.cast_mut()).unwrap()) };
+    }
+    let mut expected: Vec<_> = blocks.into_iter().step_by(2).collect();
+    let mut seen = Vec::new();
+    let end: ControlFlow<()> = heap.for_each_block(|area, block| {
+        assert!(block.addr().get() >= area.start.addr() && area.used <= area.touched && area.touched <= area.capacity);
+        seen.push(block.as_ptr().cast_const());
+        ControlFlow::Continue(())
+    });
+    assert_eq!(end, ControlFlow::Continue(()));
+    expected.sort_unstable();
+    seen.sort_unstable();
+    assert_eq!(seen, expected);
+    assert_eq!(heap.for_each_area(|area| ControlFlow::Break(area.block_bytes > 0)), ControlFlow::Break(true));
 }
 
 #[test]

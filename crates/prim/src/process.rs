@@ -37,6 +37,12 @@ pub fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern 
     crate::unix::process::at_fork(prepare, parent, child);
 }
 
+/// Writes out what the C library's streams hold back.
+pub fn flush_streams() {
+    // SAFETY: null stands for all streams.
+    unsafe { libc::fflush(core::ptr::null_mut()) };
+}
+
 /// Ends the process with `SIGABRT`.
 pub fn abort() -> ! {
     // SAFETY: takes nothing and never returns.

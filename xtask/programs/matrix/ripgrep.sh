@@ -1,7 +1,7 @@
 # ripgrep: searching a tree of some thousand files with four threads, with classes, alternatives and captures.
 source "$PROGRAMS/matrix/common.sh"
 mkdir tree
-for folder in $(seq 1 40); do
+for folder in $(seq 1 30); do
   mkdir "tree/$folder"
   for file in $(seq 1 25); do
     seq $((folder * file)) $((folder * file + 500)) | sed "s/\$/ folder $folder file $file/" >"tree/$folder/$file.txt"
@@ -13,5 +13,5 @@ search -c 'file 2[0-5]$'
 search -i -w 'FOLDER 3\d' -o
 search -r '$2/$1' -o 'folder (\d+) file (\d+)$'
 search -e '^999 ' -e '^1000 ' -e 'nothing' -C 2
-search -U 'file 7\n100. folder \d+'
+search -U 'file 7\n30. folder \d+'
 search -l '\p{Nd}99 .* file 13'

@@ -18,15 +18,9 @@ pub struct Case {
 
 pub enum Program {
     /// The engine is preloaded.
-    Preloaded {
-        command: Vec<String>,
-        environment: Vec<(String, String)>,
-    },
+    Preloaded { command: Vec<String>, environment: Vec<(String, String)> },
     /// The engine is linked in: one executable per engine that has one.
-    Linked {
-        executables: BTreeMap<&'static str, PathBuf>,
-        arguments: Vec<String>,
-    },
+    Linked { executables: BTreeMap<&'static str, PathBuf>, arguments: Vec<String> },
 }
 
 /// The cases that `wanted` names; all when it is empty, none when it says `none`.
@@ -35,10 +29,7 @@ pub fn chosen(wanted: &[String], scale: f64) -> Result<Vec<Case>> {
         return Ok(Vec::new());
     }
     let mut cases = all(scale)?;
-    if let Some(name) = wanted
-        .iter()
-        .find(|name| !cases.iter().any(|case| case.answers_to(name)))
-    {
+    if let Some(name) = wanted.iter().find(|name| !cases.iter().any(|case| case.answers_to(name))) {
         bail!("no workload, case or group is called {name}; see --list");
     }
     cases.retain(|case| wanted.is_empty() || wanted.iter().any(|name| case.answers_to(name)));
@@ -71,15 +62,9 @@ impl Case {
 
 fn workload_cases(scale: f64) -> Result<Vec<Case>> {
     let program = build_workloads()?;
-    let listing = Command::new(&program)
-        .arg("--list")
-        .output()
-        .context("workload --list")?;
+    let listing = Command::new(&program).arg("--list").output().context("workload --list")?;
     let text = String::from_utf8(listing.stdout)?;
-    Ok(text
-        .lines()
-        .flat_map(|line| cases_of_line(line, &program, scale))
-        .collect())
+    Ok(text.lines().flat_map(|line| cases_of_line(line, &program, scale)).collect())
 }
 
 /// A line is `name⇥group⇥thread counts⇥source`.
@@ -87,42 +72,18 @@ fn cases_of_line(line: &str, program: &Path, scale: f64) -> Vec<Case> {
     let mut fields = line.split('\t');
     let mut field = || fields.next().unwrap_or_default();
     let (name, group, threads, source) = (field(), field(), field(), field());
-    threads
-        .split(',')
-        .map(|count| workload_case([name, group, source, count], program, scale))
-        .collect()
+    threads.split(',').map(|count| workload_case([name, group, source, count], program, scale)).collect()
 }
 
 fn workload_case([name, group, source, threads]: [&str; 4], program: &Path, scale: f64) -> Case {
-    let command = vec![
-        program.display().to_string(),
-        name.into(),
-        threads.into(),
-        scale.to_string(),
-    ];
-    let title = if group == "threads" {
-        format!("{name}@{threads}")
-    } else {
-        plain_title(name, threads)
-    };
-    let program = Program::Preloaded {
-        command,
-        environment: Vec::new(),
-    };
-    Case {
-        name: title,
-        group: group.into(),
-        source: source.into(),
-        program,
-    }
+    let command = vec![program.display().to_string(), name.into(), threads.into(), scale.to_string()];
+    let title = if group == "threads" { format!("{name}@{threads}") } else { plain_title(name, threads) };
+    let program = Program::Preloaded { command, environment: Vec::new() };
+    Case { name: title, group: group.into(), source: source.into(), program }
 }
 
 fn plain_title(name: &str, threads: &str) -> String {
-    if threads == "1" {
-        name.into()
-    } else {
-        format!("{name}@{threads}")
-    }
+    if threads == "1" { name.into() } else { format!("{name}@{threads}") }
 }
 
 // --- building them ------------------------------------------------------------------------------------------------------
@@ -142,12 +103,8 @@ fn folder() -> PathBuf {
 }
 
 fn sources(extension: &str) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(workspace::root().join("bench/workloads"))?
-        .flatten()
-        .map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = entries
-        .filter(|path| path.extension().is_some_and(|e| e == extension))
-        .collect();
+    let entries = fs::read_dir(workspace::root().join("bench/workloads"))?.flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
     files.retain(|path| !path.ends_with(MEASURE));
     files.sort();
     Ok(files)
@@ -162,41 +119,19 @@ pub fn build_workloads() -> Result<PathBuf> {
         objects.push(compile(&source)?);
     }
     if objects.iter().any(|object| is_newer(object, &program)) {
-        engines::run(
-            Command::new("g++")
-                .args(&objects)
-                .args(["-pthread", "-lm", "-o"])
-                .arg(&program),
-        )?;
+        engines::run(Command::new("g++").args(&objects).args(["-pthread", "-lm", "-o"]).arg(&program))?;
     }
     Ok(program)
 }
 
 fn compile(source: &Path) -> Result<PathBuf> {
-    let object = folder()
-        .join("objects")
-        .join(source.file_stem().unwrap_or_default())
-        .with_extension("o");
+    let object = folder().join("objects").join(source.file_stem().unwrap_or_default()).with_extension("o");
     let header = workspace::root().join("bench/workloads/workload.h");
     if is_newer(source, &object) || is_newer(&header, &object) {
-        let language = if source.extension().is_some_and(|e| e == "cpp") {
-            "-std=c++17"
-        } else {
-            "-std=gnu11"
-        };
-        let compiler = if language == "-std=c++17" {
-            "g++"
-        } else {
-            "gcc"
-        };
+        let language = if source.extension().is_some_and(|e| e == "cpp") { "-std=c++17" } else { "-std=gnu11" };
+        let compiler = if language == "-std=c++17" { "g++" } else { "gcc" };
         let options = [language, "-O2", "-g", "-Wall", "-Wextra", "-c", "-o"];
-        engines::run(
-            Command::new(compiler)
-                .args(KEEP_CALLS)
-                .args(options)
-                .arg(&object)
-                .arg(source),
-        )?;
+        engines::run(Command::new(compiler).args(KEEP_CALLS).args(options).arg(&object).arg(source))?;
     }
     Ok(object)
 }
@@ -207,12 +142,7 @@ pub fn build_measure() -> Result<PathBuf> {
     let program = folder().join("measure");
     if is_newer(&source, &program) {
         fs::create_dir_all(folder())?;
-        engines::run(
-            Command::new("gcc")
-                .args(["-O2", "-static", "-o"])
-                .arg(&program)
-                .arg(source),
-        )?;
+        engines::run(Command::new("gcc").args(["-O2", "-static", "-o"]).arg(&program).arg(source))?;
     }
     Ok(program)
 }

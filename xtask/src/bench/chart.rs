@@ -77,12 +77,7 @@ fn paint_legend(canvas: &Canvas, chart: &Chart) -> Painted {
 fn paint_rows(canvas: &Canvas, chart: &Chart) -> Painted {
     let mut y = TITLE + LEGEND;
     for row in &chart.rows {
-        text(
-            canvas,
-            &row.label,
-            (10, y + (chart.row_height() - GAP - BAR) / 2),
-            12,
-        )?;
+        text(canvas, &row.label, (10, y + (chart.row_height() - GAP - BAR) / 2), 12)?;
         for (index, bar) in row.bars.iter().enumerate() {
             paint_bar(canvas, chart, *bar, index, y + index as i32 * BAR)?;
         }
@@ -101,18 +96,12 @@ fn paint_bar(canvas: &Canvas, chart: &Chart, bar: Option<f64>, colour: usize, y:
 fn paint_line(canvas: &Canvas, chart: &Chart) -> Painted {
     let Some(at) = chart.line else { return Ok(()) };
     let (x, bottom) = (LABELS + chart.length(at), chart.height() - GAP);
-    canvas.draw(&PathElement::new(
-        [(x, TITLE + LEGEND - 4), (x, bottom)],
-        BLACK,
-    ))?;
+    canvas.draw(&PathElement::new([(x, TITLE + LEGEND - 4), (x, bottom)], BLACK))?;
     Ok(())
 }
 
 fn rectangle(canvas: &Canvas, from: (i32, i32), to: (i32, i32), colour: usize) -> Painted {
-    canvas.draw(&Rectangle::new(
-        [from, to],
-        COLOURS[colour % COLOURS.len()].filled(),
-    ))?;
+    canvas.draw(&Rectangle::new([from, to], COLOURS[colour % COLOURS.len()].filled()))?;
     Ok(())
 }
 
@@ -122,11 +111,7 @@ fn text(canvas: &Canvas, words: &str, at: (i32, i32), size: i32) -> Painted {
 }
 
 fn figure(value: f64) -> String {
-    if value < 20.0 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.0}")
-    }
+    if value < 20.0 { format!("{value:.2}") } else { format!("{value:.0}") }
 }
 
 impl Chart {
@@ -140,14 +125,9 @@ impl Chart {
 
     /// The value at the right edge.
     fn full_scale(&self) -> f64 {
-        let largest = self
-            .rows
-            .iter()
-            .flat_map(|row| &row.bars)
-            .flatten()
-            .fold(self.line.unwrap_or(0.0), |a, &b| a.max(b));
-        self.line
-            .map_or(largest, |line| largest.min(line * CUT_OFF))
+        let largest =
+            self.rows.iter().flat_map(|row| &row.bars).flatten().fold(self.line.unwrap_or(0.0), |a, &b| a.max(b));
+        self.line.map_or(largest, |line| largest.min(line * CUT_OFF))
     }
 
     fn length(&self, value: f64) -> i32 {
@@ -162,16 +142,9 @@ mod tests {
 
     #[test]
     fn a_bar_far_beyond_the_line_is_cut_off() {
-        let row = Row {
-            label: "x".into(),
-            bars: vec![Some(1.0), Some(90.0)],
-        };
-        let chart = Chart {
-            title: String::new(),
-            legend: vec!["a".into(), "b".into()],
-            rows: vec![row],
-            line: Some(1.0),
-        };
+        let row = Row { label: "x".into(), bars: vec![Some(1.0), Some(90.0)] };
+        let chart =
+            Chart { title: String::new(), legend: vec!["a".into(), "b".into()], rows: vec![row], line: Some(1.0) };
         assert_eq!(chart.length(90.0), WIDTH - LABELS - VALUES);
         assert!(chart.length(1.0) * 2 < chart.length(90.0));
     }

@@ -40,11 +40,7 @@ pub const OURS: &str = "ferrimalloc";
 pub const BASELINE: &str = "mimalloc3";
 
 pub const CATALOGUE: &[Recipe] = &[
-    Recipe {
-        name: "glibc",
-        title: "glibc",
-        origin: Origin::System,
-    },
+    Recipe { name: "glibc", title: "glibc", origin: Origin::System },
     Recipe {
         name: BASELINE,
         title: "mimalloc 3.4.3",
@@ -53,11 +49,7 @@ pub const CATALOGUE: &[Recipe] = &[
             libraries: &["cmeel.prefix/lib/libmimalloc.so.3"],
         },
     },
-    Recipe {
-        name: OURS,
-        title: "ferrimalloc",
-        origin: Origin::Ours,
-    },
+    Recipe { name: OURS, title: "ferrimalloc", origin: Origin::Ours },
     Recipe {
         name: "mimalloc2",
         title: "mimalloc 2.0.9",
@@ -71,42 +63,22 @@ pub const CATALOGUE: &[Recipe] = &[
     Recipe {
         name: "tcmalloc",
         title: "gperftools tcmalloc 2.10",
-        origin: debian(
-            "libtcmalloc-minimal4",
-            &["usr/lib/MULTIARCH/libtcmalloc_minimal.so.4"],
-        ),
+        origin: debian("libtcmalloc-minimal4", &["usr/lib/MULTIARCH/libtcmalloc_minimal.so.4"]),
     },
     Recipe {
         name: "tbb",
         title: "oneTBB 2021.8",
         origin: debian(
             "libtbbmalloc2",
-            &[
-                "usr/lib/MULTIARCH/libtbbmalloc_proxy.so.2",
-                "usr/lib/MULTIARCH/libtbbmalloc.so.2",
-            ],
+            &["usr/lib/MULTIARCH/libtbbmalloc_proxy.so.2", "usr/lib/MULTIARCH/libtbbmalloc.so.2"],
         ),
     },
-    Recipe {
-        name: "snmalloc",
-        title: "snmalloc (crate)",
-        origin: Origin::Shim {
-            library: "libsnmalloc_engine.so",
-        },
-    },
-    Recipe {
-        name: "rpmalloc",
-        title: "rpmalloc (crate)",
-        origin: Origin::Shim {
-            library: "librpmalloc_engine.so",
-        },
-    },
+    Recipe { name: "snmalloc", title: "snmalloc (crate)", origin: Origin::Shim { library: "libsnmalloc_engine.so" } },
+    Recipe { name: "rpmalloc", title: "rpmalloc (crate)", origin: Origin::Shim { library: "librpmalloc_engine.so" } },
     Recipe {
         name: "rusty_alloc",
         title: "rusty_alloc 2.4",
-        origin: Origin::Shim {
-            library: "librusty_alloc_engine.so",
-        },
+        origin: Origin::Shim { library: "librusty_alloc_engine.so" },
     },
 ];
 
@@ -126,9 +98,7 @@ pub struct Engine {
 /// The engines asked for (all when `wanted` is empty), fetched and built as needed.
 pub fn prepare(wanted: &[String]) -> Result<Vec<Engine>> {
     demand_known(wanted)?;
-    let asked = CATALOGUE
-        .iter()
-        .filter(|recipe| wanted.is_empty() || wanted.iter().any(|name| name == recipe.name));
+    let asked = CATALOGUE.iter().filter(|recipe| wanted.is_empty() || wanted.iter().any(|name| name == recipe.name));
     Ok(asked.filter_map(prepare_or_explain).collect())
 }
 
@@ -138,23 +108,14 @@ pub fn extra(words: &[String]) -> Result<Vec<Engine>> {
 }
 
 fn extra_one(word: &str) -> Result<Engine> {
-    let (name, file) = word
-        .split_once('=')
-        .with_context(|| format!("{word} is not NAME=FILE"))?;
+    let (name, file) = word.split_once('=').with_context(|| format!("{word} is not NAME=FILE"))?;
     // Engines live as long as the process; their names are constants but for these few.
     let name: &'static str = String::leak(name.to_owned());
-    Ok(Engine {
-        name,
-        title: name,
-        preload: preload_words(&[PathBuf::from(file)])?,
-    })
+    Ok(Engine { name, title: name, preload: preload_words(&[PathBuf::from(file)])? })
 }
 
 fn demand_known(wanted: &[String]) -> Result<()> {
-    match wanted
-        .iter()
-        .find(|name| CATALOGUE.iter().all(|recipe| recipe.name != name.as_str()))
-    {
+    match wanted.iter().find(|name| CATALOGUE.iter().all(|recipe| recipe.name != name.as_str())) {
         Some(name) => bail!("no engine is called {name}; see --list"),
         None => Ok(()),
     }
@@ -163,11 +124,7 @@ fn demand_known(wanted: &[String]) -> Result<()> {
 fn prepare_or_explain(recipe: &'static Recipe) -> Option<Engine> {
     let found = libraries(recipe).and_then(|libraries| preload_words(&libraries));
     match found {
-        Ok(preload) => Some(Engine {
-            name: recipe.name,
-            title: recipe.title,
-            preload,
-        }),
+        Ok(preload) => Some(Engine { name: recipe.name, title: recipe.title, preload }),
         Err(error) => {
             println!("  engine {} left out: {error:#}", recipe.name);
             None
@@ -177,9 +134,7 @@ fn prepare_or_explain(recipe: &'static Recipe) -> Option<Engine> {
 
 fn preload_words(libraries: &[PathBuf]) -> Result<Option<String>> {
     let absolute = |library: &PathBuf| {
-        let path = library
-            .canonicalize()
-            .with_context(|| format!("no {}", library.display()))?;
+        let path = library.canonicalize().with_context(|| format!("no {}", library.display()))?;
         Ok(path.display().to_string())
     };
     let words: Vec<String> = libraries.iter().map(absolute).collect::<Result<_>>()?;
@@ -190,13 +145,8 @@ fn libraries(recipe: &Recipe) -> Result<Vec<PathBuf>> {
     match &recipe.origin {
         Origin::System => Ok(Vec::new()),
         Origin::Ours => Ok(vec![workspace::build_library()?]),
-        Origin::Wheel {
-            requirement,
-            libraries,
-        } => fetched(recipe.name, libraries, |to| fetch_wheel(requirement, to)),
-        Origin::Debian { package, libraries } => {
-            fetched(recipe.name, libraries, |to| fetch_debian(package, to))
-        }
+        Origin::Wheel { requirement, libraries } => fetched(recipe.name, libraries, |to| fetch_wheel(requirement, to)),
+        Origin::Debian { package, libraries } => fetched(recipe.name, libraries, |to| fetch_debian(package, to)),
         Origin::Shim { library } => build_shim(recipe.name, library),
     }
 }
@@ -206,17 +156,11 @@ fn store() -> PathBuf {
     workspace::root().join("target/bench-engines")
 }
 
-fn fetched(
-    name: &str,
-    inside: &[&str],
-    fetch: impl Fn(&Path) -> Result<()>,
-) -> Result<Vec<PathBuf>> {
+fn fetched(name: &str, inside: &[&str], fetch: impl Fn(&Path) -> Result<()>) -> Result<Vec<PathBuf>> {
     let folder = store().join(name);
     let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let libraries: Vec<PathBuf> = inside
-        .iter()
-        .map(|path| folder.join(path.replace("MULTIARCH", &multiarch)))
-        .collect();
+    let libraries: Vec<PathBuf> =
+        inside.iter().map(|path| folder.join(path.replace("MULTIARCH", &multiarch))).collect();
     if !libraries.iter().all(|library| library.exists()) {
         fs::create_dir_all(&folder)?;
         fetch(&folder)?;
@@ -225,50 +169,26 @@ fn fetched(
 }
 
 fn fetch_wheel(requirement: &str, folder: &Path) -> Result<()> {
-    let download = [
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--dest",
-        ".",
-        requirement,
-    ];
+    let download =
+        ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", ".", requirement];
     run(Command::new("python3").args(download).current_dir(folder))?;
     let wheel = only_file(folder, "whl")?;
-    run(Command::new("python3")
-        .args(["-m", "zipfile", "-e"])
-        .arg(wheel)
-        .arg(folder))
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder))
 }
 
 fn fetch_debian(package: &str, folder: &Path) -> Result<()> {
-    run(Command::new("apt-get")
-        .args(["-q", "download", package])
-        .current_dir(folder))?;
-    run(Command::new("dpkg-deb")
-        .arg("-x")
-        .arg(only_file(folder, "deb")?)
-        .arg(folder))
+    run(Command::new("apt-get").args(["-q", "download", package]).current_dir(folder))?;
+    run(Command::new("dpkg-deb").arg("-x").arg(only_file(folder, "deb")?).arg(folder))
 }
 
 fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {
     let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    let mut matching =
-        files.filter(|path| path.extension().is_some_and(|found| found == extension));
-    matching
-        .next()
-        .with_context(|| format!("no .{extension} file in {}", folder.display()))
+    let mut matching = files.filter(|path| path.extension().is_some_and(|found| found == extension));
+    matching.next().with_context(|| format!("no .{extension} file in {}", folder.display()))
 }
 
 fn build_shim(name: &str, library: &str) -> Result<Vec<PathBuf>> {
-    let manifest = workspace::root()
-        .join("bench/engines")
-        .join(name)
-        .join("Cargo.toml");
+    let manifest = workspace::root().join("bench/engines").join(name).join("Cargo.toml");
     let target = store().join("build");
     let built = target.join("release").join(library);
     let mut cargo = workspace::cargo(&["build", "--release", "--quiet", "--manifest-path"]);
@@ -279,17 +199,11 @@ fn build_shim(name: &str, library: &str) -> Result<Vec<PathBuf>> {
 /// Runs a step of a recipe quietly; what it printed is shown only if it fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().display().to_string();
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {program}"))?;
+    let output = command.output().with_context(|| format!("cannot start {program}"))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let last = text.lines().rev().take(3).collect::<Vec<_>>();
-        bail!(
-            "{program}: {}: {}",
-            output.status,
-            last.into_iter().rev().collect::<Vec<_>>().join(" | ")
-        );
+        bail!("{program}: {}: {}", output.status, last.into_iter().rev().collect::<Vec<_>>().join(" | "));
     }
     Ok(())
 }

@@ -30,37 +30,15 @@ struct Count {
 pub fn count(wanted: &[String], engines: &[Engine]) -> Result<Vec<Instructions>> {
     let program = cases::build_workloads()?;
     let all = cases::all(1.0)?;
-    let micro: Vec<_> = all
-        .into_iter()
-        .filter(|case| case.group == "micro")
-        .collect();
-    let named: Vec<_> = micro
-        .iter()
-        .filter(|case| wanted.iter().any(|name| case.answers_to(name)))
-        .collect();
-    let chosen = if named.is_empty() {
-        micro.iter().collect()
-    } else {
-        named
-    };
-    chosen
-        .into_iter()
-        .map(|case| count_case(&program, &case.name, &case.source, engines))
-        .collect()
+    let micro: Vec<_> = all.into_iter().filter(|case| case.group == "micro").collect();
+    let named: Vec<_> = micro.iter().filter(|case| wanted.iter().any(|name| case.answers_to(name))).collect();
+    let chosen = if named.is_empty() { micro.iter().collect() } else { named };
+    chosen.into_iter().map(|case| count_case(&program, &case.name, &case.source, engines)).collect()
 }
 
-fn count_case(
-    program: &Path,
-    case: &str,
-    source: &str,
-    engines: &[Engine],
-) -> Result<Instructions> {
+fn count_case(program: &Path, case: &str, source: &str, engines: &[Engine]) -> Result<Instructions> {
     let loop_alone = difference(program, case, None, &["--dry"])?;
-    let stub = if case.contains("realloc") {
-        STUB_REALLOC
-    } else {
-        STUB_PAIR
-    };
+    let stub = if case.contains("realloc") { STUB_REALLOC } else { STUB_PAIR };
     let mut per_operation = BTreeMap::new();
     for engine in engines {
         let _spinner = Spinner::start(&format!("callgrind {case} {}", engine.name));
@@ -71,11 +49,7 @@ fn count_case(
             }
         }
     }
-    Ok(Instructions {
-        case: case.to_owned(),
-        source: source.to_owned(),
-        per_operation,
-    })
+    Ok(Instructions { case: case.to_owned(), source: source.to_owned(), per_operation })
 }
 
 /// Instructions per operation between the short and the long run.
@@ -86,17 +60,9 @@ fn difference(program: &Path, case: &str, preload: Option<&str>, options: &[&str
     Ok((more.instructions - few.instructions) / (more.operations - few.operations))
 }
 
-fn callgrind(
-    program: &Path,
-    case: &str,
-    preload: Option<&str>,
-    scale: f64,
-    options: &[&str],
-) -> Result<Count> {
+fn callgrind(program: &Path, case: &str, preload: Option<&str>, scale: f64, options: &[&str]) -> Result<Count> {
     let mut command = Command::new("valgrind");
-    command
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program);
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
     command.args([case, "1", &scale.to_string()]).args(options);
     command.envs(preload.map(|libraries| ("LD_PRELOAD", libraries)));
     let output = command.output().context("cannot start valgrind")?;
@@ -108,23 +74,9 @@ fn callgrind(
 
 /// callgrind's line `Collected : 12345`, and the micro workload's checksum, which is its number of operations.
 fn parse(output: &Output) -> Option<Count> {
-    let (report, printed) = (
-        String::from_utf8_lossy(&output.stderr),
-        String::from_utf8_lossy(&output.stdout),
-    );
-    let collected = report
-        .lines()
-        .find_map(|line| line.split_once("Collected : "))?
-        .1
-        .trim()
-        .parse()
-        .ok()?;
-    let checksum = printed
-        .lines()
-        .find_map(|line| line.strip_prefix("checksum="))?;
+    let (report, printed) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    let collected = report.lines().find_map(|line| line.split_once("Collected : "))?.1.trim().parse().ok()?;
+    let checksum = printed.lines().find_map(|line| line.strip_prefix("checksum="))?;
     let operations = u64::from_str_radix(checksum, 16).ok()? as f64;
-    Some(Count {
-        instructions: collected,
-        operations,
-    })
+    Some(Count { instructions: collected, operations })
 }

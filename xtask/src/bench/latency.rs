@@ -28,14 +28,7 @@ pub fn measure(engines: &[Engine], scale: f64) -> Result<Vec<Latency>> {
 
 fn build() -> Result<PathBuf> {
     let target = workspace::root().join("target/bench/latency");
-    let mut cargo = workspace::cargo(&[
-        "build",
-        "--release",
-        "--quiet",
-        "-p",
-        "ferrimalloc-bench",
-        "--target-dir",
-    ]);
+    let mut cargo = workspace::cargo(&["build", "--release", "--quiet", "-p", "ferrimalloc-bench", "--target-dir"]);
     if !cargo.arg(&target).status()?.success() {
         bail!("the latency program did not build");
     }
@@ -46,22 +39,13 @@ fn run(program: &Path, engine: &Engine, threads: u32, scale: f64) -> Result<Vec<
     let calls = (CALLS_PER_THREAD * scale / f64::from(threads)).max(1000.0) as u64;
     let mut command = Command::new(program);
     command.args([threads.to_string(), calls.to_string()]);
-    command.envs(
-        engine
-            .preload
-            .as_ref()
-            .map(|libraries| ("LD_PRELOAD", libraries)),
-    );
-    let output = command
-        .output()
-        .context("cannot start the latency program")?;
+    command.envs(engine.preload.as_ref().map(|libraries| ("LD_PRELOAD", libraries)));
+    let output = command.output().context("cannot start the latency program")?;
     if !output.status.success() {
         bail!("{}", output.status);
     }
     let text = String::from_utf8(output.stdout)?;
-    text.lines()
-        .map(|line| parse(line, engine, threads).with_context(|| line.to_owned()))
-        .collect()
+    text.lines().map(|line| parse(line, engine, threads).with_context(|| line.to_owned())).collect()
 }
 
 /// `malloc calls=… p50=… p99=… p99.9=… p99.99=… max=…`

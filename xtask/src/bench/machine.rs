@@ -27,19 +27,11 @@ pub fn describe() -> Machine {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         memory_mib: memory_mib(),
         kernel: first_line_of("/proc/sys/kernel/osrelease"),
-        system: field_of_file("/etc/os-release", "PRETTY_NAME")
-            .trim_matches('"')
-            .to_owned(),
+        system: field_of_file("/etc/os-release", "PRETTY_NAME").trim_matches('"').to_owned(),
         compiler: first_line_printed("gcc", "--version"),
-        transparent_huge_pages: chosen_word(&first_line_of(
-            "/sys/kernel/mm/transparent_hugepage/enabled",
-        )),
+        transparent_huge_pages: chosen_word(&first_line_of("/sys/kernel/mm/transparent_hugepage/enabled")),
         overcommit: first_line_of("/proc/sys/vm/overcommit_memory"),
-        load: first_line_of("/proc/loadavg")
-            .split(' ')
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        load: first_line_of("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -52,55 +44,29 @@ pub fn today() -> String {
 }
 
 fn first_line_of(file: &str) -> String {
-    fs::read_to_string(file)
-        .unwrap_or_default()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    fs::read_to_string(file).unwrap_or_default().lines().next().unwrap_or_default().to_owned()
 }
 
 fn first_line_printed(program: &str, argument: &str) -> String {
-    let printed = Command::new(program)
-        .arg(argument)
-        .output()
-        .map(|output| output.stdout)
-        .unwrap_or_default();
-    String::from_utf8_lossy(&printed)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    let printed = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&printed).lines().next().unwrap_or_default().to_owned()
 }
 
 /// The value of the first line `name : value` or `name=value`.
 fn field_of_file(file: &str, name: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(name))
-        .unwrap_or_default();
-    line.split_once([':', '='])
-        .map_or("unknown", |(_, value)| value.trim())
-        .to_owned()
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_once([':', '=']).map_or("unknown", |(_, value)| value.trim()).to_owned()
 }
 
 fn memory_mib() -> u64 {
     let total = field_of_file("/proc/meminfo", "MemTotal");
-    total
-        .split(' ')
-        .next()
-        .and_then(|kib| kib.parse::<u64>().ok())
-        .unwrap_or(0)
-        / 1024
+    total.split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 /// `always [madvise] never` → `madvise`.
 fn chosen_word(line: &str) -> String {
-    line.split_once('[')
-        .and_then(|(_, rest)| rest.split_once(']'))
-        .map_or("none", |(word, _)| word)
-        .to_owned()
+    line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("none", |(word, _)| word).to_owned()
 }
 
 #[cfg(test)]

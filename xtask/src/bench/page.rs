@@ -35,16 +35,9 @@ pub const TIMED: [&str; 6] = ["programs", "threads", "single", "micro", "real", 
 pub fn write(results: &Results) -> Result<()> {
     let file = workspace::root().join("docs/BENCHMARKS.md");
     let page = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let (before, rest) = page
-        .split_once(BEGIN)
-        .context("docs/BENCHMARKS.md has lost its first mark")?;
-    let (_, after) = rest
-        .split_once(END)
-        .context("docs/BENCHMARKS.md has lost its second mark")?;
-    fs::write(
-        &file,
-        format!("{before}{BEGIN}\n\n{}\n{END}{after}", generated(results)?),
-    )?;
+    let (before, rest) = page.split_once(BEGIN).context("docs/BENCHMARKS.md has lost its first mark")?;
+    let (_, after) = rest.split_once(END).context("docs/BENCHMARKS.md has lost its second mark")?;
+    fs::write(&file, format!("{before}{BEGIN}\n\n{}\n{END}{after}", generated(results)?))?;
     println!("  page: {}", file.display());
     Ok(())
 }
@@ -71,41 +64,21 @@ fn at_a_glance(results: &Results) -> Result<String> {
     }
     let image = image(&summary_chart(results), "summary")?;
     let base = results.title(results.baseline());
-    let lead = format!(
-        "Geometric means of the ratios to {base} over all timed workloads; smaller is better."
-    );
-    Ok(format!(
-        "### At a glance\n\n{lead}\n\n{}\n{image}\n",
-        tables::means(results, &TIMED)
-    ))
+    let lead = format!("Geometric means of the ratios to {base} over all timed workloads; smaller is better.");
+    Ok(format!("### At a glance\n\n{lead}\n\n{}\n{image}\n", tables::means(results, &TIMED)))
 }
 
 fn group_section(results: &Results, group: &str, title: &str) -> Result<String> {
-    let cases: Vec<&Timing> = results
-        .timing
-        .iter()
-        .filter(|timing| timing.group == group)
-        .collect();
+    let cases: Vec<&Timing> = results.timing.iter().filter(|timing| timing.group == group).collect();
     if cases.is_empty() {
         return Ok(String::new());
     }
-    let measures: &[Measure] = if group == MEMORY {
-        &[Measure::FinalRss, Measure::PeakRss]
-    } else {
-        &Measure::ALL
-    };
-    let mut section = format!(
-        "### {title}\n\n{}\n",
-        image(&group_chart(results, &cases, title, measures[0]), group)?
-    );
+    let measures: &[Measure] = if group == MEMORY { &[Measure::FinalRss, Measure::PeakRss] } else { &Measure::ALL };
+    let mut section = format!("### {title}\n\n{}\n", image(&group_chart(results, &cases, title, measures[0]), group)?);
     section += &tables::sources(&cases);
     for (index, &measure) in measures.iter().enumerate() {
         let fold = if index == 0 { Fold::Open } else { Fold::Closed };
-        write!(
-            section,
-            "\n{}",
-            tables::ratios(results, &cases, measure, fold)
-        )?;
+        write!(section, "\n{}", tables::ratios(results, &cases, measure, fold))?;
     }
     section += &tables::extra_figures(results, &cases);
     Ok(section + "\n")
@@ -116,12 +89,8 @@ fn instructions_section(results: &Results) -> Result<String> {
         return Ok(String::new());
     }
     let image = image(&instructions_chart(results), "instructions")?;
-    let lead =
-        "Counted by callgrind, the loop's own subtracted; a malloc and a free, or one realloc.";
-    Ok(format!(
-        "### Instructions per operation\n\n{lead}\n\n{image}\n{}\n",
-        tables::instructions(results)
-    ))
+    let lead = "Counted by callgrind, the loop's own subtracted; a malloc and a free, or one realloc.";
+    Ok(format!("### Instructions per operation\n\n{lead}\n\n{image}\n{}\n", tables::instructions(results)))
 }
 
 // --- charts -----------------------------------------------------------------------------------------------------------
@@ -141,15 +110,10 @@ fn summary_chart(results: &Results) -> Chart {
     let shown = [Measure::Cpu, Measure::Wall, Measure::PeakRss];
     let row = |(engine, title): &(String, String)| Row {
         label: title.clone(),
-        bars: shown
-            .map(|measure| results.geometric_mean(engine, measure, &TIMED))
-            .to_vec(),
+        bars: shown.map(|measure| results.geometric_mean(engine, measure, &TIMED)).to_vec(),
     };
     Chart {
-        title: format!(
-            "All timed workloads, geometric mean, {} = 1",
-            results.title(results.baseline())
-        ),
+        title: format!("All timed workloads, geometric mean, {} = 1", results.title(results.baseline())),
         legend: shown.map(|measure| measure.title().to_owned()).to_vec(),
         rows: results.engines.iter().map(row).collect(),
         line: Some(1.0),
@@ -157,22 +121,13 @@ fn summary_chart(results: &Results) -> Chart {
 }
 
 fn group_chart(results: &Results, cases: &[&Timing], title: &str, measure: Measure) -> Chart {
-    let ratio = |timing: &Timing, engine: &str| {
-        Some(timing.ratio(engine, results.baseline(), measure)?.median)
-    };
+    let ratio = |timing: &Timing, engine: &str| Some(timing.ratio(engine, results.baseline(), measure)?.median);
     let row = |timing: &&Timing| Row {
         label: timing.case.clone(),
-        bars: vec![
-            ratio(timing, engines::OURS),
-            best_other(results, timing, measure).map(|(_, best)| best),
-        ],
+        bars: vec![ratio(timing, engines::OURS), best_other(results, timing, measure).map(|(_, best)| best)],
     };
     Chart {
-        title: format!(
-            "{title}: {}, {} = 1",
-            measure.title(),
-            results.title(results.baseline())
-        ),
+        title: format!("{title}: {}, {} = 1", measure.title(), results.title(results.baseline())),
         legend: vec!["ferrimalloc".into(), "best other engine".into()],
         rows: cases.iter().map(row).collect(),
         line: Some(1.0),
@@ -182,52 +137,25 @@ fn group_chart(results: &Results, cases: &[&Timing], title: &str, measure: Measu
 fn instructions_chart(results: &Results) -> Chart {
     let shown = [engines::OURS, engines::BASELINE];
     let others = |count: &super::results::Instructions| {
-        let others = count
-            .per_operation
-            .iter()
-            .filter(|(engine, _)| !shown.contains(&engine.as_str()));
+        let others = count.per_operation.iter().filter(|(engine, _)| !shown.contains(&engine.as_str()));
         others.map(|(_, &n)| n).min_by(f64::total_cmp)
     };
     let row = |count: &super::results::Instructions| Row {
         label: count.case.clone(),
-        bars: shown
-            .map(|engine| count.per_operation.get(engine).copied())
-            .into_iter()
-            .chain([others(count)])
-            .collect(),
+        bars: shown.map(|engine| count.per_operation.get(engine).copied()).into_iter().chain([others(count)]).collect(),
     };
     Chart {
         title: "Instructions per operation".into(),
-        legend: vec![
-            "ferrimalloc".into(),
-            "mimalloc 3.4.3".into(),
-            "best of the rest".into(),
-        ],
-        rows: results
-            .instructions
-            .iter()
-            .filter(|count| !count.case.contains("half"))
-            .map(row)
-            .collect(),
+        legend: vec!["ferrimalloc".into(), "mimalloc 3.4.3".into(), "best of the rest".into()],
+        rows: results.instructions.iter().filter(|count| !count.case.contains("half")).map(row).collect(),
         line: None,
     }
 }
 
 /// The best engine but ours, with its ratio to the baseline.
-pub fn best_other<'a>(
-    results: &'a Results,
-    timing: &Timing,
-    measure: Measure,
-) -> Option<(&'a str, f64)> {
-    let others = results
-        .engines
-        .iter()
-        .filter(|(engine, _)| engine != engines::OURS);
-    let ratios = others.filter_map(|(engine, _)| {
-        Some((
-            engine.as_str(),
-            timing.ratio(engine, results.baseline(), measure)?.median,
-        ))
-    });
+pub fn best_other<'a>(results: &'a Results, timing: &Timing, measure: Measure) -> Option<(&'a str, f64)> {
+    let others = results.engines.iter().filter(|(engine, _)| engine != engines::OURS);
+    let ratios = others
+        .filter_map(|(engine, _)| Some((engine.as_str(), timing.ratio(engine, results.baseline(), measure)?.median)));
     ratios.min_by(|a, b| a.1.total_cmp(&b.1))
 }

@@ -37,72 +37,31 @@ const PROGRAMS: &[Real] = &[
         need: need("python3", "python3"),
         about: "CPython with PYTHONMALLOC=malloc",
     },
-    Real {
-        name: "g++",
-        script: "gxx.sh",
-        need: need("g++", "g++"),
-        about: "g++ -O1 on heavy templates",
-    },
-    Real {
-        name: "lua",
-        script: "lua.sh",
-        need: need("lua5.4", "lua5.4"),
-        about: "tables and strings",
-    },
-    Real {
-        name: "z3",
-        script: "z3.sh",
-        need: need("z3", "z3"),
-        about: "an SMT solver on bit vectors",
-    },
-    Real {
-        name: "node",
-        script: "node.sh",
-        need: need("node", "nodejs"),
-        about: "JSON and buffers",
-    },
+    Real { name: "g++", script: "gxx.sh", need: need("g++", "g++"), about: "g++ -O1 on heavy templates" },
+    Real { name: "lua", script: "lua.sh", need: need("lua5.4", "lua5.4"), about: "tables and strings" },
+    Real { name: "z3", script: "z3.sh", need: need("z3", "z3"), about: "an SMT solver on bit vectors" },
+    Real { name: "node", script: "node.sh", need: need("node", "nodejs"), about: "JSON and buffers" },
 ];
 
 pub fn cases(scale: f64) -> Vec<Case> {
-    PROGRAMS
-        .iter()
-        .filter(|real| real.is_there())
-        .map(|real| real.case(scale))
-        .collect()
+    PROGRAMS.iter().filter(|real| real.is_there()).map(|real| real.case(scale)).collect()
 }
 
 impl Real {
     fn is_there(&self) -> bool {
         let met = self.need.is_met();
         if !met {
-            println!(
-                "  real program {} left out: install the package {}",
-                self.name, self.need.package
-            );
+            println!("  real program {} left out: install the package {}", self.name, self.need.package);
         }
         met
     }
 
     fn case(&self, scale: f64) -> Case {
-        let script = workspace::root()
-            .join("bench/real")
-            .join(self.script)
-            .display()
-            .to_string();
-        let environment = vec![
-            ("SCALE".to_owned(), scale.to_string()),
-            ("PYTHONMALLOC".to_owned(), "malloc".to_owned()),
-        ];
+        let script = workspace::root().join("bench/real").join(self.script).display().to_string();
+        let environment =
+            vec![("SCALE".to_owned(), scale.to_string()), ("PYTHONMALLOC".to_owned(), "malloc".to_owned())];
         let command = vec!["sh".into(), script];
-        let program = Program::Preloaded {
-            command,
-            environment,
-        };
-        Case {
-            name: self.name.into(),
-            group: "real".into(),
-            source: self.about.into(),
-            program,
-        }
+        let program = Program::Preloaded { command, environment };
+        Case { name: self.name.into(), group: "real".into(), source: self.about.into(), program }
     }
 }

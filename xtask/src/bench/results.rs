@@ -74,49 +74,25 @@ impl Timing {
 
 impl Results {
     pub fn begin(machine: Machine, engines: &[Engine]) -> Self {
-        let engines = engines
-            .iter()
-            .map(|engine| (engine.name.to_owned(), engine.title.to_owned()))
-            .collect();
+        let engines = engines.iter().map(|engine| (engine.name.to_owned(), engine.title.to_owned())).collect();
         let (timing, instructions, latency) = Default::default();
-        Results {
-            date: machine::today(),
-            machine,
-            engines,
-            timing,
-            instructions,
-            latency,
-        }
+        Results { date: machine::today(), machine, engines, timing, instructions, latency }
     }
 
     pub fn newest() -> Result<Self> {
-        let mut files: Vec<PathBuf> = fs::read_dir(folder())?
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
+        let mut files: Vec<PathBuf> = fs::read_dir(folder())?.flatten().map(|entry| entry.path()).collect();
         files.sort();
-        Self::load(
-            files
-                .last()
-                .context("there are no results yet; run with --write")?,
-        )
+        Self::load(files.last().context("there are no results yet; run with --write")?)
     }
 
     /// The engine that ratios are relative to: C mimalloc 3, or the first one where that wasn't measured.
     pub fn baseline(&self) -> &str {
         let has = |name: &str| self.engines.iter().any(|(engine, _)| engine == name);
-        if has(engines::BASELINE) {
-            engines::BASELINE
-        } else {
-            &self.engines[0].0
-        }
+        if has(engines::BASELINE) { engines::BASELINE } else { &self.engines[0].0 }
     }
 
     pub fn title<'a>(&'a self, engine: &'a str) -> &'a str {
-        self.engines
-            .iter()
-            .find(|(name, _)| name == engine)
-            .map_or(engine, |(_, title)| title)
+        self.engines.iter().find(|(name, _)| name == engine).map_or(engine, |(_, title)| title)
     }
 
     pub fn save_last(&self) -> Result<PathBuf> {
@@ -139,18 +115,10 @@ impl Results {
     fn updated_by(mut self, later: Results) -> Self {
         self.machine = later.machine;
         update_by_key(&mut self.timing, later.timing, |timing| timing.case.clone());
-        update_by_key(&mut self.instructions, later.instructions, |count| {
-            count.case.clone()
-        });
-        update_by_key(&mut self.latency, later.latency, |l| {
-            format!("{} {} {}", l.engine, l.threads, l.call)
-        });
+        update_by_key(&mut self.instructions, later.instructions, |count| count.case.clone());
+        update_by_key(&mut self.latency, later.latency, |l| format!("{} {} {}", l.engine, l.threads, l.call));
         update_by_key(&mut self.engines, later.engines, |engine| engine.0.clone());
-        self.engines.sort_by_key(|(name, _)| {
-            engines::CATALOGUE
-                .iter()
-                .position(|recipe| recipe.name == name)
-        });
+        self.engines.sort_by_key(|(name, _)| engines::CATALOGUE.iter().position(|recipe| recipe.name == name));
         self
     }
 
@@ -161,22 +129,17 @@ impl Results {
 
     fn save(&self, file: &Path) -> Result<()> {
         fs::create_dir_all(file.parent().context("a file has a folder")?)?;
-        fs::write(file, one_case_a_line(&serde_json::to_string(self)?))
-            .with_context(|| file.display().to_string())
+        fs::write(file, one_case_a_line(&serde_json::to_string(self)?)).with_context(|| file.display().to_string())
     }
 }
 
 /// Line breaks at the entries of the long lists, so that a change of one case shows as one line.
 fn one_case_a_line(json: &str) -> String {
-    json.replace("{\"case\":", "\n{\"case\":")
-        .replace("{\"engine\":", "\n{\"engine\":")
-        + "\n"
+    json.replace("{\"case\":", "\n{\"case\":").replace("{\"engine\":", "\n{\"engine\":") + "\n"
 }
 
 fn folder() -> PathBuf {
-    workspace::root()
-        .join("bench/results")
-        .join(machine::target())
+    workspace::root().join("bench/results").join(machine::target())
 }
 
 fn update_by_key<T, K: PartialEq>(list: &mut Vec<T>, later: Vec<T>, key: impl Fn(&T) -> K) {

@@ -12,10 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub fn run(cases: &[Case], engines: &[Engine], rounds: usize) -> Result<Vec<Timing>> {
     let runner = Runner::new(cases::build_measure()?)?;
     let progress = progress(cases.len() * engines.len() * (rounds + 1))?;
-    let all = cases
-        .iter()
-        .map(|case| run_case(&runner, case, engines, rounds, &progress))
-        .collect();
+    let all = cases.iter().map(|case| run_case(&runner, case, engines, rounds, &progress)).collect();
     progress.finish_and_clear();
     Ok(all)
 }
@@ -25,13 +22,7 @@ fn progress(steps: usize) -> Result<ProgressBar> {
     Ok(ProgressBar::new(steps as u64).with_style(style))
 }
 
-fn run_case(
-    runner: &Runner,
-    case: &Case,
-    engines: &[Engine],
-    rounds: usize,
-    progress: &ProgressBar,
-) -> Timing {
+fn run_case(runner: &Runner, case: &Case, engines: &[Engine], rounds: usize, progress: &ProgressBar) -> Timing {
     let mut timing = Timing::new(case);
     for round in 0..=rounds {
         for turn in 0..engines.len() {
@@ -52,11 +43,7 @@ enum Round {
 
 impl Round {
     fn numbered(round: usize) -> Self {
-        if round == 0 {
-            Round::WarmUp
-        } else {
-            Round::Measured
-        }
+        if round == 0 { Round::WarmUp } else { Round::Measured }
     }
 }
 
@@ -73,23 +60,11 @@ fn run_once(runner: &Runner, case: &Case, engine: &Engine, round: Round, timing:
 }
 
 fn accept(engine: &Engine, sample: Sample, round: Round, timing: &mut Timing) {
-    if *timing
-        .checksum
-        .get_or_insert_with(|| sample.checksum.clone())
-        != sample.checksum
-    {
+    if *timing.checksum.get_or_insert_with(|| sample.checksum.clone()) != sample.checksum {
         let expected = timing.checksum.clone().unwrap_or_default();
-        fail(
-            engine,
-            format!("wrong checksum {} (others: {expected})", sample.checksum),
-            timing,
-        );
+        fail(engine, format!("wrong checksum {} (others: {expected})", sample.checksum), timing);
     } else if round == Round::Measured {
-        timing
-            .samples
-            .entry(engine.name.to_owned())
-            .or_default()
-            .push(sample);
+        timing.samples.entry(engine.name.to_owned()).or_default().push(sample);
     }
 }
 

@@ -8,55 +8,25 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Engines that have a crate, by the name of the feature that chooses it.
-const LINKED: [&str; 7] = [
-    "glibc",
-    engines::BASELINE,
-    engines::OURS,
-    "mimalloc2",
-    "snmalloc",
-    "rpmalloc",
-    "jemalloc",
-];
+const LINKED: [&str; 7] = ["glibc", engines::BASELINE, engines::OURS, "mimalloc2", "snmalloc", "rpmalloc", "jemalloc"];
 const PROGRAMS: [(&str, &str); 3] = [
-    (
-        "collections",
-        "Vec, HashMap, BTreeMap and String, one thread",
-    ),
+    ("collections", "Vec, HashMap, BTreeMap and String, one thread"),
     ("graph", "Box and Rc nodes, built, rewired and dropped"),
-    (
-        "channels",
-        "values boxed on one thread and dropped on another",
-    ),
+    ("channels", "values boxed on one thread and dropped on another"),
 ];
 
 pub fn cases(scale: f64) -> Vec<Case> {
-    PROGRAMS
-        .iter()
-        .map(|(name, about)| case(name, about, scale))
-        .collect()
+    PROGRAMS.iter().map(|(name, about)| case(name, about, scale)).collect()
 }
 
 fn case(name: &str, about: &str, scale: f64) -> Case {
-    let executables = LINKED
-        .into_iter()
-        .map(|engine| (engine, executable(engine)))
-        .collect();
-    let program = Program::Linked {
-        executables,
-        arguments: vec![name.to_owned(), scale.to_string()],
-    };
-    Case {
-        name: format!("rust-{name}"),
-        group: "rust".into(),
-        source: about.into(),
-        program,
-    }
+    let executables = LINKED.into_iter().map(|engine| (engine, executable(engine))).collect();
+    let program = Program::Linked { executables, arguments: vec![name.to_owned(), scale.to_string()] };
+    Case { name: format!("rust-{name}"), group: "rust".into(), source: about.into(), program }
 }
 
 fn target(engine: &str) -> PathBuf {
-    workspace::root()
-        .join("target/bench-engines/rust-programs")
-        .join(engine)
+    workspace::root().join("target/bench-engines/rust-programs").join(engine)
 }
 
 fn executable(engine: &str) -> PathBuf {
@@ -77,13 +47,6 @@ pub fn build(executables: &mut BTreeMap<&'static str, PathBuf>) -> Result<()> {
 
 fn build_one(engine: &str) -> Result<()> {
     let manifest = workspace::root().join("bench/rust-programs/Cargo.toml");
-    let mut cargo = workspace::cargo(&[
-        "build",
-        "--release",
-        "--quiet",
-        "--features",
-        engine,
-        "--manifest-path",
-    ]);
+    let mut cargo = workspace::cargo(&["build", "--release", "--quiet", "--features", engine, "--manifest-path"]);
     engines::run(cargo.arg(manifest).arg("--target-dir").arg(target(engine)))
 }

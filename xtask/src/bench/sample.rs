@@ -43,42 +43,25 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 impl Runner {
     pub fn new(measure: PathBuf) -> Result<Self> {
-        Ok(Runner {
-            measure,
-            scratch: tempfile::tempdir()?,
-        })
+        Ok(Runner { measure, scratch: tempfile::tempdir()? })
     }
 
     /// `None` if the case has no program for this engine.
     pub fn run(&self, case: &Case, engine: &Engine) -> Option<Result<Sample>> {
         let command = self.command(case, engine)?;
-        Some(
-            self.run_command(command)
-                .with_context(|| format!("{} on {}", case.name, engine.name)),
-        )
+        Some(self.run_command(command).with_context(|| format!("{} on {}", case.name, engine.name)))
     }
 
     fn command(&self, case: &Case, engine: &Engine) -> Option<Command> {
         let mut command = Command::new(&self.measure);
         command.arg(self.file("cost"));
         match &case.program {
-            Program::Preloaded {
-                command: words,
-                environment,
-            } => {
-                command
-                    .arg(engine.preload.as_deref().unwrap_or("-"))
-                    .args(words);
+            Program::Preloaded { command: words, environment } => {
+                command.arg(engine.preload.as_deref().unwrap_or("-")).args(words);
                 command.envs(environment.iter().map(|(name, value)| (name, value)));
             }
-            Program::Linked {
-                executables,
-                arguments,
-            } => {
-                command
-                    .arg("-")
-                    .arg(executables.get(engine.name)?)
-                    .args(arguments);
+            Program::Linked { executables, arguments } => {
+                command.arg("-").arg(executables.get(engine.name)?).args(arguments);
             }
         }
         Some(command)
@@ -90,38 +73,25 @@ impl Runner {
 
     fn run_command(&self, mut command: Command) -> Result<Sample> {
         let (printed, complaints) = (self.file("stdout"), self.file("stderr"));
-        command
-            .stdin(Stdio::null())
-            .stdout(File::create(&printed)?)
-            .stderr(File::create(&complaints)?);
+        command.stdin(Stdio::null()).stdout(File::create(&printed)?).stderr(File::create(&complaints)?);
         let finished = process::bounded(command.current_dir(self.scratch.path()), LIMIT)?;
         if !finished.succeeded() {
             bail!("{}: {}", finished.describe(), last_line(&complaints));
         }
-        Ok(sample_of(&[
-            fs::read_to_string(self.file("cost"))?,
-            fs::read_to_string(printed)?,
-        ]))
+        Ok(sample_of(&[fs::read_to_string(self.file("cost"))?, fs::read_to_string(printed)?]))
     }
 }
 
 fn last_line(file: &Path) -> String {
     let text = fs::read(file).unwrap_or_default();
-    String::from_utf8_lossy(&text)
-        .lines()
-        .last()
-        .unwrap_or_default()
-        .to_owned()
+    String::from_utf8_lossy(&text).lines().last().unwrap_or_default().to_owned()
 }
 
 /// Both texts consist of lines `name=value`; other lines are ignored. A later line wins, so that a program that knows
 /// better (a server's own CPU time) can say so.
 fn sample_of(texts: &[String]) -> Sample {
     let mut sample = Sample::default();
-    let pairs = texts
-        .iter()
-        .flat_map(|text| text.lines())
-        .filter_map(|line| line.split_once('='));
+    let pairs = texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.split_once('='));
     pairs.for_each(|(name, value)| set(&mut sample, name, value));
     sample
 }
@@ -153,14 +123,8 @@ mod tests {
 
     #[test]
     fn lines_become_fields_and_later_ones_win() {
-        let sample = sample_of(&[
-            "wall_us=5\nuser_us=1\n".into(),
-            "checksum=ab\nuser_us=2\np99_us=7\nnoise\n".into(),
-        ]);
-        assert_eq!(
-            (sample.wall_us, sample.cpu_us(), sample.checksum.as_str()),
-            (5.0, 2.0, "ab")
-        );
+        let sample = sample_of(&["wall_us=5\nuser_us=1\n".into(), "checksum=ab\nuser_us=2\np99_us=7\nnoise\n".into()]);
+        assert_eq!((sample.wall_us, sample.cpu_us(), sample.checksum.as_str()), (5.0, 2.0, "ab"));
         assert_eq!(sample.more["p99_us"], 7.0);
     }
 }

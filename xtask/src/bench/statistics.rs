@@ -13,12 +13,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    pub const ALL: [Measure; 4] = [
-        Measure::Cpu,
-        Measure::Wall,
-        Measure::PeakRss,
-        Measure::FinalRss,
-    ];
+    pub const ALL: [Measure; 4] = [Measure::Cpu, Measure::Wall, Measure::PeakRss, Measure::FinalRss];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -66,20 +61,13 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 pub fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| {
-        (sum + value.ln(), count + 1)
-    });
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value.ln(), count + 1));
     (count > 0).then(|| (sum / f64::from(count)).exp())
 }
 
 impl Timing {
     fn values(&self, engine: &str, measure: Measure) -> Vec<f64> {
-        self.samples
-            .get(engine)
-            .into_iter()
-            .flatten()
-            .map(|sample| measure.of(sample))
-            .collect()
+        self.samples.get(engine).into_iter().flatten().map(|sample| measure.of(sample)).collect()
     }
 
     pub fn median(&self, engine: &str, measure: Measure) -> Option<f64> {
@@ -89,28 +77,16 @@ impl Timing {
     pub fn ratio(&self, engine: &str, baseline: &str, measure: Measure) -> Option<Ratio> {
         let median = self.median(engine, measure)? / self.median(baseline, measure)?;
         let (ours, theirs) = (self.values(engine, measure), self.values(baseline, measure));
-        let each: Vec<f64> = ours
-            .iter()
-            .zip(&theirs)
-            .filter(|pair| *pair.1 > 0.0)
-            .map(|(a, b)| a / b)
-            .collect();
-        let (low, high) = each.iter().fold((median, median), |(low, high), &ratio| {
-            (low.min(ratio), high.max(ratio))
-        });
+        let each: Vec<f64> = ours.iter().zip(&theirs).filter(|pair| *pair.1 > 0.0).map(|(a, b)| a / b).collect();
+        let (low, high) = each.iter().fold((median, median), |(low, high), &ratio| (low.min(ratio), high.max(ratio)));
         Some(Ratio { median, low, high })
     }
 }
 
 impl Results {
     pub fn geometric_mean(&self, engine: &str, measure: Measure, groups: &[&str]) -> Option<f64> {
-        let cases = self
-            .timing
-            .iter()
-            .filter(|timing| groups.contains(&timing.group.as_str()));
-        geometric_mean(
-            cases.filter_map(|timing| Some(timing.ratio(engine, self.baseline(), measure)?.median)),
-        )
+        let cases = self.timing.iter().filter(|timing| groups.contains(&timing.group.as_str()));
+        geometric_mean(cases.filter_map(|timing| Some(timing.ratio(engine, self.baseline(), measure)?.median)))
     }
 }
 

@@ -34,7 +34,17 @@ pub fn check(bench: &Bench) -> Vec<Row> {
         return Vec::new();
     }
     let languages = [C, CXX].into_iter().map(|language| language.check(bench));
-    languages.chain([check_prototypes(bench)]).collect()
+    languages.chain([check_allocators(), check_prototypes(bench)]).collect()
+}
+
+/// The container allocators are templates: they have to be used to be checked.
+fn check_allocators() -> Row {
+    let source = tests().join("cxx.cpp");
+    let outcome = CXX.standards.iter().try_for_each(|standard| {
+        compiles("g++", standard, &our_headers(), &source).with_context(|| format!("as {standard}"))
+    });
+    let cells = vec!["g++".into(), CXX.standards.join(" ")];
+    Row::new("allocators in C++", cells, outcome)
 }
 
 impl Language {
@@ -60,7 +70,8 @@ impl Language {
 
 fn check_prototypes(bench: &Bench) -> Row {
     let source = tests().join("prototypes.c");
-    let against = |headers: &Path| C.standards.iter().try_for_each(|standard| compiles("gcc", standard, headers, &source));
+    let against =
+        |headers: &Path| C.standards.iter().try_for_each(|standard| compiles("gcc", standard, headers, &source));
     let ours = against(&our_headers()).context("against our headers");
     let outcome = ours.and_then(|()| against(&bench.reference_headers()).context("against the reference's headers"));
     Row::new("prototypes", vec!["gcc".into(), "both".into()], outcome)
@@ -69,7 +80,14 @@ fn check_prototypes(bench: &Bench) -> Row {
 fn compiles(compiler: &str, standard: &str, headers: &Path, source: &Path) -> Result<()> {
     let mut command = Command::new(compiler);
     let strict = if standard.starts_with("c++") { &STRICT[..1] } else { &STRICT[..] };
-    command.arg(format!("-std={standard}")).args(WARNINGS).args(strict).args(["-fsyntax-only", "-I"]);
+    command
+        .arg(format!("-std={standard}"))
+        .args(WARNINGS)
+        .args(strict)
+        .arg("-fsyntax-only")
+        .arg("-I")
+        .arg(tests())
+        .arg("-I");
     run(command.arg(headers).arg(source), LIMIT)
 }
 

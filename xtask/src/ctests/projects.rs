@@ -23,10 +23,14 @@ const PROJECTS: [Project; 3] = [
 
 pub fn check(bench: &Bench) -> Result<Vec<Row>> {
     let wanted: Vec<&Project> = PROJECTS.iter().filter(|project| bench.wants(project.name)).collect();
-    let (Some(library), false) = (&bench.library, wanted.is_empty()) else { return Ok(Vec::new()) };
+    let (Some(library), false) = (&bench.library, wanted.is_empty()) else {
+        return Ok(Vec::new());
+    };
     let tree = match install_tree(library, bench) {
         Ok(tree) => tree,
-        Err(error) => return Ok(vec![Row::new("install", vec![String::new(); 2], Err(error))]),
+        Err(error) => {
+            return Ok(vec![Row::new("install", vec![String::new(); 2], Err(error))]);
+        }
     };
     Ok(wanted.into_iter().map(|project| project.check(&tree, bench)).collect())
 }

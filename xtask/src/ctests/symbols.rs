@@ -1,4 +1,4 @@
-//! Every function of the interface is exported; nothing but the interface and the override is.
+//! Every function of the interface is exported, by the reference but for three, by ours without exception.
 
 use super::{Bench, Row, tests};
 use crate::install::exported_symbols;

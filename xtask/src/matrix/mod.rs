@@ -3,7 +3,7 @@
 //! Each program of [`PROGRAMS`] is a shell script in `xtask/programs/matrix`. It is run twice, the second time with
 //! `LD_PRELOAD` for the shell and everything it starts. It passes if both runs end with status 0 and print the same on
 //! stdout; so a script prints results (checksums, query answers, test verdicts) and nothing that varies.
-//! A script gets: an empty working folder, `HOME` there, `PORT` (free on 127.0.0.1), `PROGRAMS` (our programs),
+//! A script gets: an empty working folder, `HOME` there (the user's is `USER_HOME`), `PORT` (free on 127.0.0.1), `PROGRAMS` (our programs),
 //! `LIBRARY` (the preloaded library, empty in the plain run). Whatever it leaves running is killed.
 
 mod script;

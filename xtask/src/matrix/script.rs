@@ -30,7 +30,9 @@ const SHOWN_BYTES: usize = 3000;
 
 impl Output {
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.stdout.split_inclusive(|&byte| byte == b'\n').map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
+        self.stdout
+            .split_inclusive(|&byte| byte == b'\n')
+            .map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
     }
 }
 
@@ -59,6 +61,7 @@ fn shell(program: &Program, face: &Face, folder: &Path) -> Result<Command> {
     command.arg(script).current_dir(folder).stdin(Stdio::null());
     command.env("PATH", std::env::join_paths(packages::search_path())?);
     command.env("HOME", folder).env("TMPDIR", folder).env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+    command.env("USER_HOME", std::env::var_os("HOME").unwrap_or_default());
     command.env("PROGRAMS", workspace::programs()).env("PORT", free_port()?.to_string());
     preload(&mut command, face);
     Ok(command)

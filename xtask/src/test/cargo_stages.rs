@@ -37,14 +37,18 @@ pub fn sim_tests(testbed: &Testbed) -> Verdict {
 pub fn loom_models(testbed: &Testbed) -> Verdict {
     let log = testbed.log("loom")?;
     let mut command = workspace::cargo(&["test", "-p", "ferrimalloc-core", "--release", "--test", "loom_*"]);
-    command.arg("--no-fail-fast").env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace::target().join("loom"));
+    command
+        .arg("--no-fail-fast")
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", workspace::target().join("loom"));
     testbed.logged(&mut command, LIMIT, &log)?;
     Ok(passed_tests(&fs::read_to_string(log)?))
 }
 
 pub fn build(testbed: &Testbed) -> Verdict {
     let bytes = fs::metadata(testbed.library()?)?.len();
-    let which = workspace::foreign_library().map_or_else(|| "libferrimalloc.so".into(), |path| path.display().to_string());
+    let which =
+        workspace::foreign_library().map_or_else(|| "libferrimalloc.so".into(), |path| path.display().to_string());
     Ok(format!("{which}: {} KiB", bytes / 1024))
 }
 

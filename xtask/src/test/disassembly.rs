@@ -67,7 +67,8 @@ impl Disassembly {
 impl Step {
     /// The operation without its prefixes.
     fn mnemonic(&self) -> &str {
-        let is_prefix = |word: &&str| !["cs", "ds", "data16", "rep", "repz", "repnz", "bnd", "notrack", "lock"].contains(word);
+        let is_prefix =
+            |word: &&str| !["cs", "ds", "data16", "rep", "repz", "repnz", "bnd", "notrack", "lock"].contains(word);
         self.text.split_whitespace().find(is_prefix).unwrap_or_default()
     }
 
@@ -97,7 +98,11 @@ impl Step {
 }
 
 fn output(program: &str, arguments: &[&str], library: &Path) -> Result<String> {
-    let output = Command::new(program).args(arguments).arg(library).output().with_context(|| format!("cannot start {program}"))?;
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(library)
+        .output()
+        .with_context(|| format!("cannot start {program}"))?;
     if !output.status.success() {
         bail!("{program}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -130,7 +135,13 @@ mod tests {
 
     #[test]
     fn the_path_follows_jumps_and_ends_at_ret() {
-        let code = code(&["  0:\tcmp    $0x1,%rax", "  4:\tjne    30 <slow>", "  6:\tjmp    10 <f+0x10>", "  8:\tud2", "  10:\tret"]);
+        let code = code(&[
+            "  0:\tcmp    $0x1,%rax",
+            "  4:\tjne    30 <slow>",
+            "  6:\tjmp    10 <f+0x10>",
+            "  8:\tud2",
+            "  10:\tret",
+        ]);
         let addresses: Vec<u64> = code.straight_path("f").unwrap().iter().map(|step| step.address).collect();
         assert_eq!(addresses, [0, 4, 6, 0x10]);
     }
@@ -143,7 +154,9 @@ mod tests {
     #[test]
     fn dear_instructions_are_faults() {
         let fault = |text: &str| Step { address: 0, text: text.into() }.fault().is_some();
-        for dear in ["push   %rbx", "call   40 <g>", "lock cmpxchg %rcx,(%rdx)", "xchg   %rax,(%rdi)", "sub    $0x8,%rsp"] {
+        for dear in
+            ["push   %rbx", "call   40 <g>", "lock cmpxchg %rcx,(%rdx)", "xchg   %rax,(%rdi)", "sub    $0x8,%rsp"]
+        {
             assert!(fault(dear), "{dear}");
         }
         for cheap in ["xchg   %ax,%ax", "mov    %fs:0x0,%rax", "cs nopw 0x0(%rax,%rax,1)", "dec    %ecx"] {

@@ -22,12 +22,8 @@ struct Bench<'a> {
 }
 
 pub fn check(testbed: &Testbed) -> Verdict {
-    let bench = Bench {
-        testbed,
-        library: testbed.library()?,
-        folder: testbed.scratch("faces")?,
-        log: testbed.log("faces")?,
-    };
+    let bench =
+        Bench { testbed, library: testbed.library()?, folder: testbed.scratch("faces")?, log: testbed.log("faces")? };
     bench.preloaded().context("preloaded")?;
     bench.linked().context("linked")?;
     bench.by_dlopen().context("dlopen")?;

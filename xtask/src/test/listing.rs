@@ -9,10 +9,8 @@ struct FastPath {
     most_instructions: usize,
 }
 
-const FAST_PATHS: [FastPath; 2] = [
-    FastPath { function: "malloc", most_instructions: 15 },
-    FastPath { function: "free", most_instructions: 14 },
-];
+const FAST_PATHS: [FastPath; 2] =
+    [FastPath { function: "malloc", most_instructions: 15 }, FastPath { function: "free", most_instructions: 14 }];
 
 pub fn check(testbed: &Testbed) -> Verdict {
     if !cfg!(target_arch = "x86_64") {
@@ -43,5 +41,6 @@ impl FastPath {
 }
 
 fn listing(steps: &[Step]) -> String {
-    steps.iter().map(|step| format!("      {:x}: {}\n", step.address, step.text)).collect()
+    let lines = steps.iter().map(|step| format!("      {:x}: {}", step.address, step.text));
+    lines.collect::<Vec<_>>().join("\n")
 }

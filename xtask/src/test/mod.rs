@@ -2,8 +2,9 @@
 //!
 //! A *case* is a stage of [`STAGES`] or a program of the matrix. A failed case never stops the next one.
 
-mod cargo_stages;
+mod c_interface;
 mod c_programs;
+mod cargo_stages;
 mod disassembly;
 mod faces;
 mod listing;
@@ -65,6 +66,7 @@ const STAGES: &[Stage] = &[
     stage("symbols", "what the library exports and imports", symbols::check),
     stage("listing", "instructions on the fast paths of malloc and free", listing::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
+    slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
     stage("memory", "resident set and time against their limits", memory::check),
 ];
@@ -94,7 +96,7 @@ pub fn execute(args: Args) -> Result<ExitCode> {
         list(&cases);
         return Ok(ExitCode::SUCCESS);
     }
-    let testbed = Testbed::new(args.pace())?;
+    let testbed = Testbed::new()?;
     let mut tally = Tally::default();
     for (number, case) in cases.iter().enumerate() {
         announce(case, number + 1, cases.len());

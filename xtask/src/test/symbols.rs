@@ -28,7 +28,11 @@ const MAY_NEED: [&str; 2] = ["libc.so.6", "ld-linux-x86-64.so.2"];
 pub fn check(testbed: &Testbed) -> Verdict {
     let library = testbed.library()?;
     let exported = exports(library)?;
-    let wanted = || [C_FUNCTIONS, GLIBC_NAMES, GLIBC_EXTRAS, OPERATOR_NEW, OPERATOR_DELETE].into_iter().flat_map(str::split_whitespace);
+    let wanted = || {
+        [C_FUNCTIONS, GLIBC_NAMES, GLIBC_EXTRAS, OPERATOR_NEW, OPERATOR_DELETE]
+            .into_iter()
+            .flat_map(str::split_whitespace)
+    };
     let missing: Vec<&str> = wanted().filter(|name| !exported.contains(*name)).collect();
     if !missing.is_empty() {
         bail!("not exported: {}", missing.join(" "));
@@ -57,6 +61,10 @@ fn unversioned(symbol: &str) -> &str {
 }
 
 fn lines_of(program: &str, arguments: &[&str], library: &Path) -> Result<Vec<String>> {
-    let output = Command::new(program).args(arguments).arg(library).output().with_context(|| format!("cannot start {program}"))?;
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(library)
+        .output()
+        .with_context(|| format!("cannot start {program}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }

@@ -35,7 +35,7 @@ impl Tally {
     /// Prints the table and the score.
     pub fn conclude(&self) -> ExitCode {
         println!("\n== summary");
-        show::table(&self.rows.iter().map(Row::cells).collect::<Vec<_>>());
+        self.rows.iter().for_each(Row::print);
         let failed = self.rows.iter().filter(|row| matches!(row.end, End::Failed(_))).count();
         println!("\n{} passed, {failed} failed", self.rows.len() - failed);
         if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -43,8 +43,9 @@ impl Tally {
 }
 
 impl Row {
-    fn cells(&self) -> Vec<String> {
-        vec![self.name.into(), self.end.word().into(), show::seconds(self.wall), format!("  {}", self.end.first_line())]
+    fn print(&self) {
+        let (word, note) = (self.end.word(), self.end.first_line());
+        println!("  {:<15} {word} {:>9}  {note}", self.name, show::seconds(self.wall));
     }
 }
 

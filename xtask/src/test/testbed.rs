@@ -1,4 +1,4 @@
-//! What every case gets: the pace, the library (built once, on first use), places for logs and scratch files, and
+//! What every case gets: the library (built once, on first use), places for logs and scratch files, and
 //! ways to run a command with its output in a log.
 
 use crate::process::{self, Finished};
@@ -20,22 +20,21 @@ pub enum Pace {
 }
 
 pub struct Testbed {
-    pub pace: Pace,
     scratch: TempDir,
     logs: PathBuf,
     /// The library under test, or why there is none.
     library: OnceCell<Result<PathBuf, String>>,
 }
 
-const TAIL_LINES: usize = 60;
+const TAIL_LINES: usize = 40;
 
 impl Testbed {
-    pub fn new(pace: Pace) -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let logs = workspace::target().join("test-logs");
         fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
         let scratch = tempfile::Builder::new().prefix("ferrimalloc-test-").tempdir()?;
         let_others_in(scratch.path())?;
-        Ok(Testbed { pace, scratch, logs, library: OnceCell::new() })
+        Ok(Testbed { scratch, logs, library: OnceCell::new() })
     }
 
     /// A copy of the library under test that any user may read and no later build changes.
@@ -68,13 +67,14 @@ impl Testbed {
         Ok(log)
     }
 
-    /// Runs a command with its output appended to `log`; an error shows the end of the log.
+    /// Runs a command with its output appended to `log`; an error shows the end of that output.
     pub fn logged(&self, command: &mut Command, limit: Duration, log: &Path) -> Result<Finished> {
         let output = File::options().append(true).open(log)?;
+        let start = output.metadata()?.len();
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let finished = process::bounded(command, limit)?;
         if !finished.succeeded() {
-            bail!("{}\n{}", finished.describe(), tail(log)?);
+            bail!("{}\n{}", finished.describe(), tail(log, start)?);
         }
         Ok(finished)
     }
@@ -85,11 +85,35 @@ fn let_others_in(folder: &Path) -> Result<()> {
     Ok(fs::set_permissions(folder, Permissions::from_mode(0o755))?)
 }
 
-/// The last lines of a log, indented, after its name.
-pub fn tail(log: &Path) -> Result<String> {
+/// The telling lines and the last lines of a log, of what comes after `start`, indented.
+fn tail(log: &Path, start: u64) -> Result<String> {
     let bytes = fs::read(log)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let text = String::from_utf8_lossy(&bytes[start as usize..]);
     let lines: Vec<&str> = text.lines().collect();
-    let end = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    Ok(format!("   the end of {}:\n      {}", log.display(), end.join("\n      ")))
+    let (before, end) = lines.split_at(lines.len().saturating_sub(TAIL_LINES));
+    let telling = before.iter().filter(|line| is_telling(line)).take(TAIL_LINES);
+    let shown: Vec<&str> = telling.chain(end).copied().collect();
+    Ok(format!("   from {}:\n      {}", log.display(), shown.join("\n      ")))
+}
+
+/// Whether a line of cargo's or a test's output says what went wrong.
+fn is_telling(line: &str) -> bool {
+    line.starts_with("error") || line.ends_with("FAILED") || line.contains("panicked at")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_keeps_what_went_wrong_early_and_skips_what_came_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let noise = "running\n".repeat(TAIL_LINES * 2);
+        fs::write(&log, format!("error: old\ntest early ... FAILED\n{noise}last\n")).unwrap();
+        let tail = tail(&log, "error: old\n".len() as u64).unwrap();
+        assert!(tail.contains("test early ... FAILED") && tail.ends_with("last"));
+        assert!(!tail.contains("error: old"));
+        assert_eq!(tail.lines().count(), 1 + 1 + TAIL_LINES);
+    }
 }

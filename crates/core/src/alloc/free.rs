@@ -8,6 +8,7 @@ use ferrimalloc_prim::thread::id as thread_id;
 
 use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::release_page;
+use crate::options;
 use crate::page::{Freed, Owner, Page};
 use crate::runtime::current_theap;
 use crate::theap::{Theap, push_remote};
@@ -76,12 +77,19 @@ fn free_other(page: &'static Page, block: *mut u8) {
     let theap = current_theap();
     // SAFETY: the block is the caller's.
     unsafe {
-        if theap.is_empty_theap() || page.is_singleton() {
+        if theap.is_empty_theap() || page.is_singleton() || !gathers(theap, page) {
             push_remote(page, block, block, 1);
-        } else {
+        } else if !page.owner().is_unowned() || !theap.free_abandoned(page, block) {
             theap.free_remote(page, block);
         }
     }
+}
+
+/// Whether frees into a page may wait: not those of a heap that could be destroyed while they do, and its page with
+/// it.
+#[inline]
+fn gathers(theap: &Theap, page: &Page) -> bool {
+    core::ptr::eq(page.heap(), theap.heap().handle())
 }
 
 /// A page that this thread owned last: takes it back, if it may.
@@ -100,16 +108,22 @@ fn free_given_up(page: &'static Page, block: *mut u8) {
 }
 
 fn free_single(page: &'static Page, block: *mut u8) {
-    if block == page.start() && page.remote.claim().is_some() {
-        release_page(page);
-    } else {
-        free_invalid(block);
+    if block != page.start() {
+        return free_invalid(block);
+    }
+    match page.remote.claim() {
+        Some(_) => release_page(page),
+        // A thread in search of a page has claimed it by mistake and lets go of it at once, or releases it.
+        // SAFETY: the block is the caller's.
+        None => unsafe { push_remote(page, block, block, 1) },
     }
 }
 
 #[cold]
 fn free_invalid(p: *mut u8) {
     if !p.is_null() {
+        // This may be the first that the process hears of us.
+        options::init();
         diag::error(ErrorKind::InvalidFree, p, Detail::Nothing);
     }
 }

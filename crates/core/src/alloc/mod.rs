@@ -3,8 +3,9 @@
 //! * `malloc`: the fast path, and what happens when it misses.
 //! * `free`: likewise.
 //! * `aligned`: alignments above 16 bytes, with offsets.
+//! * `through`: allocation through a theap at hand.
 //! * `single`: blocks with a page of their own.
-//! * `realloc`: resizing, in place where possible.
+//! * `realloc`: resizing, in place where possible; `rehome`: resizing into a heap.
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway.
 //! * `query`: questions about a block.
 
@@ -13,12 +14,16 @@ mod free;
 mod malloc;
 mod query;
 mod realloc;
+mod rehome;
 mod single;
+mod through;
 mod upkeep;
 
 pub use aligned::{alloc_aligned_at_in, malloc_aligned, malloc_aligned_at};
 pub use free::free;
 pub use malloc::{alloc_in, malloc, zalloc};
-pub use query::{good_size, heap_of, is_ours, usable_size};
+pub use query::{good_size, heap_of, is_ours, is_under_utilized, usable_size};
 pub use realloc::{expand, realloc, realloc_aligned_at_in, realloc_in};
-pub use upkeep::{DeferredFreeFn, collect, register_deferred_free};
+pub use rehome::{Alignment, realloc_into};
+pub use through::malloc_in;
+pub use upkeep::{DeferredFreeFn, collect, collect_reduce, register_deferred_free};

@@ -1,9 +1,10 @@
 //! Questions about blocks and sizes.
 
 use crate::base;
-use crate::heap::Heap;
+use crate::heap::{Heap, walk_of};
 use crate::os;
 use crate::page::{Lookup, Page};
+use crate::runtime::page_around;
 
 /// Bytes that may be used of the block at `p`, at least what was asked for; 0 for null and for addresses that are not
 /// ours.
@@ -23,15 +24,29 @@ pub fn good_size(size: usize) -> usize {
     base::good_size(size, os::os_page_bytes())
 }
 
-/// Whether `p` lies in a page of ours.
+/// Whether `p` lies in a page of ours, at whatever depth. May search an arena for large blocks.
 pub fn is_ours(p: *const u8) -> bool {
-    matches!(Page::lookup(p), Lookup::Page(_))
+    page_around(p).is_some()
 }
 
-/// The heap of the block at `p`.
+/// The heap of the block at `p`, or around it.
 pub fn heap_of(p: *const u8) -> Option<&'static Heap> {
+    page_around(p).map(Heap::of_page)
+}
+
+/// The same for the start of a block, without a search.
+pub(super) fn heap_of_block(p: *const u8) -> Option<&'static Heap> {
     match Page::lookup(p) {
         Lookup::Page(page) => Some(Heap::of_page(page)),
         Lookup::None => None,
     }
+}
+
+/// Whether less than `percent` of the page around `p` is in use: then its blocks are worth moving elsewhere. False
+/// unless the page is `heap`'s. Walks the page's free list.
+pub fn is_under_utilized(heap: &Heap, p: *const u8, percent: usize) -> bool {
+    page_around(p).is_some_and(|page| {
+        let used = page.in_use(walk_of(page));
+        Heap::of_page(page) == heap && used.saturating_mul(100) < page.reserved().saturating_mul(percent)
+    })
 }

@@ -111,8 +111,8 @@ fn resize_single(
     }
     let Some(block) = single::alloc_moved(theap, page, size) else { return fail(size) };
     if zero == Zero::Zeroed && size > usable {
-        // SAFETY: the new block has at least `size` bytes.
-        unsafe { ptr::write_bytes(block.wrapping_add(usable), 0, size - usable) };
+        // SAFETY: the new block has that many bytes; all of them may be used, and are asked for zero by a later call.
+        unsafe { ptr::write_bytes(block.wrapping_add(usable), 0, usable_size(block) - usable) };
     }
     // SAFETY: the contents have moved.
     unsafe { free(p) };

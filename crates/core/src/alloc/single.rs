@@ -12,9 +12,10 @@ use ferrimalloc_prim::mem;
 
 use super::malloc::fail;
 use super::upkeep;
+use crate::arena::Arena;
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::heap::SingleRequest;
+use crate::heap::{Heap, SingleRequest};
 use crate::os;
 use crate::page::{Flag, Origin, Page};
 use crate::theap::Theap;
@@ -75,6 +76,7 @@ pub(super) fn resize_in_place(page: &'static Page, size: usize) -> bool {
     if bytes > page.area_bytes() && !extend(page, bytes) {
         return false;
     }
+    Heap::of_page(page).count_resized(page, bytes);
     page.set_block_bytes(bytes);
     true
 }
@@ -122,9 +124,15 @@ fn move_os_pages(page: &'static Page, to: *mut u8, used: usize) -> bool {
         return false;
     }
     if let Origin::Arena(arena) = page.origin() {
-        arena.note_moved_out(BitRange::new(arena.slice_of(page.memory()), page.slices()));
+        arena.note_moved_out(slices_within(arena, from, bytes));
     }
     true
+}
+
+/// The slices of which nothing lies outside of the range. (The others may hold what the block held when it was larger.)
+fn slices_within(arena: &Arena, start: *const u8, bytes: usize) -> BitRange {
+    let distance = start as usize - arena.start() as usize;
+    BitRange::between(distance.div_ceil(SLICE_BYTES), (distance + bytes) / SLICE_BYTES)
 }
 
 /// Below this size copying is as fast, and keeps mappings whole.

@@ -4,26 +4,32 @@
 use core::ffi::{c_ulonglong, c_void};
 
 use crate::base::*;
+use crate::diag::{Callback, Hook};
 use crate::runtime::{Thread, current_theap};
-use crate::sync::Lock;
 use crate::sync::{AtomicBool, Ordering};
 use crate::theap::{Theap, Tick};
 
 /// Frees what the program has deferred: `force` asks for all of it; `heartbeat` grows with every call of a thread.
 pub type DeferredFreeFn = unsafe extern "C" fn(force: bool, heartbeat: c_ulonglong, arg: *mut c_void);
 
-#[derive(Clone, Copy)]
-struct Hook(Option<DeferredFreeFn>, *mut c_void);
-// SAFETY: the argument is only handed to the function, whose contract is that any thread may do so.
-unsafe impl Send for Hook {}
+impl Callback for DeferredFreeFn {
+    fn erase(self) -> *mut c_void {
+        self as *mut c_void
+    }
 
-static HOOK: Lock<Hook> = Lock::new(Hook(None, core::ptr::null_mut()));
+    unsafe fn restore(word: *mut c_void) -> Self {
+        // SAFETY: the caller's promise: the word is a `DeferredFreeFn`.
+        unsafe { core::mem::transmute::<*mut c_void, DeferredFreeFn>(word) }
+    }
+}
+
+static HOOK: Hook<DeferredFreeFn> = Hook::new();
 static HAS_HOOK: AtomicBool = AtomicBool::new(false);
 
 /// Calls `hook(force, heartbeat, arg)` in slow paths from now on; `None` ends that. It may allocate and free; it is not
 /// entered again by the same thread while it runs.
 pub fn register_deferred_free(hook: Option<DeferredFreeFn>, arg: *mut c_void) {
-    *HOOK.lock() = Hook(hook, arg);
+    HOOK.set(hook, arg);
     HAS_HOOK.store(hook.is_some(), Ordering::Relaxed);
 }
 
@@ -39,7 +45,7 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
     match theap.tick() {
         Tick::NotYet => {}
         Tick::Due => tick(theap),
-        Tick::Collect => thread.collect(Force::Routine),
+        Tick::Collect => collect(Force::Routine),
     }
 }
 
@@ -52,8 +58,7 @@ fn tick(theap: &'static Theap) {
 #[cold]
 fn run_hook(thread: &Thread, heartbeat: u64, force: Force) {
     thread.without_reentry(|| {
-        let Hook(hook, arg) = *HOOK.lock();
-        if let Some(hook) = hook {
+        if let Some((hook, arg)) = HOOK.get() {
             // SAFETY: the contract of `register_deferred_free`.
             unsafe { hook(force == Force::All, heartbeat, arg) };
         }
@@ -77,4 +82,15 @@ pub fn collect(force: Force) {
     run_hook(thread, thread.beat(), force);
     thread.collect(force);
     theap.heap().subproc().arenas().purge_due(force);
+}
+
+/// Collects, and gives pages of this thread up until it owns at most `target_bytes` of them; purges.
+pub fn collect_reduce(target_bytes: usize) {
+    let theap = current_theap();
+    if theap.is_empty_theap() {
+        return;
+    }
+    collect(Force::All);
+    Thread::of(theap).theaps().fold(0, |owned, theap| owned + theap.reduce(target_bytes.saturating_sub(owned)));
+    theap.heap().subproc().arenas().purge_due(Force::All);
 }

@@ -43,6 +43,11 @@ impl MetaPool {
         Self { slices: AtomicPtr::new(ptr::null_mut()) }
     }
 
+    /// The slices have gone with their arenas.
+    pub(super) fn forget(&self) {
+        self.slices.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
     fn iter(&self) -> impl Iterator<Item = &'static MetaSlice> {
         // ORDERING: acquire pairs with `push`: the slice's head is visible.
         let mut next: *const MetaSlice = self.slices.load(Ordering::Acquire);

@@ -7,8 +7,9 @@
 //! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
 //! * `thp`: advice about transparent huge pages.
 //! * `meta`: memory for the allocator's own structures.
-//! * `manage`: arenas over memory that somebody else provides.
+//! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
+mod manage;
 mod meta;
 pub mod page_map;
 mod purge;
@@ -16,6 +17,7 @@ mod set;
 mod space;
 mod thp;
 
+pub use manage::{Commit, LargePages, Refusal, UserMemory};
 pub use meta::Meta;
 pub use set::{ArenaSet, MAX_ARENAS, Want};
-pub use space::{Arena, Backing, Claim, CommitFn, Kind, Setup, Sharing};
+pub use space::{Arena, Backing, Claim, CommitFn, Extent, Kind, Setup, Sharing};

@@ -13,7 +13,7 @@
 use ferrimalloc_prim::mem::{self, Access, Thp};
 
 use crate::base::*;
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
 #[repr(C, align(128))]
@@ -27,6 +27,8 @@ struct PageMap {
     window: AtomicUsize,
     /// Where to look next for address space inside a small window.
     hint: AtomicUsize,
+    /// The window starts at address 0, because addresses were asked for to have so many bits.
+    is_low: AtomicBool,
 }
 
 struct ZeroEntry(core::cell::UnsafeCell<Entry>);
@@ -40,6 +42,7 @@ static MAP: PageMap = PageMap {
     mask: AtomicUsize::new(0),
     window: AtomicUsize::new(0),
     hint: AtomicUsize::new(0),
+    is_low: AtomicBool::new(false),
 };
 
 /// log2 of a slice's bytes per byte of its entry.
@@ -62,7 +65,7 @@ pub fn slice_address(entry: *const Entry) -> usize {
 }
 
 /// Bytes of address space that the table covers.
-fn window_bytes() -> usize {
+pub fn window_bytes() -> usize {
     match MAP.mask.load(Ordering::Relaxed) {
         0 => 0,
         mask => (mask + ENTRY_BYTES) << SHIFT,
@@ -81,14 +84,20 @@ pub fn covers(p: *const u8) -> bool {
 
 /// Whether `bytes` from `start` have entries. The first region asked for places a small window.
 pub fn admits(start: usize, bytes: usize) -> bool {
+    if bytes > window_bytes() {
+        return false;
+    }
     if !covers_all() {
         place_window(start);
     }
     let window = MAP.window.load(Ordering::Relaxed);
-    start >= window && bytes <= window_bytes() && start - window <= window_bytes() - bytes
+    start >= window && start - window <= window_bytes() - bytes
 }
 
 fn place_window(start: usize) {
+    if MAP.is_low.load(Ordering::Relaxed) {
+        return;
+    }
     let window = align_down(start, window_bytes());
     let placed = MAP.window.compare_exchange(0, window, Ordering::Relaxed, Ordering::Relaxed);
     if placed.is_ok() {
@@ -101,17 +110,35 @@ pub fn hints(bytes: usize) -> impl Iterator<Item = usize> {
     let first = MAP.hint.load(Ordering::Relaxed);
     let step = bytes.max(window_bytes() / 32);
     let places = if first == 0 { 0 } else { window_bytes() / step.max(1) };
-    (0..places).map(move |place| {
+    // The lowest addresses are left to programs that are linked to them.
+    let lowest = usize::from(MAP.is_low.load(Ordering::Relaxed));
+    (lowest..places).map(move |place| {
         let hint = MAP.window.load(Ordering::Relaxed) + place * step;
         hint.max(SLICE_BYTES)
     })
 }
 
-/// Reserves the table. `max_bits` (0: none) limits the window to that many address bits. False if not even a small
-/// window can be had. Called once, before any arena exists.
+/// Whether the table has been reserved.
+pub fn is_ready() -> bool {
+    window_bytes() > 0
+}
+
+/// Reserves the table. `max_bits` (0: none) limits the window to that many address bits, and addresses with it. False if not even a small
+/// window can be had. Called until it succeeds, by one thread at a time, before any arena exists.
 pub fn init(max_bits: u32) -> bool {
     let bits = first_window_bits(max_bits);
+    if max_bits > 0 {
+        MAP.is_low.store(true, Ordering::Relaxed);
+        MAP.hint.store(SLICE_BYTES, Ordering::Relaxed);
+    }
     (MIN_WINDOW_BITS.min(bits)..=bits).rev().any(try_init)
+}
+
+/// Has the system back the entries of `bytes` from `start` on, which are ours, with memory now.
+pub fn populate(start: *const u8, bytes: usize) {
+    let entries = bytes / SLICE_BYTES * ENTRY_BYTES;
+    // SAFETY: the entries are part of the table, and keep what they hold.
+    unsafe { mem::populate(entry(start).cast(), entries) };
 }
 
 /// As many bits as addresses have, unless limits make the table's own size matter: then the window is several times
@@ -145,16 +172,6 @@ fn try_init(bits: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn entries_are_distinct_per_slice_and_found_back() {
-        crate::runtime::ensure_process();
-        let here = &ZERO_ENTRY as *const _ as *const u8;
-        let next = here.wrapping_add(SLICE_BYTES);
-        assert_eq!(entry(next) as usize - entry(here) as usize, ENTRY_BYTES);
-        assert_eq!(slice_address(entry(here)), align_down(here as usize, SLICE_BYTES));
-        assert!(covers(here) && !covers(usize::MAX as *const u8));
-    }
 
     #[test]
     fn the_window_follows_option_and_stays_useful() {

@@ -2,7 +2,7 @@
 //!
 //! Two rules, and neither needs a thread of its own:
 //! 1. *After a delay.* Slices that have been free for `purge_delay` are purged by a later call of the allocator.
-//! 2. *When there is too much.* Free slices with memory behind them are bounded: by a floor, plus a share of what is
+//! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded: by a floor, plus a share of what is
 //!    in use, plus a *credit*. The release that exceeds the bound purges down to half of it, at once. So a process
 //!    that frees most of its memory and then idles does not keep it.
 //!
@@ -12,10 +12,13 @@
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
 //! memory is being taken (see `space`, Invariant 1).
 
+use core::ops::ControlFlow;
+
 use super::set::ArenaSet;
 use super::space::{Arena, PurgeWay};
+use super::thp;
 use crate::base::*;
-use crate::bitmap::{BitRange, Fate};
+use crate::bitmap::{BitRange, CHUNK_BITS, Fate};
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::sync::{AtomicIsize, AtomicU64, AtomicUsize, Ordering};
@@ -48,6 +51,13 @@ impl Purging {
             credit: AtomicUsize::new(0),
             credit_due: AtomicU64::new(0),
         }
+    }
+
+    /// The arenas have gone.
+    pub fn forget(&self) {
+        self.unused.store(0, Ordering::Relaxed);
+        self.regrettable.store(0, Ordering::Relaxed);
+        self.credit.store(0, Ordering::Relaxed);
     }
 
     pub fn unused_slices(&self) -> usize {
@@ -99,7 +109,7 @@ impl ArenaSet {
         let Some(delay) = delay_millis() else { return };
         if delay == 0 {
             self.purge_down_to(0);
-        } else if unused > self.purging.bound(self.in_use_slices()) {
+        } else if unused > self.purging.bound(self.in_use_slices()) && !is_delay_chosen() {
             self.purge_excess(unused);
         } else if arena.purge_due.load(Ordering::Relaxed) == 0 {
             arena.purge_due.store(clock::now_millis() + delay, Ordering::Relaxed);
@@ -145,11 +155,33 @@ impl ArenaSet {
         }
         self.stats_note_purge();
         let way = purge_way();
+        let smallest = smallest_purge();
+        if smallest > 1 {
+            return self.purge_large_runs(arena, smallest, way);
+        }
         arena.purge.claim_runs_rev(MAX_RUN_SLICES, |run| {
-            self.purging.forget_unused(run.len);
+            self.forget_unused(run.len);
             self.purge_run(arena, run, way);
             if self.purging.unused_slices() > target { Fate::Drop } else { Fate::DropAndStop }
         });
+    }
+
+    /// Purges whole units of `smallest` slices only, at multiples of it; what is between stays.
+    fn purge_large_runs(&self, arena: &Arena, smallest: usize, way: PurgeWay) {
+        let _ = arena.purge.for_each_set_run(|run| {
+            let start = run.start.next_multiple_of(smallest);
+            let units = BitRange::between(start, run.end() / smallest * smallest);
+            if !units.is_empty() && arena.purge.try_claim(units) {
+                self.forget_unused(units.len);
+                self.purge_run(arena, units, way);
+            }
+            ControlFlow::Continue(())
+        });
+    }
+
+    fn forget_unused(&self, slices: usize) {
+        self.purging.forget_unused(slices);
+        self.note_unbacked(slices);
     }
 
     /// Purges a run whose purge bits the caller has taken. Where somebody claimed a part of it meanwhile, the rest is
@@ -172,6 +204,21 @@ impl ArenaSet {
         self.stats_note_purged(run.len, way == PurgeWay::Reset);
         true
     }
+}
+
+/// Whether the program or its user decided how long memory is kept: then rule 1 is obeyed to the letter.
+fn is_delay_chosen() -> bool {
+    options::is_chosen(OptionId::PurgeDelay) || options::is_chosen(OptionId::ArenaPurgeMult)
+}
+
+/// The smallest run worth purging, in slices: option `minimal_purge_size`, or a huge OS page where `allow_thp` is 2. A
+/// run never crosses a chunk, so a chunk is the most that can be asked for.
+fn smallest_purge() -> usize {
+    let bytes = match options::get_size(OptionId::MinimalPurgeSize) {
+        0 if options::get(OptionId::AllowThp) == 2 => thp::UNIT_SLICES * SLICE_BYTES,
+        bytes => bytes,
+    };
+    bytes.div_ceil(SLICE_BYTES).clamp(1, CHUNK_BITS)
 }
 
 fn is_due(arena: &Arena, now: u64) -> bool {

@@ -1,12 +1,10 @@
 //! The arenas of a sub-process: claiming slices from any of them, and reserving another when they are full.
 
-use ferrimalloc_prim::mem::Access;
-
+use super::manage::{Commit, LargePages, map_arena};
 use super::meta::MetaPool;
 use super::page_map;
 use super::purge::Purging;
-use super::space::{Arena, Backing, Claim, Kind, Setup, Sharing};
-use super::thp;
+use super::space::{Arena, Backing, Claim, Extent, Kind, Setup, Sharing};
 use crate::base::*;
 use crate::bitmap::MAX_BITS;
 use crate::options::{self, OptionId};
@@ -17,11 +15,13 @@ use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
 /// How many arenas a sub-process can have. The sizes of those it reserves grow, so this covers any address space.
 pub const MAX_ARENAS: usize = 160;
 /// Arenas start at multiples of this, so that chunks and huge OS pages are aligned: 32 MiB.
-const ARENA_ALIGN: usize = crate::bitmap::CHUNK_BITS * SLICE_BYTES;
+pub(super) const ARENA_ALIGN: usize = crate::bitmap::CHUNK_BITS * SLICE_BYTES;
 /// After this many arenas the next ones are twice as large, and so on.
 const GROW_EVERY: usize = 4;
 /// The smallest arena worth reserving where address space is limited.
 const MIN_RESERVE: usize = LARGE_PAGE_SLICES * SLICE_BYTES;
+/// The size of the first arena where large blocks are not to use any.
+const SMALL_RESERVE: usize = 4 * MIN_RESERVE;
 
 /// What is asked of the arenas.
 #[derive(Clone, Copy)]
@@ -36,11 +36,12 @@ pub struct Want {
     pub numa: Option<usize>,
     /// Spreads threads over an arena: each starts its search elsewhere.
     pub seed: usize,
+    pub extent: Extent,
 }
 
 impl Want {
     pub fn new(slices: usize, kind: Kind) -> Want {
-        Want { slices, align_slices: 1, kind, arena: None, numa: None, seed: 0 }
+        Want { slices, align_slices: 1, kind, arena: None, numa: None, seed: 0, extent: Extent::Whole }
     }
 }
 
@@ -82,9 +83,9 @@ impl ArenaSet {
 
     /// All arenas, oldest first.
     pub fn arenas(&self) -> impl DoubleEndedIterator<Item = &'static Arena> {
-        // ORDERING: acquire pairs with `register`: the arena's description is visible.
-        let count = self.count.load(Ordering::Acquire).min(MAX_ARENAS);
+        let count = self.count.load(Ordering::Relaxed).min(MAX_ARENAS);
         self.arenas[..count].iter().filter_map(|arena| {
+            // ORDERING: acquire pairs with `register`: the arena's description is visible.
             // SAFETY: a registered arena lives until the set is destroyed.
             unsafe { arena.load(Ordering::Acquire).as_ref() }
         })
@@ -108,7 +109,7 @@ impl ArenaSet {
     /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
     pub fn claim(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
-            return arena.claim(want.slices, want.align_slices, want.kind, want.seed);
+            return arena.claim(want.slices, want.align_slices, want.kind, want.seed, want.extent);
         }
         self.claim_existing(want).or_else(|| self.claim_reserving(want))
     }
@@ -117,7 +118,7 @@ impl ArenaSet {
         let shared = || self.arenas().filter(|arena| arena.sharing() == Sharing::Shared);
         let near = |arena: &&Arena| want.numa.is_none() || arena.numa().is_none() || arena.numa() == want.numa;
         let claim =
-            |arena: &'static Arena| arena.claim(want.slices, want.align_slices, want.kind, want.seed);
+            |arena: &'static Arena| arena.claim(want.slices, want.align_slices, want.kind, want.seed, want.extent);
         shared().filter(near).find_map(claim).or_else(|| {
             want.numa?;
             shared().filter(|arena| !near(arena)).find_map(claim)
@@ -135,7 +136,7 @@ impl ArenaSet {
         }
         let arena = self.reserve_for(want)?;
         drop(guard);
-        arena.claim(want.slices, want.align_slices, want.kind, want.seed).or_else(|| self.claim_existing(want))
+        arena.claim(want.slices, want.align_slices, want.kind, want.seed, want.extent).or_else(|| self.claim_existing(want))
     }
 
     /// Reserves an arena in which `want` fits: as large as the option and growth say, or as limits allow.
@@ -146,7 +147,7 @@ impl ArenaSet {
         let need = self.bytes_needed(want)?;
         let mut bytes = self.next_reserve_bytes().max(need);
         loop {
-            if let Some(arena) = self.reserve(bytes, Access::ReadWrite, want.numa) {
+            if let Some(arena) = self.reserve(bytes, want.numa) {
                 return Some(arena);
             }
             if bytes == need {
@@ -164,41 +165,32 @@ impl ArenaSet {
 
     /// The size of the next arena: the option's, doubled every few arenas, within what limits make reasonable.
     fn next_reserve_bytes(&self) -> usize {
-        let first = options::get_size(OptionId::ArenaReserve).max(MIN_RESERVE);
+        let first = match options::is_enabled(OptionId::DisallowArenaAlloc) {
+            true => SMALL_RESERVE,
+            false => options::get_size(OptionId::ArenaReserve).max(MIN_RESERVE),
+        };
         let doublings = (self.count.load(Ordering::Relaxed) / GROW_EVERY).min(8);
-        let limit = ferrimalloc_prim::mem::config().address_limit_bytes / 8;
+        let limit = ferrimalloc_prim::mem::config().address_limit_bytes.min(page_map::window_bytes()) / 8;
         let bytes = first.saturating_mul(1 << doublings).min(limit).min(MAX_BITS * SLICE_BYTES);
         bytes.next_multiple_of(MIN_RESERVE)
     }
 
     /// Reserves an arena of `bytes` and adds it. With strict accounting it is committed piece by piece.
-    pub(super) fn reserve(&self, bytes: usize, access: Access, numa: Option<usize>) -> Option<&'static Arena> {
-        let committed = match options::get(OptionId::ArenaEagerCommit) {
-            0 => false,
-            1 => access == Access::ReadWrite,
-            _ => os::overcommits() && access == Access::ReadWrite,
+    fn reserve(&self, bytes: usize, numa: Option<usize>) -> Option<&'static Arena> {
+        let commit = match options::get(OptionId::ArenaEagerCommit) {
+            0 => Commit::Later,
+            1 => Commit::Now,
+            _ if os::overcommits() => Commit::Now,
+            _ => Commit::Later,
         };
-        let access = if committed { Access::ReadWrite } else { Access::None };
-        let admits = |start| page_map::admits(start, bytes);
-        let region = os::reserve(bytes, ARENA_ALIGN, access, admits, page_map::hints(bytes))?;
-        thp::refuse_at_first(region.start, bytes);
-        let setup = Setup {
-            start: region.start,
-            bytes,
-            backing: Backing::Os,
-            sharing: Sharing::Shared,
-            committed,
-            zero: Zero::Zeroed,
-            numa: numa.filter(|_| options::is_enabled(OptionId::ArenaIsNumaLocal)),
-            commit: None,
-        };
-        // SAFETY: the region is fresh, aligned and as described.
-        let arena = unsafe { self.add(&setup) };
-        if arena.is_none() {
-            // SAFETY: nobody uses the region.
-            unsafe { os::release(region) };
+        let large = if options::is_enabled(OptionId::AllowLargeOsPages) { LargePages::Try } else { LargePages::Never };
+        let numa = numa.filter(|_| options::is_enabled(OptionId::ArenaIsNumaLocal));
+        let arena = self.add_mapped(&map_arena(bytes, commit, large)?, Sharing::Shared, numa)?;
+        // Where arenas are not allowed, those for metadata and small pages are no arenas to the user.
+        if !options::is_enabled(OptionId::DisallowArenaAlloc) {
+            self.count_arena();
         }
-        arena
+        Some(arena)
     }
 
     /// Makes an arena of memory and registers it; `None` if it is too small, outside of the page map's window, or
@@ -219,7 +211,7 @@ impl ArenaSet {
     }
 
     fn register(&self, arena: &'static Arena) -> bool {
-        let slot = self.count.fetch_add(1, Ordering::AcqRel);
+        let slot = self.count.fetch_add(1, Ordering::Relaxed);
         if slot >= MAX_ARENAS {
             self.count.store(MAX_ARENAS, Ordering::Relaxed);
             return false;
@@ -228,8 +220,24 @@ impl ArenaSet {
         // ORDERING: release publishes the description to `arenas`.
         self.arenas[slot].store(core::ptr::from_ref(arena).cast_mut(), Ordering::Release);
         self.stats.reserved.increase(arena.bytes());
-        self.stats.arena_count.increment();
+        self.stats.committed.increase(arena.info_slices() * SLICE_BYTES);
+        if options::is_enabled(OptionId::PagemapCommit) {
+            page_map::populate(arena.start(), arena.bytes());
+        }
         true
+    }
+
+    pub(super) fn count_arena(&self) {
+        self.stats.arena_count.increment();
+    }
+
+    pub(super) fn count_mapping(&self) {
+        self.stats.mmap_calls.increment();
+    }
+
+    /// Slices have lost the memory behind them.
+    pub(super) fn note_unbacked(&self, slices: usize) {
+        self.stats.committed.decrease(slices * SLICE_BYTES);
     }
 
     /// Unmaps all arenas that we have reserved. Nothing of them may be used any more.
@@ -237,9 +245,9 @@ impl ArenaSet {
     /// # Safety
     /// No thread uses any block, page or metadata of the set.
     pub unsafe fn destroy(&self) {
-        let count = self.count.swap(0, Ordering::AcqRel).min(MAX_ARENAS);
+        let count = self.count.swap(0, Ordering::Relaxed).min(MAX_ARENAS);
         for slot in &self.arenas[..count] {
-            let arena = slot.swap(core::ptr::null_mut(), Ordering::AcqRel);
+            let arena = slot.swap(core::ptr::null_mut(), Ordering::Relaxed);
             // SAFETY: the slot held a live arena or null.
             let Some(arena) = (unsafe { arena.as_ref() }) else { continue };
             if matches!(arena.backing(), Backing::Os | Backing::Huge) {
@@ -248,29 +256,53 @@ impl ArenaSet {
                 unsafe { os::release(region) };
             }
         }
+        self.forget();
+    }
+
+    /// As new, but for the statistics, which go on.
+    fn forget(&self) {
+        self.stats.reserved.decrease(self.stats.reserved.current() as usize);
+        self.stats.committed.decrease(self.stats.committed.current() as usize);
+        self.in_use.store(0, Ordering::Relaxed);
+        self.purging.forget();
+        self.meta.forget();
     }
 
     // Bookkeeping by arenas.
 
     pub(super) fn note_claimed(&self, slices: usize, purgeable: usize, fresh: usize) {
         self.in_use.fetch_add(slices, Ordering::Relaxed);
+        if slices > purgeable {
+            self.stats.committed.increase((slices - purgeable) * SLICE_BYTES);
+        }
         self.purging.note_claimed(fresh, purgeable);
     }
 
     pub(super) fn note_released(&self, arena: &Arena, slices: usize, purgeable: usize) {
         self.in_use.fetch_sub(slices, Ordering::Relaxed);
+        if slices > purgeable {
+            self.stats.committed.decrease((slices - purgeable) * SLICE_BYTES);
+        }
         if purgeable > 0 {
             self.schedule_purge(arena, purgeable);
         }
     }
 
-    pub(super) fn note_committed(&self, slices: usize) {
-        self.stats.committed.increase(slices * SLICE_BYTES);
+    pub(super) fn note_commit_call(&self) {
         self.stats.commit_calls.increment();
     }
 
-    pub(super) fn note_decommitted(&self, slices: usize) {
-        self.stats.committed.decrease(slices * SLICE_BYTES);
+    /// `bytes` have been mapped outside of arenas.
+    pub fn note_mapped(&self, bytes: usize) {
+        self.stats.mmap_calls.increment();
+        self.stats.reserved.increase(bytes);
+        self.stats.committed.increase(bytes);
+    }
+
+    /// Such a mapping is about to be given back.
+    pub fn note_unmapped(&self, bytes: usize) {
+        self.stats.reserved.decrease(bytes);
+        self.stats.committed.decrease(bytes);
     }
 
     pub(super) fn stats_note_purge(&self) {

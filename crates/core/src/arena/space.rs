@@ -128,6 +128,14 @@ impl PartialEq for Arena {
 }
 impl Eq for Arena {}
 
+/// How much of a claim is committed at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    Whole,
+    /// Its first slice; the claimer sees to the rest ([`Arena::commit`]).
+    First,
+}
+
 /// Slices claimed from an arena.
 pub struct Claim {
     pub arena: &'static Arena,
@@ -358,9 +366,11 @@ impl Arena {
         align_slices: usize,
         kind: Kind,
         seed: usize,
+        extent: Extent,
     ) -> Option<Claim> {
         let start = self.find(slices, align_slices, kind, seed)?;
-        self.make_usable(BitRange { start, len: slices })
+        let now = if extent == Extent::First { 1 } else { slices };
+        self.make_usable_from(BitRange { start, len: slices }, now)
     }
 
     /// Claims exactly these slices, if all of them are free.
@@ -415,16 +425,26 @@ impl Arena {
 
     /// Commits claimed slices and settles their other bits; gives them back if that fails.
     fn make_usable(&'static self, range: BitRange) -> Option<Claim> {
-        let Some(fresh) = self.ensure_committed(range) else {
+        self.make_usable_from(range, range.len)
+    }
+
+    /// The same, but commits the first `now` slices only.
+    fn make_usable_from(&'static self, range: BitRange, now: usize) -> Option<Claim> {
+        let Some(fresh) = self.ensure_committed(BitRange::new(range.start, now)) else {
             self.free.set(range);
             return None;
         };
         let purgeable = self.purge.clear(range);
         let newly_dirty = self.dirty.set(range);
-        let zero = if newly_dirty == range.len || fresh == Zero::Zeroed { Zero::Zeroed } else { Zero::Any };
+        let committed_zero = fresh == Zero::Zeroed && now == range.len;
+        let zero = if newly_dirty == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
         self.set().note_claimed(range.len, purgeable, newly_dirty);
-        super::thp::advise(self, range);
         Some(Claim { arena: self, range, zero })
+    }
+
+    /// Commits slices that the caller has claimed; false if refused.
+    pub fn commit(&self, range: BitRange) -> bool {
+        self.ensure_committed(range).is_some()
     }
 
     /// `Some(Zeroed)` if all of it had to be committed and is zero for that reason; `None` if refused.
@@ -435,7 +455,7 @@ impl Arena {
         let memory = self.slice_memory(range.start);
         let zero = commit_range(self.commit, memory, range.len * SLICE_BYTES)?;
         let newly = self.committed.set(range);
-        self.set().note_committed(newly);
+        self.set().note_commit_call();
         Some(if newly == range.len { zero } else { Zero::Any })
     }
 
@@ -493,7 +513,7 @@ impl Arena {
         // SAFETY: the caller has claimed the slices.
         let done = unsafe { mem::protect(self.slice_memory(range.start), range.len * SLICE_BYTES, Access::None) };
         if done.is_ok() {
-            self.set().note_decommitted(self.committed.clear(range));
+            self.committed.clear(range);
         }
     }
 
@@ -503,7 +523,7 @@ impl Arena {
         // SAFETY: the contract of the user's function: any range of its memory that nobody uses.
         let done = unsafe { commit(false, memory.cast(), bytes, &mut zero, arg) };
         if done {
-            self.set().note_decommitted(self.committed.clear(range));
+            self.committed.clear(range);
         }
         done && zero
     }

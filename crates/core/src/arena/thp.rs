@@ -21,26 +21,35 @@ fn is_wanted() -> bool {
     mem::config().thp != ThpMode::Never && options::is_enabled(OptionId::AllowThp)
 }
 
-/// Advises the units that `range`, just claimed for a page of blocks, lies in.
-pub fn advise(arena: &Arena, range: BitRange) {
-    if range.len > LARGE_PAGE_SLICES
-        || arena.backing() != Backing::Os
-        || arena.set().in_use_slices() < LARGE_HEAP_SLICES
-        || !is_wanted()
-    {
-        return;
+impl Arena {
+    /// Advises the units that `range`, just claimed for blocks that share a page, lies in: they fill up.
+    pub fn advise_filling(&self, range: BitRange) {
+        if self.is_worth_advising() {
+            self.advise_units(range.start / UNIT_SLICES, range.end().div_ceil(UNIT_SLICES));
+        }
     }
-    for unit in range.start / UNIT_SLICES..range.end().div_ceil(UNIT_SLICES) {
-        advise_unit(arena, unit);
-    }
-}
 
-fn advise_unit(arena: &Arena, unit: usize) {
-    if (unit + 1) * UNIT_SLICES > arena.slices() || arena.advised.is_set(unit) || !arena.advised.set_one(unit) {
-        return;
+    /// Advises the units inside of `range`, just claimed for one block whose whole contents will be written.
+    pub fn advise_inside(&self, range: BitRange) {
+        if self.is_worth_advising() {
+            self.advise_units(range.start.div_ceil(UNIT_SLICES), range.end() / UNIT_SLICES);
+        }
     }
-    // SAFETY: the unit is part of the arena's mapping; the advice does not change contents.
-    let _ = unsafe { mem::thp(arena.slice_memory(unit * UNIT_SLICES), UNIT_SLICES * SLICE_BYTES, Thp::Advise) };
+
+    fn is_worth_advising(&self) -> bool {
+        self.backing() == Backing::Os && self.set().in_use_slices() >= LARGE_HEAP_SLICES && is_wanted()
+    }
+
+    fn advise_units(&self, first: usize, end: usize) {
+        let units = BitRange::between(first, end.min(self.slices() / UNIT_SLICES));
+        if units.is_empty() || self.advised.is_all_set(units) {
+            return;
+        }
+        self.advised.set(units);
+        let memory = self.slice_memory(units.start * UNIT_SLICES);
+        // SAFETY: the units are part of the arena's mapping; the advice does not change contents.
+        let _ = unsafe { mem::thp(memory, units.len * UNIT_SLICES * SLICE_BYTES, Thp::Advise) };
+    }
 }
 
 /// Under `THP=always`, a new arena starts without huge pages, which would make a small process large.

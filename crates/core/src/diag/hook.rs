@@ -35,6 +35,12 @@ pub struct Hook<F> {
     kind: PhantomData<F>,
 }
 
+impl<F: Callback> Default for Hook<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<F: Callback> Hook<F> {
     pub const fn new() -> Self {
         Hook {

@@ -17,7 +17,7 @@ mod output;
 mod reporter;
 mod turnstile;
 
-pub use hook::{ErrorFn, OutputFn};
+pub use hook::{Callback, ErrorFn, Hook, OutputFn};
 pub use kind::{Detail, ErrorKind};
 pub use message::Message;
 pub use output::{HookOutput, Output};

@@ -1,12 +1,13 @@
 //! Floor 6: heaps, the sub-process they belong to, and their pages wherever these are.
 //!
 //! * `subproc`: a set of heaps and arenas that shares nothing with another.
-//! * `heap`: a first-class heap.
+//! * `heap`: a first-class heap; `count`: what it counts of its pages.
 //! * `registry`: which pages a heap has, and which of them any thread may take: bitmaps per arena.
 //! * `supply`: making and releasing a heap's pages.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
 //! * `unowned`: what becomes of a page that nobody owns when blocks are freed into it.
 
+mod count;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod heap;
 mod registry;
@@ -15,6 +16,7 @@ mod supply;
 mod unowned;
 mod visit;
 
+pub use count::stats_bin;
 pub use heap::Heap;
 pub use subproc::{Cached, Subproc};
 pub use supply::{SingleRequest, release_page};

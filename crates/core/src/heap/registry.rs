@@ -254,7 +254,7 @@ impl Registry {
     /// The heap is gone: nobody uses the registry, and it holds no page.
     pub unsafe fn free_bitmaps(&self, set: &ArenaSet) {
         for arena in set.arenas() {
-            let pages = self.arenas[arena.index()].swap(ptr::null_mut(), Ordering::AcqRel);
+            let pages = self.arenas[arena.index()].swap(ptr::null_mut(), Ordering::Relaxed);
             // SAFETY: the slot held null or a structure of ours.
             let Some(structure) = (unsafe { pages.as_ref() }) else { continue };
             for slot in &structure.listed {

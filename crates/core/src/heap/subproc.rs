@@ -51,6 +51,8 @@ pub struct Subproc {
     /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
     theap_cache: Lock<Cached>,
     threads: AtomicUsize,
+    /// The next one in the list of all, for the runtime floor.
+    next: AtomicPtr<Subproc>,
 }
 
 impl Subproc {
@@ -61,6 +63,7 @@ impl Subproc {
             heaps: Lock::new(HeapList(None)),
             theap_cache: Lock::new(Cached::new()),
             threads: AtomicUsize::new(0),
+            next: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
@@ -161,10 +164,32 @@ impl Subproc {
         true
     }
 
-    /// A thread began to use the sub-process; answers how many had before.
-    pub fn enter_thread(&self) -> usize {
+    /// A thread began to use the sub-process.
+    pub fn enter_thread(&self) {
         self.arenas.stats().threads.increase(1);
+    }
+
+    /// Where the next theap starts to search arenas.
+    pub fn next_seed(&self) -> usize {
         self.threads.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The next sub-process in the list of all, under that list's lock.
+    pub fn next(&self) -> Option<&'static Subproc> {
+        // SAFETY: the list holds live sub-processes.
+        unsafe { self.next.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Links the list of all, under its lock.
+    pub fn set_next(&self, next: Option<&'static Subproc>) {
+        self.next.store(next.map_or(ptr::null_mut(), |next| ptr::from_ref(next).cast_mut()), Ordering::Relaxed);
+    }
+
+    /// Forgets the main heap, whose memory has gone with the arenas: the next user opens the sub-process again.
+    pub fn close(&self) {
+        self.heaps.lock().0 = None;
+        *self.theap_cache.lock() = Cached::new();
+        self.main_heap.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// A thread ended.

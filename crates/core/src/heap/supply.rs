@@ -3,7 +3,7 @@
 use ferrimalloc_prim::mem::Access;
 
 use super::heap::Heap;
-use crate::arena::{Claim, Kind, Want, page_map};
+use crate::arena::{Claim, Extent, Kind, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
@@ -60,9 +60,13 @@ impl Heap {
             arena: self.arena(),
             numa: self.near_node(),
             seed,
+            extent: page_extent(slices),
             ..Want::new(slices, Kind::of_slices(slices))
         };
-        let memory = self.page_memory(&want)?;
+        let memory = Memory::from(self.subproc().arenas().claim(&want)?);
+        if let Origin::Arena(arena) = memory.origin {
+            arena.advise_filling(BitRange::new(arena.slice_of(memory.start), slices));
+        }
         let block_bytes = bin.block_bytes();
         let offset_bytes = color(memory.start, slices * SLICE_BYTES, block_bytes);
         let placement = Placement {
@@ -75,7 +79,11 @@ impl Heap {
             reserved: ((slices * SLICE_BYTES - offset_bytes) / block_bytes) as u16,
             zero: memory.zero,
         };
-        self.enter(&placement, tid, theap)
+        let page = self.enter(&placement, tid, theap)?;
+        if want.extent == Extent::First {
+            page.note_committed(1);
+        }
+        Some(page)
     }
 
     /// A page for one block, owned by thread `tid`, its block not yet lent; `None` without memory.
@@ -95,6 +103,11 @@ impl Heap {
             ..Want::new(slices, Kind::Other)
         };
         let memory = self.page_memory(&want)?;
+        if request.zero == Zero::Any
+            && let Origin::Arena(arena) = memory.origin
+        {
+            arena.advise_inside(BitRange::new(arena.slice_of(memory.start), slices));
+        }
         let placement = Placement {
             origin: memory.origin,
             memory: memory.start,
@@ -112,43 +125,54 @@ impl Heap {
         // SAFETY: the memory was claimed for this page; the handles are this heap and the caller's theap.
         let page = unsafe { Page::create(placement, tid, theap, self.handle()) };
         if self.registry().register(page) {
-            self.stats().pages.increase(1);
+            self.count_entered(page);
             return Some(page);
         }
         give_back(page);
         None
     }
 
+    /// Memory for one block: of an arena, or mapped for itself. (Pages of many blocks are always of an arena: they are
+    /// in queues, whose links are those of the list of pages with a mapping of their own.)
     fn page_memory(&self, want: &Want) -> Option<Memory> {
         if want.arena.is_none() && is_direct(want.slices) {
-            return direct(want);
+            return self.direct(want);
         }
         self.subproc().arenas().claim(want).map(Memory::from)
     }
 
     fn near_node(&self) -> Option<usize> {
-        self.numa().or_else(|| match ferrimalloc_prim::numa::node_count() {
-            0 | 1 => None,
-            _ => Some(ferrimalloc_prim::numa::current_node()),
-        })
+        self.numa().or_else(|| (os::numa_nodes() > 1).then(os::current_numa_node))
     }
+
+    /// Memory that is mapped for itself.
+    fn direct(&self, want: &Want) -> Option<Memory> {
+        if options::is_enabled(OptionId::DisallowOsAlloc) {
+            return None;
+        }
+        let bytes = want.slices.checked_mul(SLICE_BYTES)?;
+        let align = want.align_slices * SLICE_BYTES;
+        let admits = |start| page_map::admits(start, bytes);
+        let region = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
+        self.subproc().arenas().note_mapped(bytes);
+        Some(Memory { origin: Origin::Os, start: region.start, zero: Zero::Zeroed })
+    }
+}
+
+/// Whether pages are committed as they fill (option `page_commit_on_demand`).
+fn page_extent(slices: usize) -> Extent {
+    let on_demand = match options::get(OptionId::PageCommitOnDemand) {
+        0 => false,
+        2 => !os::overcommits(),
+        _ => true,
+    };
+    if on_demand && slices > 1 { Extent::First } else { Extent::Whole }
 }
 
 /// Whether a run of slices is mapped for itself rather than taken from an arena.
 fn is_direct(slices: usize) -> bool {
     slices * SLICE_BYTES > options::get_size(OptionId::ArenaMaxObjectSize)
         || options::is_enabled(OptionId::DisallowArenaAlloc)
-}
-
-fn direct(want: &Want) -> Option<Memory> {
-    if options::is_enabled(OptionId::DisallowOsAlloc) {
-        return None;
-    }
-    let bytes = want.slices.checked_mul(SLICE_BYTES)?;
-    let align = want.align_slices * SLICE_BYTES;
-    let admits = |start| page_map::admits(start, bytes);
-    let region = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
-    Some(Memory { origin: Origin::Os, start: region.start, zero: Zero::Zeroed })
 }
 
 /// From this size on, having the system drop used memory beats clearing it, unless all of it gets used: touching
@@ -183,17 +207,22 @@ pub fn release_page(page: &'static Page) {
     debug_assert!(!page.remote.is_unowned());
     let heap = Heap::of_page(page);
     heap.registry().unregister(page);
-    heap.stats().pages.decrease(1);
+    heap.count_left(page);
     give_back(page);
 }
 
 fn give_back(page: &'static Page) {
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
+    let arenas = Heap::of_page(page).subproc().arenas();
     page.erase();
     match origin {
         Origin::Arena(arena) => arena.release(BitRange::new(arena.slice_of(start), slices)),
-        // SAFETY: the mapping was made for this page, which is gone.
-        Origin::Os => unsafe { os::release(os::Region { start, bytes: slices * SLICE_BYTES }) },
+        Origin::Os => {
+            let region = os::Region { start, bytes: slices * SLICE_BYTES };
+            arenas.note_unmapped(region.bytes);
+            // SAFETY: the mapping was made for this page, which is gone.
+            unsafe { os::release(region) }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::page::{Flag, Page};
 pub fn settle(page: &'static Page) {
     loop {
         let used = page.used_unowned();
-        if page.remote.count() >= used {
+        if page.remote.arrived() >= used {
             return release_page(page);
         }
         if !page.is(Flag::Listed) {

@@ -153,7 +153,7 @@ options! {
     DisallowArenaAlloc = 26: Spec::switch("disallow_arena_alloc", 0);
     RetryOnOom = 27: Spec::number("retry_on_oom", 400).not_here("Windows only");
     /// Allow visiting the blocks of threads that ended.
-    VisitAbandoned = 28: Spec::switch("visit_abandoned", 0);
+    VisitAbandoned = 28: Spec::switch("visit_abandoned", 0).not_here("abandoned blocks can always be visited");
     /// Smallest block, in bytes, that may get a guard page.
     GuardedMin = 29: Spec::number("guarded_min", 0);
     /// Largest block, in bytes, that may get a guard page.

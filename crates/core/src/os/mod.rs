@@ -1,7 +1,9 @@
 //! Floor 3: address space from the operating system, aligned, and inside the window that the page map covers.
 
+mod numa;
 mod region;
 
+pub use numa::{current_numa_node, numa_nodes};
 pub use region::{Region, release, reserve};
 
 use ferrimalloc_prim::mem;

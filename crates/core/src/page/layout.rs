@@ -24,6 +24,7 @@ use super::block::Block;
 use super::remote::Remote;
 use crate::arena::{Arena, page_map};
 use crate::base::*;
+use crate::bitmap::BitRange;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 
 /// The owner word: a thread's id with flags in its low bits.
@@ -87,6 +88,10 @@ pub enum Flag {
     Retired = 8,
     /// In its theap's queue.
     Queued = 16,
+    /// Has never-used blocks beyond `capacity`.
+    Extensible = 32,
+    /// Was found full by a search of its queue, and has been kept.
+    Passed = 64,
 }
 
 /// Where a page's memory comes from.
@@ -141,8 +146,8 @@ pub struct Page {
     arena: Cell<*const Arena>,
     /// While retired: what `free` was, to see whether the page has been used since.
     retired_free: Cell<*mut Block>,
-    /// Bytes that an interior table of offsets would take; unused, keeps the size a power of two.
-    _reserved: Cell<usize>,
+    /// How many slices are committed, of a page that is committed as it fills; else 0.
+    committed: Cell<usize>,
 }
 
 const _: () = assert!(size_of::<Page>() == ENTRY_BYTES);
@@ -187,7 +192,7 @@ impl Page {
             used_unowned: Cell::new(0),
             arena: Cell::new(ptr::null()),
             retired_free: Cell::new(ptr::null_mut()),
-            _reserved: Cell::new(0),
+            committed: Cell::new(0),
         }
     }
 
@@ -228,11 +233,12 @@ impl Page {
         let page = Self::entry(at.memory);
         debug_assert_eq!(page.owner(), Owner::NONE);
         let fresh = if at.zero == Zero::Zeroed { Flag::FreshIsZero as u8 } else { 0 };
+        let flags = fresh | Flag::Extensible as u8;
         page.free.set(ptr::null_mut());
         page.local_free.set(ptr::null_mut());
         page.lent.set(0);
         page.capacity.set(0);
-        page.flags.set(fresh);
+        page.flags.set(flags);
         page.bin.set(at.bin.index() as u8);
         page.block_bytes.set(at.block_bytes);
         page.start.set(at.memory.wrapping_add(at.offset_bytes));
@@ -242,6 +248,7 @@ impl Page {
         page.prev.set(ptr::null());
         page.reserved.set(at.reserved);
         page.slices.set(at.slices as u32);
+        page.committed.set(0);
         page.arena.set(match at.origin {
             Origin::Arena(arena) => arena,
             Origin::Os => ptr::null(),
@@ -367,6 +374,30 @@ impl Page {
             Some(arena) => Origin::Arena(arena),
             None => Origin::Os,
         }
+    }
+
+    /// Only the first `slices` of the page are committed: it sees to the others as it fills.
+    pub fn note_committed(&self, slices: usize) {
+        self.committed.set(slices);
+    }
+
+    /// Whether blocks up to `end` may be touched, or can be committed; by the owner.
+    #[inline]
+    pub(super) fn commit_up_to(&self, end: *const u8) -> bool {
+        self.committed.get() == 0 || self.commit_more(end as usize - self.memory() as usize)
+    }
+
+    #[cold]
+    fn commit_more(&self, bytes: usize) -> bool {
+        let (have, need) = (self.committed.get(), bytes.div_ceil(SLICE_BYTES));
+        let Origin::Arena(arena) = self.origin() else { return true };
+        if need > have {
+            if !arena.commit(BitRange::between(arena.slice_of(self.memory()) + have, arena.slice_of(self.memory()) + need)) {
+                return false;
+            }
+            self.committed.set(need);
+        }
+        true
     }
 
     /// The theap that owns the page or owned it last: an opaque handle on this floor.

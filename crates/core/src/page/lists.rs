@@ -65,14 +65,17 @@ impl Page {
 
     #[inline]
     fn is_extensible(&self) -> bool {
-        self.capacity() < self.reserved()
+        self.is(Flag::Extensible)
     }
 
     /// Puts blocks on an exhausted `free`: those freed by the owner, else those freed by others, else fresh ones.
     /// False if the page is full.
     #[inline]
     pub fn refill(&self) -> bool {
-        !self.free.get().is_null() || self.refill_local() || self.refill_remote() || self.extend()
+        !self.free.get().is_null()
+            || self.refill_local()
+            || self.refill_remote()
+            || self.is_extensible() && self.extend()
     }
 
     #[inline]
@@ -122,12 +125,17 @@ impl Page {
         self.lent.set(self.lent.get().wrapping_sub(chain.count as u32));
     }
 
-    /// Links the next few never-used blocks. `free` is exhausted.
+    /// Links the next few never-used blocks. `free` is exhausted, and there are some.
+    #[inline(never)]
     fn extend(&self) -> bool {
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
-        let count = (EXTEND_BYTES / bytes).clamp(1, usize::MAX).min(self.reserved() - capacity);
-        if count == 0 {
+        let left = self.reserved() - capacity;
+        let count = (EXTEND_BYTES / bytes).max(1).min(left);
+        if !self.commit_up_to(self.start().wrapping_add((capacity + count) * bytes)) {
             return false;
+        }
+        if count == left {
+            self.drop_flag(Flag::Extensible);
         }
         let first = self.start().wrapping_add(capacity * bytes);
         // SAFETY: Invariant 3: these blocks have never been used, and the page's memory is committed.
@@ -179,6 +187,7 @@ impl Page {
     pub fn lend_single(&self) {
         self.capacity.set(1);
         self.lent.set(1);
+        self.drop_flag(Flag::Extensible);
     }
 
     /// Puts a block and then a chain taken from the remote word on `free`, which is exhausted; all of them count as

@@ -300,6 +300,13 @@ impl Remote {
         Word(self.0.load(Ordering::Acquire)).chain()
     }
 
+    /// How many blocks wait in the list, for an owner who will release the page if these are all.
+    #[inline]
+    pub fn arrived(&self) -> usize {
+        // ORDERING: acquire pairs with the pushes' release: whoever freed a block is done with it.
+        Word(self.0.load(Ordering::Acquire)).count()
+    }
+
     /// How many blocks wait in the list: a hint unless the caller owns the page and no block is left to free.
     #[inline]
     pub fn count(&self) -> usize {

@@ -1,6 +1,6 @@
-//! Top floor: what the statistics, the options and the arenas look like to people and to programs.
+//! Floor 2: what the statistics, the options and the arenas look like to people and to programs.
 //!
-//! Everything here takes numbers that were gathered below and writes them to an [`Output`](crate::diag::Output) line
+//! Everything here takes numbers that a higher floor has gathered and writes them to an [`Output`](crate::diag::Output) line
 //! by line, or as JSON to a sink. Nothing allocates, and nothing is read that could change while it is written.
 
 mod amount;

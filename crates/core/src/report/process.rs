@@ -1,37 +1,36 @@
 //! What the process used of the machine.
 
-use super::amount::{Amount, line, put_line, title};
+use super::amount::{Amount, put_line, title};
 use crate::diag::{Message, Output};
-use ferrimalloc_prim::numa;
 use ferrimalloc_prim::process::ProcessInfo;
 
-/// Writes time, memory and faults of the process, and how many bytes this allocator has committed at most.
+/// Writes time, memory and faults of the process, how many bytes this allocator has committed at most, and how many
+/// NUMA nodes it uses.
 #[doc(alias = "mi_process_info_print")]
-pub fn print_process(out: &mut dyn Output, process: &ProcessInfo, peak_committed: i64) {
+pub fn print_process(out: &mut dyn Output, process: &ProcessInfo, peak_committed: i64, numa_nodes: usize) {
     title(out, "process", &[]);
-    line(out, "NUMA nodes", Amount::Count(numa::node_count() as i64));
-    line(out, "elapsed", Amount::Millis(process.elapsed_msecs as u64));
+    put_line(out, |line| _ = line.text("  numa nodes:     ").size(numa_nodes));
     put_line(out, |line| write_time(line, process));
     put_line(out, |line| write_memory(line, process, peak_committed));
 }
 
 fn write_time(line: &mut Message, process: &ProcessInfo) {
-    line.text("  user ");
+    line.text("  elapsed: ");
+    Amount::Millis(process.elapsed_msecs as u64).write(line);
+    line.text(", user: ");
     Amount::Millis(process.user_msecs as u64).write(line);
-    line.text(", system ");
+    line.text(", system: ");
     Amount::Millis(process.system_msecs as u64).write(line);
-    line.text(", page faults ")
-        .size(process.page_faults)
-        .text(" major, ");
+    line.text(", faults: ").size(process.page_faults).text(" major, ");
     line.size(process.minor_page_faults).text(" minor");
 }
 
 fn write_memory(line: &mut Message, process: &ProcessInfo, peak_committed: i64) {
-    line.text("  resident ");
+    line.text("  rss: ");
     Amount::Bytes(process.current_rss as i64).write(line);
-    line.text(", at most ");
+    line.text(", peak rss: ");
     Amount::Bytes(process.peak_rss as i64).write(line);
-    line.text(", committed at most ");
+    line.text(", peak commit: ");
     Amount::Bytes(peak_committed).write(line);
 }
 
@@ -50,9 +49,9 @@ mod tests {
             ..ProcessInfo::default()
         };
         let mut lines = Lines::default();
-        print_process(&mut lines, &process, 2048);
+        print_process(&mut lines, &process, 2048, 3);
         let text = lines.0.concat();
-        assert!(text.contains("1.005 s\n") && text.contains("user 0.025 s"));
-        assert!(text.contains("resident 1.0 MiB, at most 3.0 MiB, committed at most 2.0 KiB\n"));
+        assert!(text.contains("elapsed: 1.005 s, user: 0.025 s") && text.contains("numa nodes:     3\n"));
+        assert!(text.contains("rss: 1.0 MiB, peak rss: 3.0 MiB, peak commit: 2.0 KiB\n"));
     }
 }

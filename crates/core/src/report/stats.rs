@@ -100,20 +100,20 @@ fn print_calls(out: &mut dyn Output, stats: &RawStats) {
         "arena rollbacks",
         Amount::Count(stats.arena_rollback_count.total),
     );
-    line(out, "calls to map", Amount::Count(stats.mmap_calls.total));
+    line(out, "mmaps", Amount::Count(stats.mmap_calls.total));
     line(
         out,
-        "calls to commit",
+        "commits",
         Amount::Count(stats.commit_calls.total),
     );
     line(
         out,
-        "calls to reset",
+        "resets",
         Amount::Count(stats.reset_calls.total),
     );
     line(
         out,
-        "calls to purge",
+        "purges",
         Amount::Count(stats.purge_calls.total),
     );
 }

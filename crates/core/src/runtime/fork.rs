@@ -6,15 +6,18 @@
 //! have been between two instructions of a free). Slices or pages that another thread was just claiming are lost to the
 //! child, and so are the few remote frees that it had gathered.
 
-use super::main_subproc;
-use super::thread::ended_threads;
-use crate::heap::Heap;
+use super::thread::{current_theap, ended_threads, heap_end};
+use super::{current_subproc, gather, subprocs};
+use crate::diag;
+use crate::heap::{Heap, Subproc};
+use crate::options;
 use crate::page::{Owner, Page};
 use crate::theap::Theap;
 use ferrimalloc_prim::thread::id as thread_id;
 
 pub(super) extern "C" fn prepare() {
-    main_subproc().lock_all();
+    heap_end().lock_raw();
+    subprocs::lock_all();
     ended_threads().lock_raw();
 }
 
@@ -22,7 +25,8 @@ pub(super) extern "C" fn parent() {
     // SAFETY: `prepare` took the locks on this thread.
     unsafe {
         ended_threads().unlock_raw();
-        main_subproc().unlock_all(false);
+        subprocs::unlock_all(false);
+        heap_end().unlock_raw();
     }
 }
 
@@ -30,13 +34,28 @@ pub(super) extern "C" fn child() {
     // SAFETY: `prepare` took the locks on the thread that this one is a copy of; there is no other.
     unsafe {
         ended_threads().reinit();
-        main_subproc().unlock_all(true);
+        subprocs::unlock_all(true);
+        gather::after_fork();
+        heap_end().reinit();
     }
+    diag::after_fork();
+    options::after_fork();
     let me = thread_id();
-    main_subproc().for_each_heap(|heap| {
-        adopt_orphans(heap, me);
+    subprocs::for_each_subproc(|subproc| {
+        subproc.for_each_heap(|heap| {
+            adopt_orphans(heap, me);
+            true
+        });
+        forget_threads(subproc);
         true
     });
+}
+
+/// Counts this thread alone.
+fn forget_threads(subproc: &'static Subproc) {
+    let mine = i64::from(core::ptr::eq(subproc, current_subproc()) && !current_theap().is_empty_theap());
+    let threads = &subproc.arenas().stats().threads;
+    threads.decrease((threads.current() - mine).max(0) as usize);
 }
 
 /// Abandons the pages of all threads but `me`, and ends their theaps.

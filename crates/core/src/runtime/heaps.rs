@@ -9,20 +9,21 @@ use crate::heap::{Heap, Subproc, release_page};
 use crate::page::Page;
 use crate::theap::Theap;
 
-use super::thread::Thread;
-use super::{live_theap, main_subproc};
+use super::thread::{Thread, heap_end};
+use super::gather::merge_heap_stats;
+use super::live_theap;
 
 /// A new heap in this thread's sub-process; `None` without memory.
 pub fn heap_new() -> Option<&'static Heap> {
-    Heap::create(current_subproc()?, None)
+    Heap::create(own_subproc()?, None)
 }
 
 /// A new heap that allocates in one arena only.
 pub fn heap_new_in_arena(arena: &'static Arena) -> Option<&'static Heap> {
-    Heap::create(current_subproc()?, Some(arena))
+    Heap::create(own_subproc()?, Some(arena))
 }
 
-fn current_subproc() -> Option<&'static Subproc> {
+fn own_subproc() -> Option<&'static Subproc> {
     Some(Thread::of(live_theap()?).subproc())
 }
 
@@ -31,6 +32,7 @@ fn current_subproc() -> Option<&'static Subproc> {
 /// # Safety
 /// No thread allocates in the heap from now on, nor deletes or destroys it a second time.
 pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
+    let _other_threads_wait = heap_end().lock();
     let subproc = heap.subproc();
     let Some(main) = subproc.main_heap() else { return false };
     if heap == main || !subproc.remove_heap(heap) {
@@ -41,6 +43,7 @@ pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
         true
     });
     move_theaps(heap, main);
+    merge_heap_stats(heap, main.stats());
     // SAFETY: pages and theaps have gone to the main heap.
     unsafe { heap.free() };
     true
@@ -71,6 +74,7 @@ fn move_theaps(from: &'static Heap, to: &'static Heap) {
 /// # Safety
 /// No thread uses the heap or any block of it from now on.
 pub unsafe fn heap_destroy(heap: &'static Heap) -> bool {
+    let _other_threads_wait = heap_end().lock();
     let subproc = heap.subproc();
     let Some(main) = subproc.main_heap() else { return false };
     if heap == main || !subproc.remove_heap(heap) {
@@ -83,13 +87,13 @@ pub unsafe fn heap_destroy(heap: &'static Heap) -> bool {
         true
     });
     move_theaps(heap, main);
+    merge_heap_stats(heap, subproc.arenas().stats());
     // SAFETY: no page is left, and the theaps have gone.
     unsafe { heap.free() };
     true
 }
 
-/// The heap of plain allocations.
+/// The heap of plain allocations in this thread's sub-process.
 pub fn heap_main() -> Option<&'static Heap> {
-    live_theap()?;
-    main_subproc().main_heap()
+    own_subproc()?.main_heap()
 }

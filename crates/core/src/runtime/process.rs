@@ -1,19 +1,30 @@
-//! The process: set up by the first allocation, in two steps.
+//! The process: set up by the first allocation, in two steps, and its end.
 //!
-//! The first needs nothing of the C library that could allocate: the page map, the main sub-process, its main heap.
-//! The second tells the C library to call us at thread ends, forks and exit; that may allocate, so it happens when the
-//! first thread already has its theap.
+//! The first step needs nothing of the C library that could allocate: the page map, what the options want reserved,
+//! the main sub-process, its main heap. The second tells the C library to call us at thread ends, forks and exit; that
+//! may allocate, so it happens when the first thread already has its theap.
+//!
+//! At the end the statistics are printed and all memory is released, if the options say so. Whoever allocates after
+//! that gets a new main heap.
 
 use ferrimalloc_prim::{mem, process, thread};
 
-use crate::arena::page_map;
+use crate::arena::{Arena, Commit, LargePages, Sharing, page_map};
+use crate::diag::{self, DefaultOutput, Level};
 use crate::heap::Subproc;
 use crate::options::{self, OptionId};
-use crate::sync::Once;
+use crate::os;
+use crate::report;
+use crate::sync::{Lock, Once};
 
 static MAIN: Subproc = Subproc::new();
 static SETUP: Once = Once::new();
 static HOOKS: Once = Once::new();
+static DONE: Once = Once::new();
+static REOPENING: Lock<()> = Lock::new(());
+
+/// 1 GiB.
+const HUGE_PAGE_BYTES: usize = 1 << 30;
 
 /// The sub-process of everything that has not been put into another one.
 pub fn main_subproc() -> &'static Subproc {
@@ -25,25 +36,150 @@ pub fn ensure_process() -> bool {
     if MAIN.main_heap().is_none() {
         SETUP.call(setup);
     }
-    MAIN.main_heap().is_some()
+    MAIN.main_heap().is_some() || reopen()
 }
 
 #[cold]
 fn setup() {
-    let bits = options::get(OptionId::MaxVabits).clamp(0, 64) as u32;
-    if !page_map::init(bits) {
+    options::init();
+    if !ensure_page_map() {
         return;
     }
     if options::get(OptionId::AllowThp) == 0 {
         mem::thp_disable_process();
     }
+    reserve_at_start();
     MAIN.open();
 }
 
-/// Tells the C library about us, once. May allocate.
+fn ensure_page_map() -> bool {
+    let bits = options::get(OptionId::MaxVabits).clamp(0, 64) as u32;
+    page_map::is_ready() || page_map::init(bits)
+}
+
+/// The main sub-process has no heap: its memory was released at the process's end, or there was none to begin with.
+#[cold]
+fn reopen() -> bool {
+    if !SETUP.is_done() {
+        return false;
+    }
+    let _one_by_one = REOPENING.lock();
+    MAIN.main_heap().is_some() || (ensure_page_map() && MAIN.open())
+}
+
+/// What the options want reserved.
+fn reserve_at_start() {
+    let huge = options::get(OptionId::ReserveHugeOsPages).clamp(0, 1 << 20) as usize;
+    if huge > 0 {
+        reserve_huge(huge);
+    }
+    let bytes = options::get_size(OptionId::ReserveOsMemory);
+    if bytes > 0 && MAIN.arenas().reserve_arena(bytes, Commit::Now, LargePages::Try, Sharing::Shared).is_none() {
+        diag::warning(|line| _ = line.text("cannot reserve ").size(bytes).text(" bytes of OS memory at start"));
+    }
+}
+
+fn reserve_huge(pages: usize) {
+    const MILLIS_PER_PAGE: u64 = 500;
+    let node = usize::try_from(options::get(OptionId::ReserveHugeOsPagesAt)).ok();
+    let nodes = if node.is_some() { 1 } else { os::numa_nodes() };
+    interleave_huge(&MAIN, pages, node.unwrap_or(0), nodes, pages as u64 * MILLIS_PER_PAGE);
+}
+
+/// Reserves huge pages in equal parts on `nodes` NUMA nodes from `first` on, in `timeout_millis` (0: no limit) together;
+/// answers how many were had, and warns when there were fewer.
+pub fn interleave_huge(subproc: &Subproc, pages: usize, first: usize, nodes: usize, timeout_millis: u64) -> usize {
+    let nodes = nodes.max(1);
+    let timeout = timeout_millis.div_ceil(nodes as u64);
+    let parts = (0..nodes).map(|index| (first + index, pages / nodes + usize::from(index < pages % nodes)));
+    parts.map(|(node, pages)| reserve_huge_on(subproc, pages, Some(node), timeout, Sharing::Shared).1).sum()
+}
+
+/// Reserves huge pages on one node; the arena's address and how many pages it has.
+pub fn reserve_huge_on(
+    subproc: &Subproc,
+    pages: usize,
+    node: Option<usize>,
+    timeout_millis: u64,
+    sharing: Sharing,
+) -> (Option<&'static Arena>, usize) {
+    if pages == 0 {
+        return (None, 0);
+    }
+    let arena = subproc.arenas().reserve_huge(pages, node, timeout_millis, sharing);
+    let had = arena.map_or(0, |arena| arena.bytes() / HUGE_PAGE_BYTES);
+    if had < pages {
+        diag::warning(|line| {
+            line.text("could reserve ").size(had).text(" of ").size(pages).text(" huge OS pages of 1 GiB");
+        });
+    }
+    (arena, had)
+}
+
+/// Tells the C library about us, once, and the user about the options. May allocate.
 pub(super) fn ensure_hooks() {
     HOOKS.call(|| {
         let _ = thread::register_exit_hook(super::thread::on_thread_exit);
         process::at_fork(super::fork::prepare, super::fork::parent, super::fork::child);
+        process::at_exit(at_exit);
+        announce();
     });
+}
+
+fn announce() {
+    let mut is_verbose = false;
+    diag::verbose(Level::Events, |line| {
+        is_verbose = true;
+        line.text("process started, ").size(os::numa_nodes()).text(" NUMA nodes");
+    });
+    if is_verbose {
+        report::print_options(&mut DefaultOutput);
+    }
+}
+
+extern "C" fn at_exit() {
+    process_done();
+}
+
+/// Ends the process as far as the allocator is concerned, once: prints statistics (`show_stats`), releases all memory
+/// (`destroy_on_exit`). Allocation goes on working; the blocks that there were are gone in the second case.
+pub fn process_done() {
+    DONE.call(|| {
+        if options::is_enabled(OptionId::ShowStats) {
+            print_process_stats();
+        }
+        if options::is_enabled(OptionId::DestroyOnExit) {
+            destroy_all();
+        }
+    });
+}
+
+fn print_process_stats() {
+    let stats = super::gather::subproc_stats(&MAIN);
+    report::print_stats(&mut DefaultOutput, "subproc 0 (main)", &stats);
+    report::print_process(&mut DefaultOutput, &process::info(), stats.committed.peak, os::numa_nodes());
+}
+
+/// Gives all memory back. What the C library's streams keep in blocks of ours is written out before.
+fn destroy_all() {
+    process::flush_streams();
+    super::thread::forget_threads();
+    // SAFETY: what the option asks for: no block is used from here on, and no other thread runs.
+    unsafe { super::subprocs::release_all() };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ENTRY_BYTES, SLICE_BYTES, align_down};
+
+    #[test]
+    fn slices_have_entries_of_their_own() {
+        ensure_process();
+        let here = (&raw const MAIN).cast::<u8>();
+        let next = here.wrapping_add(SLICE_BYTES);
+        assert_eq!(page_map::entry(next) as usize - page_map::entry(here) as usize, ENTRY_BYTES);
+        assert_eq!(page_map::slice_address(page_map::entry(here)), align_down(here as usize, SLICE_BYTES));
+        assert!(page_map::covers(here) && !page_map::covers(usize::MAX as *const u8));
+    }
 }

@@ -41,6 +41,10 @@ struct Remembered {
 /// Structures of ended threads.
 static ENDED: Lock<Cached> = Lock::new(Cached::new());
 
+/// Held while a heap ends, and by a thread that works on its theaps of heaps which might be ending, unasked: when it
+/// collects, and at its own end. (Whoever allocates in a heap keeps it from ending by contract.)
+static HEAP_END: Lock<()> = Lock::new(());
+
 /// The default theap of this thread, or the empty theap.
 #[inline(always)]
 pub fn current_theap() -> &'static Theap {
@@ -72,7 +76,24 @@ fn start_thread() -> Option<&'static Theap> {
     if !ensure_process() {
         return None;
     }
-    let subproc = main_subproc();
+    start_in(main_subproc())
+}
+
+/// Lets this thread go on in another sub-process: what it has allocated stays where it is, as at a thread's end. False
+/// without memory; the thread then starts anew in the main sub-process when it allocates.
+pub fn join_subproc(subproc: &'static Subproc) -> bool {
+    thread_done();
+    ensure_process() && start_in(subproc).is_some()
+}
+
+/// After all memory has been released: as if no thread had ever started.
+pub(super) fn forget_threads() {
+    prim::arm_exit_hook(ptr::null_mut());
+    set_current(&EMPTY_THEAP);
+    *ENDED.lock() = Cached::new();
+}
+
+fn start_in(subproc: &'static Subproc) -> Option<&'static Theap> {
     let thread = Thread::create(subproc)?;
     let theap = thread.new_theap(subproc.main_heap()?);
     let Some(theap) = theap else {
@@ -80,6 +101,7 @@ fn start_thread() -> Option<&'static Theap> {
         return None;
     };
     thread.main.set(theap);
+    subproc.enter_thread();
     set_current(theap);
     ensure_hooks();
     prim::arm_exit_hook(ptr::from_ref(thread).cast_mut().cast());
@@ -180,7 +202,7 @@ impl Thread {
     }
 
     fn new_theap(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
-        let seed = heap.subproc().enter_thread();
+        let seed = heap.subproc().next_seed();
         let theap = Theap::create(heap, self.tid.get(), ptr::from_ref(self).cast(), seed)?;
         // SAFETY: the list holds live theaps.
         theap.set_next_of_thread(unsafe { self.theaps.get().as_ref() });
@@ -190,12 +212,20 @@ impl Thread {
 
     #[cold]
     fn find_or_make(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
-        let known = self.theaps().find(|theap| core::ptr::eq(theap.heap(), heap));
-        let theap = known.or_else(|| self.new_theap(heap))?;
+        let theap = self.find(heap).or_else(|| self.new_theap(heap))?;
         let remembered = &self.remembered[heap.id() % REMEMBERED];
         remembered.heap_id.set(heap.id());
         remembered.theap.set(theap);
         Some(theap)
+    }
+
+    /// Its theap in `heap`. Theaps of deleted heaps are in the main heap, too, but it is the main theap that counts.
+    fn find(&self, heap: &Heap) -> Option<&'static Theap> {
+        let main = self.main_theap();
+        if ptr::eq(main.heap(), heap) {
+            return Some(main);
+        }
+        self.theaps().find(|theap| ptr::eq(theap.heap(), heap))
     }
 
     /// All its theaps, newest first.
@@ -211,10 +241,26 @@ impl Thread {
 
     /// Collects in all its theaps; those of deleted heaps end.
     pub fn collect(&'static self, force: Force) {
-        for theap in self.theaps() {
-            theap.collect(force);
+        let main = self.main_theap();
+        main.collect(force);
+        // Not worth waiting for: the next collection will do.
+        if self.has_other_theaps()
+            && let Some(_no_heap_ends) = HEAP_END.try_lock()
+        {
+            self.theaps().filter(|theap| !ptr::eq(*theap, main)).for_each(|theap| theap.collect(force));
+            self.end_orphans();
         }
-        self.end_orphans();
+    }
+
+    fn has_other_theaps(&self) -> bool {
+        self.theaps().nth(1).is_some()
+    }
+
+    /// Ends its theaps of heaps that have ended, unless another heap is ending right now.
+    pub fn end_orphans_now(&'static self) {
+        if let Some(_no_heap_ends) = HEAP_END.try_lock() {
+            self.end_orphans();
+        }
     }
 
     /// Theaps of deleted heaps have moved to the main heap, where the thread has a theap already.
@@ -236,8 +282,8 @@ impl Thread {
             }
         }
         self.unlink(theap);
+        theap.hand_over_counts();
         theap.abandon_all();
-        theap.heap().subproc().leave_thread();
         theap.end();
     }
 
@@ -252,9 +298,11 @@ impl Thread {
         if self.is_current() {
             set_current(&EMPTY_THEAP);
         }
+        let _no_heap_ends = self.has_other_theaps().then(|| HEAP_END.lock());
         while let Some(theap) = self.theaps().next() {
             self.end_theap(theap);
         }
+        self.subproc().leave_thread();
         self.recycle();
     }
 
@@ -262,6 +310,11 @@ impl Thread {
         let theap = current_theap();
         !theap.is_empty_theap() && ptr::eq(theap.thread().cast(), self)
     }
+}
+
+/// Held while a heap ends, and over `fork`.
+pub(super) fn heap_end() -> &'static Lock<()> {
+    &HEAP_END
 }
 
 /// Held over `fork`.

@@ -1,10 +1,11 @@
 //! A page to allocate from.
 
+use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
 use crate::heap::Heap;
 use crate::options::{self, OptionId};
-use crate::page::Page;
+use crate::page::{Flag, Page};
 
 impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
@@ -18,26 +19,28 @@ impl Theap {
     }
 
     /// Looks at the queue's pages until a few with blocks are seen, and takes the fullest of those, so that others
-    /// can become empty. Full ones met on the way are given up, but for a few that their own blocks' frees may make
-    /// useful at no cost.
+    /// can become empty. Full ones met on the way move to the end of the queue, where their own blocks' frees may make
+    /// them useful at no cost; those still full when they are met again are given up, but for a few.
     fn search_queue(&'static self, bin: Bin) -> Option<&'static Page> {
         let max_candidates = options::get(OptionId::PageMaxCandidates).max(1);
-        let max_full = options::get(OptionId::PageFullRetain);
-        let (mut best, mut candidates, mut full) = (None, 0, 0);
-        let mut next = self.queue(bin).first();
+        let max_passed = options::get(OptionId::PageFullRetain).max(0) as usize;
+        let queue = self.queue(bin);
+        let (mut best, mut candidates) = (None, 0);
+        let (mut next, last) = (queue.first(), queue.last());
+        self.counts.add(Event::Search);
         while let Some(page) = next {
-            next = page.next();
+            next = if Some(page) == last { None } else { page.next() };
+            self.counts.add(Event::Searched);
             if page.has_available() {
                 best = Some(fuller(best, page));
                 candidates += 1;
                 if candidates >= max_candidates {
                     break;
                 }
-            } else {
-                full += 1;
-                if full > max_full {
-                    self.give_up(page);
-                }
+            } else if !page.is(Flag::Passed) {
+                self.pass(page);
+            } else if queue.passed() > max_passed {
+                self.give_up(page);
             }
         }
         self.open(best?)

@@ -5,14 +5,17 @@
 //! * `find`: a page to allocate from: owned, listed by others, or fresh.
 //! * `retire`: empty pages kept for a while.
 //! * `ownership`: giving full pages up, taking them back, abandoning all at a thread's end.
+//! * `reclaim`: what the options say about taking pages back, and giving pages up on request.
 //! * `batch`: frees into other threads' pages, gathered.
-//! * `collect`: upkeep.
+//! * `collect`: upkeep; `counts`: what is counted on the way.
 
 mod batch;
 mod collect;
+mod counts;
 mod find;
 mod ownership;
 mod queue;
+mod reclaim;
 mod retire;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod theap;

@@ -4,6 +4,7 @@
 //! owner stays known as a hint, and takes the page back with one compare-and-swap when it frees a block of it; when
 //! others have freed a share of its blocks, it is listed for any thread to take.
 
+use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
 use crate::heap::{Heap, release_page, settle};
@@ -25,8 +26,7 @@ impl Theap {
         let used = page.lent();
         page.set_used_unowned(used);
         page.set_owner_unowned(self.tid());
-        let threshold = (used / LISTING_SHARE).max(1);
-        if page.remote.let_go(threshold).is_err() {
+        if page.remote.let_go(listing_threshold(used)).is_err() {
             page.set_owner_thread(self.tid());
             self.push_back(page);
         }
@@ -39,7 +39,8 @@ impl Theap {
     /// `p` is a block of the page that nobody uses any more.
     #[inline]
     pub unsafe fn free_given_up(&'static self, page: &'static Page, p: *mut u8) {
-        let wanted = (page.reserved() / TAKE_BACK_SHARE).clamp(1, MAX_TAKE_BACK);
+        let enough = (page.reserved() / TAKE_BACK_SHARE).clamp(1, MAX_TAKE_BACK);
+        let wanted = if self.may_take_back(page) { enough } else { usize::MAX };
         let freed = page.remote.push_or_claim(page.offset_of(p), wanted, |next| {
             let next = next.map_or(core::ptr::null_mut(), |offset| page.block_at(offset));
             // SAFETY: the block is ours until it is pushed.
@@ -67,6 +68,7 @@ impl Theap {
             self.heap().registry().unlist(page);
         }
         self.push_back(page);
+        self.counts.add(Event::Reclaimed);
         if chain.count + 1 == page.lent() {
             self.page_emptied(page);
         }
@@ -77,11 +79,14 @@ impl Theap {
     pub fn abandon_all(&self) {
         self.batch.flush();
         self.expire_retired(Force::All);
-        self.for_each_page(|page| {
-            self.forget_retired(page);
-            self.remove(page);
-            abandon(page);
-        });
+        self.for_each_page(|page| self.abandon_page(page));
+    }
+
+    /// Lets go of one page.
+    pub(super) fn abandon_page(&self, page: &'static Page) {
+        self.forget_retired(page);
+        self.remove(page);
+        abandon(page);
     }
 }
 
@@ -89,6 +94,8 @@ impl Theap {
     /// Abandons a page whose owner vanished in a fork, maybe in the middle of a free.
     pub fn abandon_orphan(page: &'static Page) {
         page.recount();
+        page.drop_flag(Flag::Queued);
+        page.drop_flag(Flag::Retired);
         abandon(page);
     }
 
@@ -98,6 +105,11 @@ impl Theap {
         self.retired.clear();
         self.batch.clear();
     }
+}
+
+/// How many blocks of a page that lends `used` and is not listed must be freed to have it listed.
+fn listing_threshold(used: usize) -> usize {
+    (used / LISTING_SHARE).max(1)
 }
 
 /// Lets go of a page that is in no queue any more.
@@ -111,7 +123,8 @@ fn abandon(page: &'static Page) {
     if page.has_available() {
         Heap::of_page(page).registry().list(page);
     }
-    if page.remote.let_go(used).is_err() {
+    let threshold = if page.is(Flag::Listed) { used } else { listing_threshold(used) };
+    if page.remote.let_go(threshold).is_err() {
         settle(page);
     }
 }

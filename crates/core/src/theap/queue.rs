@@ -9,15 +9,29 @@ use super::theap::Theap;
 use crate::base::*;
 use crate::page::{EMPTY_PAGE, Flag, Page};
 
+/// The entries of the direct table that belong to each class.
+static DIRECT_RANGE: [(u8, u8); Bin::COUNT] = {
+    let mut ranges = [(0, 0); Bin::COUNT];
+    let mut index = 0;
+    while let Some(bin) = Bin::from_index(index) {
+        let words = bin.small_words();
+        ranges[index] = (words.start as u8, words.end as u8);
+        index += 1;
+    }
+    ranges
+};
+
 /// A queue of pages. Valid when zeroed.
 pub struct Queue {
     first: Cell<*const Page>,
     last: Cell<*const Page>,
+    /// How many of its pages are marked as passed.
+    passed: Cell<usize>,
 }
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
+        Self { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()), passed: Cell::new(0) }
     }
 
     #[inline]
@@ -26,7 +40,7 @@ impl Queue {
         unsafe { self.first.get().as_ref() }
     }
 
-    fn last(&self) -> Option<&'static Page> {
+    pub(super) fn last(&self) -> Option<&'static Page> {
         // SAFETY: as for `first`.
         unsafe { self.last.get().as_ref() }
     }
@@ -49,6 +63,20 @@ impl Queue {
         match next {
             Some(next) => next.set_prev(Some(page)),
             None => self.set_last(Some(page)),
+        }
+    }
+
+    /// How many pages were found full and kept.
+    #[inline]
+    pub fn passed(&self) -> usize {
+        self.passed.get()
+    }
+
+    #[inline]
+    fn unpass(&self, page: &Page) {
+        if page.is(Flag::Passed) {
+            page.drop_flag(Flag::Passed);
+            self.passed.set(self.passed.get() - 1);
         }
     }
 
@@ -94,6 +122,7 @@ impl Theap {
         let queue = self.queue(page.bin());
         let was_first = page.prev().is_none();
         queue.unlink(page);
+        queue.unpass(page);
         page.drop_flag(Flag::Queued);
         self.pages.set(self.pages.get() - 1);
         if was_first {
@@ -103,10 +132,26 @@ impl Theap {
 
     pub(super) fn move_to_front(&self, page: &'static Page) {
         let queue = self.queue(page.bin());
+        queue.unpass(page);
         if page.prev().is_some() {
             queue.unlink(page);
             queue.insert(page, None, queue.first());
             self.update_direct(page.bin());
+        }
+    }
+
+    /// Moves a page that was just found full to the end of its queue.
+    pub(super) fn pass(&self, page: &'static Page) {
+        let queue = self.queue(page.bin());
+        page.raise(Flag::Passed);
+        queue.passed.set(queue.passed.get() + 1);
+        if page.next().is_some() {
+            let was_first = page.prev().is_none();
+            queue.unlink(page);
+            queue.insert(page, queue.last(), None);
+            if was_first {
+                self.update_direct(page.bin());
+            }
         }
     }
 
@@ -117,7 +162,8 @@ impl Theap {
 
     fn update_direct(&self, bin: Bin) {
         let first = self.queue(bin).first().map_or(&raw const EMPTY_PAGE, ptr::from_ref);
-        for direct in &self.direct[bin.small_words()] {
+        let (from, end) = DIRECT_RANGE[bin.index()];
+        for direct in &self.direct[usize::from(from)..usize::from(end)] {
             direct.set(first);
         }
     }
@@ -127,6 +173,7 @@ impl Theap {
         for queue in &self.queues {
             queue.set_first(None);
             queue.set_last(None);
+            queue.passed.set(0);
         }
         for direct in &self.direct {
             direct.set(&raw const EMPTY_PAGE);

@@ -5,6 +5,7 @@
 use core::cell::Cell;
 use core::ptr;
 
+use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
 use crate::heap::release_page;
@@ -83,6 +84,7 @@ impl Theap {
         if !page.is(Flag::Retired) {
             self.retired.add(page);
         }
+        self.counts.add(Event::Retired);
         page.note_retired();
     }
 

@@ -11,6 +11,7 @@ use core::cell::Cell;
 use core::ptr;
 
 use super::batch::Batch;
+use super::counts::Counts;
 use super::queue::Queue;
 use super::retire::Retired;
 use crate::arena::Meta;
@@ -37,6 +38,7 @@ pub struct Theap {
     /// Slow paths until the next upkeep.
     pub(super) until_tick: Cell<u32>,
     pub(super) ticks: Cell<u32>,
+    pub(super) counts: Counts,
     pub(super) retired: Retired,
     pub(super) batch: Batch,
     /// The next theap of the same thread.
@@ -64,6 +66,7 @@ impl Theap {
             pages: Cell::new(0),
             until_tick: Cell::new(0),
             ticks: Cell::new(0),
+            counts: Counts::new(),
             retired: Retired::new(),
             batch: Batch::new(),
             next_of_thread: Cell::new(ptr::null()),
@@ -83,6 +86,7 @@ impl Theap {
         theap.seed.set(seed);
         theap.until_tick.set(0);
         theap.ticks.set(0);
+        theap.counts.reset();
         theap.heap.store(ptr::from_ref(heap).cast_mut(), Ordering::Relaxed);
         theap.tid.store(tid, Ordering::Relaxed);
         theap.enter_heap_list(heap);

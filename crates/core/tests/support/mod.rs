@@ -1,6 +1,6 @@
 //! What the tests of the whole core share: blocks that know their contents, a map of everything allocated, numbers
 //! without a pattern, and a sub-process's books.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
 mod block;
 mod books;
@@ -11,3 +11,8 @@ pub use block::Block;
 pub use books::Books;
 pub use numbers::Numbers;
 pub use shadow::Shadow;
+
+/// How much longer than usual to test: the variable `FERRIMALLOC_TEST_TIMES`.
+pub fn times() -> usize {
+    std::env::var("FERRIMALLOC_TEST_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}

@@ -46,6 +46,11 @@ impl Shadow {
     /// Checks a block that is about to be freed or resized, and strikes it out.
     pub fn remove(&self, block: &Block) {
         block.check();
+        self.forget(block);
+    }
+
+    /// Strikes a block out that has been freed or resized.
+    pub fn forget(&self, block: &Block) {
         let removed = self.0.lock().unwrap().remove(&(block.start() as usize));
         assert!(removed.is_some(), "{block:?} is not in use");
     }

@@ -5,10 +5,7 @@ use crate::bench::statistics::{Measure, Ratio};
 
 /// One row of a table.
 fn line(cells: impl IntoIterator<Item = String>) -> String {
-    cells
-        .into_iter()
-        .fold("|".to_owned(), |row, cell| row + " " + &cell + " |")
-        + "\n"
+    cells.into_iter().fold("|".to_owned(), |row, cell| row + " " + &cell + " |") + "\n"
 }
 
 /// The header with the rule below it; all columns but the first are aligned to the right.
@@ -19,11 +16,7 @@ fn header(cells: Vec<String>) -> String {
 
 fn engine_header(results: &Results, first: &[&str]) -> String {
     let fixed = first.iter().map(|&cell| cell.to_owned());
-    header(
-        fixed
-            .chain(results.engines.iter().map(|(_, title)| title.clone()))
-            .collect(),
-    )
+    header(fixed.chain(results.engines.iter().map(|(_, title)| title.clone())).collect())
 }
 
 pub fn machine(results: &Results) -> String {
@@ -31,36 +24,24 @@ pub fn machine(results: &Results) -> String {
     let facts = [
         ("date", results.date.clone()),
         ("target", m.target.clone()),
-        (
-            "processor",
-            format!("{}, {} cores, {} MiB", m.processor, m.cores, m.memory_mib),
-        ),
+        ("processor", format!("{}, {} cores, {} MiB", m.processor, m.cores, m.memory_mib)),
         ("system", format!("{}, kernel {}", m.system, m.kernel)),
         ("compiler of the workloads", m.compiler.clone()),
         ("transparent huge pages", m.transparent_huge_pages.clone()),
         ("vm.overcommit_memory", m.overcommit.clone()),
         ("load before the run", m.load.clone()),
     ];
-    let rows: String = facts
-        .into_iter()
-        .map(|(name, value)| line([name.to_owned(), value]))
-        .collect();
+    let rows: String = facts.into_iter().map(|(name, value)| line([name.to_owned(), value])).collect();
     format!("## Results\n\n| | |\n|---|---|\n{rows}\n")
 }
 
 pub fn means(results: &Results, groups: &[&str]) -> String {
     let row = |measure: Measure| {
-        let cell = |(engine, _): &(String, String)| match results
-            .geometric_mean(engine, measure, groups)
-        {
+        let cell = |(engine, _): &(String, String)| match results.geometric_mean(engine, measure, groups) {
             Some(mean) => format!("{mean:.2}"),
             None => "–".into(),
         };
-        line(
-            [measure.title().to_owned()]
-                .into_iter()
-                .chain(results.engines.iter().map(cell)),
-        )
+        line([measure.title().to_owned()].into_iter().chain(results.engines.iter().map(cell)))
     };
     engine_header(results, &[""]) + &Measure::ALL.map(row).concat()
 }
@@ -98,57 +79,32 @@ pub fn sources(cases: &[&Timing]) -> String {
 
 /// One measure of a group of cases; the best engine is bold, the spread of the rounds small beside the median.
 pub fn ratios(results: &Results, cases: &[&Timing], measure: Measure, fold: Fold) -> String {
-    let known: Vec<&&Timing> = cases
-        .iter()
-        .filter(|c| c.median(results.baseline(), measure).is_some())
-        .collect();
+    let known: Vec<&&Timing> = cases.iter().filter(|c| c.median(results.baseline(), measure).is_some()).collect();
     if known.is_empty() {
         return String::new();
     }
     let base = results.title(results.baseline());
-    let rows: String = known
-        .iter()
-        .map(|timing| ratio_row(results, timing, measure))
-        .collect();
-    let title = format!(
-        "{}, ratio to {base} (least–most of the rounds)",
-        measure.title()
-    );
-    fold.around(
-        &title,
-        &(engine_header(results, &["", &format!("{base}, absolute")]) + &rows),
-    )
+    let rows: String = known.iter().map(|timing| ratio_row(results, timing, measure)).collect();
+    let title = format!("{}, ratio to {base} (least–most of the rounds)", measure.title());
+    fold.around(&title, &(engine_header(results, &["", &format!("{base}, absolute")]) + &rows))
 }
 
 fn ratio_row(results: &Results, timing: &Timing, measure: Measure) -> String {
     let ratio = |engine: &str| timing.ratio(engine, results.baseline(), measure);
-    let all = results
-        .engines
-        .iter()
-        .filter_map(|(engine, _)| Some(ratio(engine)?.median));
+    let all = results.engines.iter().filter_map(|(engine, _)| Some(ratio(engine)?.median));
     let best = all.fold(f64::INFINITY, f64::min);
     let cell = |(engine, _): &(String, String)| match ratio(engine) {
         Some(found) => ratio_cell(found, best),
         None if timing.failures.contains_key(engine) => "failed".into(),
         None => "–".into(),
     };
-    let absolute = timing
-        .median(results.baseline(), measure)
-        .map_or("–".into(), |value| measure.show(value));
-    line(
-        [timing.case.clone(), absolute]
-            .into_iter()
-            .chain(results.engines.iter().map(cell)),
-    )
+    let absolute = timing.median(results.baseline(), measure).map_or("–".into(), |value| measure.show(value));
+    line([timing.case.clone(), absolute].into_iter().chain(results.engines.iter().map(cell)))
 }
 
 fn ratio_cell(ratio: Ratio, best: f64) -> String {
     let median = format!("{:.2}", ratio.median);
-    let shown = if ratio.median <= best {
-        format!("**{median}**")
-    } else {
-        median
-    };
+    let shown = if ratio.median <= best { format!("**{median}**") } else { median };
     format!("{shown} <sub>{:.2}–{:.2}</sub>", ratio.low, ratio.high)
 }
 
@@ -163,18 +119,13 @@ pub fn extra_figures(results: &Results, cases: &[&Timing]) -> String {
     if rows.is_empty() {
         rows
     } else {
-        format!(
-            "\n**Figures of the programs' own** (medians)\n\n{}{rows}",
-            engine_header(results, &[""])
-        )
+        format!("\n**Figures of the programs' own** (medians)\n\n{}{rows}", engine_header(results, &[""]))
     }
 }
 
 fn extra_names(timing: &Timing) -> Vec<String> {
     let samples = timing.samples.values().flatten();
-    let mut names: Vec<String> = samples
-        .flat_map(|sample| sample.more.keys().cloned())
-        .collect();
+    let mut names: Vec<String> = samples.flat_map(|sample| sample.more.keys().cloned()).collect();
     names.sort();
     names.dedup();
     names.retain(|name| name != "involuntary_switches");
@@ -182,42 +133,23 @@ fn extra_names(timing: &Timing) -> Vec<String> {
 }
 
 fn extra_row(results: &Results, timing: &Timing, name: &str) -> String {
-    let values = |engine: &str| {
-        timing
-            .samples
-            .get(engine)
-            .into_iter()
-            .flatten()
-            .filter_map(|s| s.more.get(name).copied())
-    };
+    let values =
+        |engine: &str| timing.samples.get(engine).into_iter().flatten().filter_map(|s| s.more.get(name).copied());
     let cell = |(engine, _): &(String, String)| {
-        crate::bench::statistics::median(values(engine).collect())
-            .map_or("–".into(), |value| format!("{value:.0}"))
+        crate::bench::statistics::median(values(engine).collect()).map_or("–".into(), |value| format!("{value:.0}"))
     };
-    line(
-        [format!("{} {name}", timing.case)]
-            .into_iter()
-            .chain(results.engines.iter().map(cell)),
-    )
+    line([format!("{} {name}", timing.case)].into_iter().chain(results.engines.iter().map(cell)))
 }
 
 pub fn instructions(results: &Results) -> String {
     let row = |count: &Instructions| {
-        let least = count
-            .per_operation
-            .values()
-            .copied()
-            .fold(f64::INFINITY, f64::min);
+        let least = count.per_operation.values().copied().fold(f64::INFINITY, f64::min);
         let cell = |(engine, _): &(String, String)| match count.per_operation.get(engine) {
             Some(&n) if n <= least => format!("**{n:.1}**"),
             Some(n) => format!("{n:.1}"),
             None => "–".into(),
         };
-        line(
-            [count.case.clone()]
-                .into_iter()
-                .chain(results.engines.iter().map(cell)),
-        )
+        line([count.case.clone()].into_iter().chain(results.engines.iter().map(cell)))
     };
     engine_header(results, &[""]) + &results.instructions.iter().map(row).collect::<String>()
 }
@@ -229,14 +161,8 @@ pub fn latency(results: &Results) -> String {
     let lead = "Nanoseconds of single calls, the timer's own cost subtracted. With more threads than cores the last columns show \
                 the scheduler too: a thread is put aside in the middle of a call.";
     let columns = ["", "threads", "p50", "p99", "p99.9", "p99.99", "worst"];
-    let rows: String = ["malloc", "free"]
-        .iter()
-        .map(|call| latency_rows(results, call))
-        .collect();
-    format!(
-        "### Latency\n\n{lead}\n\n{}{rows}\n",
-        header(columns.map(String::from).to_vec())
-    )
+    let rows: String = ["malloc", "free"].iter().map(|call| latency_rows(results, call)).collect();
+    format!("### Latency\n\n{lead}\n\n{}{rows}\n", header(columns.map(String::from).to_vec()))
 }
 
 fn latency_rows(results: &Results, call: &str) -> String {
@@ -245,26 +171,14 @@ fn latency_rows(results: &Results, call: &str) -> String {
 }
 
 fn latency_row(results: &Results, l: &Latency) -> String {
-    let figures =
-        [u64::from(l.threads), l.p50, l.p99, l.p999, l.p9999, l.max].map(|n| n.to_string());
-    line(
-        [format!("`{}`, {}", l.call, results.title(&l.engine))]
-            .into_iter()
-            .chain(figures),
-    )
+    let figures = [u64::from(l.threads), l.p50, l.p99, l.p999, l.p9999, l.max].map(|n| n.to_string());
+    line([format!("`{}`, {}", l.call, results.title(&l.engine))].into_iter().chain(figures))
 }
 
 pub fn failures(results: &Results) -> String {
     let items = results.timing.iter().flat_map(|timing| {
-        timing
-            .failures
-            .iter()
-            .map(|(engine, why)| format!("- {} on {}: {why}\n", timing.case, results.title(engine)))
+        timing.failures.iter().map(|(engine, why)| format!("- {} on {}: {why}\n", timing.case, results.title(engine)))
     });
     let list: String = items.collect();
-    if list.is_empty() {
-        list
-    } else {
-        format!("### Failures\n\n{list}\n")
-    }
+    if list.is_empty() { list } else { format!("### Failures\n\n{list}\n") }
 }

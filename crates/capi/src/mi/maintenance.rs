@@ -1,0 +1,104 @@
+//! Process, thread, hooks, maintenance.
+
+use core::ffi::{c_int, c_void};
+
+use ferrimalloc_core::alloc::{self, DeferredFreeFn};
+use ferrimalloc_core::diag::{self, ErrorFn, OutputFn};
+use ferrimalloc_core::os;
+use ferrimalloc_core::report;
+use ferrimalloc_core::runtime;
+use ferrimalloc_prim::process;
+
+use super::args::{force, tell};
+use super::export;
+use super::stats::with_output;
+
+export! {
+    /// Calls `deferred_free(force, heartbeat, arg)` now and then from threads that allocate, for the program to free what
+    /// it has put off; null ends that. It may allocate and free, and is not entered again by the same thread meanwhile.
+    fn mi_register_deferred_free(deferred_free: Option<DeferredFreeFn>, arg: *mut c_void) {
+        alloc::register_deferred_free(deferred_free, arg);
+    }
+
+    /// Sends everything that is printed to `out(line, arg)`; null brings standard error back. It must not allocate.
+    fn mi_register_output(out: Option<OutputFn>, arg: *mut c_void) {
+        diag::register_output(out, arg);
+    }
+
+    /// Calls `fun(code, arg)` on errors: `EAGAIN`, `EFAULT`, `EINVAL`, `ENOMEM`, `EOVERFLOW`; null ends that.
+    fn mi_register_error(fun: Option<ErrorFn>, arg: *mut c_void) {
+        diag::register_error(fun, arg);
+    }
+
+    /// Does what is due: deferred frees, empty pages, purging. With `force` everything that can be given back is.
+    fn mi_collect(is_forced: bool) {
+        alloc::collect(force(is_forced));
+    }
+
+    /// Collects, and gives this thread's pages up until it owns at most `target_thread_owned` bytes of them: others may
+    /// take them then.
+    fn mi_collect_reduce(target_thread_owned: usize) {
+        alloc::collect_reduce(target_thread_owned);
+    }
+
+    /// The version of mimalloc whose interface this is: 30403.
+    fn mi_version() -> c_int {
+        report::INTERFACE_VERSION
+    }
+
+    /// Prints what the process uses of the machine on the registered output.
+    fn mi_process_info_print() {
+        mi_process_info_print_out(None, core::ptr::null_mut());
+    }
+
+    /// The same to `out`.
+    fn mi_process_info_print_out(out: Option<OutputFn>, arg: *mut c_void) {
+        let committed = committed().peak;
+        with_output(out, arg, |out| report::print_process(out, &process::info(), committed, os::numa_nodes()));
+    }
+
+    /// Times in milliseconds, memory in bytes, major page faults; each is written where it is wanted. The commit is
+    /// this allocator's.
+    fn mi_process_info(
+        elapsed_msecs: *mut usize, user_msecs: *mut usize, system_msecs: *mut usize, current_rss: *mut usize, peak_rss: *mut usize,
+        current_commit: *mut usize, peak_commit: *mut usize, page_faults: *mut usize,
+    ) {
+        let (info, committed) = (process::info(), committed());
+        tell(elapsed_msecs, info.elapsed_msecs);
+        tell(user_msecs, info.user_msecs);
+        tell(system_msecs, info.system_msecs);
+        tell(current_rss, info.current_rss);
+        tell(peak_rss, info.peak_rss);
+        tell(current_commit, committed.current.max(0) as usize);
+        tell(peak_commit, committed.peak.max(0) as usize);
+        tell(page_faults, info.page_faults);
+    }
+
+    /// Sets the process up. The first allocation does that anyway.
+    fn mi_process_init() {
+        runtime::live_theap();
+    }
+
+    /// Ends the process as far as the allocator is concerned: statistics are printed (`show_stats`), memory is released
+    /// (`destroy_on_exit`). Happens at exit anyway, and only once. Allocation goes on working.
+    fn mi_process_done() {
+        runtime::process_done();
+    }
+
+    /// Sets this thread up. Its first allocation does that anyway.
+    fn mi_thread_init() {
+        runtime::live_theap();
+    }
+
+    /// Ends this thread as far as the allocator is concerned: its pages are left to others. It may go on allocating.
+    fn mi_thread_done() {
+        runtime::thread_done();
+    }
+
+    /// Tells that this thread is one of a pool. Has no effect: threads here hold no full pages in any case.
+    fn mi_thread_set_in_threadpool() {}
+}
+
+fn committed() -> ferrimalloc_core::stats::RawCount {
+    runtime::current_subproc().arenas().stats().committed.snapshot()
+}

@@ -1,0 +1,136 @@
+//! The POSIX, Unix and Windows names.
+
+use core::ffi::{c_int, c_void};
+use core::ptr;
+
+use ferrimalloc_core::alloc;
+use ferrimalloc_prim::{Errno, errno};
+
+use super::args::{array, no_memory, tell};
+use super::export;
+use super::rezalloc::{mi_recalloc_aligned, mi_recalloc_aligned_at};
+use crate::standard::{do_aligned, do_free, do_posix_memalign, do_pvalloc, do_valloc};
+
+export! {
+    /// [`mi_free`](super::basic::mi_free), which leaves addresses that are not ours alone without a report.
+    fn mi_cfree(p: *mut c_void) {
+        if alloc::is_ours(p.cast()) {
+            do_free(p);
+        }
+    }
+
+    /// [`mi_expand`](super::basic::mi_expand) that sets `errno` to `ENOMEM` when it can't.
+    fn mi__expand(p: *mut c_void, newsize: usize) -> *mut c_void {
+        let expanded = alloc::expand(p.cast(), newsize);
+        if expanded.is_null() { no_memory() } else { expanded.cast() }
+    }
+
+    /// [`mi_usable_size`](super::basic::mi_usable_size).
+    fn mi_malloc_size(p: *const c_void) -> usize {
+        alloc::usable_size(p.cast())
+    }
+
+    /// [`mi_usable_size`](super::basic::mi_usable_size).
+    fn mi_malloc_usable_size(p: *const c_void) -> usize {
+        alloc::usable_size(p.cast())
+    }
+
+    /// [`mi_good_size`](super::basic::mi_good_size).
+    fn mi_malloc_good_size(size: usize) -> usize {
+        alloc::good_size(size)
+    }
+
+    /// `posix_memalign(3)`: an alignment that is no power of two, or smaller than a pointer, is `EINVAL`; `*p` is
+    /// written on success only.
+    fn mi_posix_memalign(p: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
+        do_posix_memalign(p, alignment, size)
+    }
+
+    /// `memalign(3)`; any power of two.
+    fn mi_memalign(alignment: usize, size: usize) -> *mut c_void {
+        do_aligned(alignment, size)
+    }
+
+    /// `aligned_alloc(3)`; the size need not be a multiple of the alignment.
+    fn mi_aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
+        do_aligned(alignment, size)
+    }
+
+    /// Aligned to OS pages.
+    fn mi_valloc(size: usize) -> *mut c_void {
+        do_valloc(size)
+    }
+
+    /// Whole OS pages.
+    fn mi_pvalloc(size: usize) -> *mut c_void {
+        do_pvalloc(size)
+    }
+
+    /// `reallocarray(3)`.
+    fn mi_reallocarray(p: *mut c_void, count: usize, size: usize) -> *mut c_void {
+        array(count, size, |bytes| alloc::realloc(p.cast(), bytes).cast())
+    }
+
+    /// NetBSD's: `*ptrp` is resized in place of returning it. 0, or an error number with `*ptrp` as it was. A count or
+    /// size of 0 frees.
+    fn mi_reallocarr(ptrp: *mut c_void, count: usize, size: usize) -> c_int {
+        if ptrp.is_null() {
+            return failed(Errno::EINVAL);
+        }
+        let slot: *mut *mut c_void = ptrp.cast();
+        match count.checked_mul(size) {
+            None => failed(Errno::EOVERFLOW),
+            Some(0) => {
+                do_free(slot.replace(ptr::null_mut()));
+                0
+            }
+            Some(bytes) => resize_slot(slot, bytes),
+        }
+    }
+
+    /// Windows' `_aligned_recalloc`.
+    fn mi_aligned_recalloc(p: *mut c_void, newcount: usize, size: usize, alignment: usize) -> *mut c_void {
+        mi_recalloc_aligned(p, newcount, size, alignment)
+    }
+
+    /// Windows' `_aligned_offset_recalloc`.
+    fn mi_aligned_offset_recalloc(p: *mut c_void, newcount: usize, size: usize, alignment: usize, offset: usize) -> *mut c_void {
+        mi_recalloc_aligned_at(p, newcount, size, alignment, offset)
+    }
+
+    /// Frees a block whose size the caller knows.
+    fn mi_free_size(p: *mut c_void, size: usize) {
+        let _ = size;
+        do_free(p);
+    }
+
+    /// Frees a block whose size and alignment the caller knows.
+    fn mi_free_size_aligned(p: *mut c_void, size: usize, alignment: usize) {
+        let _ = (size, alignment);
+        do_free(p);
+    }
+
+    /// Frees a block whose alignment the caller knows.
+    fn mi_free_aligned(p: *mut c_void, alignment: usize) {
+        let _ = alignment;
+        do_free(p);
+    }
+}
+
+fn failed(error: Errno) -> c_int {
+    errno::set(error);
+    error.0
+}
+
+/// # Safety
+/// `slot` holds null or a block.
+unsafe fn resize_slot(slot: *mut *mut c_void, bytes: usize) -> c_int {
+    // SAFETY: the precondition.
+    let moved = unsafe { alloc::realloc(slot.read().cast(), bytes) };
+    if moved.is_null() {
+        return failed(Errno::ENOMEM);
+    }
+    // SAFETY: the precondition.
+    unsafe { tell(slot, moved.cast()) };
+    0
+}

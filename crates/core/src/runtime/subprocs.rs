@@ -1,0 +1,270 @@
+//! Sub-processes: which there are, who is in them, and their end.
+//!
+//! All but the main one are on a list, so that a handle from outside is judged without following it, and `fork` finds
+//! them all.
+
+use crate::arena::Meta;
+use crate::heap::{Heap, Subproc, release_page};
+use crate::page::{Lookup, Origin, Page};
+use crate::sync::Lock;
+use crate::theap::Theap;
+
+use super::main_subproc;
+use super::thread::{Thread, current_theap, heap_end, live_theap};
+
+/// The newest sub-process besides the main one.
+pub(super) struct Newest(Option<&'static Subproc>);
+
+static OTHERS: Lock<Newest> = Lock::new(Newest(None));
+
+/// Why a sub-process can't be destroyed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Undestroyed {
+    /// It is the main one, or this thread's.
+    InUse,
+    /// Other threads have not ended that allocated in it.
+    HasThreads,
+}
+
+/// A new sub-process with a main heap of its own; `None` without memory.
+pub fn subproc_new() -> Option<&'static Subproc> {
+    live_theap()?;
+    let (subproc, _) = Subproc::create(main_subproc())?;
+    let mut newest = OTHERS.lock();
+    subproc.set_next(newest.0);
+    newest.0 = Some(subproc);
+    Some(subproc)
+}
+
+/// The sub-process that this thread allocates in.
+pub fn current_subproc() -> &'static Subproc {
+    match current_theap() {
+        theap if theap.is_empty_theap() => main_subproc(),
+        theap => Thread::of(theap).subproc(),
+    }
+}
+
+/// The live sub-process with this address, which is not followed.
+pub fn find_subproc(handle: *const Subproc) -> Option<&'static Subproc> {
+    let mut found = None;
+    for_each_subproc(|subproc| {
+        found = core::ptr::eq(subproc, handle).then_some(subproc);
+        found.is_none()
+    });
+    found
+}
+
+/// Calls `visit` with every sub-process, the main one first, until it answers false. The list is locked meanwhile.
+pub fn for_each_subproc(mut visit: impl FnMut(&'static Subproc) -> bool) -> bool {
+    if !visit(main_subproc()) {
+        return false;
+    }
+    let newest = OTHERS.lock();
+    each(newest.0).all(visit)
+}
+
+fn each(newest: Option<&'static Subproc>) -> impl Iterator<Item = &'static Subproc> {
+    core::iter::successors(newest, |subproc| subproc.next())
+}
+
+/// The live heap with this address, which is not followed.
+pub fn find_heap(handle: *const Heap) -> Option<&'static Heap> {
+    with_heap(handle, |heap| heap)
+}
+
+/// What `work` makes of the live heap with this address, which is not followed. The heap can't end meanwhile: its
+/// sub-process's list of heaps is locked.
+pub fn with_heap<R>(handle: *const Heap, work: impl FnOnce(&'static Heap) -> R) -> Option<R> {
+    let (mut work, mut result) = (Some(work), None);
+    for_each_subproc(|subproc| {
+        subproc.for_each_heap(|heap| {
+            if core::ptr::eq(heap, handle) {
+                result = work.take().map(|work| work(heap));
+            }
+            result.is_none()
+        })
+    });
+    result
+}
+
+/// Calls `visit` with each heap of a sub-process until it answers false; it may make and end heaps. False also without
+/// memory for the list of them.
+pub fn visit_heaps(subproc: &'static Subproc, mut visit: impl FnMut(&'static Heap) -> bool) -> bool {
+    let arenas = subproc.arenas();
+    let room = (arenas.stats().heaps.current().max(0) as usize + 16) * size_of::<*const Heap>();
+    let Some(meta) = arenas.meta_alloc(room) else { return false };
+    let list = meta.start.cast::<*const Heap>();
+    let count = list_heaps(subproc, list, meta.bytes / size_of::<*const Heap>());
+    let done = (0..count).all(|index| {
+        // SAFETY: `list_heaps` has written `count` addresses.
+        let heap = unsafe { list.add(index).read() };
+        // SAFETY: a heap that is still on the list is alive.
+        !subproc.has_heap(heap) || visit(unsafe { &*heap })
+    });
+    // SAFETY: allocated above, and used no more.
+    unsafe { arenas.meta_free(meta) };
+    done
+}
+
+fn list_heaps(subproc: &Subproc, list: *mut *const Heap, room: usize) -> usize {
+    let mut count = 0;
+    subproc.for_each_heap(|heap| {
+        // SAFETY: the list has room for `room` addresses.
+        unsafe { list.add(count).write(heap) };
+        count += 1;
+        count < room
+    });
+    count
+}
+
+/// Ends a sub-process with all its heaps, blocks and arenas.
+///
+/// # Safety
+/// No thread uses any of its blocks from now on.
+pub unsafe fn subproc_destroy(subproc: &'static Subproc) -> Result<(), Undestroyed> {
+    if core::ptr::eq(subproc, main_subproc()) || core::ptr::eq(subproc, current_subproc()) {
+        return Err(Undestroyed::InUse);
+    }
+    let _no_heap_ends = heap_end().lock();
+    leave(subproc);
+    if has_theaps(subproc) {
+        return Err(Undestroyed::HasThreads);
+    }
+    unlist(subproc);
+    // SAFETY: the precondition, and no theap is left.
+    unsafe {
+        release_memory(subproc);
+        let bytes = size_of::<Subproc>();
+        main_subproc().arenas().meta_free(Meta { start: core::ptr::from_ref(subproc).cast_mut().cast(), bytes });
+    }
+    Ok(())
+}
+
+/// Ends this thread's theaps in heaps of the sub-process.
+fn leave(subproc: &'static Subproc) {
+    let theap = current_theap();
+    if theap.is_empty_theap() {
+        return;
+    }
+    let thread = Thread::of(theap);
+    thread.main_theap().flush_remote();
+    let is_there = |theap: &Theap| core::ptr::eq(theap.heap().subproc(), subproc);
+    while let Some(theap) = thread.theaps().find(|theap| is_there(theap)) {
+        thread.end_theap(theap);
+    }
+}
+
+fn has_theaps(subproc: &Subproc) -> bool {
+    !subproc.for_each_heap(|heap| {
+        let mut theaps = 0;
+        Theap::for_each_of(heap, |_| theaps += 1);
+        theaps == 0
+    })
+}
+
+fn unlist(subproc: &'static Subproc) {
+    let mut newest = OTHERS.lock();
+    match each(newest.0).find(|other| other.next().is_some_and(|next| core::ptr::eq(next, subproc))) {
+        Some(before) => before.set_next(subproc.next()),
+        None => newest.0 = subproc.next(),
+    }
+}
+
+/// Gives back everything that a sub-process has, and makes its pages' entries those of no page.
+///
+/// # Safety
+/// Nobody uses any of it any more.
+pub(super) unsafe fn release_memory(subproc: &'static Subproc) {
+    subproc.for_each_heap(|heap| {
+        heap.for_each_own_page(|page| {
+            erase(page);
+            true
+        })
+    });
+    // SAFETY: the precondition.
+    unsafe { subproc.arenas().destroy() };
+    subproc.close();
+}
+
+fn erase(page: &'static Page) {
+    match page.origin() {
+        Origin::Arena(_) => page.erase(),
+        Origin::Os => {
+            page.remote.claim_in_place();
+            release_page(page);
+        }
+    }
+}
+
+/// Gives back the memory of all sub-processes, the main one's last.
+///
+/// # Safety
+/// Nobody uses any of it any more.
+pub(super) unsafe fn release_all() {
+    let mut newest = OTHERS.lock();
+    // SAFETY: the precondition. The structures of the others lie in the main one's memory.
+    unsafe {
+        each(newest.0.take()).for_each(|subproc| release_memory(subproc));
+        release_memory(main_subproc());
+    }
+}
+
+/// Takes the locks of all sub-processes, before a fork.
+pub(super) fn lock_all() {
+    OTHERS.lock_raw();
+    main_subproc().lock_all();
+    each(others_locked()).for_each(Subproc::lock_all);
+}
+
+/// Releases what [`lock_all`] took, as [`Subproc::unlock_all`] does.
+///
+/// # Safety
+/// As for that.
+pub(super) unsafe fn unlock_all(child: bool) {
+    // SAFETY: the precondition.
+    unsafe {
+        each(others_locked()).for_each(|subproc| subproc.unlock_all(child));
+        main_subproc().unlock_all(child);
+        if child {
+            OTHERS.reinit();
+        } else {
+            OTHERS.unlock_raw();
+        }
+    }
+}
+
+/// The newest, while the caller holds the list's lock by `lock_raw`.
+fn others_locked() -> Option<&'static Subproc> {
+    // SAFETY: the lock is held.
+    unsafe { (*OTHERS.data_ptr()).0 }
+}
+
+/// Whether `p` is in the slices of a page anywhere: also deep inside of a block that has a page of its own, of which the
+/// page map knows the first slices only. Tests a bit per slice for those.
+pub fn page_around(p: *const u8) -> Option<&'static Page> {
+    if let Lookup::Page(page) = Page::lookup(p) {
+        return page.holds(p).then_some(page);
+    }
+    let mut found = None;
+    for_each_subproc(|subproc| {
+        found = page_in(subproc, p);
+        found.is_none()
+    });
+    found
+}
+
+fn page_in(subproc: &'static Subproc, p: *const u8) -> Option<&'static Page> {
+    let arena = subproc.arenas().find(p);
+    if arena.is_some_and(|arena| arena.is_free(arena.slice_of(p))) {
+        return None;
+    }
+    let mut found = None;
+    subproc.for_each_heap(|heap| {
+        found = match arena {
+            Some(arena) => heap.registry().page_around(arena, p),
+            None => heap.registry().os_page_around(p),
+        };
+        found.is_none()
+    });
+    found
+}

@@ -1,0 +1,255 @@
+//! The law of the house, read from the sources.
+//!
+//! A folder of the core is a floor and uses only lower floors. Files of a folder don't use each other in circles, but for the
+//! circles listed here: types that need each other, or one type whose `impl`s are told in several files. The core knows no
+//! operating system; every ordering stronger than relaxed says what for; functions fit on a screen; every file says what
+//! it is.
+
+#![cfg(not(loom))]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// Lowest first.
+const FLOORS: [&str; 15] = [
+    "base", "sync", "diag", "options", "stats", "random", "bitmap", "report", "os", "arena", "page", "heap", "theap",
+    "runtime", "alloc",
+];
+
+/// Circles of files inside a floor.
+const CIRCLES: &[(&str, &[&str])] = &[
+    // An arena knows its set, which does the books; the set's work is told by subject.
+    ("arena", &["manage", "meta", "purge", "set", "space", "thp"]),
+    // A heap has a registry of pages, which it supplies; a sub-process has heaps, which know it.
+    ("heap", &["heap", "registry", "subproc", "supply", "unowned"]),
+    // The process, its sub-processes and its threads begin and end each other.
+    ("runtime", &["fork", "gather", "process", "subprocs", "thread"]),
+    // A request that fails is reported in one place.
+    ("alloc", &["malloc", "single"]),
+    // What a theap has and does, told by subject.
+    ("theap", &["counts", "queue", "retire", "theap"]),
+];
+
+/// The longest function; lines, first and last included.
+const LONGEST_FUNCTION: usize = 40;
+/// How far above an ordering its reason may stand.
+const REASON_LINES: usize = 14;
+
+/// A source file of the core.
+struct Source {
+    floor: String,
+    /// Without `.rs`; `mod` for a folder's head.
+    name: String,
+    text: String,
+}
+
+impl Source {
+    fn path(&self) -> String {
+        format!("{}/{}.rs", self.floor, self.name)
+    }
+
+    /// The text without comments, line by line.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().map(|line| line.split("//").next().unwrap_or(""))
+    }
+
+    /// The lines before the file's unit tests.
+    fn lines_before_tests(&self) -> Vec<&str> {
+        let is_tests = |line: &&str| line.starts_with("#[cfg(") && line.contains("test");
+        self.text.lines().take_while(|line| !is_tests(line)).collect()
+    }
+
+    fn is_tests(&self) -> bool {
+        matches!(self.name.as_str(), "tests" | "owned")
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    for floor in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for file in fs::read_dir(&floor).unwrap().map(|entry| entry.unwrap().path()) {
+            sources.push(Source {
+                floor: file_stem(&floor),
+                name: file_stem(&file),
+                text: fs::read_to_string(file).unwrap(),
+            });
+        }
+    }
+    sources
+}
+
+fn file_stem(path: &Path) -> String {
+    path.file_stem().unwrap().to_str().unwrap().into()
+}
+
+/// The names that follow `prefix`: of `crate::{a::b, c}` it is `a` and `c`.
+fn names_after<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
+    let is_whole = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+    let starts = code.match_indices(prefix).filter(|(at, _)| is_whole(*at)).map(|(at, _)| &code[at + prefix.len()..]);
+    starts.flat_map(first_names).collect()
+}
+
+fn first_names(rest: &str) -> Vec<&str> {
+    match rest.strip_prefix('{') {
+        Some(list) => list.split('}').next().unwrap_or("").split(',').map(|item| name(item.trim())).collect(),
+        None => vec![name(rest)],
+    }
+}
+
+fn name(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+fn height(floor: &str) -> Option<usize> {
+    FLOORS.iter().position(|name| *name == floor)
+}
+
+/// All complaints at once read better than the first.
+fn assert_none(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn every_folder_is_a_floor() {
+    let found: BTreeSet<String> = sources().into_iter().map(|source| source.floor).collect();
+    assert_eq!(found, FLOORS.map(String::from).into());
+}
+
+#[test]
+fn floors_use_lower_floors_only() {
+    let mut complaints = Vec::new();
+    for source in sources() {
+        for line in source.code() {
+            let used = names_after(line, "crate::").into_iter().filter_map(height);
+            let upward = used.filter(|used| *used > height(&source.floor).unwrap());
+            complaints.extend(upward.map(|used| format!("{} uses {}", source.path(), FLOORS[used])));
+        }
+    }
+    assert_none(complaints);
+}
+
+#[test]
+fn files_use_each_other_in_known_circles_only() {
+    let sources = sources();
+    let mut complaints = Vec::new();
+    for floor in FLOORS {
+        let files: Vec<&Source> =
+            sources.iter().filter(|s| s.floor == floor && s.name != "mod" && !s.is_tests()).collect();
+        let circle = files_in_circles(&uses_inside(&files));
+        let known = CIRCLES.iter().filter(|(name, _)| *name == floor).flat_map(|(_, files)| files.iter());
+        let known: BTreeSet<String> = known.map(|file| String::from(*file)).collect();
+        if circle != known {
+            complaints.push(format!("circles in {floor}: {circle:?}, known: {known:?}"));
+        }
+    }
+    assert_none(complaints);
+}
+
+type Uses = BTreeMap<String, BTreeSet<String>>;
+
+/// Which files of a folder each of its files uses.
+fn uses_inside(files: &[&Source]) -> Uses {
+    let is_file = |name: &str| files.iter().any(|file| file.name == name);
+    let used = |file: &Source| {
+        let code = file.lines_before_tests().join("\n");
+        names_after(&code, "super::").into_iter().filter(|name| is_file(name)).map(String::from).collect()
+    };
+    files.iter().map(|file| (file.name.clone(), used(file))).collect()
+}
+
+/// Those that use themselves by way of others.
+fn files_in_circles(uses: &Uses) -> BTreeSet<String> {
+    uses.keys().filter(|file| reachable(uses, file).contains(*file)).cloned().collect()
+}
+
+fn reachable(uses: &Uses, from: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut next: Vec<&String> = uses[from].iter().collect();
+    while let Some(file) = next.pop() {
+        if found.insert(file.clone()) {
+            next.extend(&uses[file]);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_core_knows_no_operating_system() {
+    const FOREIGN: [&str; 7] =
+        ["libc::", "std::", "target_os", "target_family", "target_env", "cfg(unix", "cfg(windows"];
+    let mut complaints = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_tests()) {
+        let code: Vec<&str> = source.lines_before_tests();
+        let is_for_models = source.path() == "sync/wait.rs";
+        let code = code.iter().filter(|line| !line.trim_start().starts_with("//") && !is_for_models);
+        for line in code {
+            let foreign = FOREIGN.iter().filter(|word| line.contains(*word));
+            complaints.extend(foreign.map(|word| format!("{}: {word} in {line}", source.path())));
+        }
+    }
+    assert_none(complaints);
+}
+
+/// The checker's `cfg` stands in the floors that it builds only.
+#[test]
+fn the_model_checker_is_known_to_few() {
+    let floors = ["sync", "bitmap", "page"];
+    let knows = |source: &Source| source.lines_before_tests().iter().any(|line| line.contains("cfg(loom)"));
+    let sources = sources();
+    let outsiders = sources.iter().filter(|source| !floors.contains(&source.floor.as_str()) && knows(source));
+    assert_none(outsiders.map(Source::path).collect());
+}
+
+#[test]
+fn strong_orderings_give_their_reason() {
+    const STRONG: [&str; 4] = ["Ordering::Acquire", "Ordering::Release", "Ordering::AcqRel", "Ordering::SeqCst"];
+    let mut complaints = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_tests()) {
+        let lines = source.lines_before_tests();
+        for (index, line) in lines.iter().enumerate() {
+            let above = &lines[index.saturating_sub(REASON_LINES)..=index];
+            if STRONG.iter().any(|word| line.contains(word)) && !above.iter().any(|line| line.contains("ORDERING:")) {
+                complaints.push(format!("{}:{}: {}", source.path(), index + 1, line.trim()));
+            }
+        }
+    }
+    assert_none(complaints);
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let mut complaints = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_tests()) {
+        let lines = source.lines_before_tests();
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| is_function(line)) {
+            let length = function_length(&lines[index..]);
+            if length > LONGEST_FUNCTION {
+                complaints.push(format!("{}:{}: {length} lines: {}", source.path(), index + 1, line.trim()));
+            }
+        }
+    }
+    assert_none(complaints);
+}
+
+fn is_function(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().take_while(|word| !word.contains('(')).collect();
+    let line = line.trim_start();
+    !line.starts_with("//") && !line.starts_with("type") && !line.ends_with(';') && words.contains(&"fn")
+        || line.starts_with("fn ")
+}
+
+/// From the line of `fn` to the closing brace, which formatted code has in the same column.
+fn function_length(lines: &[&str]) -> usize {
+    let indent = lines[0].len() - lines[0].trim_start().len();
+    let is_end = |line: &&str| line.trim_end() == format!("{:indent$}}}", "") || line.trim_end().ends_with("{}");
+    1 + lines.iter().position(is_end).unwrap_or(0)
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent = sources().into_iter().filter(|source| !source.text.starts_with("//!"));
+    assert_none(silent.map(|source| source.path()).collect());
+}
