@@ -26,19 +26,12 @@ const DIGITS: u8 = 2;
 
 impl Latencies {
     fn new() -> Self {
-        Latencies {
-            malloc: histogram(),
-            free: histogram(),
-        }
+        Latencies { malloc: histogram(), free: histogram() }
     }
 
     fn add(&mut self, other: &Latencies) {
-        self.malloc
-            .add(&other.malloc)
-            .expect("both have the same bounds");
-        self.free
-            .add(&other.free)
-            .expect("both have the same bounds");
+        self.malloc.add(&other.malloc).expect("both have the same bounds");
+        self.free.add(&other.free).expect("both have the same bounds");
     }
 }
 
@@ -47,9 +40,7 @@ fn histogram() -> Histogram<u64> {
 }
 
 fn main() {
-    let mut numbers = std::env::args()
-        .skip(1)
-        .map(|word| word.parse::<u64>().ok());
+    let mut numbers = std::env::args().skip(1).map(|word| word.parse::<u64>().ok());
     let (Some(Some(threads)), Some(Some(calls))) = (numbers.next(), numbers.next()) else {
         eprintln!("usage: latency THREADS CALLS");
         std::process::exit(2);
@@ -64,9 +55,7 @@ fn measure(threads: u64, calls: u64) -> Latencies {
     let mut all = Latencies::new();
     thread::scope(|scope| {
         let run = |index| measure_thread(index, calls, &exchange, &start);
-        let workers: Vec<_> = (0..threads)
-            .map(|index| scope.spawn(move || run(index)))
-            .collect();
+        let workers: Vec<_> = (0..threads).map(|index| scope.spawn(move || run(index))).collect();
         for worker in workers {
             all.add(&worker.join().expect("a worker does not panic"));
         }

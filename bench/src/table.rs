@@ -29,9 +29,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0
-            .iter()
-            .for_each(|slot| free(slot.load(Ordering::Relaxed)));
+        self.0.iter().for_each(|slot| free(slot.load(Ordering::Relaxed)));
     }
 }
 
@@ -45,11 +43,7 @@ impl<'a> Table<'a> {
     pub fn new(seed: u64, exchange: &'a Exchange) -> Self {
         let mut random = Random::new(seed + 1);
         let blocks = (0..LIVE_BLOCKS).map(|_| malloc(random.bytes())).collect();
-        Table {
-            blocks,
-            random,
-            exchange,
-        }
+        Table { blocks, random, exchange }
     }
 
     /// Frees one block, or one that it was traded for, and allocates another; nanoseconds of the two calls.
@@ -68,8 +62,7 @@ impl<'a> Table<'a> {
         if self.random.below(TRADE_EVERY) != 0 {
             return block;
         }
-        self.exchange
-            .trade(self.random.below(EXCHANGE_SLOTS), block)
+        self.exchange.trade(self.random.below(EXCHANGE_SLOTS), block)
     }
 }
 

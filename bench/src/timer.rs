@@ -13,9 +13,7 @@ impl Timer {
     pub fn calibrated() -> Self {
         let raw = Timer { own_nanos: 0 };
         let least = (0..CALIBRATIONS).map(|_| raw.time(|| ()).0).min();
-        Timer {
-            own_nanos: least.unwrap_or(0),
-        }
+        Timer { own_nanos: least.unwrap_or(0) }
     }
 
     /// Nanoseconds that `call` took, and its result.

@@ -11,8 +11,5 @@ fn main() {
 }
 
 fn has_sonames(os: &str) -> bool {
-    !matches!(
-        os,
-        "windows" | "macos" | "ios" | "wasi" | "none" | "unknown"
-    )
+    !matches!(os, "windows" | "macos" | "ios" | "wasi" | "none" | "unknown")
 }

@@ -80,9 +80,8 @@ pub unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) ->
     let usage = usage();
     const FORMAT: &core::ffi::CStr = c"<malloc version=\"1\">\n<heap nr=\"0\">\n<system type=\"reserved\" size=\"%zu\"/>\n<system type=\"current\" size=\"%zu\"/>\n<total type=\"rest\" count=\"0\" size=\"%zu\"/>\n</heap>\n</malloc>\n";
     // SAFETY: `stream` is the caller's; the format takes three sizes.
-    let written = unsafe {
-        libc::fprintf(stream, FORMAT.as_ptr(), usage.reserved, usage.in_use + usage.unused, usage.unused)
-    };
+    let written =
+        unsafe { libc::fprintf(stream, FORMAT.as_ptr(), usage.reserved, usage.in_use + usage.unused, usage.unused) };
     if written < 0 { -1 } else { 0 }
 }
 

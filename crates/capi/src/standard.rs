@@ -103,7 +103,7 @@ pub(crate) fn do_malloc_aligned(size: usize, align: usize) -> *mut c_void {
 }
 
 pub(crate) unsafe fn do_posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
-    if out.is_null() || !align.is_power_of_two() || align % size_of::<*mut c_void>() != 0 {
+    if out.is_null() || !align.is_power_of_two() || !align.is_multiple_of(size_of::<*mut c_void>()) {
         return Errno::EINVAL.0;
     }
     let before = errno::get();

@@ -31,26 +31,15 @@ fn find(bitmap: &Bitmap, len: usize) -> Option<usize> {
 }
 
 /// Runs the actions in threads of their own, the last one here, and returns what they did.
-fn race<const N: usize>(
-    bitmap: &Arc<OwnedBitmap>,
-    actions: [fn(&Bitmap) -> usize; N],
-) -> [usize; N] {
+fn race<const N: usize>(bitmap: &Arc<OwnedBitmap>, actions: [fn(&Bitmap) -> usize; N]) -> [usize; N] {
     let mut threads = Vec::new();
     for action in &actions[1..] {
         let (bitmap, action) = (bitmap.clone(), *action);
         threads.push(thread::spawn(move || action(&bitmap)));
     }
     let first = actions[0](bitmap);
-    let mut others = threads
-        .into_iter()
-        .map(|thread| thread.join().expect("no panic"));
-    std::array::from_fn(|index| {
-        if index == 0 {
-            first
-        } else {
-            others.next().expect("as many")
-        }
-    })
+    let mut others = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+    std::array::from_fn(|index| if index == 0 { first } else { others.next().expect("as many") })
 }
 
 /// Whether a search for single bits finds exactly `count`.
@@ -77,13 +66,7 @@ fn one_of_two_claimers_wins() {
 fn neighbours_do_not_disturb_each_other() {
     loom::model(|| {
         let bitmap = bitmap_with(CHUNK_BITS, &[BitRange::new(3, 2)]);
-        let claims = race(
-            &bitmap,
-            [
-                |b| find(b, 1).expect("two bits"),
-                |b| find(b, 1).expect("two bits"),
-            ],
-        );
+        let claims = race(&bitmap, [|b| find(b, 1).expect("two bits"), |b| find(b, 1).expect("two bits")]);
         assert_ne!(claims[0], claims[1]);
     });
 }
@@ -93,13 +76,8 @@ fn neighbours_do_not_disturb_each_other() {
 fn a_claim_that_rolls_back_loses_nothing() {
     loom::model(|| {
         let bitmap = bitmap_with(CHUNK_BITS, &[CROSSING]);
-        let won = race(
-            &bitmap,
-            [
-                |b| 2 * b.try_claim(CROSSING) as usize,
-                |b| b.try_claim(BitRange::one(HIGH)) as usize,
-            ],
-        );
+        let won =
+            race(&bitmap, [|b| 2 * b.try_claim(CROSSING) as usize, |b| b.try_claim(BitRange::one(HIGH)) as usize]);
         assert!(won == [2, 0] || won == [0, 1]);
         assert_findable(&bitmap, 2 - won[0] - won[1]);
     });
@@ -130,13 +108,7 @@ fn overlapping_long_claims() {
 fn a_rollback_beside_a_set() {
     loom::model(|| {
         let bitmap = bitmap_with(CHUNK_BITS, &[BitRange::one(LOW)]);
-        let did = race(
-            &bitmap,
-            [
-                |b| b.try_claim(CROSSING) as usize,
-                |b| b.set(BitRange::new(LOW - 1, 1)),
-            ],
-        );
+        let did = race(&bitmap, [|b| b.try_claim(CROSSING) as usize, |b| b.set(BitRange::new(LOW - 1, 1))]);
         assert_eq!(did, [0, 1]);
         assert_findable(&bitmap, 2);
     });
@@ -148,13 +120,7 @@ fn a_set_is_never_hidden() {
     loom::model(|| {
         let bitmap = bitmap_with(CHUNK_BITS, &[BitRange::one(3)]);
         bitmap.clear_one(3);
-        let found = race(
-            &bitmap,
-            [
-                |b| find(b, 1).is_some() as usize,
-                |b| b.set(BitRange::one(5)) - 1,
-            ],
-        );
+        let found = race(&bitmap, [|b| find(b, 1).is_some() as usize, |b| b.set(BitRange::one(5)) - 1]);
         assert_findable(&bitmap, 1 - found[0]);
     });
 }
@@ -167,11 +133,7 @@ fn a_second_set_relies_on_the_first() {
         bitmap.clear_one(3);
         let found = race(
             &bitmap,
-            [
-                |b| find(b, 1).is_some() as usize,
-                |b| b.set(BitRange::one(5)),
-                |b| b.set(BitRange::one(6)),
-            ],
+            [|b| find(b, 1).is_some() as usize, |b| b.set(BitRange::one(5)), |b| b.set(BitRange::one(6))],
         );
         assert_findable(&bitmap, 2 - found[0]);
     });
@@ -197,13 +159,7 @@ fn two_searches_and_a_bit_that_comes_and_goes() {
 fn a_rollback_is_never_hidden() {
     loom::model(|| {
         let bitmap = bitmap_with(CHUNK_BITS, &[BitRange::one(LOW)]);
-        let found = race(
-            &bitmap,
-            [
-                |b| b.try_claim(CROSSING) as usize,
-                |b| find(b, 1).is_some() as usize,
-            ],
-        );
+        let found = race(&bitmap, [|b| b.try_claim(CROSSING) as usize, |b| find(b, 1).is_some() as usize]);
         assert_eq!(found[0], 0);
         assert_findable(&bitmap, 1 - found[1]);
     });
@@ -217,14 +173,8 @@ fn searches_share_a_chunk() {
     builder.check(|| {
         let bitmap = bitmap_with(CHUNK_BITS, &[BitRange::new(LOW - 1, 4)]);
         let pair = |b: &Bitmap| 2 * find(b, 2).is_some() as usize;
-        let claimed = race(
-            &bitmap,
-            [pair, pair, |b| b.try_claim(BitRange::one(HIGH)) as usize],
-        );
-        assert_eq!(
-            bitmap.count_set(bitmap.all()),
-            4 - claimed.iter().sum::<usize>()
-        );
+        let claimed = race(&bitmap, [pair, pair, |b| b.try_claim(BitRange::one(HIGH)) as usize]);
+        assert_eq!(bitmap.count_set(bitmap.all()), 4 - claimed.iter().sum::<usize>());
     });
 }
 
@@ -238,10 +188,7 @@ fn spanning_searches() {
             &bitmap,
             [
                 |b| 2 * b.find_claim_spanning(Fit::new(2)).is_some() as usize,
-                |b| {
-                    b.find_claim(Fit::new(1), Hint { chunk: 1, field: 0 }, |chunk| chunk == 1)
-                        .is_some() as usize
-                },
+                |b| b.find_claim(Fit::new(1), Hint { chunk: 1, field: 0 }, |chunk| chunk == 1).is_some() as usize,
             ],
         );
         assert!(claimed != [0, 0] && claimed != [2, 1]);
@@ -290,10 +237,7 @@ unsafe impl Sync for Slices {}
 #[test]
 fn contents_travel_with_the_bit() {
     loom::model(|| {
-        let slices = Slices {
-            bitmap: OwnedBitmap::new(CHUNK_BITS),
-            values: Default::default(),
-        };
+        let slices = Slices { bitmap: OwnedBitmap::new(CHUNK_BITS), values: Default::default() };
         slices.bitmap.set(BitRange::one(1));
         let slices = Arc::new(slices);
         let giver = slices.clone();
@@ -303,13 +247,9 @@ fn contents_travel_with_the_bit() {
         });
         let taker = slices.clone();
         let taker = thread::spawn(move || {
-            find(&taker.bitmap, 1)
-                .into_iter()
-                .for_each(|index| taker.touch(index));
+            find(&taker.bitmap, 1).into_iter().for_each(|index| taker.touch(index));
         });
-        find(&slices.bitmap, 1)
-            .into_iter()
-            .for_each(|index| slices.touch(index));
+        find(&slices.bitmap, 1).into_iter().for_each(|index| slices.touch(index));
         giver.join().expect("no panic");
         taker.join().expect("no panic");
     });
@@ -319,10 +259,7 @@ fn contents_travel_with_the_bit() {
 #[test]
 fn contents_travel_with_a_blind_claim() {
     loom::model(|| {
-        let slices = Arc::new(Slices {
-            bitmap: OwnedBitmap::new(CHUNK_BITS),
-            values: Default::default(),
-        });
+        let slices = Arc::new(Slices { bitmap: OwnedBitmap::new(CHUNK_BITS), values: Default::default() });
         let giver = slices.clone();
         let giver = thread::spawn(move || {
             giver.touch(0);
@@ -339,18 +276,14 @@ fn contents_travel_with_a_blind_claim() {
 #[test]
 fn contents_survive_a_rollback() {
     loom::model(|| {
-        let slices = Arc::new(Slices {
-            bitmap: OwnedBitmap::new(CHUNK_BITS),
-            values: Default::default(),
-        });
+        let slices = Arc::new(Slices { bitmap: OwnedBitmap::new(CHUNK_BITS), values: Default::default() });
         let giver = slices.clone();
         let giver = thread::spawn(move || {
             giver.touch(0);
             giver.bitmap.set_one(0);
         });
         let failing = slices.clone();
-        let failing =
-            thread::spawn(move || assert!(!failing.bitmap.try_claim(BitRange::new(0, CHUNK_BITS))));
+        let failing = thread::spawn(move || assert!(!failing.bitmap.try_claim(BitRange::new(0, CHUNK_BITS))));
         if slices.bitmap.clear_one(0) {
             slices.touch(0);
         }

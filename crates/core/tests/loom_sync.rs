@@ -59,9 +59,7 @@ fn three_lockers() {
             })
             .collect();
         lock.lock().increment();
-        others
-            .into_iter()
-            .for_each(|other| other.join().expect("no panic"));
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
         assert_eq!(lock.lock().get(), 3);
     });
 }
@@ -72,8 +70,7 @@ fn a_try_and_a_lock() {
     loom::model(|| {
         let lock = Arc::new(Lock::new(Watched::default()));
         let other = lock.clone();
-        let other =
-            thread::spawn(move || other.try_lock().map(|value| value.increment()).is_some());
+        let other = thread::spawn(move || other.try_lock().map(|value| value.increment()).is_some());
         lock.lock().increment();
         let tried = other.join().expect("no panic");
         assert_eq!(lock.lock().get(), 1 + tried as usize);
@@ -96,9 +93,7 @@ fn callers_of_a_once() {
             })
             .collect();
         call(&once);
-        others
-            .into_iter()
-            .for_each(|other| other.join().expect("no panic"));
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
     });
 }
 
@@ -109,10 +104,7 @@ fn a_nested_call_beside_another() {
         let once = Arc::new((Once::new(), Watched::default()));
         let call = |once: &(Once, Watched)| {
             let nested = || assert_eq!(once.0.call(|| unreachable!()), Progress::InProgress);
-            assert_eq!(
-                once.0.call(|| (nested(), once.1.increment()).1),
-                Progress::Done
-            );
+            assert_eq!(once.0.call(|| (nested(), once.1.increment()).1), Progress::Done);
             assert_eq!(once.1.get(), 1);
         };
         let other = once.clone();

@@ -18,9 +18,7 @@ fn sample() -> RawStats {
 
 fn parsed(stats: &RawStats) -> Value {
     let mut text = Vec::new();
-    stats_json(stats, &ProcessInfo::default(), &mut |piece| {
-        text.extend_from_slice(piece)
-    });
+    stats_json(stats, &ProcessInfo::default(), &mut |piece| text.extend_from_slice(piece));
     serde_json::from_slice(&text).expect("valid JSON")
 }
 
@@ -62,10 +60,7 @@ impl FieldVisitor<RawCount, RawCounter> for InJson {
 #[test]
 fn every_field_and_bin_is_there() {
     let stats = sample();
-    let mut in_json = InJson {
-        json: parsed(&stats),
-        fields: 0,
-    };
+    let mut in_json = InJson { json: parsed(&stats), fields: 0 };
     stats.visit(&mut in_json);
     assert_eq!(in_json.fields, 36);
     for (bins, count) in [("malloc_bins", 74), ("page_bins", 74), ("chunk_bins", 6)] {
@@ -76,11 +71,7 @@ fn every_field_and_bin_is_there() {
 #[test]
 fn extreme_numbers_are_numbers() {
     let mut stats = RawStats::new();
-    stats.committed = RawCount {
-        total: i64::MAX,
-        peak: i64::MIN,
-        current: -1,
-    };
+    stats.committed = RawCount { total: i64::MAX, peak: i64::MIN, current: -1 };
     assert_eq!(parsed(&stats)["committed"]["peak"], i64::MIN);
 }
 

@@ -32,10 +32,7 @@ mod tests {
         let before = (now_millis(), now_nanos());
         std::thread::sleep(Duration::from_millis(60));
         let after = (now_millis(), now_nanos());
-        assert!(
-            after.0 - before.0 >= 40,
-            "coarse clocks are off by a tick or two, no more"
-        );
+        assert!(after.0 - before.0 >= 40, "coarse clocks are off by a tick or two, no more");
         assert!(after.1 - before.1 >= 60_000_000);
     }
 }

@@ -17,6 +17,15 @@ pub fn prefetch(p: *const u8) {
     let _ = p;
 }
 
+/// The same pointer, which the compiler must take as it comes: it stays in one register and is not computed again.
+#[inline(always)]
+pub fn pin<T>(p: *const T) -> *const T {
+    let mut pinned = p;
+    // SAFETY: no instruction at all.
+    unsafe { core::arch::asm!("/* {} */", inout(reg) pinned, options(pure, nomem, nostack, preserves_flags)) };
+    pinned
+}
+
 /// What one store of [`clear_block`] clears.
 #[cfg(target_arch = "x86_64")]
 type Pair = core::arch::x86_64::__m128i;

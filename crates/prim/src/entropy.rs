@@ -15,10 +15,7 @@ mod tests {
         let (mut a, mut b) = ([0u8; 1000], [0u8; 1000]);
         assert!(super::fill(&mut a) && super::fill(&mut b));
         let equal = a.iter().zip(&b).filter(|(x, y)| x == y).count();
-        assert!(
-            equal < 40,
-            "expected about 4 of 1000 equal bytes, got {equal}"
-        );
+        assert!(equal < 40, "expected about 4 of 1000 equal bytes, got {equal}");
         assert!(super::fill(&mut []));
     }
 
@@ -26,9 +23,6 @@ mod tests {
     fn the_portable_source_works_too() {
         let mut buf = [0u8; 600];
         assert!(crate::unix::entropy::fill(&mut buf));
-        assert!(
-            buf.chunks(100)
-                .all(|part| part.iter().any(|&byte| byte != 0))
-        );
+        assert!(buf.chunks(100).all(|part| part.iter().any(|&byte| byte != 0)));
     }
 }

@@ -23,8 +23,7 @@ pub fn get<'a>(name: &str, buf: &'a mut [u8]) -> Option<&'a [u8]> {
 /// The value, if `entry` is `name=value`.
 fn value_of<'e>(entry: &'e [u8], name: &[u8]) -> Option<&'e [u8]> {
     let (key, rest) = entry.split_at_checked(name.len())?;
-    rest.strip_prefix(b"=")
-        .filter(|_| key.eq_ignore_ascii_case(name))
+    rest.strip_prefix(b"=").filter(|_| key.eq_ignore_ascii_case(name))
 }
 
 /// Walks over an array of C strings that ends with a null pointer. The array itself may be null: nothing in it.
@@ -56,13 +55,8 @@ mod tests {
 
     #[test]
     fn finds_names_in_any_case() {
-        let array = [
-            c"ab=1".as_ptr(),
-            c"Mimalloc_Verbose=yes".as_ptr(),
-            c"odd".as_ptr(),
-            c"=x".as_ptr(),
-            core::ptr::null(),
-        ];
+        let array =
+            [c"ab=1".as_ptr(), c"Mimalloc_Verbose=yes".as_ptr(), c"odd".as_ptr(), c"=x".as_ptr(), core::ptr::null()];
         assert_eq!(find(&array, "MIMALLOC_VERBOSE"), Some(&b"yes"[..]));
         assert_eq!(find(&array, "ab"), Some(&b"1"[..]));
         assert_eq!(find(&array, "a"), None);

@@ -42,17 +42,11 @@ pub mod thread;
 pub mod tls;
 
 #[cfg(target_os = "linux")]
-#[cfg_attr(
-    feature = "sim",
-    allow(dead_code, unused_imports, reason = "the simulated system needs less")
-)]
+#[cfg_attr(feature = "sim", allow(dead_code, unused_imports, reason = "the simulated system needs less"))]
 mod linux;
 mod once;
 mod platform;
-#[allow(
-    dead_code,
-    reason = "Linux replaces some of it; it is compiled and tested there all the same"
-)]
+#[allow(dead_code, reason = "Linux replaces some of it; it is compiled and tested there all the same")]
 mod unix;
 
 pub use errno::Errno;

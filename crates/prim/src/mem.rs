@@ -90,8 +90,7 @@ impl HugeSize {
 #[inline]
 pub fn config() -> &'static MemConfig {
     static CONFIG: Detected<MemConfig> = Detected::new();
-    platform::mem::replaced_config()
-        .unwrap_or_else(|| CONFIG.get(platform::real_mem::detect_config))
+    platform::mem::replaced_config().unwrap_or_else(|| CONFIG.get(platform::real_mem::detect_config))
 }
 
 /// Maps `bytes` of fresh private memory, which reads as zero, at a multiple of the OS page size.

@@ -63,12 +63,7 @@ impl<T> Detected<T> {
         // SAFETY: invariant 1: this thread drew the slot's number, `current` does not point at it yet.
         let written = unsafe { (*slot.get()).write(value) };
         // ORDERING: releases the slot's contents to `published`; a loser acquires the winner's.
-        let won = self.current.compare_exchange(
-            ptr::null_mut(),
-            written,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let won = self.current.compare_exchange(ptr::null_mut(), written, Ordering::AcqRel, Ordering::Acquire);
         // SAFETY: either way a written slot of a static (invariant 2).
         unsafe { &*won.map_or_else(|winner| winner, |_| written) }
     }
@@ -93,8 +88,7 @@ mod tests {
     fn every_thread_sees_one_value() {
         static CALLS: AtomicUsize = AtomicUsize::new(0);
         static CELL: Detected<usize> = Detected::new();
-        let ask =
-            || CELL.get(|| 100 + CALLS.fetch_add(1, Ordering::Relaxed)) as *const usize as usize;
+        let ask = || CELL.get(|| 100 + CALLS.fetch_add(1, Ordering::Relaxed)) as *const usize as usize;
         let threads: Vec<_> = (0..16).map(|_| std::thread::spawn(ask)).collect();
         let seen: Vec<usize> = threads.into_iter().map(|t| t.join().unwrap()).collect();
         assert!(seen.iter().all(|&address| address == seen[0]));

@@ -3,9 +3,7 @@
 //! A port adds a folder beside `unix/` with the modules named below, and a line per module here.
 
 #[cfg(not(unix))]
-compile_error!(
-    "ferrimalloc-prim has no backend for this operating system: see crates/prim/src/platform.rs"
-);
+compile_error!("ferrimalloc-prim has no backend for this operating system: see crates/prim/src/platform.rs");
 
 // Operating system.
 
@@ -47,26 +45,14 @@ pub(crate) use crate::unix::environ::by_symbol as environ;
     target_pointer_width = "64"
 )))]
 pub(crate) use crate::thread::numbered as thread_id;
-#[cfg(all(
-    target_os = "linux",
-    target_arch = "aarch64",
-    target_pointer_width = "64"
-))]
+#[cfg(all(target_os = "linux", target_arch = "aarch64", target_pointer_width = "64"))]
 pub(crate) use crate::thread::pointer_aarch64 as thread_id;
-#[cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_pointer_width = "64"
-))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))]
 pub(crate) use crate::thread::pointer_x86_64 as thread_id;
 
 // Processor: the thread-local word.
 
-#[cfg(all(
-    target_os = "linux",
-    target_arch = "aarch64",
-    target_pointer_width = "64"
-))]
+#[cfg(all(target_os = "linux", target_arch = "aarch64", target_pointer_width = "64"))]
 pub use crate::__tls_word_aarch64 as tls_word;
 #[cfg(not(all(
     target_os = "linux",
@@ -74,11 +60,7 @@ pub use crate::__tls_word_aarch64 as tls_word;
     target_pointer_width = "64"
 )))]
 pub use crate::__tls_word_key as tls_word;
-#[cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_pointer_width = "64"
-))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))]
 pub use crate::__tls_word_x86_64 as tls_word;
 
 // Facts that the headers of the platforms disagree on.
@@ -96,15 +78,9 @@ pub(crate) const MAP_NORESERVE: libc::c_int = 0;
 pub(crate) const MAP_NORESERVE: libc::c_int = libc::MAP_NORESERVE;
 
 /// Width of user addresses where it cannot be asked for.
-#[cfg(all(
-    target_pointer_width = "64",
-    any(target_arch = "x86_64", target_vendor = "apple")
-))]
+#[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_vendor = "apple")))]
 pub(crate) const USER_VA_BITS: u32 = 47;
-#[cfg(all(
-    target_pointer_width = "64",
-    not(any(target_arch = "x86_64", target_vendor = "apple"))
-))]
+#[cfg(all(target_pointer_width = "64", not(any(target_arch = "x86_64", target_vendor = "apple"))))]
 pub(crate) const USER_VA_BITS: u32 = 48;
 #[cfg(not(target_pointer_width = "64"))]
 pub(crate) const USER_VA_BITS: u32 = usize::BITS;

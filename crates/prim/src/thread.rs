@@ -6,10 +6,7 @@ use crate::unix::key::Key;
 use core::ffi::c_void;
 
 // One file per way to name a thread; `platform.rs` chooses.
-#[allow(
-    dead_code,
-    reason = "only where the target has no thread pointer that we know; tested everywhere"
-)]
+#[allow(dead_code, reason = "only where the target has no thread pointer that we know; tested everywhere")]
 pub(crate) mod numbered;
 #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
 pub(crate) mod pointer_aarch64;
@@ -101,9 +98,7 @@ mod tests {
     fn run(value: usize) -> (usize, usize) {
         RUNS.store(0, SeqCst);
         LAST.store(0, SeqCst);
-        std::thread::spawn(move || arm_exit_hook(value as *mut c_void))
-            .join()
-            .unwrap();
+        std::thread::spawn(move || arm_exit_hook(value as *mut c_void)).join().unwrap();
         (RUNS.load(SeqCst), LAST.load(SeqCst))
     }
 

@@ -90,6 +90,7 @@ fn extend(page: &'static Page, bytes: usize) -> bool {
         return false;
     }
     page.set_slices(page.slices() + more);
+    arena.set().note_filled(more);
     true
 }
 

@@ -64,8 +64,7 @@ impl MetaPool {
         loop {
             slice.next = head;
             // ORDERING: release publishes the slice's head to `iter`. Slices are never removed, so there is no ABA.
-            let pushed =
-                self.slices.compare_exchange_weak(head, slice, Ordering::Release, Ordering::Relaxed);
+            let pushed = self.slices.compare_exchange_weak(head, slice, Ordering::Release, Ordering::Relaxed);
             match pushed {
                 Ok(_) => return,
                 Err(now) => head = now,

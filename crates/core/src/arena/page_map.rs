@@ -53,8 +53,13 @@ const MIN_WINDOW_BITS: u32 = 28;
 /// The entry of the slice that holds `p`; readable for every `p`.
 #[inline(always)]
 pub fn entry(p: *const u8) -> *mut Entry {
-    let offset = (p as usize >> SHIFT) & MAP.mask.load(Ordering::Relaxed);
-    MAP.table.load(Ordering::Relaxed).wrapping_byte_add(offset)
+    // Plain loads, which become operands of the arithmetic; relaxed ones would be instructions of their own.
+    // SAFETY: both words change once, before the process has a block: until then the words before and after give the
+    // same answer for all that can be asked, that there is no page.
+    unsafe {
+        let offset = (p as usize >> SHIFT) & MAP.mask.as_ptr().read();
+        MAP.table.as_ptr().read().wrapping_byte_add(offset)
+    }
 }
 
 /// The address of the slice that an entry describes.
@@ -147,8 +152,7 @@ fn first_window_bits(max_bits: u32) -> u32 {
     let config = mem::config();
     let limit = config.address_limit_bytes;
     let by_limit = if limit == usize::MAX { u32::MAX } else { limit.ilog2() + 3 };
-    let by_accounting =
-        if config.overcommits { u32::MAX } else { config.physical_bytes.max(1).ilog2() + 2 };
+    let by_accounting = if config.overcommits { u32::MAX } else { config.physical_bytes.max(1).ilog2() + 2 };
     let by_option = if max_bits == 0 { u32::MAX } else { max_bits };
     config.va_bits.min(by_limit).min(by_accounting).min(by_option).max(MIN_WINDOW_BITS)
 }

@@ -51,11 +51,19 @@ pub struct ArenaSet {
     count: AtomicUsize,
     /// Held while an arena is reserved, so that threads that run out together reserve one.
     reserving: Lock<()>,
+    /// Slices of pages whose blocks have all been lent at some time.
+    filled: AtomicUsize,
     /// Slices claimed.
     in_use: AtomicUsize,
     pub(super) purging: Purging,
     pub(super) meta: MetaPool,
     stats: Stats,
+}
+
+impl Default for ArenaSet {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl ArenaSet {
@@ -64,6 +72,7 @@ impl ArenaSet {
             arenas: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_ARENAS],
             count: AtomicUsize::new(0),
             reserving: Lock::new(()),
+            filled: AtomicUsize::new(0),
             in_use: AtomicUsize::new(0),
             purging: Purging::new(),
             meta: MetaPool::new(),
@@ -94,6 +103,22 @@ impl ArenaSet {
     /// The arena that holds `p`.
     pub fn find(&self, p: *const u8) -> Option<&'static Arena> {
         self.arenas().find(|arena| arena.contains(p))
+    }
+
+    /// Slices of pages whose blocks have all been lent at some time: what is surely in use, unlike the address space of
+    /// pages that have just begun.
+    pub fn filled_slices(&self) -> usize {
+        self.filled.load(Ordering::Relaxed)
+    }
+
+    /// A page has lent its last fresh block.
+    pub fn note_filled(&self, slices: usize) {
+        self.filled.fetch_add(slices, Ordering::Relaxed);
+    }
+
+    /// Such a page is about to be released.
+    pub fn note_unfilled(&self, slices: usize) {
+        self.filled.fetch_sub(slices, Ordering::Relaxed);
     }
 
     /// Slices claimed at the moment.
@@ -136,7 +161,9 @@ impl ArenaSet {
         }
         let arena = self.reserve_for(want)?;
         drop(guard);
-        arena.claim(want.slices, want.align_slices, want.kind, want.seed, want.extent).or_else(|| self.claim_existing(want))
+        arena
+            .claim(want.slices, want.align_slices, want.kind, want.seed, want.extent)
+            .or_else(|| self.claim_existing(want))
     }
 
     /// Reserves an arena in which `want` fits: as large as the option and growth say, or as limits allow.

@@ -234,8 +234,7 @@ impl Arena {
         let bitmap = |offset: usize, bits: usize| unsafe { Bitmap::init_at(at(offset), bits) };
         let [free, committed, dirty, purge] = offsets.bitmaps.map(|offset| bitmap(offset, slices));
         // SAFETY: zeroed memory of that many bytes is a valid slice of atomics.
-        let chunk_kinds =
-            unsafe { core::slice::from_raw_parts(at(offsets.kinds).cast::<AtomicU8>(), chunks(slices)) };
+        let chunk_kinds = unsafe { core::slice::from_raw_parts(at(offsets.kinds).cast::<AtomicU8>(), chunks(slices)) };
         let arena = Arena {
             set,
             index: AtomicUsize::new(usize::MAX),
@@ -402,9 +401,7 @@ impl Arena {
     }
 
     fn take_chunk(&self, chunk: usize, kind: Kind) -> bool {
-        self.chunk_kinds[chunk]
-            .compare_exchange(KIND_NONE, kind as u8, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        self.chunk_kinds[chunk].compare_exchange(KIND_NONE, kind as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// A chunk without any claimed slice may serve any kind again.

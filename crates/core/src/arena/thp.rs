@@ -13,7 +13,7 @@ use crate::options::{self, OptionId};
 
 /// Slices of one huge OS page.
 pub const UNIT_SLICES: usize = (2 << 20) / SLICE_BYTES;
-/// Slices in use from which on huge pages are worth their rounding: 64 MiB.
+/// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 64 MiB.
 const LARGE_HEAP_SLICES: usize = (64 << 20) / SLICE_BYTES;
 
 /// Whether units may be advised at all.
@@ -37,7 +37,7 @@ impl Arena {
     }
 
     fn is_worth_advising(&self) -> bool {
-        self.backing() == Backing::Os && self.set().in_use_slices() >= LARGE_HEAP_SLICES && is_wanted()
+        self.backing() == Backing::Os && self.set().filled_slices() >= LARGE_HEAP_SLICES && is_wanted()
     }
 
     fn advise_units(&self, first: usize, end: usize) {

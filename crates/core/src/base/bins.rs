@@ -22,8 +22,7 @@ const PER_DOUBLING: usize = 1 << PER_DOUBLING_SHIFT;
 
 impl Bin {
     /// How many classes share pages.
-    pub const COUNT: usize = FIRST_GEOMETRIC
-        + PER_DOUBLING * (LARGE_BLOCK_MAX.ilog2() - LINEAR_SHIFT) as usize;
+    pub const COUNT: usize = FIRST_GEOMETRIC + PER_DOUBLING * (LARGE_BLOCK_MAX.ilog2() - LINEAR_SHIFT) as usize;
     /// The class of blocks with a page of their own.
     pub const SINGLETON: Bin = Bin(Self::COUNT as u8);
 
@@ -171,7 +170,7 @@ mod tests {
             let align = 1usize << shift;
             for bytes in [1, 8, 24, 100, 200, 257, 1000, 5000, 70_000, 500_000] {
                 let bin = Bin::of_aligned(bytes, align).unwrap();
-                assert!(bin.block_bytes() >= bytes && bin.block_bytes() % align == 0);
+                assert!(bin.block_bytes() >= bytes && bin.block_bytes().is_multiple_of(align));
                 assert!(bin.block_bytes() <= (bytes.max(align)).next_power_of_two());
             }
         }

@@ -62,8 +62,7 @@ pub struct Bitmap {
 impl Bitmap {
     /// Bytes of memory for `bits` bits, a multiple of 64; about 1/8 byte per bit.
     pub const fn layout_bytes(bits: usize) -> usize {
-        let bytes =
-            chunks_for(bits) * size_of::<Chunk>() + map_words_for(bits) * size_of::<AtomicU64>();
+        let bytes = chunks_for(bits) * size_of::<Chunk>() + map_words_for(bits) * size_of::<AtomicU64>();
         bytes.next_multiple_of(ALIGN_BYTES)
     }
 
@@ -84,17 +83,9 @@ impl Bitmap {
         // SAFETY: the map's words lie right behind the chunks.
         unsafe { sync::adopt_zeroed(first_word, words) };
         // SAFETY: both slices are now atomics, inside memory that stays ours by the caller's promise.
-        let (chunks, words) = unsafe {
-            (
-                slice::from_raw_parts(first_chunk, chunks),
-                slice::from_raw_parts(first_word, words),
-            )
-        };
-        Bitmap {
-            chunks,
-            map: ChunkMap::new(words),
-            bits,
-        }
+        let (chunks, words) =
+            unsafe { (slice::from_raw_parts(first_chunk, chunks), slice::from_raw_parts(first_word, words)) };
+        Bitmap { chunks, map: ChunkMap::new(words), bits }
     }
 
     /// How many bits it has.
@@ -128,9 +119,7 @@ impl Bitmap {
 
     /// Clears all bits of the range and returns how many were set. An acquire.
     pub fn clear(&self, range: BitRange) -> usize {
-        self.pieces(range)
-            .map(|piece| self.clear_piece(piece))
-            .sum()
+        self.pieces(range).map(|piece| self.clear_piece(piece)).sum()
     }
 
     /// Takes the whole range if all of it is set, else changes nothing in the end. An acquire. One compare-and-swap per
@@ -147,21 +136,17 @@ impl Bitmap {
 
     /// Whether every bit of the range is set. An acquire.
     pub fn is_all_set(&self, range: BitRange) -> bool {
-        self.pieces(range)
-            .all(|piece| self.load(piece.field) & piece.mask == piece.mask)
+        self.pieces(range).all(|piece| self.load(piece.field) & piece.mask == piece.mask)
     }
 
     /// Whether every bit of the range is clear. An acquire.
     pub fn is_all_clear(&self, range: BitRange) -> bool {
-        self.pieces(range)
-            .all(|piece| self.load(piece.field) & piece.mask == 0)
+        self.pieces(range).all(|piece| self.load(piece.field) & piece.mask == 0)
     }
 
     /// How many bits of the range are set. A snapshot per field.
     pub fn count_set(&self, range: BitRange) -> usize {
-        self.pieces(range)
-            .map(|piece| (self.load(piece.field) & piece.mask).count_ones() as usize)
-            .sum()
+        self.pieces(range).map(|piece| (self.load(piece.field) & piece.mask).count_ones() as usize).sum()
     }
 
     /// Sets one bit; true if it was clear.
@@ -200,28 +185,22 @@ impl Bitmap {
 
     /// The lowest set bit of the range.
     pub(super) fn first_set(&self, range: BitRange) -> Option<usize> {
-        self.pieces(range)
-            .find_map(|piece| in_piece(field::lowest(self.load(piece.field) & piece.mask), piece))
+        self.pieces(range).find_map(|piece| in_piece(field::lowest(self.load(piece.field) & piece.mask), piece))
     }
 
     /// The lowest clear bit of the range.
     pub(super) fn first_clear(&self, range: BitRange) -> Option<usize> {
-        self.pieces(range)
-            .find_map(|piece| in_piece(field::lowest(!self.load(piece.field) & piece.mask), piece))
+        self.pieces(range).find_map(|piece| in_piece(field::lowest(!self.load(piece.field) & piece.mask), piece))
     }
 
     /// The highest set bit of the range.
     pub(super) fn last_set(&self, range: BitRange) -> Option<usize> {
-        self.pieces(range)
-            .rev()
-            .find_map(|piece| in_piece(field::highest(self.load(piece.field) & piece.mask), piece))
+        self.pieces(range).rev().find_map(|piece| in_piece(field::highest(self.load(piece.field) & piece.mask), piece))
     }
 
     /// The highest clear bit of the range.
     pub(super) fn last_clear(&self, range: BitRange) -> Option<usize> {
-        self.pieces(range)
-            .rev()
-            .find_map(|piece| in_piece(field::highest(!self.load(piece.field) & piece.mask), piece))
+        self.pieces(range).rev().find_map(|piece| in_piece(field::highest(!self.load(piece.field) & piece.mask), piece))
     }
 
     /// A field's present value.
@@ -233,9 +212,7 @@ impl Bitmap {
 
     fn set_piece(&self, piece: Piece) -> usize {
         // ORDERING: release publishes what the caller did to the slice; pairs with the acquire of the next claim.
-        let old = self
-            .field(piece.field)
-            .fetch_or(piece.mask, Ordering::Release);
+        let old = self.field(piece.field).fetch_or(piece.mask, Ordering::Release);
         if old == 0 {
             self.map.mark(piece.field / CHUNK_FIELDS);
         }
@@ -244,25 +221,18 @@ impl Bitmap {
 
     fn clear_piece(&self, piece: Piece) -> usize {
         // ORDERING: acquire pairs with the release of the sets, whose bits are taken over here.
-        let old = self
-            .field(piece.field)
-            .fetch_and(!piece.mask, Ordering::Acquire);
+        let old = self.field(piece.field).fetch_and(!piece.mask, Ordering::Acquire);
         (piece.mask & old).count_ones() as usize
     }
 
     fn claim_piece(&self, piece: Piece) -> bool {
         let taken = |now: u64| (now & piece.mask == piece.mask).then_some(now & !piece.mask);
         // ORDERING: acquire pairs with the release of the sets, whose bits are taken over here; a failure takes nothing.
-        self.field(piece.field)
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, taken)
-            .is_ok()
+        self.field(piece.field).fetch_update(Ordering::Acquire, Ordering::Relaxed, taken).is_ok()
     }
 
     fn seems_empty(&self, chunk: usize) -> bool {
-        self.chunks[chunk]
-            .fields
-            .iter()
-            .all(|field| field.load(Ordering::Relaxed) == 0)
+        self.chunks[chunk].fields.iter().all(|field| field.load(Ordering::Relaxed) == 0)
     }
 
     #[inline]

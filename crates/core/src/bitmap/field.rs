@@ -13,21 +13,13 @@ pub const fn mask(offset: usize, len: usize) -> u64 {
 /// The lowest set bit.
 #[inline]
 pub const fn lowest(field: u64) -> Option<usize> {
-    if field == 0 {
-        None
-    } else {
-        Some(field.trailing_zeros() as usize)
-    }
+    if field == 0 { None } else { Some(field.trailing_zeros() as usize) }
 }
 
 /// The highest set bit.
 #[inline]
 pub const fn highest(field: u64) -> Option<usize> {
-    if field == 0 {
-        None
-    } else {
-        Some(FIELD_BITS - 1 - field.leading_zeros() as usize)
-    }
+    if field == 0 { None } else { Some(FIELD_BITS - 1 - field.leading_zeros() as usize) }
 }
 
 /// Where in `low` a run of `len <= 64` ones begins, which may run on into `high`, the field that follows.
@@ -39,11 +31,7 @@ pub const fn run_starts(low: u64, high: u64, len: usize) -> u64 {
     let mut starts = ((high as u128) << FIELD_BITS) | low as u128;
     let mut known = 1;
     while known < len {
-        let step = if known < len - known {
-            known
-        } else {
-            len - known
-        };
+        let step = if known < len - known { known } else { len - known };
         starts &= starts >> step;
         known += step;
     }
@@ -55,20 +43,12 @@ pub const fn run_starts(low: u64, high: u64, len: usize) -> u64 {
 pub const fn aligned_bits(base: usize, align: usize) -> u64 {
     debug_assert!(align.is_power_of_two());
     let first = base.wrapping_neg() & (align - 1);
-    if first >= FIELD_BITS {
-        0
-    } else {
-        multiples(align) << first
-    }
+    if first >= FIELD_BITS { 0 } else { multiples(align) << first }
 }
 
 /// The bits of a field whose positions are multiples of `align`.
 const fn multiples(align: usize) -> u64 {
-    if align >= FIELD_BITS {
-        1
-    } else {
-        u64::MAX / mask(0, align)
-    }
+    if align >= FIELD_BITS { 1 } else { u64::MAX / mask(0, align) }
 }
 
 /// The positions of the set bits, from either end.
@@ -103,8 +83,7 @@ mod tests {
     /// All ways to fill twelve low, middle or high bits, their complements, and periodic patterns.
     fn samples() -> impl Iterator<Item = u64> {
         let dense = (0..1 << 12).flat_map(|x: u64| [x, x << 24, x << 52, !x, !(x << 52)]);
-        let periodic =
-            (1..=64).map(|period| multiples(1 << (period % 7)).wrapping_mul(period as u64));
+        let periodic = (1..=64).map(|period| multiples(1 << (period % 7)).wrapping_mul(period as u64));
         dense.chain(periodic)
     }
 
@@ -129,9 +108,7 @@ mod tests {
 
     #[test]
     fn single_runs_of_all_places_and_lengths() {
-        for (start, ones) in
-            (0..128usize).flat_map(|start| (1..=128 - start).map(move |n| (start, n)))
-        {
+        for (start, ones) in (0..128usize).flat_map(|start| (1..=128 - start).map(move |n| (start, n))) {
             let both = (u128::MAX >> (128 - ones)) << start;
             let (low, high) = (both as u64, (both >> 64) as u64);
             for len in 1..=64 {
@@ -154,10 +131,7 @@ mod tests {
         for align in (0..10).map(|shift| 1usize << shift) {
             for base in (0..2 * align).chain([usize::MAX - 3]) {
                 let naive = (0..64).filter(|i| base.wrapping_add(*i).is_multiple_of(align));
-                assert_eq!(
-                    aligned_bits(base, align),
-                    naive.fold(0, |mask, i| mask | 1 << i)
-                );
+                assert_eq!(aligned_bits(base, align), naive.fold(0, |mask, i| mask | 1 << i));
             }
         }
     }
@@ -166,10 +140,7 @@ mod tests {
     fn ends_of_a_field() {
         assert_eq!((lowest(0), highest(0)), (None, None));
         for i in 0..64 {
-            assert_eq!(
-                (lowest(u64::MAX << i), highest(u64::MAX >> i)),
-                (Some(i), Some(63 - i))
-            );
+            assert_eq!((lowest(u64::MAX << i), highest(u64::MAX >> i)), (Some(i), Some(63 - i)));
         }
     }
 

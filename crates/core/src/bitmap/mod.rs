@@ -22,10 +22,7 @@ mod range;
 
 mod map;
 
-#[expect(
-    clippy::module_inception,
-    reason = "the floor is named after the type it exists for"
-)]
+#[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod bitmap;
 
 mod search;

@@ -14,8 +14,7 @@ pub struct OwnedBitmap {
 impl OwnedBitmap {
     /// All `bits` bits are clear.
     pub fn new(bits: usize) -> Self {
-        let layout =
-            Layout::from_size_align(Bitmap::layout_bytes(bits).max(64), 64).expect("a layout");
+        let layout = Layout::from_size_align(Bitmap::layout_bytes(bits).max(64), 64).expect("a layout");
         // SAFETY: the layout is not empty.
         let memory = unsafe { alloc_zeroed(layout) };
         if memory.is_null() {
@@ -23,11 +22,7 @@ impl OwnedBitmap {
         }
         // SAFETY: zeroed, aligned, large enough, and kept until the drop below.
         let bitmap = unsafe { Bitmap::init_at(memory, bits) };
-        OwnedBitmap {
-            bitmap,
-            memory,
-            layout,
-        }
+        OwnedBitmap { bitmap, memory, layout }
     }
 }
 

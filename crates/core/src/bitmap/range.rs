@@ -61,10 +61,7 @@ pub struct Piece {
 impl Piece {
     #[inline]
     const fn of(range: BitRange) -> Self {
-        Piece {
-            field: range.start / FIELD_BITS,
-            mask: field::mask(range.start % FIELD_BITS, range.len),
-        }
+        Piece { field: range.start / FIELD_BITS, mask: field::mask(range.start % FIELD_BITS, range.len) }
     }
 
     /// The index of the field's first bit.
@@ -123,39 +120,20 @@ impl Fit {
     #[inline]
     pub const fn new(len: usize) -> Self {
         debug_assert!(len >= 1);
-        let align = if len == 8 || len == FIELD_BITS {
-            len
-        } else {
-            1
-        };
-        Fit {
-            len,
-            align,
-            phase: 0,
-        }
+        let align = if len == 8 || len == FIELD_BITS { len } else { 1 };
+        Fit { len, align, phase: 0 }
     }
 
     /// The same at an alignment, a power of two, in place of the grid. An `align` of 1 changes nothing.
     #[inline]
     pub const fn aligned(self, align: usize, phase: usize) -> Self {
         debug_assert!(align.is_power_of_two());
-        if align == 1 {
-            self
-        } else {
-            Fit {
-                len: self.len,
-                align,
-                phase,
-            }
-        }
+        if align == 1 { self } else { Fit { len: self.len, align, phase } }
     }
 
     /// How many bits; never 0.
     #[inline]
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a request for nothing does not exist"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "a request for nothing does not exist")]
     pub const fn len(self) -> usize {
         self.len
     }
@@ -180,9 +158,7 @@ mod tests {
     use std::vec::Vec;
 
     fn bits_of(piece: Piece) -> impl Iterator<Item = usize> {
-        (0..64)
-            .filter(move |i| piece.mask >> i & 1 == 1)
-            .map(move |i| piece.base() + i)
+        (0..64).filter(move |i| piece.mask >> i & 1 == 1).map(move |i| piece.base() + i)
     }
 
     proptest! {
@@ -229,15 +205,8 @@ mod tests {
 
     #[test]
     fn ranges_intersect() {
-        assert_eq!(
-            BitRange::new(3, 5).intersect(BitRange::new(6, 9)),
-            BitRange::new(6, 2)
-        );
-        assert!(
-            BitRange::new(3, 5)
-                .intersect(BitRange::new(8, 9))
-                .is_empty()
-        );
+        assert_eq!(BitRange::new(3, 5).intersect(BitRange::new(6, 9)), BitRange::new(6, 2));
+        assert!(BitRange::new(3, 5).intersect(BitRange::new(8, 9)).is_empty());
         assert!(BitRange::between(9, 8).is_empty());
     }
 }

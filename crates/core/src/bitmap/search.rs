@@ -23,16 +23,9 @@ impl Bitmap {
     /// pass, and returns its first index.
     ///
     /// The claim is an acquire. Never waits; may miss bits that others claim, set or give back at the same time.
-    pub fn find_claim(
-        &self,
-        fit: Fit,
-        hint: Hint,
-        accept: impl Fn(usize) -> bool,
-    ) -> Option<usize> {
+    pub fn find_claim(&self, fit: Fit, hint: Hint, accept: impl Fn(usize) -> bool) -> Option<usize> {
         debug_assert!(fit.len() <= CHUNK_BITS);
-        self.marked_from(hint.chunk)
-            .filter(|&chunk| accept(chunk))
-            .find_map(|chunk| self.claim_in(chunk, fit, hint))
+        self.marked_from(hint.chunk).filter(|&chunk| accept(chunk)).find_map(|chunk| self.claim_in(chunk, fit, hint))
     }
 
     /// Finds and claims the lowest run of any length, which may cross chunks, and returns its first index.
@@ -51,8 +44,7 @@ impl Bitmap {
     fn marked_from(&self, first: usize) -> impl Iterator<Item = usize> {
         let count = self.chunk_count();
         let first = first.checked_rem(count).unwrap_or(0);
-        self.marked(BitRange::between(first, count))
-            .chain(self.marked(BitRange::between(0, first)))
+        self.marked(BitRange::between(first, count)).chain(self.marked(BitRange::between(0, first)))
     }
 
     fn claim_in(&self, chunk: usize, fit: Fit, hint: Hint) -> Option<usize> {
@@ -69,9 +61,8 @@ impl Bitmap {
         if fit.len() > FIELD_BITS {
             return self.find_run(self.chunk_range(chunk), fit);
         }
-        (0..CHUNK_FIELDS).find_map(|step| {
-            self.find_from_field(chunk, hint.field.wrapping_add(step) % CHUNK_FIELDS, fit)
-        })
+        (0..CHUNK_FIELDS)
+            .find_map(|step| self.find_from_field(chunk, hint.field.wrapping_add(step) % CHUNK_FIELDS, fit))
     }
 
     /// A run of at most 64 bits that begins in a chunk's field `slot`, and may end in the next of the same chunk.
@@ -92,8 +83,7 @@ impl Bitmap {
             let Some(clear) = self.first_clear(BitRange::new(start, fit.len())) else {
                 return Some(start);
             };
-            start = fit
-                .next_allowed(self.first_set_by_map(BitRange::between(clear + 1, window.end()))?);
+            start = fit.next_allowed(self.first_set_by_map(BitRange::between(clear + 1, window.end()))?);
         }
         None
     }
@@ -101,7 +91,6 @@ impl Bitmap {
     /// The lowest set bit of a long range, passing by chunks that the map knows to be empty.
     fn first_set_by_map(&self, range: BitRange) -> Option<usize> {
         let chunks = BitRange::between(range.start / CHUNK_BITS, range.end().div_ceil(CHUNK_BITS));
-        self.marked(chunks)
-            .find_map(|chunk| self.first_set(self.chunk_range(chunk).intersect(range)))
+        self.marked(chunks).find_map(|chunk| self.first_set(self.chunk_range(chunk).intersect(range)))
     }
 }

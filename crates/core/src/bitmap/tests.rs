@@ -16,9 +16,7 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
-        Model {
-            bits: std::vec![false; BITS],
-        }
+        Model { bits: std::vec![false; BITS] }
     }
 
     fn fill(&mut self, range: BitRange, value: bool) -> usize {
@@ -29,10 +27,7 @@ impl Model {
     }
 
     fn count(&self, range: BitRange) -> usize {
-        self.bits[range.start..range.end()]
-            .iter()
-            .filter(|bit| **bit)
-            .count()
+        self.bits[range.start..range.end()].iter().filter(|bit| **bit).count()
     }
 
     fn all(&self, range: BitRange) -> bool {
@@ -54,9 +49,7 @@ impl Model {
         let mut runs: Vec<BitRange> = Vec::new();
         for index in (0..BITS).filter(|index| self.bits[*index]) {
             match runs.last_mut() {
-                Some(run) if run.end() == index && run.len < max && index % CHUNK_BITS != 0 => {
-                    run.len += 1
-                }
+                Some(run) if run.end() == index && run.len < max && index % CHUNK_BITS != 0 => run.len += 1,
                 _ => runs.push(BitRange::one(index)),
             }
         }
@@ -68,9 +61,7 @@ impl Model {
         let mut runs: Vec<BitRange> = Vec::new();
         for index in (0..BITS).rev().filter(|index| self.bits[*index]) {
             match runs.last_mut() {
-                Some(run)
-                    if run.start == index + 1 && run.len < max && (index + 1) % CHUNK_BITS != 0 =>
-                {
+                Some(run) if run.start == index + 1 && run.len < max && (index + 1) % CHUNK_BITS != 0 => {
                     *run = BitRange::new(index, run.len + 1);
                 }
                 _ => runs.push(BitRange::one(index)),
@@ -86,38 +77,14 @@ enum Op {
     Clear(BitRange),
     TryClaim(BitRange),
     Ask(BitRange),
-    Find {
-        len: usize,
-        align: usize,
-        phase: usize,
-        hint: Hint,
-        rejected: usize,
-    },
-    FindSpanning {
-        len: usize,
-        align: usize,
-        phase: usize,
-    },
-    ClaimRuns {
-        max: usize,
-        fates: u64,
-    },
-    ClaimRunsRev {
-        max: usize,
-        fates: u64,
-    },
+    Find { len: usize, align: usize, phase: usize, hint: Hint, rejected: usize },
+    FindSpanning { len: usize, align: usize, phase: usize },
+    ClaimRuns { max: usize, fates: u64 },
+    ClaimRunsRev { max: usize, fates: u64 },
 }
 
 fn any_len() -> impl Strategy<Value = usize> {
-    prop_oneof![
-        Just(1usize),
-        Just(8),
-        Just(64),
-        Just(512),
-        1usize..12,
-        1usize..=64,
-        65usize..=512
-    ]
+    prop_oneof![Just(1usize), Just(8), Just(64), Just(512), 1usize..12, 1usize..=64, 65usize..=512]
 }
 
 fn any_range() -> impl Strategy<Value = BitRange> {
@@ -126,10 +93,7 @@ fn any_range() -> impl Strategy<Value = BitRange> {
 }
 
 fn any_align() -> impl Strategy<Value = (usize, usize)> {
-    prop_oneof![
-        Just((1, 0)),
-        (1u32..11, 0usize..600).prop_map(|(shift, phase)| (1 << shift, phase))
-    ]
+    prop_oneof![Just((1, 0)), (1u32..11, 0usize..600).prop_map(|(shift, phase)| (1 << shift, phase))]
 }
 
 fn any_find() -> impl Strategy<Value = Op> {
@@ -161,37 +125,17 @@ fn any_op() -> impl Strategy<Value = Op> {
 
 /// Where a run of `len` may start by the documentation, not by the code.
 fn allowed(len: usize, align: usize, phase: usize) -> impl Fn(usize) -> bool + Copy {
-    let grid = if align == 1 && (len == 8 || len == 64) {
-        len
-    } else {
-        1
-    };
+    let grid = if align == 1 && (len == 8 || len == 64) { len } else { 1 };
     move |start| (start + phase).is_multiple_of(align) && start.is_multiple_of(grid)
 }
 
 fn find(bitmap: &Bitmap, model: &mut Model, op: &Op) {
-    let &Op::Find {
-        len,
-        align,
-        phase,
-        hint,
-        rejected,
-    } = op
-    else {
-        unreachable!()
-    };
-    let found = bitmap.find_claim(Fit::new(len).aligned(align, phase), hint, |chunk| {
-        chunk != rejected
-    });
+    let &Op::Find { len, align, phase, hint, rejected } = op else { unreachable!() };
+    let found = bitmap.find_claim(Fit::new(len).aligned(align, phase), hint, |chunk| chunk != rejected);
     let allowed = allowed(len, align, phase);
     let Some(start) = found else {
-        let mut windows = (0..4)
-            .filter(|chunk| *chunk != rejected)
-            .map(|chunk| bitmap.chunk_range(chunk));
-        assert!(
-            windows.all(|window| !model.has_run(window, len, allowed)),
-            "missed a run: {op:?}"
-        );
+        let mut windows = (0..4).filter(|chunk| *chunk != rejected).map(|chunk| bitmap.chunk_range(chunk));
+        assert!(windows.all(|window| !model.has_run(window, len, allowed)), "missed a run: {op:?}");
         return;
     };
     let run = BitRange::new(start, len);
@@ -202,8 +146,7 @@ fn find(bitmap: &Bitmap, model: &mut Model, op: &Op) {
 
 fn find_spanning(bitmap: &Bitmap, model: &mut Model, len: usize, align: usize, phase: usize) {
     let allowed = allowed(len, align, phase);
-    let naive = (0..(BITS + 1).saturating_sub(len))
-        .find(|&s| allowed(s) && model.all(BitRange::new(s, len)));
+    let naive = (0..(BITS + 1).saturating_sub(len)).find(|&s| allowed(s) && model.all(BitRange::new(s, len)));
     let found = bitmap.find_claim_spanning(Fit::new(len).aligned(align, phase));
     assert_eq!(found, naive);
     found.map(|start| model.fill(BitRange::new(start, len), false));
@@ -217,12 +160,7 @@ fn fate(fates: u64, turn: usize) -> Fate {
 }
 
 /// Walks with a fate from the bits of `fates`, stopping after `fates % 64` runs, and checks the runs.
-fn claim_runs(
-    model: &mut Model,
-    expected: Vec<BitRange>,
-    fates: u64,
-    walk: impl Fn(&mut dyn FnMut(BitRange) -> Fate),
-) {
+fn claim_runs(model: &mut Model, expected: Vec<BitRange>, fates: u64, walk: impl Fn(&mut dyn FnMut(BitRange) -> Fate)) {
     let stop = fates as usize % 64;
     let mut seen = Vec::new();
     walk(&mut |run| {
@@ -261,15 +199,11 @@ fn apply(bitmap: &Bitmap, model: &mut Model, op: &Op) {
         Op::FindSpanning { len, align, phase } => find_spanning(bitmap, model, len, align, phase),
         Op::ClaimRuns { max, fates } => {
             let expected = model.runs(max);
-            claim_runs(model, expected, fates, |visit| {
-                bitmap.claim_runs(max, visit)
-            });
+            claim_runs(model, expected, fates, |visit| bitmap.claim_runs(max, visit));
         }
         Op::ClaimRunsRev { max, fates } => {
             let expected = model.runs_rev(max);
-            claim_runs(model, expected, fates, |visit| {
-                bitmap.claim_runs_rev(max, visit)
-            });
+            claim_runs(model, expected, fates, |visit| bitmap.claim_runs_rev(max, visit));
         }
     }
 }
@@ -326,10 +260,7 @@ fn sizes() {
 #[test]
 fn an_empty_bitmap_finds_nothing() {
     let bitmap = OwnedBitmap::new(0);
-    assert_eq!(
-        bitmap.find_claim(Fit::new(1), Hint::default(), |_| true),
-        None
-    );
+    assert_eq!(bitmap.find_claim(Fit::new(1), Hint::default(), |_| true), None);
     assert_eq!(bitmap.find_claim_spanning(Fit::new(1)), None);
     bitmap.claim_runs(1, |_| unreachable!());
 }
@@ -338,17 +269,7 @@ fn an_empty_bitmap_finds_nothing() {
 fn the_largest_bitmap() {
     let bitmap = OwnedBitmap::new(MAX_BITS);
     assert!(bitmap.set_one(MAX_BITS - 1));
-    assert_eq!(
-        bitmap.find_claim(
-            Fit::new(1),
-            Hint {
-                chunk: 77,
-                field: 5
-            },
-            |_| true
-        ),
-        Some(MAX_BITS - 1)
-    );
+    assert_eq!(bitmap.find_claim(Fit::new(1), Hint { chunk: 77, field: 5 }, |_| true), Some(MAX_BITS - 1));
     assert_eq!(bitmap.set(bitmap.all()), MAX_BITS);
     let whole = Fit::new(MAX_BITS - 5000).aligned(4096, 4000);
     assert_eq!(bitmap.find_claim_spanning(whole), Some(96));
@@ -363,10 +284,7 @@ fn the_hint_says_where_to_begin() {
     assert_eq!(claim(2, 3), Some(2 * CHUNK_BITS + 3 * 64));
     assert_eq!(claim(4, 8), Some(0));
     bitmap.clear(BitRange::new(CHUNK_BITS, BITS - CHUNK_BITS));
-    assert_eq!(
-        bitmap.find_claim(Fit::new(9), Hint { chunk: 1, field: 7 }, |_| true),
-        Some(7 * 64)
-    );
+    assert_eq!(bitmap.find_claim(Fit::new(9), Hint { chunk: 1, field: 7 }, |_| true), Some(7 * 64));
 }
 
 #[test]
@@ -375,16 +293,10 @@ fn empty_chunks_are_passed_by_and_come_back() {
     bitmap.set_one(700);
     assert!(bitmap.marked(BitRange::new(0, 4)).eq([1]));
     assert!(bitmap.clear_one(700));
-    assert_eq!(
-        bitmap.find_claim(Fit::new(1), Hint::default(), |_| true),
-        None
-    );
+    assert_eq!(bitmap.find_claim(Fit::new(1), Hint::default(), |_| true), None);
     assert!(bitmap.marked(BitRange::new(0, 4)).eq([]));
     bitmap.set_one(600);
-    assert_eq!(
-        bitmap.find_claim(Fit::new(1), Hint::default(), |_| true),
-        Some(600)
-    );
+    assert_eq!(bitmap.find_claim(Fit::new(1), Hint::default(), |_| true), Some(600));
 }
 
 #[test]
@@ -403,11 +315,7 @@ struct Owners(Vec<AtomicUsize>);
 impl Owners {
     fn take(&self, run: BitRange, who: usize) {
         for owner in &self.0[run.start..run.end()] {
-            assert_eq!(
-                owner.swap(who, Ordering::Relaxed),
-                0,
-                "a bit was claimed twice"
-            );
+            assert_eq!(owner.swap(who, Ordering::Relaxed), 0, "a bit was claimed twice");
         }
     }
 
@@ -448,24 +356,15 @@ impl Worker<'_> {
     fn find(&mut self) {
         let len = [1, 1, 2, 7, 8, 20, 64, 65, 200, 512][self.random(10)];
         let align = [1, 1, 1, 2, 16][self.random(5)];
-        let hint = Hint {
-            chunk: self.random(4),
-            field: self.random(8),
-        };
-        let found = self
-            .bitmap
-            .find_claim(Fit::new(len).aligned(align, 3), hint, |_| true);
-        found
-            .into_iter()
-            .for_each(|start| self.keep(BitRange::new(start, len)));
+        let hint = Hint { chunk: self.random(4), field: self.random(8) };
+        let found = self.bitmap.find_claim(Fit::new(len).aligned(align, 3), hint, |_| true);
+        found.into_iter().for_each(|start| self.keep(BitRange::new(start, len)));
     }
 
     fn find_spanning(&mut self) {
         let len = 513 + self.random(300);
         let found = self.bitmap.find_claim_spanning(Fit::new(len));
-        found
-            .into_iter()
-            .for_each(|start| self.keep(BitRange::new(start, len)));
+        found.into_iter().for_each(|start| self.keep(BitRange::new(start, len)));
     }
 
     fn visit(&mut self) {
@@ -518,19 +417,10 @@ fn threads_never_share_nor_lose_bits() {
     thread::scope(|scope| {
         for who in 1..=4 {
             let random = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(who as u64);
-            let worker = Worker {
-                bitmap: &bitmap,
-                owners: &owners,
-                who,
-                random,
-                held: Vec::new(),
-            };
+            let worker = Worker { bitmap: &bitmap, owners: &owners, who, random, held: Vec::new() };
             scope.spawn(move || worker.run(30_000));
         }
     });
     assert!(bitmap.is_all_set(bitmap.all()));
-    assert!(
-        bitmap.marked(BitRange::new(0, 4)).eq(0..4),
-        "a chunk is hidden"
-    );
+    assert!(bitmap.marked(BitRange::new(0, 4)).eq(0..4), "a chunk is hidden");
 }

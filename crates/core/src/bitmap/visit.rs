@@ -25,24 +25,16 @@ impl Bitmap {
     ///
     /// A run is claimed as a whole (an acquire); bits that another thread took first are not in it.
     pub fn claim_runs(&self, max_len: usize, mut visit: impl FnMut(BitRange) -> Fate) {
-        let _ = self
-            .marked_chunks()
-            .try_for_each(|chunk| self.claim_runs_up(chunk, max_len, &mut visit));
+        let _ = self.marked_chunks().try_for_each(|chunk| self.claim_runs_up(chunk, max_len, &mut visit));
     }
 
     /// The same, highest first.
     pub fn claim_runs_rev(&self, max_len: usize, mut visit: impl FnMut(BitRange) -> Fate) {
-        let _ = self
-            .marked_chunks()
-            .rev()
-            .try_for_each(|chunk| self.claim_runs_down(chunk, max_len, &mut visit));
+        let _ = self.marked_chunks().rev().try_for_each(|chunk| self.claim_runs_down(chunk, max_len, &mut visit));
     }
 
     /// Shows `visit` the set bits in runs, lowest first, until it breaks. Changes nothing; others may.
-    pub fn for_each_set_run(
-        &self,
-        mut visit: impl FnMut(BitRange) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    pub fn for_each_set_run(&self, mut visit: impl FnMut(BitRange) -> ControlFlow<()>) -> ControlFlow<()> {
         self.marked_chunks().try_for_each(|chunk| {
             let mut window = self.chunk_range(chunk);
             while let Some(run) = self.first_run(window, usize::MAX) {
@@ -57,12 +49,7 @@ impl Bitmap {
         self.marked(BitRange::new(0, self.chunk_count()))
     }
 
-    fn claim_runs_up(
-        &self,
-        chunk: usize,
-        max: usize,
-        visit: &mut impl FnMut(BitRange) -> Fate,
-    ) -> ControlFlow<()> {
+    fn claim_runs_up(&self, chunk: usize, max: usize, visit: &mut impl FnMut(BitRange) -> Fate) -> ControlFlow<()> {
         let mut window = self.chunk_range(chunk);
         while let Some(run) = self.first_run(window, max) {
             if self.try_claim(run) {
@@ -74,12 +61,7 @@ impl Bitmap {
         ControlFlow::Continue(())
     }
 
-    fn claim_runs_down(
-        &self,
-        chunk: usize,
-        max: usize,
-        visit: &mut impl FnMut(BitRange) -> Fate,
-    ) -> ControlFlow<()> {
+    fn claim_runs_down(&self, chunk: usize, max: usize, visit: &mut impl FnMut(BitRange) -> Fate) -> ControlFlow<()> {
         let mut window = self.chunk_range(chunk);
         while let Some(run) = self.last_run(window, max) {
             if self.try_claim(run) {
@@ -105,9 +87,7 @@ impl Bitmap {
     fn first_run(&self, window: BitRange, max: usize) -> Option<BitRange> {
         let start = self.first_set(window)?;
         let limit = window.end().min(start.saturating_add(max));
-        let end = self
-            .first_clear(BitRange::between(start + 1, limit))
-            .unwrap_or(limit);
+        let end = self.first_clear(BitRange::between(start + 1, limit)).unwrap_or(limit);
         Some(BitRange::between(start, end))
     }
 
@@ -115,9 +95,7 @@ impl Bitmap {
     fn last_run(&self, window: BitRange, max: usize) -> Option<BitRange> {
         let last = self.last_set(window)?;
         let limit = window.start.max((last + 1).saturating_sub(max));
-        let start = self
-            .last_clear(BitRange::between(limit, last))
-            .map_or(limit, |clear| clear + 1);
+        let start = self.last_clear(BitRange::between(limit, last)).map_or(limit, |clear| clear + 1);
         Some(BitRange::between(start, last + 1))
     }
 }

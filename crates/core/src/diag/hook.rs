@@ -57,12 +57,10 @@ impl<F: Callback> Hook<F> {
         if is_written(before) || !self.begin(before) {
             return;
         }
-        self.fun
-            .store(fun.map_or(ptr::null_mut(), F::erase), Ordering::Relaxed);
+        self.fun.store(fun.map_or(ptr::null_mut(), F::erase), Ordering::Relaxed);
         self.arg.store(arg, Ordering::Relaxed);
         // ORDERING: Release publishes both words; pairs with the Acquire load in `read`.
-        self.version
-            .store(before.wrapping_add(2), Ordering::Release);
+        self.version.store(before.wrapping_add(2), Ordering::Release);
     }
 
     /// The pair as it was registered.
@@ -81,17 +79,14 @@ impl<F: Callback> Hook<F> {
         if is_written(version) {
             self.fun.store(ptr::null_mut(), Ordering::Relaxed);
             // ORDERING: Release publishes the null; pairs with the Acquire load in `read`.
-            self.version
-                .store(version.wrapping_add(1), Ordering::Release);
+            self.version.store(version.wrapping_add(1), Ordering::Release);
         }
     }
 
     fn begin(&self, before: usize) -> bool {
         let odd = before.wrapping_add(1);
         // ORDERING: Acquire keeps the writes of the words behind the odd version in this thread.
-        let begun =
-            self.version
-                .compare_exchange(before, odd, Ordering::Acquire, Ordering::Relaxed);
+        let begun = self.version.compare_exchange(before, odd, Ordering::Acquire, Ordering::Relaxed);
         // ORDERING: Release fence: a reader that sees one of the words written next also sees the odd version;
         // pairs with the Acquire fence in `read`.
         fence(Ordering::Release);
@@ -101,10 +96,7 @@ impl<F: Callback> Hook<F> {
     fn read(&self) -> Option<(*mut c_void, *mut c_void)> {
         // ORDERING: Acquire sees the words that this version published; pairs with the Release store in `set`.
         let before = self.version.load(Ordering::Acquire);
-        let pair = (
-            self.fun.load(Ordering::Relaxed),
-            self.arg.load(Ordering::Relaxed),
-        );
+        let pair = (self.fun.load(Ordering::Relaxed), self.arg.load(Ordering::Relaxed));
         // ORDERING: Acquire fence: if a word came from a later writer, the version below is later too.
         fence(Ordering::Acquire);
         let after = self.version.load(Ordering::Relaxed);

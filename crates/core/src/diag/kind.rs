@@ -71,11 +71,7 @@ impl ErrorKind {
     }
 
     pub const fn severity(self) -> Severity {
-        if self.code() == code::EFAULT {
-            Severity::Corruption
-        } else {
-            Severity::Contained
-        }
+        if self.code() == code::EFAULT { Severity::Corruption } else { Severity::Contained }
     }
 
     /// The reason in words.
@@ -131,18 +127,12 @@ impl Detail {
         match self {
             Detail::Nothing => line,
             Detail::Bytes(bytes) => line.text(", ").size(bytes).text(" bytes"),
-            Detail::Array { count, bytes_each } => line
-                .text(", ")
-                .size(count)
-                .text(" times ")
-                .size(bytes_each)
-                .text(" bytes"),
-            Detail::Sizes { given, actual } => line
-                .text(", ")
-                .size(given)
-                .text(" bytes given, ")
-                .size(actual)
-                .text(" bytes actual"),
+            Detail::Array { count, bytes_each } => {
+                line.text(", ").size(count).text(" times ").size(bytes_each).text(" bytes")
+            }
+            Detail::Sizes { given, actual } => {
+                line.text(", ").size(given).text(" bytes given, ").size(actual).text(" bytes actual")
+            }
             Detail::Alignment(bytes) => line.text(", alignment ").size(bytes),
             Detail::At(place) => line.text(", at ").address(place),
             Detail::Named(name) => line.text(", in ").text(name),

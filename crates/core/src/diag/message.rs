@@ -24,10 +24,7 @@ impl Default for Message {
 
 impl Message {
     pub const fn new() -> Self {
-        Message {
-            length: 0,
-            bytes: [0; CAPACITY],
-        }
+        Message { length: 0, bytes: [0; CAPACITY] }
     }
 
     /// Appends text.
@@ -39,11 +36,7 @@ impl Message {
     /// Appends bytes of unknown origin: what does not print becomes `?`.
     pub fn foreign(&mut self, bytes: &[u8]) -> &mut Self {
         for &byte in bytes {
-            self.push(if byte.is_ascii_graphic() || byte == b' ' {
-                byte
-            } else {
-                b'?'
-            });
+            self.push(if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' });
         }
         self
     }
@@ -174,14 +167,8 @@ mod tests {
     fn numbers_read_as_core_formats_them() {
         for number in [0, 1, 9, 10, -1, 4096, i64::MAX, i64::MIN] {
             assert_eq!(text(Message::new().decimal(number)), format!("{number}"));
-            assert_eq!(
-                text(Message::new().unsigned(number as u64)),
-                format!("{}", number as u64)
-            );
-            assert_eq!(
-                text(Message::new().hex(number as usize)),
-                format!("{:#x}", number as usize)
-            );
+            assert_eq!(text(Message::new().unsigned(number as u64)), format!("{}", number as u64));
+            assert_eq!(text(Message::new().hex(number as usize)), format!("{:#x}", number as usize));
         }
     }
 
@@ -213,20 +200,14 @@ mod tests {
         let start = message.len();
         message.size(42).right_align(start, 5).text("|");
         let wide = message.len();
-        message
-            .size(123456)
-            .right_align(wide, 3)
-            .right_align(1000, 2);
+        message.size(123456).right_align(wide, 3).right_align(1000, 2);
         assert_eq!(text(&message), "ab  |   42|123456");
     }
 
     #[test]
     fn padding_stops_at_the_capacity() {
         let mut message = Message::new();
-        message
-            .pad_to(10 * CAPACITY)
-            .right_align(0, 10 * CAPACITY)
-            .end_line();
+        message.pad_to(10 * CAPACITY).right_align(0, 10 * CAPACITY).end_line();
         assert_eq!(message.len(), CAPACITY - 1);
     }
 

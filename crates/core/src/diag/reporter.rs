@@ -26,12 +26,7 @@ pub struct Settings {
 
 impl Settings {
     /// Before any option is read: silence.
-    pub const SILENT: Settings = Settings {
-        show_errors: false,
-        verbose: 0,
-        max_errors: 32,
-        max_warnings: 32,
-    };
+    pub const SILENT: Settings = Settings { show_errors: false, verbose: 0, max_errors: 32, max_warnings: 32 };
 }
 
 /// How closely a verbose line follows the work.
@@ -223,10 +218,7 @@ mod tests {
     extern "C" fn keep_line(line: *const core::ffi::c_char, arg: *mut c_void) {
         // SAFETY: `listening` passes a `Lines` that outlives its reporter, and lines are C strings.
         let (lines, line) = unsafe { (&*arg.cast::<Lines>(), CStr::from_ptr(line)) };
-        lines
-            .lock()
-            .unwrap()
-            .push(line.to_str().unwrap().to_string());
+        lines.lock().unwrap().push(line.to_str().unwrap().to_string());
     }
 
     extern "C" fn keep_code(code: i32, arg: *mut c_void) {
@@ -243,26 +235,18 @@ mod tests {
     }
 
     fn showing() -> Settings {
-        Settings {
-            show_errors: true,
-            ..Settings::SILENT
-        }
+        Settings { show_errors: true, ..Settings::SILENT }
     }
 
     fn complain(reporter: &Reporter) {
-        reporter.error(
-            ErrorKind::DoubleFree,
-            ptr::without_provenance(0x1230),
-            Detail::Bytes(16),
-        );
+        reporter.error(ErrorKind::DoubleFree, ptr::without_provenance(0x1230), Detail::Bytes(16));
     }
 
     #[test]
     fn an_error_names_the_pointer_and_the_reason() {
         let lines = Lines::default();
         complain(&listening(&lines, showing()));
-        let expected =
-            "ferrimalloc: error: 0x1230: double free: the block is free already, 16 bytes\n";
+        let expected = "ferrimalloc: error: 0x1230: double free: the block is free already, 16 bytes\n";
         assert_eq!(*lines.lock().unwrap(), [expected]);
     }
 
@@ -281,26 +265,15 @@ mod tests {
     #[test]
     fn limits_hold_and_verbose_lifts_them() {
         let lines = Lines::default();
-        let two = Settings {
-            max_errors: 2,
-            max_warnings: 1,
-            ..showing()
-        };
+        let two = Settings { max_errors: 2, max_warnings: 1, ..showing() };
         let reporter = listening(&lines, two);
         (0..5).for_each(|_| complain(&reporter));
         (0..5).for_each(|_| reporter.warning(Audience::Asked, |line| _ = line.text("w")));
         assert_eq!(lines.lock().unwrap().len(), 3);
-        reporter.configure(Settings {
-            verbose: 1,
-            show_errors: false,
-            ..two
-        });
+        reporter.configure(Settings { verbose: 1, show_errors: false, ..two });
         complain(&reporter);
         assert_eq!(lines.lock().unwrap().len(), 4);
-        reporter.configure(Settings {
-            max_errors: -1,
-            ..showing()
-        });
+        reporter.configure(Settings { max_errors: -1, ..showing() });
         complain(&reporter);
         assert_eq!(lines.lock().unwrap().len(), 5);
     }
@@ -308,13 +281,7 @@ mod tests {
     #[test]
     fn verbose_levels_are_ordered() {
         let lines = Lines::default();
-        let reporter = listening(
-            &lines,
-            Settings {
-                verbose: 1,
-                ..Settings::SILENT
-            },
-        );
+        let reporter = listening(&lines, Settings { verbose: 1, ..Settings::SILENT });
         reporter.verbose(Level::Events, |line| _ = line.text("event"));
         reporter.verbose(Level::Trace, |_| unreachable!("not built"));
         assert_eq!(*lines.lock().unwrap(), ["ferrimalloc: event\n"]);
@@ -349,27 +316,15 @@ mod tests {
             reporter.error(ErrorKind::InvalidFree, ptr::null(), Detail::Nothing);
             assert_eq!(reporter.error_count(), 1, "misuse is survived");
             reporter.configure(showing());
-            reporter.error(
-                ErrorKind::CorruptMetadata,
-                ptr::null(),
-                Detail::Named("this test"),
-            );
+            reporter.error(ErrorKind::CorruptMetadata, ptr::null(), Detail::Named("this test"));
             return;
         }
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());
         let test = "corruption_ends_the_process_where_the_policy_says_so";
-        let end = again
-            .args([test, "--nocapture"])
-            .env(ABORTS, "1")
-            .output()
-            .unwrap();
+        let end = again.args([test, "--nocapture"]).env(ABORTS, "1").output().unwrap();
         let said = String::from_utf8_lossy(&end.stderr).to_string();
         assert!(end.status.code().is_none(), "killed by a signal");
-        assert!(
-            said.contains(
-                "ferrimalloc: error: corrupted metadata of the allocator, in this test\n"
-            )
-        );
+        assert!(said.contains("ferrimalloc: error: corrupted metadata of the allocator, in this test\n"));
     }
 
     static RECURSING: Reporter = Reporter::new();
@@ -385,10 +340,7 @@ mod tests {
     fn a_hook_that_errs_is_not_entered_again() {
         let calls = AtomicUsize::new(0);
         RECURSING.configure(showing());
-        RECURSING.register_output(
-            Some(complains_itself),
-            ptr::from_ref(&calls).cast_mut().cast(),
-        );
+        RECURSING.register_output(Some(complains_itself), ptr::from_ref(&calls).cast_mut().cast());
         complain(&RECURSING);
         RECURSING.register_output(None, ptr::null_mut());
         assert_eq!(calls.load(Relaxed), 1);

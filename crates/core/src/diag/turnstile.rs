@@ -30,9 +30,7 @@ pub struct Pass<'a>(&'a AtomicUsize);
 
 impl Turnstile {
     pub const fn new() -> Self {
-        Turnstile {
-            slots: [const { AtomicUsize::new(EMPTY) }; SLOTS],
-        }
+        Turnstile { slots: [const { AtomicUsize::new(EMPTY) }; SLOTS] }
     }
 
     pub fn enter(&self) -> Entry<'_> {
@@ -48,9 +46,7 @@ impl Turnstile {
 
     /// Empties all slots: in the child of a `fork`, where the threads that held them do not exist.
     pub fn clear(&self) {
-        self.slots
-            .iter()
-            .for_each(|slot| slot.store(EMPTY, Relaxed));
+        self.slots.iter().for_each(|slot| slot.store(EMPTY, Relaxed));
     }
 }
 
@@ -91,10 +87,7 @@ mod tests {
     #[test]
     fn a_crowd_is_told_so() {
         let turnstile = Turnstile::new();
-        turnstile
-            .slots
-            .iter()
-            .for_each(|slot| slot.store(1, Relaxed));
+        turnstile.slots.iter().for_each(|slot| slot.store(1, Relaxed));
         assert!(matches!(turnstile.enter(), Entry::Crowded));
         turnstile.clear();
         assert!(matches!(turnstile.enter(), Entry::Entered(_)));

@@ -311,8 +311,7 @@ fn get_or_install<T>(
     let meta = set.meta_alloc(bytes)?;
     init(meta.start);
     // ORDERING: release publishes the initialised structure, acquire receives the winner's.
-    let installed =
-        slot.compare_exchange(ptr::null_mut(), meta.start.cast(), Ordering::AcqRel, Ordering::Acquire);
+    let installed = slot.compare_exchange(ptr::null_mut(), meta.start.cast(), Ordering::AcqRel, Ordering::Acquire);
     let structure = match installed {
         Ok(_) => meta.start.cast(),
         Err(winner) => {

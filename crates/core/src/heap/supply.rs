@@ -8,7 +8,7 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::page::{Origin, Page, Placement};
+use crate::page::{Flag, Origin, Page, Placement};
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -214,6 +214,9 @@ pub fn release_page(page: &'static Page) {
 fn give_back(page: &'static Page) {
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
     let arenas = Heap::of_page(page).subproc().arenas();
+    if !page.is(Flag::Extensible) && origin != Origin::Os {
+        arenas.note_unfilled(slices);
+    }
     page.erase();
     match origin {
         Origin::Arena(arena) => arena.release(BitRange::new(arena.slice_of(start), slices)),
@@ -245,8 +248,7 @@ mod tests {
 
     #[test]
     fn a_single_starts_where_its_offset_wants() {
-        let request =
-            SingleRequest { bytes: 4096, align: 1 << 20, offset: 24, spare_bytes: 0, zero: Zero::Any };
+        let request = SingleRequest { bytes: 4096, align: 1 << 20, offset: 24, spare_bytes: 0, zero: Zero::Any };
         assert_eq!((request.shift() + 24) % (1 << 20), 0);
         assert_eq!(request.align_slices(), 16);
         let absurd = SingleRequest { bytes: usize::MAX, ..request };

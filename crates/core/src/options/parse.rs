@@ -38,9 +38,7 @@ pub fn parse(kind: Kind, text: &[u8]) -> Result<i64, Invalid> {
 }
 
 fn is_one_of(text: &[u8], words: &[&str]) -> bool {
-    words
-        .iter()
-        .any(|word| text.eq_ignore_ascii_case(word.as_bytes()))
+    words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// Splits `text` into the integer it begins with, brought into range, and the rest.
@@ -50,26 +48,16 @@ fn number(text: &[u8]) -> Result<(i64, &[u8]), Invalid> {
         [b'+', rest @ ..] => (1, rest),
         _ => (1, text),
     };
-    let length = digits
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = digits.split_at(length);
     if digits.is_empty() {
         return Err(Invalid);
     }
-    Ok((
-        digits
-            .iter()
-            .fold(0, |number, &digit| append(number, sign, digit)),
-        rest,
-    ))
+    Ok((digits.iter().fold(0, |number, &digit| append(number, sign, digit)), rest))
 }
 
 fn append(number: i64, sign: i64, digit: u8) -> i64 {
-    number
-        .saturating_mul(10)
-        .saturating_add(sign * i64::from(digit - b'0'))
+    number.saturating_mul(10).saturating_add(sign * i64::from(digit - b'0'))
 }
 
 /// `number` of `unit`s in KiB; negative sizes are none.
@@ -96,16 +84,8 @@ fn unit_shift(text: &[u8]) -> Result<u32, Invalid> {
         b't' => 4 * KIB_SHIFT,
         _ => return Err(Invalid),
     };
-    let suffixes: &[&str] = if shift == 0 {
-        &[""]
-    } else {
-        &["", "b", "i", "ib"]
-    };
-    if is_one_of(rest, suffixes) {
-        Ok(shift)
-    } else {
-        Err(Invalid)
-    }
+    let suffixes: &[&str] = if shift == 0 { &[""] } else { &["", "b", "i", "ib"] };
+    if is_one_of(rest, suffixes) { Ok(shift) } else { Err(Invalid) }
 }
 
 #[cfg(test)]
@@ -135,9 +115,7 @@ mod tests {
         for (text, number) in [("42", 42), ("-1", -1), ("+7", 7), (" 7 ", 7), ("007", 7)] {
             assert_eq!(value(Kind::Number, text), Some(number));
         }
-        for text in [
-            "5x", "0x10", "1K", "S", "-", "+", "--1", "1 2", "on off", "٣",
-        ] {
+        for text in ["5x", "0x10", "1K", "S", "-", "+", "--1", "1 2", "on off", "٣"] {
             assert_eq!(value(Kind::Number, text), None, "{text}");
         }
     }
@@ -177,11 +155,7 @@ mod tests {
 
     #[test]
     fn sizes_too_large_are_the_largest() {
-        for text in [
-            "1000000000T",
-            "9223372036854775807G",
-            "99999999999999999999",
-        ] {
+        for text in ["1000000000T", "9223372036854775807G", "99999999999999999999"] {
             assert_eq!(value(Kind::KiB, text), Some(KIB_MAX as i64));
         }
     }

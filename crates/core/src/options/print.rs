@@ -14,10 +14,7 @@ pub fn print(store: &OptionStore, out: &mut dyn Output) {
 fn line(store: &OptionStore, option: OptionId) -> Message {
     let spec = option.spec();
     let mut line = Message::new();
-    line.text("option '")
-        .text(spec.name)
-        .text("': ")
-        .decimal(store.get(option));
+    line.text("option '").text(spec.name).text("': ").decimal(store.get(option));
     if spec.kind == Kind::KiB {
         line.text(" KiB");
     }
@@ -45,15 +42,9 @@ mod tests {
         let mut lines: Vec<String> = Vec::new();
         let store = OptionStore::new();
         store.set(OptionId::PurgeDelay, 5);
-        print(&store, &mut |line: &CStr| {
-            lines.push(line.to_str().unwrap().to_string())
-        });
+        print(&store, &mut |line: &CStr| lines.push(line.to_str().unwrap().to_string()));
         assert_eq!(lines.len(), OptionId::COUNT);
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.starts_with("option '") && line.ends_with('\n'))
-        );
+        assert!(lines.iter().all(|line| line.starts_with("option '") && line.ends_with('\n')));
         assert_eq!(lines[23], "option 'arena_reserve': 1048576 KiB\n");
         assert_eq!(lines[15], "option 'purge_delay': 5 (set)\n");
         assert_eq!(lines[18], "option 'os_tag': 100 (no effect: macOS only)\n");

@@ -21,17 +21,9 @@ const NAME_BYTES_MAX: usize = 64;
 const VALUE_BYTES_MAX: usize = 64;
 
 /// The options that govern messages. They are read first so that they apply to what is said about the others.
-const SPOKEN: [OptionId; 4] = [
-    OptionId::ShowErrors,
-    OptionId::Verbose,
-    OptionId::MaxErrors,
-    OptionId::MaxWarnings,
-];
+const SPOKEN: [OptionId; 4] = [OptionId::ShowErrors, OptionId::Verbose, OptionId::MaxErrors, OptionId::MaxWarnings];
 
-const _: () = assert!(
-    OptionId::COUNT <= u64::BITS as usize,
-    "`chosen` has a bit for every option"
-);
+const _: () = assert!(OptionId::COUNT <= u64::BITS as usize, "`chosen` has a bit for every option");
 
 /// Where values come from before the program sets any.
 pub trait Environment {
@@ -63,11 +55,7 @@ impl OptionStore {
             values[index] = AtomicI64::new(OptionId::ALL[index].spec().default);
             index += 1;
         }
-        OptionStore {
-            state: AtomicUsize::new(UNREAD),
-            chosen: AtomicU64::new(0),
-            values,
-        }
+        OptionStore { state: AtomicUsize::new(UNREAD), chosen: AtomicU64::new(0), values }
     }
 
     /// Reads the environment unless that was done, or cannot be done yet.
@@ -120,9 +108,7 @@ impl OptionStore {
 
     /// Lets the environment be read again if a thread that is gone in the child of a `fork` was reading it.
     pub fn after_fork(&self) {
-        let _ = self
-            .state
-            .compare_exchange(READING, UNREAD, Relaxed, Relaxed);
+        let _ = self.state.compare_exchange(READING, UNREAD, Relaxed, Relaxed);
     }
 
     fn choose(&self, option: OptionId, value: i64) {
@@ -136,22 +122,16 @@ impl OptionStore {
         if !environment.ready() || !self.begin() {
             return;
         }
-        SPOKEN
-            .iter()
-            .for_each(|&option| self.read(option, environment));
+        SPOKEN.iter().for_each(|&option| self.read(option, environment));
         self.tell();
-        let others = OptionId::ALL
-            .iter()
-            .filter(|option| !SPOKEN.contains(option));
+        let others = OptionId::ALL.iter().filter(|option| !SPOKEN.contains(option));
         others.for_each(|&option| self.read(option, environment));
         // ORDERING: Release publishes the values; pairs with Acquire in `init`.
         self.state.store(READ, Release);
     }
 
     fn begin(&self) -> bool {
-        self.state
-            .compare_exchange(UNREAD, READING, Relaxed, Relaxed)
-            .is_ok()
+        self.state.compare_exchange(UNREAD, READING, Relaxed, Relaxed).is_ok()
     }
 
     /// Takes the value of `option` from the environment, if it is there and the program did not set it already.
@@ -203,20 +183,14 @@ impl<'a> Found<'a> {
         let (prefix, name) = names
             .flat_map(|name| PREFIXES.map(|prefix| (prefix, name)))
             .find(|(prefix, name)| variable(environment, prefix, name, &mut [0]).is_some())?;
-        Some(Found {
-            prefix,
-            name,
-            text: variable(environment, prefix, name, text)?,
-        })
+        Some(Found { prefix, name, text: variable(environment, prefix, name, text)? })
     }
 
     /// Says, to those who ask for verbose messages, that the variable is not what it should be.
     fn comment(&self, spec: &Spec) {
         diag::verbose(Level::Events, |line| match spec.standing {
             _ if self.name != spec.name => {
-                self.write_name(line)
-                    .text(" is deprecated: use ")
-                    .text(self.prefix);
+                self.write_name(line).text(" is deprecated: use ").text(self.prefix);
                 write_capitals(line, spec.name);
             }
             Standing::Obeyed => _ = self.write_name(line).text(" is set"),
@@ -228,12 +202,8 @@ impl<'a> Found<'a> {
     /// Warns that the text is no value. A mistake in the options that show warnings is always shown.
     fn reject(&self, option: OptionId) {
         let write = |line: &mut Message| {
-            self.write_name(line)
-                .text(" has an invalid value: '")
-                .foreign(self.text);
-            line.text("'; the default ")
-                .decimal(option.spec().default)
-                .text(" stays");
+            self.write_name(line).text(" has an invalid value: '").foreign(self.text);
+            line.text("'; the default ").decimal(option.spec().default).text(" stays");
         };
         match option {
             OptionId::ShowErrors | OptionId::Verbose => diag::warning_always(write),
@@ -249,25 +219,15 @@ impl<'a> Found<'a> {
 }
 
 fn write_capitals(line: &mut Message, name: &str) {
-    name.bytes()
-        .for_each(|byte| _ = line.character(byte.to_ascii_uppercase()));
+    name.bytes().for_each(|byte| _ = line.character(byte.to_ascii_uppercase()));
 }
 
 /// The value of the variable named `prefix` and `name` in capitals.
-fn variable<'a>(
-    environment: &impl Environment,
-    prefix: &str,
-    name: &str,
-    value: &'a mut [u8],
-) -> Option<&'a [u8]> {
+fn variable<'a>(environment: &impl Environment, prefix: &str, name: &str, value: &'a mut [u8]) -> Option<&'a [u8]> {
     let mut joined = [0; NAME_BYTES_MAX];
     let end = prefix.len() + name.len();
-    joined
-        .get_mut(..prefix.len())?
-        .copy_from_slice(prefix.as_bytes());
-    joined
-        .get_mut(prefix.len()..end)?
-        .copy_from_slice(name.as_bytes());
+    joined.get_mut(..prefix.len())?.copy_from_slice(prefix.as_bytes());
+    joined.get_mut(prefix.len()..end)?.copy_from_slice(name.as_bytes());
     joined.make_ascii_uppercase();
     environment.get(core::str::from_utf8(&joined[..end]).ok()?, value)
 }
@@ -297,10 +257,7 @@ mod tests {
     }
 
     fn literal<'a>(variables: &'a [(&'a str, &'a str)]) -> Literal<'a> {
-        Literal {
-            ready: Cell::new(true),
-            variables,
-        }
+        Literal { ready: Cell::new(true), variables }
     }
 
     fn read(variables: &[(&str, &str)]) -> OptionStore {
@@ -331,15 +288,9 @@ mod tests {
 
     #[test]
     fn our_prefix_goes_first_and_present_names_before_former_ones() {
-        let store = read(&[
-            ("MIMALLOC_PURGE_DELAY", "5"),
-            ("FERRIMALLOC_PURGE_DELAY", "6"),
-        ]);
+        let store = read(&[("MIMALLOC_PURGE_DELAY", "5"), ("FERRIMALLOC_PURGE_DELAY", "6")]);
         assert_eq!(store.get(OptionId::PurgeDelay), 6);
-        let store = read(&[
-            ("FERRIMALLOC_RESET_DELAY", "5"),
-            ("MIMALLOC_PURGE_DELAY", "6"),
-        ]);
+        let store = read(&[("FERRIMALLOC_RESET_DELAY", "5"), ("MIMALLOC_PURGE_DELAY", "6")]);
         assert_eq!(store.get(OptionId::PurgeDelay), 6);
     }
 

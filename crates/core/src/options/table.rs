@@ -41,13 +41,7 @@ pub struct Spec {
 
 impl Spec {
     const fn new(name: &'static str, default: i64, kind: Kind) -> Spec {
-        Spec {
-            name,
-            default,
-            kind,
-            former_name: None,
-            standing: Standing::Obeyed,
-        }
+        Spec { name, default, kind, former_name: None, standing: Standing::Obeyed }
     }
 
     const fn switch(name: &'static str, default: i64) -> Spec {
@@ -63,24 +57,15 @@ impl Spec {
     }
 
     const fn deprecated(name: &'static str, default: i64) -> Spec {
-        Spec {
-            standing: Standing::Deprecated,
-            ..Spec::number(name, default)
-        }
+        Spec { standing: Standing::Deprecated, ..Spec::number(name, default) }
     }
 
     const fn formerly(self, name: &'static str) -> Spec {
-        Spec {
-            former_name: Some(name),
-            ..self
-        }
+        Spec { former_name: Some(name), ..self }
     }
 
     const fn not_here(self, why: &'static str) -> Spec {
-        Spec {
-            standing: Standing::NotHere(why),
-            ..self
-        }
+        Spec { standing: Standing::NotHere(why), ..self }
     }
 }
 
@@ -213,10 +198,7 @@ impl OptionId {
 const _: () = {
     let mut index = 0;
     while index < OptionId::COUNT {
-        assert!(
-            OptionId::ALL[index] as usize == index,
-            "numbers are consecutive"
-        );
+        assert!(OptionId::ALL[index] as usize == index, "numbers are consecutive");
         index += 1;
     }
     assert!(SPECS.len() == OptionId::COUNT);
@@ -266,14 +248,7 @@ mod tests {
 
     #[test]
     fn sizes_in_kib_are_the_four_of_the_interface() {
-        let sizes = OptionId::ALL
-            .iter()
-            .filter(|id| id.spec().kind == Kind::KiB);
-        assert!(sizes.eq(&[
-            ReserveOsMemory,
-            ArenaReserve,
-            MinimalPurgeSize,
-            ArenaMaxObjectSize
-        ]));
+        let sizes = OptionId::ALL.iter().filter(|id| id.spec().kind == Kind::KiB);
+        assert!(sizes.eq(&[ReserveOsMemory, ArenaReserve, MinimalPurgeSize, ArenaMaxObjectSize]));
     }
 }

@@ -27,10 +27,7 @@ pub fn reserve(
     admits: impl Fn(usize) -> bool,
     hints: impl Iterator<Item = usize>,
 ) -> Option<Region> {
-    core::iter::once(0)
-        .chain(hints)
-        .take(ATTEMPTS)
-        .find_map(|hint| reserve_at(hint, bytes, align, access, &admits))
+    core::iter::once(0).chain(hints).take(ATTEMPTS).find_map(|hint| reserve_at(hint, bytes, align, access, &admits))
 }
 
 fn reserve_at(

@@ -200,7 +200,7 @@ impl Page {
     #[inline(always)]
     pub fn entry(p: *const u8) -> &'static Page {
         // SAFETY: the page map has an entry for every address, and zeroed memory is a valid `Page`.
-        unsafe { &*page_map::entry(p).cast::<Page>() }
+        unsafe { &*ferrimalloc_prim::cpu::pin(page_map::entry(p).cast::<Page>()) }
     }
 
     /// The page that holds `p`, if there is one.
@@ -392,7 +392,9 @@ impl Page {
         let (have, need) = (self.committed.get(), bytes.div_ceil(SLICE_BYTES));
         let Origin::Arena(arena) = self.origin() else { return true };
         if need > have {
-            if !arena.commit(BitRange::between(arena.slice_of(self.memory()) + have, arena.slice_of(self.memory()) + need)) {
+            if !arena
+                .commit(BitRange::between(arena.slice_of(self.memory()) + have, arena.slice_of(self.memory()) + need))
+            {
                 return false;
             }
             self.committed.set(need);
@@ -446,8 +448,7 @@ impl Page {
     /// Whether `p` is the address of a block that this page has lent at some time.
     pub fn is_block_start(&self, p: *const u8) -> bool {
         let distance = (p as usize).wrapping_sub(self.start.get() as usize);
-        distance % self.block_bytes() == 0
-            && distance / self.block_bytes() < self.capacity.get() as usize
+        distance.is_multiple_of(self.block_bytes()) && distance / self.block_bytes() < self.capacity.get() as usize
     }
 
     // Links of a queue of pages (see `theap::queue`).

@@ -3,7 +3,7 @@
 use core::ptr;
 
 use super::block::Block;
-use super::layout::{Flag, Page};
+use super::layout::{Flag, Origin, Page};
 use super::remote::{BlockOffset, Chain};
 use crate::base::*;
 
@@ -135,7 +135,7 @@ impl Page {
             return false;
         }
         if count == left {
-            self.drop_flag(Flag::Extensible);
+            self.note_filled();
         }
         let first = self.start().wrapping_add(capacity * bytes);
         // SAFETY: Invariant 3: these blocks have never been used, and the page's memory is committed.
@@ -187,7 +187,15 @@ impl Page {
     pub fn lend_single(&self) {
         self.capacity.set(1);
         self.lent.set(1);
+        self.note_filled();
+    }
+
+    /// The last fresh block has been lent.
+    fn note_filled(&self) {
         self.drop_flag(Flag::Extensible);
+        if let Origin::Arena(arena) = self.origin() {
+            arena.set().note_filled(self.slices());
+        }
     }
 
     /// Puts a block and then a chain taken from the remote word on `free`, which is exhausted; all of them count as
@@ -197,8 +205,7 @@ impl Page {
     /// The caller owns the page, and `p` is a block of it that nobody uses any more.
     #[inline]
     pub unsafe fn reopen(&self, p: *mut u8, chain: Chain) {
-        let rest =
-            if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
+        let rest = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
         // SAFETY: the precondition.
         unsafe { Block::set_next(p.cast(), rest) };
         self.free.set(p.cast());

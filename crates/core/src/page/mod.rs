@@ -18,8 +18,8 @@ pub mod remote;
 #[cfg(not(loom))]
 pub use block::Block;
 #[cfg(not(loom))]
-pub use lists::Freed;
-#[cfg(not(loom))]
 pub use layout::{EMPTY_PAGE, Flag, Lookup, Origin, Owner, Page, Placement};
+#[cfg(not(loom))]
+pub use lists::Freed;
 #[cfg(not(loom))]
 pub use peek::{Marks, Walk};

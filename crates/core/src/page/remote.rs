@@ -182,12 +182,7 @@ impl Remote {
     fn swap_if(&self, current: Word, next: Word) -> Result<(), Word> {
         // ORDERING: release publishes the pushed blocks' links and, in `let_go`, everything that the owner wrote;
         // acquire makes the same visible to whoever becomes the owner (Invariant 4).
-        let swapped = self.0.compare_exchange_weak(
-            current.0,
-            next.0,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let swapped = self.0.compare_exchange_weak(current.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
         match swapped {
             Ok(_) => Ok(()),
             Err(now) => Err(Word(now)),
@@ -197,12 +192,7 @@ impl Remote {
     /// Pushes a chain of `blocks` blocks that starts at `head`. `link` is told what must follow the chain's last
     /// block (`None`: nothing) before each attempt. One compare-and-swap when undisturbed.
     #[inline]
-    pub fn push(
-        &self,
-        head: BlockOffset,
-        blocks: usize,
-        mut link: impl FnMut(Option<BlockOffset>),
-    ) -> Push {
+    pub fn push(&self, head: BlockOffset, blocks: usize, mut link: impl FnMut(Option<BlockOffset>)) -> Push {
         let mut current = self.load();
         loop {
             let chain = current.chain();

@@ -61,26 +61,15 @@ mod tests {
     use super::*;
 
     /// The key 00, 01, 02, … of the RFC's examples.
-    const COUNTING: Key = [
-        0x0302_0100,
-        0x0706_0504,
-        0x0b0a_0908,
-        0x0f0e_0d0c,
-        0x1312_1110,
-        0x1716_1514,
-        0x1b1a_1918,
-        0x1f1e_1d1c,
-    ];
+    const COUNTING: Key =
+        [0x0302_0100, 0x0706_0504, 0x0b0a_0908, 0x0f0e_0d0c, 0x1312_1110, 0x1716_1514, 0x1b1a_1918, 0x1f1e_1d1c];
 
     #[test]
     fn quarter_round_of_section_2_1_1() {
         let mut state = [0; BLOCK_WORDS];
         state[..4].copy_from_slice(&[0x1111_1111, 0x0102_0304, 0x9b8d_6f43, 0x0123_4567]);
         quarter_round(&mut state, [0, 1, 2, 3]);
-        assert_eq!(
-            state[..4],
-            [0xea2a_92f4, 0xcb1c_f8ce, 0x4581_472e, 0x5881_c4bb]
-        );
+        assert_eq!(state[..4], [0xea2a_92f4, 0xcb1c_f8ce, 0x4581_472e, 0x5881_c4bb]);
     }
 
     #[test]
@@ -103,10 +92,7 @@ mod tests {
             0xe883_d0cb,
             0x4e3c_50a2,
         ];
-        assert_eq!(
-            block(&COUNTING, 1, &[0x0900_0000, 0x4a00_0000, 0]),
-            expected
-        );
+        assert_eq!(block(&COUNTING, 1, &[0x0900_0000, 0x4a00_0000, 0]), expected);
     }
 
     fn first_bytes(block: Block) -> [u8; 8] {
@@ -118,26 +104,14 @@ mod tests {
     fn key_streams_of_appendix_a_1() {
         let zero = [0; KEY_WORDS];
         let nonce = [0; NONCE_WORDS];
-        assert_eq!(
-            first_bytes(block(&zero, 0, &nonce)),
-            [0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90]
-        );
-        assert_eq!(
-            first_bytes(block(&zero, 1, &nonce)),
-            [0x9f, 0x07, 0xe7, 0xbe, 0x55, 0x51, 0x38, 0x7a]
-        );
+        assert_eq!(first_bytes(block(&zero, 0, &nonce)), [0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90]);
+        assert_eq!(first_bytes(block(&zero, 1, &nonce)), [0x9f, 0x07, 0xe7, 0xbe, 0x55, 0x51, 0x38, 0x7a]);
         let mut last_bit = zero;
         last_bit[7] = 0x0100_0000;
-        assert_eq!(
-            first_bytes(block(&last_bit, 1, &nonce)),
-            [0x3a, 0xeb, 0x52, 0x24, 0xec, 0xf8, 0x49, 0x92]
-        );
+        assert_eq!(first_bytes(block(&last_bit, 1, &nonce)), [0x3a, 0xeb, 0x52, 0x24, 0xec, 0xf8, 0x49, 0x92]);
         let mut second = zero;
         second[0] = 0xff00;
-        assert_eq!(
-            first_bytes(block(&second, 2, &nonce)),
-            [0x72, 0xd5, 0x4d, 0xfb, 0xf1, 0x2e, 0xc4, 0x4b]
-        );
+        assert_eq!(first_bytes(block(&second, 2, &nonce)), [0x72, 0xd5, 0x4d, 0xfb, 0xf1, 0x2e, 0xc4, 0x4b]);
         assert_eq!(
             first_bytes(block(&zero, 0, &[0, 0, 0x0200_0000])),
             [0xc2, 0xc6, 0x4d, 0x37, 0x8c, 0xd5, 0x36, 0x37]

@@ -45,14 +45,8 @@ mod tests {
     #[test]
     fn the_published_sequence() {
         let mut fast = Fast::new(1_234_567);
-        let expected = [
-            6_457_827_717_110_365_317,
-            3_203_168_211_198_807_973,
-            9_817_491_932_198_370_423_u64,
-        ];
-        expected
-            .iter()
-            .for_each(|&number| assert_eq!(fast.next_u64(), number));
+        let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423_u64];
+        expected.iter().for_each(|&number| assert_eq!(fast.next_u64(), number));
     }
 
     #[test]
@@ -62,10 +56,7 @@ mod tests {
         for _ in 0..10_000 {
             seen[fast.below(10) as usize] += 1;
         }
-        assert!(
-            seen.iter().all(|&times| (800..1200).contains(&times)),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|&times| (800..1200).contains(&times)), "{seen:?}");
         assert_eq!(fast.below(0), 0);
         assert_eq!(fast.below(1), 0);
     }

@@ -79,12 +79,7 @@ impl Keyed {
     }
 
     const fn from_key(key: Key, seed: Seed) -> Keyed {
-        Keyed {
-            key,
-            pool: [0; BLOCK_WORDS - KEY_WORDS],
-            left: 0,
-            seed,
-        }
+        Keyed { key, pool: [0; BLOCK_WORDS - KEY_WORDS], left: 0, seed }
     }
 
     fn next_u32(&mut self) -> u32 {
@@ -104,10 +99,7 @@ impl Keyed {
 
     /// Mixes `other` into the key and forgets what is in the pool.
     fn stir(&mut self, other: &Key) {
-        self.key
-            .iter_mut()
-            .zip(other)
-            .for_each(|(word, other)| *word ^= other);
+        self.key.iter_mut().zip(other).for_each(|(word, other)| *word ^= other);
         self.refill();
     }
 }
@@ -129,9 +121,7 @@ fn weak_key() -> Key {
     let stack = (&raw const local).addr() as u64;
     let code = (weak_key as fn() -> Key as *const ()).addr() as u64;
     let parts = [clock::now_nanos(), thread::id() as u64, stack, code];
-    let seed = parts
-        .iter()
-        .fold(0, |seed, part| Fast::new(seed ^ part).next_u64());
+    let seed = parts.iter().fold(0, |seed, part| Fast::new(seed ^ part).next_u64());
     let mut spread = Fast::new(seed);
     core::array::from_fn(|_| spread.next_u64() as u32)
 }
@@ -152,11 +142,7 @@ mod tests {
         let mut child = one.split();
         let mut seen = HashSet::new();
         for _ in 0..1000 {
-            assert!(
-                seen.insert(one.next_u64())
-                    && seen.insert(two.next_u64())
-                    && seen.insert(child.next_u64())
-            );
+            assert!(seen.insert(one.next_u64()) && seen.insert(two.next_u64()) && seen.insert(child.next_u64()));
         }
     }
 
@@ -182,10 +168,7 @@ mod tests {
         assert_eq!(keyed.reseed(), Seed::System);
         assert_ne!(keyed.next_u64(), same.next_u64());
         same.stir(&[1; KEY_WORDS]);
-        assert_ne!(
-            same.next_u64(),
-            Keyed::from_key([7; KEY_WORDS], Seed::Weak).next_u64()
-        );
+        assert_ne!(same.next_u64(), Keyed::from_key([7; KEY_WORDS], Seed::Weak).next_u64());
     }
 
     #[test]

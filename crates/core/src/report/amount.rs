@@ -29,9 +29,7 @@ impl Amount {
     pub fn write(self, line: &mut Message) {
         match self {
             Amount::Bytes(bytes) => scaled(line, bytes, 1024, &BYTE_UNITS),
-            Amount::Count(count) if count.unsigned_abs() <= COUNT_IN_FULL_MAX => {
-                _ = line.decimal(count)
-            }
+            Amount::Count(count) if count.unsigned_abs() <= COUNT_IN_FULL_MAX => _ = line.decimal(count),
             Amount::Count(count) => scaled(line, count, 1000, &COUNT_UNITS),
             Amount::Millis(millis) => seconds(line, millis),
             Amount::Mean { sum, count } => {
@@ -64,8 +62,7 @@ pub fn title(out: &mut dyn Output, name: &str, columns: &[&str]) {
         for (index, column) in columns.iter().enumerate() {
             let end = FIRST_COLUMN + index * COLUMN_WIDTH;
             let start = line.len();
-            line.text(column)
-                .right_align(start, end.saturating_sub(start));
+            line.text(column).right_align(start, end.saturating_sub(start));
         }
     });
 }
@@ -96,9 +93,7 @@ fn scaled(line: &mut Message, number: i64, step: u64, units: &[&str]) {
 /// Appends `number / unit` to a tenth, cut.
 fn tenths(line: &mut Message, number: u64, unit: u64) {
     let tenth = u128::from(number % unit) * 10 / u128::from(unit);
-    line.unsigned(number / unit)
-        .character(b'.')
-        .unsigned(tenth as u64);
+    line.unsigned(number / unit).character(b'.').unsigned(tenth as u64);
 }
 
 fn seconds(line: &mut Message, millis: u64) {
@@ -156,11 +151,7 @@ mod tests {
     #[test]
     fn a_long_name_pushes_its_number_aside() {
         let mut lines = Lines::default();
-        line(
-            &mut lines,
-            "a name that is far too long for the column",
-            Amount::Count(1),
-        );
+        line(&mut lines, "a name that is far too long for the column", Amount::Count(1));
         assert!(lines.0[0].ends_with("column 1\n"));
     }
 }

@@ -95,8 +95,7 @@ impl PageShape {
 /// Explains the characters.
 pub fn draw_legend(out: &mut dyn Output) {
     put_line(out, |line| {
-        line.text("each character is a slice of ")
-            .size(SLICE_BYTES / 1024);
+        line.text("each character is a slice of ").size(SLICE_BYTES / 1024);
         line.text(" KiB: i arena, m metadata, - more of the one before; ");
         line.text("free: ~ to be purged, _ committed, . reserved");
     });
@@ -117,11 +116,7 @@ pub fn draw_arena(out: &mut dyn Output, arena: &ArenaShape, kind_of: &dyn Fn(usi
         put_line(out, |line| write_slices(line, start..end, kind_of));
         let next = repeated_until(start..end, arena.slices, kind_of);
         if next > end {
-            put_line(out, |line| {
-                _ = line
-                    .text("        ... the same up to slice ")
-                    .size(next - 1)
-            });
+            put_line(out, |line| _ = line.text("        ... the same up to slice ").size(next - 1));
         }
         start = next;
     }
@@ -134,25 +129,14 @@ fn line_end(start: usize, slices: usize) -> usize {
 
 fn write_heading(line: &mut Message, arena: &ArenaShape) {
     let mib = arena.slices / (MIB / SLICE_BYTES);
-    line.text("arena ")
-        .size(arena.index)
-        .text(" at ")
-        .address(arena.start)
-        .text(": ");
-    line.size(arena.slices)
-        .text(" slices (")
-        .size(mib)
-        .text(" MiB)");
+    line.text("arena ").size(arena.index).text(" at ").address(arena.start).text(": ");
+    line.size(arena.slices).text(" slices (").size(mib).text(" MiB)");
     if let Some(node) = arena.numa_node {
         line.text(", NUMA node ").size(node);
     }
 }
 
-fn write_slices(
-    line: &mut Message,
-    slices: core::ops::Range<usize>,
-    kind_of: &dyn Fn(usize) -> SliceKind,
-) {
+fn write_slices(line: &mut Message, slices: core::ops::Range<usize>, kind_of: &dyn Fn(usize) -> SliceKind) {
     line.size(slices.start).right_align(0, 7);
     for slice in slices {
         if slice % GROUP_SLICES == 0 {
@@ -163,11 +147,7 @@ fn write_slices(
 }
 
 /// The end of the whole lines from `line` on that are all of one kind of free slice; the end of `line` if it is not.
-fn repeated_until(
-    line: core::ops::Range<usize>,
-    slices: usize,
-    kind_of: &dyn Fn(usize) -> SliceKind,
-) -> usize {
+fn repeated_until(line: core::ops::Range<usize>, slices: usize, kind_of: &dyn Fn(usize) -> SliceKind) -> usize {
     let first = kind_of(line.start);
     let mut end = line.end;
     if !line.clone().all(|slice| kind_of(slice) == first) {
@@ -180,20 +160,11 @@ fn repeated_until(
 }
 
 fn write_summary(line: &mut Message, arena: &ArenaShape, kind_of: &dyn Fn(usize) -> SliceKind) {
-    let of = |wanted: fn(SliceKind) -> bool| {
-        (0..arena.slices)
-            .filter(|&slice| wanted(kind_of(slice)))
-            .count()
-    };
-    line.text("  ")
-        .size(of(|kind| matches!(kind, SliceKind::Page(..))))
-        .text(" pages; free slices: ");
-    line.size(of(|kind| kind == SliceKind::FreePurgeable))
-        .text(" to be purged, ");
-    line.size(of(|kind| kind == SliceKind::FreeCommitted))
-        .text(" committed, ");
-    line.size(of(|kind| kind == SliceKind::FreeReserved))
-        .text(" reserved");
+    let of = |wanted: fn(SliceKind) -> bool| (0..arena.slices).filter(|&slice| wanted(kind_of(slice))).count();
+    line.text("  ").size(of(|kind| matches!(kind, SliceKind::Page(..)))).text(" pages; free slices: ");
+    line.size(of(|kind| kind == SliceKind::FreePurgeable)).text(" to be purged, ");
+    line.size(of(|kind| kind == SliceKind::FreeCommitted)).text(" committed, ");
+    line.size(of(|kind| kind == SliceKind::FreeReserved)).text(" reserved");
 }
 
 #[cfg(test)]
@@ -207,16 +178,7 @@ mod tests {
     fn drawn(slices: usize, kind_of: &dyn Fn(usize) -> SliceKind) -> Vec<String> {
         let start = ptr::without_provenance(0x4000_0000);
         let mut lines = Lines::default();
-        draw_arena(
-            &mut lines,
-            &ArenaShape {
-                index: 3,
-                start,
-                slices,
-                numa_node: Some(1),
-            },
-            kind_of,
-        );
+        draw_arena(&mut lines, &ArenaShape { index: 3, start, slices, numa_node: Some(1) }, kind_of);
         lines.0
     }
 
@@ -233,28 +195,15 @@ mod tests {
             _ => SliceKind::FreeReserved,
         };
         let lines = drawn(70, &kinds);
-        assert_eq!(
-            lines[0],
-            "arena 3 at 0x40000000: 70 slices (4 MiB), NUMA node 1\n"
-        );
-        assert_eq!(
-            lines[1].trim_start(),
-            std::format!("0 ipQ-------f~_{} ......\n", ".".repeat(51))
-        );
-        assert_eq!(
-            lines[2],
-            "  3 pages; free slices: 1 to be purged, 1 committed, 57 reserved\n"
-        );
+        assert_eq!(lines[0], "arena 3 at 0x40000000: 70 slices (4 MiB), NUMA node 1\n");
+        assert_eq!(lines[1].trim_start(), std::format!("0 ipQ-------f~_{} ......\n", ".".repeat(51)));
+        assert_eq!(lines[2], "  3 pages; free slices: 1 to be purged, 1 committed, 57 reserved\n");
     }
 
     #[test]
     fn lines_of_one_kind_are_drawn_once() {
         let free = |slice| {
-            if slice < 500 {
-                SliceKind::FreeReserved
-            } else {
-                SliceKind::Meta
-            }
+            if slice < 500 { SliceKind::FreeReserved } else { SliceKind::Meta }
         };
         let lines = drawn(1000, &free);
         assert!(lines[2].contains("the same up to slice 383"));
@@ -267,17 +216,10 @@ mod tests {
     fn every_slice_is_drawn_or_covered() {
         for slices in [0, 1, 63, 64, 127, 128, 129, 300] {
             let checkered = |slice| {
-                if slice % 2 == 0 {
-                    SliceKind::Meta
-                } else {
-                    SliceKind::Inside
-                }
+                if slice % 2 == 0 { SliceKind::Meta } else { SliceKind::Inside }
             };
             let drawn = drawn(slices, &checkered);
-            let symbols: usize = drawn[1..drawn.len() - 1]
-                .iter()
-                .map(|l| l.matches(['m', '-']).count())
-                .sum();
+            let symbols: usize = drawn[1..drawn.len() - 1].iter().map(|l| l.matches(['m', '-']).count()).sum();
             assert_eq!(symbols, slices);
         }
     }
@@ -285,24 +227,12 @@ mod tests {
     #[test]
     fn symbols_differ() {
         let mut symbols = Vec::new();
-        for shape in [
-            PageShape::Small,
-            PageShape::Medium,
-            PageShape::Large,
-            PageShape::Singleton,
-        ] {
+        for shape in [PageShape::Small, PageShape::Medium, PageShape::Large, PageShape::Singleton] {
             symbols.push(SliceKind::Page(shape, PageStanding::Owned).symbol());
             symbols.push(SliceKind::Page(shape, PageStanding::Abandoned).symbol());
         }
         use SliceKind::*;
-        let others = [
-            Info,
-            Meta,
-            Inside,
-            FreePurgeable,
-            FreeCommitted,
-            FreeReserved,
-        ];
+        let others = [Info, Meta, Inside, FreePurgeable, FreeCommitted, FreeReserved];
         symbols.extend(others.map(SliceKind::symbol));
         symbols.push(Page(PageShape::Small, PageStanding::Full).symbol());
         let all = symbols.len();
@@ -316,9 +246,7 @@ mod tests {
         let mut lines = Lines::default();
         draw_legend(&mut lines);
         let text = lines.0.concat();
-        let symbols = [
-            "i ", "m ", "- ", "~ ", "_ ", ". ", "p ", "q ", "l ", "s ", "f ",
-        ];
+        let symbols = ["i ", "m ", "- ", "~ ", "_ ", ". ", "p ", "q ", "l ", "s ", "f "];
         assert!(symbols.iter().all(|symbol| text.contains(symbol)));
     }
 }

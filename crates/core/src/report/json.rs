@@ -6,8 +6,7 @@
 use super::version::{INTERFACE_VERSION, VERSION};
 use crate::diag::Message;
 use crate::stats::{
-    CHUNK_BINS, FieldVisitor, RawCount, RawCounter, RawStats, STAT_VERSION, STATS_BINS,
-    page_bytes_of, stats_bin_size,
+    CHUNK_BINS, FieldVisitor, RawCount, RawCounter, RawStats, STAT_VERSION, STATS_BINS, page_bytes_of, stats_bin_size,
 };
 use ferrimalloc_prim::process::ProcessInfo;
 
@@ -28,10 +27,7 @@ pub enum JsonFit {
 
 /// Writes `stats` and `process` to `sink` as one JSON object.
 pub fn stats_json(stats: &RawStats, process: &ProcessInfo, sink: &mut dyn FnMut(&[u8])) {
-    let mut json = Json {
-        sink,
-        separator: "",
-    };
+    let mut json = Json { sink, separator: "" };
     json.object(|json| {
         json.field("stat_version", STAT_VERSION as i64);
         json.field("mimalloc_version", INTERFACE_VERSION.into());
@@ -70,13 +66,7 @@ pub fn stats_json_into(stats: &RawStats, process: &ProcessInfo, buffer: &mut [u8
     if let Some(end) = buffer.get_mut(bytes.min(room)) {
         *end = 0;
     }
-    if bytes < buffer.len() {
-        JsonFit::Whole { bytes }
-    } else {
-        JsonFit::Cut {
-            needed_bytes: bytes + 1,
-        }
-    }
+    if bytes < buffer.len() { JsonFit::Whole { bytes } } else { JsonFit::Cut { needed_bytes: bytes + 1 } }
 }
 
 fn write_process(json: &mut Json, stats: &RawStats, process: &ProcessInfo) {
@@ -201,18 +191,10 @@ mod tests {
         let needed_bytes = stats_json_bytes(&stats, &process);
         let mut buffer = std::vec![b'x'; needed_bytes];
         let fit = stats_json_into(&stats, &process, &mut buffer);
-        assert_eq!(
-            fit,
-            JsonFit::Whole {
-                bytes: needed_bytes - 1
-            }
-        );
+        assert_eq!(fit, JsonFit::Whole { bytes: needed_bytes - 1 });
         assert!(buffer.starts_with(b"{") && buffer.ends_with(b"}\n\0"));
         buffer.pop();
-        assert_eq!(
-            stats_json_into(&stats, &process, &mut buffer),
-            JsonFit::Cut { needed_bytes }
-        );
+        assert_eq!(stats_json_into(&stats, &process, &mut buffer), JsonFit::Cut { needed_bytes });
     }
 
     #[test]
@@ -220,10 +202,7 @@ mod tests {
         let (stats, process) = (RawStats::new(), ProcessInfo::default());
         for room in 0..200 {
             let mut buffer = std::vec![b'x'; room];
-            assert!(matches!(
-                stats_json_into(&stats, &process, &mut buffer),
-                JsonFit::Cut { .. }
-            ));
+            assert!(matches!(stats_json_into(&stats, &process, &mut buffer), JsonFit::Cut { .. }));
             assert!(room == 0 || buffer[room - 1] == 0);
             assert!(room < 2 || buffer[0] == b'{');
         }

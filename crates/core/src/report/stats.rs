@@ -28,27 +28,10 @@ fn print_blocks(out: &mut dyn Output, stats: &RawStats) {
     count(out, "requested", &stats.malloc_requested, Amount::Bytes);
     count(out, "in shared pages", &stats.malloc_normal, Amount::Bytes);
     count(out, "in own pages", &stats.malloc_huge, Amount::Bytes);
-    count(
-        out,
-        "together",
-        &stats.malloc_normal.merged(&stats.malloc_huge),
-        Amount::Bytes,
-    );
-    line(
-        out,
-        "number in shared pages",
-        Amount::Count(stats.malloc_normal_count.total),
-    );
-    line(
-        out,
-        "number in own pages",
-        Amount::Count(stats.malloc_huge_count.total),
-    );
-    line(
-        out,
-        "guarded",
-        Amount::Count(stats.malloc_guarded_count.total),
-    );
+    count(out, "together", &stats.malloc_normal.merged(&stats.malloc_huge), Amount::Bytes);
+    line(out, "number in shared pages", Amount::Count(stats.malloc_normal_count.total));
+    line(out, "number in own pages", Amount::Count(stats.malloc_huge_count.total));
+    line(out, "guarded", Amount::Count(stats.malloc_guarded_count.total));
     bins(out, "blocks by size", &stats.malloc_bins);
 }
 
@@ -57,26 +40,10 @@ fn print_pages(out: &mut dyn Output, stats: &RawStats) {
     count(out, "pages", &stats.pages, Amount::Count);
     count(out, "abandoned", &stats.pages_abandoned, Amount::Count);
     count(out, "committed", &stats.page_committed, Amount::Bytes);
-    line(
-        out,
-        "reclaimed by malloc",
-        Amount::Count(stats.pages_reclaim_on_alloc.total),
-    );
-    line(
-        out,
-        "reclaimed by free",
-        Amount::Count(stats.pages_reclaim_on_free.total),
-    );
-    line(
-        out,
-        "abandoned again",
-        Amount::Count(stats.pages_reabandon_full.total),
-    );
-    line(
-        out,
-        "waits for an owner",
-        Amount::Count(stats.pages_unabandon_busy_wait.total),
-    );
+    line(out, "reclaimed by malloc", Amount::Count(stats.pages_reclaim_on_alloc.total));
+    line(out, "reclaimed by free", Amount::Count(stats.pages_reclaim_on_free.total));
+    line(out, "abandoned again", Amount::Count(stats.pages_reabandon_full.total));
+    line(out, "waits for an owner", Amount::Count(stats.pages_unabandon_busy_wait.total));
     line(out, "extended", Amount::Count(stats.pages_extended.total));
     line(out, "retired", Amount::Count(stats.pages_retire.total));
     bins(out, "pages by block size", &stats.page_bins);
@@ -95,27 +62,11 @@ fn print_calls(out: &mut dyn Output, stats: &RawStats) {
     title(out, "system calls and arenas", &[]);
     line(out, "arenas", Amount::Count(stats.arena_count.total));
     line(out, "arena purges", Amount::Count(stats.arena_purges.total));
-    line(
-        out,
-        "arena rollbacks",
-        Amount::Count(stats.arena_rollback_count.total),
-    );
+    line(out, "arena rollbacks", Amount::Count(stats.arena_rollback_count.total));
     line(out, "mmaps", Amount::Count(stats.mmap_calls.total));
-    line(
-        out,
-        "commits",
-        Amount::Count(stats.commit_calls.total),
-    );
-    line(
-        out,
-        "resets",
-        Amount::Count(stats.reset_calls.total),
-    );
-    line(
-        out,
-        "purges",
-        Amount::Count(stats.purge_calls.total),
-    );
+    line(out, "commits", Amount::Count(stats.commit_calls.total));
+    line(out, "resets", Amount::Count(stats.reset_calls.total));
+    line(out, "purges", Amount::Count(stats.purge_calls.total));
 }
 
 fn print_insight(out: &mut dyn Output, stats: &RawStats) {
@@ -123,29 +74,11 @@ fn print_insight(out: &mut dyn Output, stats: &RawStats) {
     count(out, "threads", &stats.threads, Amount::Count);
     count(out, "heaps", &stats.heaps, Amount::Count);
     count(out, "theaps", &stats.theaps, Amount::Count);
-    line(
-        out,
-        "waits to delete a heap",
-        Amount::Count(stats.heaps_delete_wait.total),
-    );
+    line(out, "waits to delete a heap", Amount::Count(stats.heaps_delete_wait.total));
     let searches = stats.page_searches_count.total;
-    line(
-        out,
-        "pages per search",
-        Amount::Mean {
-            sum: stats.page_searches.total,
-            count: searches,
-        },
-    );
+    line(out, "pages per search", Amount::Mean { sum: stats.page_searches.total, count: searches });
     let calls = stats.purge_calls.total;
-    line(
-        out,
-        "KiB per purge",
-        Amount::Mean {
-            sum: stats.purged.total / 1024,
-            count: calls,
-        },
-    );
+    line(out, "KiB per purge", Amount::Mean { sum: stats.purged.total / 1024, count: calls });
 }
 
 fn count(out: &mut dyn Output, name: &str, count: &RawCount, unit: Unit) {
@@ -156,10 +89,7 @@ fn count(out: &mut dyn Output, name: &str, count: &RawCount, unit: Unit) {
 }
 
 fn write_count(line: &mut Message, count: &RawCount, unit: Unit) {
-    for (index, number) in [count.peak, count.total, count.current]
-        .into_iter()
-        .enumerate()
-    {
+    for (index, number) in [count.peak, count.total, count.current].into_iter().enumerate() {
         unit(number).write_in_column(line, index);
     }
 }
@@ -170,11 +100,7 @@ fn bins(out: &mut dyn Output, name: &str, bins: &[RawCount]) {
         return;
     }
     title(out, name, &COLUMNS);
-    for (bin, count) in bins
-        .iter()
-        .enumerate()
-        .filter(|(_, count)| !count.is_empty())
-    {
+    for (bin, count) in bins.iter().enumerate().filter(|(_, count)| !count.is_empty()) {
         put_line(out, |line| {
             write_bin(line, bin);
             write_count(line, count, Amount::Count);
@@ -183,20 +109,12 @@ fn bins(out: &mut dyn Output, name: &str, bins: &[RawCount]) {
 }
 
 fn write_bin(line: &mut Message, bin: usize) {
-    line.text(if bin == HUGE_BIN {
-        "  from "
-    } else {
-        "  up to "
-    });
+    line.text(if bin == HUGE_BIN { "  from " } else { "  up to " });
     line.size(stats_bin_size(bin)).text(" B");
 }
 
 fn chunks(out: &mut dyn Output, bins: &[RawCount; CHUNK_BINS]) {
-    for (name, bin) in CHUNK_NAMES
-        .iter()
-        .zip(bins)
-        .filter(|(_, bin)| !bin.is_empty())
-    {
+    for (name, bin) in CHUNK_NAMES.iter().zip(bins).filter(|(_, bin)| !bin.is_empty()) {
         put_line(out, |line| {
             line.text("  chunks, ").text(name);
             write_count(line, bin, Amount::Count);
@@ -213,21 +131,13 @@ mod tests {
     fn printed(stats: &Stats) -> std::string::String {
         let mut lines = Lines::default();
         print_stats(&mut lines, "main", &stats.snapshot());
-        assert!(
-            lines
-                .0
-                .iter()
-                .all(|line| line.ends_with('\n') && line.matches('\n').count() == 1)
-        );
+        assert!(lines.0.iter().all(|line| line.ends_with('\n') && line.matches('\n').count() == 1));
         lines.0.concat()
     }
 
     /// The columns of the line named `name`.
     fn columns<'a>(text: &'a str, name: &str) -> std::vec::Vec<&'a str> {
-        let line = text
-            .lines()
-            .find_map(|line| line.trim_start().strip_prefix(name))
-            .unwrap();
+        let line = text.lines().find_map(|line| line.trim_start().strip_prefix(name)).unwrap();
         line.split_whitespace().collect()
     }
 

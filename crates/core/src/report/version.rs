@@ -12,11 +12,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Appends both.
 pub(super) fn write_version(line: &mut Message) {
     let number = u64::from(INTERFACE_VERSION.unsigned_abs());
-    line.text("ferrimalloc ")
-        .text(VERSION)
-        .text(", interface of mimalloc v");
-    line.unsigned(number / 10_000)
-        .character(b'.')
-        .unsigned(number / 100 % 100);
+    line.text("ferrimalloc ").text(VERSION).text(", interface of mimalloc v");
+    line.unsigned(number / 10_000).character(b'.').unsigned(number / 100 % 100);
     line.character(b'.').unsigned(number % 100);
 }

@@ -9,9 +9,9 @@ use crate::heap::{Heap, Subproc, release_page};
 use crate::page::Page;
 use crate::theap::Theap;
 
-use super::thread::{Thread, heap_end};
 use super::gather::merge_heap_stats;
 use super::live_theap;
+use super::thread::{Thread, heap_end};
 
 /// A new heap in this thread's sub-process; `None` without memory.
 pub fn heap_new() -> Option<&'static Heap> {

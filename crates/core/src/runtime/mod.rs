@@ -14,11 +14,9 @@ mod process;
 mod subprocs;
 mod thread;
 
-pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
 pub use draw::draw_arenas;
-pub use gather::{
-    heap_stats, merge_heap_stats, reset_stats, settle_thread, subproc_stats, subproc_stats_exclusive,
-};
+pub use gather::{heap_stats, merge_heap_stats, reset_stats, settle_thread, subproc_stats, subproc_stats_exclusive};
+pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
 pub use process::{ensure_process, interleave_huge, main_subproc, process_done, reserve_huge_on};
 pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,

@@ -267,7 +267,9 @@ impl Thread {
     fn end_orphans(&'static self) {
         let main = self.main_theap();
         let is_orphan = |theap: &Theap| {
-            core::ptr::eq(theap.heap(), main.heap()) && !core::ptr::eq(theap, main) && !core::ptr::eq(theap, current_theap())
+            core::ptr::eq(theap.heap(), main.heap())
+                && !core::ptr::eq(theap, main)
+                && !core::ptr::eq(theap, current_theap())
         };
         while let Some(orphan) = self.theaps().find(|theap| is_orphan(theap)) {
             self.end_theap(orphan);

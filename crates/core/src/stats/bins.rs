@@ -4,8 +4,8 @@
 //! several of which share a bin here. A bin counts blocks above the one before it up to its own size.
 
 use crate::base::{
-    LARGE_BLOCK_MAX, LARGE_PAGE_SLICES, MEDIUM_BLOCK_MAX, MEDIUM_PAGE_SLICES, SLICE_BYTES,
-    SMALL_BLOCK_MAX, SMALL_PAGE_SLICES, WORD_BYTES,
+    LARGE_BLOCK_MAX, LARGE_PAGE_SLICES, MEDIUM_BLOCK_MAX, MEDIUM_PAGE_SLICES, SLICE_BYTES, SMALL_BLOCK_MAX,
+    SMALL_PAGE_SLICES, WORD_BYTES,
 };
 
 /// The bin of all blocks that have a page of their own.

@@ -36,11 +36,7 @@ pub struct RawCounter {
 
 impl StatCount {
     pub const fn new() -> Self {
-        StatCount {
-            total: AtomicI64::new(0),
-            peak: AtomicI64::new(0),
-            current: AtomicI64::new(0),
-        }
+        StatCount { total: AtomicI64::new(0), peak: AtomicI64::new(0), current: AtomicI64::new(0) }
     }
 
     /// `amount` more of it: two atomic additions, and a third operation at a new peak.
@@ -75,11 +71,7 @@ impl StatCount {
     }
 
     pub fn snapshot(&self) -> RawCount {
-        RawCount {
-            total: self.total.load(Relaxed),
-            peak: self.peak.load(Relaxed),
-            current: self.current.load(Relaxed),
-        }
+        RawCount { total: self.total.load(Relaxed), peak: self.peak.load(Relaxed), current: self.current.load(Relaxed) }
     }
 
     /// How much of it there is.
@@ -113,9 +105,7 @@ impl StatCount {
 
 impl StatCounter {
     pub const fn new() -> Self {
-        StatCounter {
-            total: AtomicI64::new(0),
-        }
+        StatCounter { total: AtomicI64::new(0) }
     }
 
     /// Once more.
@@ -143,9 +133,7 @@ impl StatCounter {
     }
 
     pub(super) fn take(&self) -> RawCounter {
-        RawCounter {
-            total: self.total.swap(0, Relaxed),
-        }
+        RawCounter { total: self.total.swap(0, Relaxed) }
     }
 
     pub(super) fn restart(&self) {
@@ -172,9 +160,7 @@ impl RawCount {
 impl RawCounter {
     /// Both together.
     pub fn merged(&self, other: &RawCounter) -> RawCounter {
-        RawCounter {
-            total: self.total + other.total,
-        }
+        RawCounter { total: self.total + other.total }
     }
 }
 
@@ -196,11 +182,7 @@ mod tests {
     use std::thread;
 
     fn raw(total: i64, peak: i64, current: i64) -> RawCount {
-        RawCount {
-            total,
-            peak,
-            current,
-        }
+        RawCount { total, peak, current }
     }
 
     #[test]

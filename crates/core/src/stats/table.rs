@@ -253,11 +253,7 @@ impl RawStats {
     pub const fn new() -> Self {
         // SAFETY: zeroed memory is a valid table: integers only.
         let zeros: RawStats = unsafe { core::mem::zeroed() };
-        RawStats {
-            size: size_of::<RawStats>(),
-            version: STAT_VERSION,
-            ..zeros
-        }
+        RawStats { size: size_of::<RawStats>(), version: STAT_VERSION, ..zeros }
     }
 
     /// Adds `other`.
@@ -303,12 +299,7 @@ unsafe fn header_fits(table: *const RawStats) -> bool {
         return false;
     }
     // SAFETY: aligned, and readable by the caller's promise.
-    let (size, version) = unsafe {
-        (
-            (&raw const (*table).size).read(),
-            (&raw const (*table).version).read(),
-        )
-    };
+    let (size, version) = unsafe { ((&raw const (*table).size).read(), (&raw const (*table).version).read()) };
     size == size_of::<RawStats>() && version == STAT_VERSION
 }
 
@@ -348,10 +339,7 @@ mod tests {
             segments_cache 408;_segments_reserved 432;heaps 456;theaps 480;\
             pages_reclaim_on_alloc 504;pages_reclaim_on_free 512;pages_reabandon_full 520;\
             pages_unabandon_busy_wait 528;heaps_delete_wait 536";
-        let found: std::vec::Vec<_> = OFFSETS
-            .iter()
-            .map(|(name, offset)| std::format!("{name} {offset}"))
-            .collect();
+        let found: std::vec::Vec<_> = OFFSETS.iter().map(|(name, offset)| std::format!("{name} {offset}")).collect();
         assert_eq!(found.join(";"), expected);
     }
 
@@ -378,10 +366,7 @@ mod tests {
         total.absorb(&part);
         assert_eq!(part.snapshot(), RawStats::new());
         let mut raw = total.snapshot();
-        assert_eq!(
-            (raw.committed.total, raw.committed.current, raw.purged.total),
-            (200, 200, 14)
-        );
+        assert_eq!((raw.committed.total, raw.committed.current, raw.purged.total), (200, 200, 14));
         raw.merge(&total.snapshot());
         assert_eq!((raw.committed.peak, raw.purged.total), (400, 28));
     }
@@ -393,14 +378,7 @@ mod tests {
         stats.pages.decrease(3);
         stats.arena_purges.add(9);
         stats.reset();
-        assert_eq!(
-            stats.snapshot().pages,
-            RawCount {
-                total: 2,
-                peak: 2,
-                current: 2
-            }
-        );
+        assert_eq!(stats.snapshot().pages, RawCount { total: 2, peak: 2, current: 2 });
         assert_eq!(stats.snapshot().arena_purges.total, 0);
     }
 
@@ -409,11 +387,7 @@ mod tests {
         let stats = Stats::new();
         stats.pages.increase(1);
         let deliver = |size, version| {
-            let mut table = RawStats {
-                size,
-                version,
-                ..RawStats::new()
-            };
+            let mut table = RawStats { size, version, ..RawStats::new() };
             // SAFETY: a table of our own.
             let written = unsafe { stats.snapshot().write_to(&mut table) };
             assert_eq!(table.pages.total, i64::from(written));

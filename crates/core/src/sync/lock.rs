@@ -49,19 +49,13 @@ impl<T> Lock<T> {
     #[inline]
     pub fn lock(&self) -> LockGuard<'_, T> {
         self.lock_raw();
-        LockGuard {
-            lock: self,
-            _stays_here: PhantomData,
-        }
+        LockGuard { lock: self, _stays_here: PhantomData }
     }
 
     /// Takes the lock if it is free. One compare-and-swap.
     #[inline]
     pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
-        self.take().then_some(LockGuard {
-            lock: self,
-            _stays_here: PhantomData,
-        })
+        self.take().then_some(LockGuard { lock: self, _stays_here: PhantomData })
     }
 
     /// Takes the lock without a guard: for fork's prepare handler. May sleep.
@@ -96,9 +90,7 @@ impl<T> Lock<T> {
 
     fn take(&self) -> bool {
         // ORDERING: acquire pairs with the release in `release`: we see what the last holder wrote.
-        self.word
-            .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
+        self.word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     #[cold]

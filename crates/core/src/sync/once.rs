@@ -61,11 +61,7 @@ impl Once {
     /// `init` must not unwind: the others would wait for ever.
     #[inline]
     pub fn call(&self, init: impl FnOnce()) -> Progress {
-        if self.is_done() {
-            Progress::Done
-        } else {
-            self.call_slow(init)
-        }
+        if self.is_done() { Progress::Done } else { self.call_slow(init) }
     }
 
     #[cold]
@@ -83,10 +79,7 @@ impl Once {
     }
 
     fn begin(&self) -> bool {
-        let won = self
-            .word
-            .compare_exchange(NEW, RUNNING, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok();
+        let won = self.word.compare_exchange(NEW, RUNNING, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won {
             self.runner.store(wait::thread_id(), Ordering::Relaxed);
         }
@@ -110,9 +103,7 @@ impl Once {
 
     /// Asks the runner to wake us, unless it has finished meanwhile: then the wait returns at once.
     fn announce_waiting(&self) {
-        let _ = self
-            .word
-            .compare_exchange(RUNNING, AWAITED, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.word.compare_exchange(RUNNING, AWAITED, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -147,10 +138,7 @@ mod tests {
     fn a_nested_call_gets_through() {
         let once = Once::new();
         let mut nested = None;
-        assert_eq!(
-            once.call(|| nested = Some(once.call(|| unreachable!()))),
-            Progress::Done
-        );
+        assert_eq!(once.call(|| nested = Some(once.call(|| unreachable!()))), Progress::Done);
         assert_eq!(nested, Some(Progress::InProgress));
         assert_eq!(once.call(|| unreachable!()), Progress::Done);
     }

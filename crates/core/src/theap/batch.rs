@@ -38,13 +38,7 @@ pub struct Batch {
 
 impl Batch {
     pub const fn new() -> Self {
-        const EMPTY: ChainCell = ChainCell {
-            page: Cell::new(ptr::null()),
-            head: Cell::new(ptr::null_mut()),
-            tail: Cell::new(ptr::null_mut()),
-            count: Cell::new(0),
-        };
-        Self { chains: [EMPTY; CHAINS], pending: Cell::new(false) }
+        Self { chains: [const { ChainCell::new() }; CHAINS], pending: Cell::new(false) }
     }
 
     /// Frees a block of a page that another thread owns.
@@ -101,6 +95,15 @@ fn index_of(page: &Page) -> usize {
 }
 
 impl ChainCell {
+    const fn new() -> Self {
+        Self {
+            page: Cell::new(ptr::null()),
+            head: Cell::new(ptr::null_mut()),
+            tail: Cell::new(ptr::null_mut()),
+            count: Cell::new(0),
+        }
+    }
+
     fn flush(&self) {
         // SAFETY: a chain's page has blocks in use (the chain's), so it is alive.
         let Some(page) = (unsafe { self.page.replace(ptr::null()).as_ref() }) else { return };

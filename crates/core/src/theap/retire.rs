@@ -27,11 +27,7 @@ pub struct Retired {
 
 impl Retired {
     pub const fn new() -> Self {
-        Self {
-            pages: [const { Cell::new(ptr::null()) }; MAX_PAGES],
-            count: Cell::new(0),
-            slices: Cell::new(0),
-        }
+        Self { pages: [const { Cell::new(ptr::null()) }; MAX_PAGES], count: Cell::new(0), slices: Cell::new(0) }
     }
 
     /// Forgets everything kept.

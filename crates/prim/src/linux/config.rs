@@ -22,11 +22,7 @@ pub(crate) fn detect() -> MemConfig {
 /// What one entry of the second level of page tables spans: a table is one OS page of 8-byte entries.
 /// 32-bit machines differ among each other.
 fn large_page_bytes(os_page_bytes: usize) -> usize {
-    if usize::BITS == 64 {
-        os_page_bytes * (os_page_bytes / 8)
-    } else {
-        0
-    }
+    if usize::BITS == 64 { os_page_bytes * (os_page_bytes / 8) } else { 0 }
 }
 
 /// By the system call: the C library's `sysconf` may read `/proc` through allocating streams.
@@ -46,10 +42,7 @@ fn overcommits() -> bool {
 
 fn thp_mode() -> ThpMode {
     let mut buf = [0; 64];
-    parse_thp_mode(read(
-        c"/sys/kernel/mm/transparent_hugepage/enabled",
-        &mut buf,
-    ))
+    parse_thp_mode(read(c"/sys/kernel/mm/transparent_hugepage/enabled", &mut buf))
 }
 
 /// The choice in brackets, of `always [madvise] never`.
@@ -68,11 +61,7 @@ fn va_bits() -> u32 {
         return USER_VA_BITS;
     }
     let by_stack = width_of(stack_address());
-    if by_stack >= USER_VA_BITS || !reaches(USER_VA_BITS) {
-        by_stack.min(USER_VA_BITS)
-    } else {
-        USER_VA_BITS
-    }
+    if by_stack >= USER_VA_BITS || !reaches(USER_VA_BITS) { by_stack.min(USER_VA_BITS) } else { USER_VA_BITS }
 }
 
 fn width_of(address: usize) -> u32 {
@@ -103,10 +92,7 @@ mod tests {
     #[test]
     fn thp_modes() {
         assert_eq!(parse_thp_mode(b"[always] madvise never\n"), ThpMode::Always);
-        assert_eq!(
-            parse_thp_mode(b"always [madvise] never\n"),
-            ThpMode::Madvise
-        );
+        assert_eq!(parse_thp_mode(b"always [madvise] never\n"), ThpMode::Madvise);
         assert_eq!(parse_thp_mode(b"always madvise [never]\n"), ThpMode::Never);
         assert_eq!(parse_thp_mode(b""), ThpMode::Never);
     }

@@ -17,14 +17,7 @@ pub(crate) fn fill(buf: &mut [u8]) -> bool {
 
 fn fill_some(buf: &mut [u8]) -> Option<usize> {
     // SAFETY: writes to the slice only.
-    let count = unsafe {
-        libc::syscall(
-            libc::SYS_getrandom,
-            buf.as_mut_ptr(),
-            buf.len(),
-            libc::GRND_NONBLOCK,
-        )
-    };
+    let count = unsafe { libc::syscall(libc::SYS_getrandom, buf.as_mut_ptr(), buf.len(), libc::GRND_NONBLOCK) };
     match usize::try_from(count) {
         Ok(count) => Some(count).filter(|&count| count > 0),
         Err(_) => (get() == Errno(libc::EINTR)).then_some(0),

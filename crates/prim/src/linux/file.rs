@@ -48,17 +48,12 @@ pub(crate) fn leading_number(text: &[u8]) -> Option<(usize, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, rest) = text.split_at(digits);
     let add = |sum: usize, digit: &u8| sum.checked_mul(10)?.checked_add(usize::from(digit - b'0'));
-    if digits == 0 {
-        None
-    } else {
-        Some((number.iter().try_fold(0, add)?, rest))
-    }
+    if digits == 0 { None } else { Some((number.iter().try_fold(0, add)?, rest)) }
 }
 
 /// The words of a line of text.
 pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty())
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -84,10 +79,7 @@ mod tests {
         let mut buf = [0; 4096];
         let expected = std::fs::read("/proc/sys/kernel/ostype").unwrap();
         assert_eq!(read(c"/proc/sys/kernel/ostype", &mut buf), expected);
-        assert_eq!(
-            read(c"/proc/sys/kernel/ostype", &mut buf[..3]),
-            &expected[..3]
-        );
+        assert_eq!(read(c"/proc/sys/kernel/ostype", &mut buf[..3]), &expected[..3]);
         assert_eq!(read(c"/proc/there/is/no/such", &mut buf), b"");
     }
 }

@@ -22,11 +22,6 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) {
 pub(crate) fn wake(word: &AtomicU32, most: u32) {
     // SAFETY: the kernel uses the address as a name only.
     quiet(|| unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-            most,
-        )
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, most)
     });
 }

@@ -55,9 +55,7 @@ pub(crate) unsafe fn move_pages(from: *mut u8, to: *mut u8, bytes: usize) -> Res
     if moved.is_err() {
         match close_hole(to, bytes) {
             Hole::Closed => {}
-            Hole::None if mark.load(Ordering::Relaxed) == MARK => {
-                mark.store(before, Ordering::Relaxed)
-            }
+            Hole::None if mark.load(Ordering::Relaxed) == MARK => mark.store(before, Ordering::Relaxed),
             Hole::None => crate::process::abort(),
         }
     }
@@ -84,12 +82,7 @@ enum Hole {
 /// Maps fresh memory at `to` if nothing lies there.
 #[cold]
 fn close_hole(to: *mut u8, bytes: usize) -> Hole {
-    match map_with(
-        to.addr(),
-        bytes,
-        Access::ReadWrite,
-        libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE,
-    ) {
+    match map_with(to.addr(), bytes, Access::ReadWrite, libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE) {
         Ok(p) if p == to => Hole::Closed,
         // A kernel that does not know the flag (before 4.17) takes the address for a hint. It does not know `MREMAP_DONTUNMAP`
         // either, so that there is no hole.
@@ -106,37 +99,20 @@ fn close_hole(to: *mut u8, bytes: usize) -> Hole {
 /// Without `MAP_NORESERVE`: huge pages that run out at a touch kill the process.
 pub(crate) fn map_huge(hint: usize, bytes: usize, size: HugeSize) -> Result<*mut u8, Errno> {
     let size_flag = (size.bytes().trailing_zeros() as c_int) << libc::MAP_HUGE_SHIFT;
-    map_with(
-        hint,
-        bytes,
-        Access::ReadWrite,
-        libc::MAP_HUGETLB | size_flag,
-    )
+    map_with(hint, bytes, Access::ReadWrite, libc::MAP_HUGETLB | size_flag)
 }
 
 const NODE_MASK_WORDS: usize = 1024 / c_ulong::BITS as usize;
 
 pub(crate) unsafe fn bind_numa(p: *mut u8, bytes: usize, node: usize) -> Result<(), Errno> {
     let mut mask = [0 as c_ulong; NODE_MASK_WORDS];
-    let word = mask
-        .get_mut(node / c_ulong::BITS as usize)
-        .ok_or(Errno::EINVAL)?;
+    let word = mask.get_mut(node / c_ulong::BITS as usize).ok_or(Errno::EINVAL)?;
     *word = 1 << (node % c_ulong::BITS as usize);
     // One more than there are: the kernel subtracts one.
     let bits = NODE_MASK_WORDS * c_ulong::BITS as usize + 1;
     let (policy, flags) = (libc::MPOL_PREFERRED as c_ulong, 0);
     // SAFETY: reads the mask; does not change the contents of the range.
-    zero_or_errno(|| unsafe {
-        libc::syscall(
-            libc::SYS_mbind,
-            p,
-            bytes,
-            policy,
-            mask.as_ptr(),
-            bits,
-            flags,
-        )
-    } as c_int)
+    zero_or_errno(|| unsafe { libc::syscall(libc::SYS_mbind, p, bytes, policy, mask.as_ptr(), bits, flags) } as c_int)
 }
 
 /// `MADV_POPULATE_WRITE`, since Linux 5.14.
@@ -162,9 +138,7 @@ mod tests {
     /// Mapped and accessible.
     unsafe fn holds(p: *mut u8, byte: u8) -> bool {
         // SAFETY: the caller's promise.
-        unsafe { core::slice::from_raw_parts(p, BYTES) }
-            .iter()
-            .all(|&b| b == byte)
+        unsafe { core::slice::from_raw_parts(p, BYTES) }.iter().all(|&b| b == byte)
     }
 
     /// # Safety
@@ -195,10 +169,7 @@ mod tests {
             let place = map(0, 1 << 40, Access::None).unwrap();
             unmap(place, 1 << 40).unwrap();
             assert!(move_pages(place.add(1 << 39), to, BYTES).is_err());
-            assert!(
-                holds(to, 0) || holds(to, 2),
-                "mapped, accessible, without the mark"
-            );
+            assert!(holds(to, 0) || holds(to, 2), "mapped, accessible, without the mark");
             to.write_bytes(3, BYTES);
             release(to);
         }

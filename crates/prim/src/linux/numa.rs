@@ -11,18 +11,14 @@ pub(crate) fn detect_node_count() -> usize {
 
 /// The highest number in a list such as `0-3,7`; 0 if it is empty.
 fn highest_in_list(list: &[u8]) -> usize {
-    let numbers = list
-        .split(|byte| !byte.is_ascii_digit())
-        .filter_map(leading_number);
+    let numbers = list.split(|byte| !byte.is_ascii_digit()).filter_map(leading_number);
     numbers.map(|(number, _)| number).max().unwrap_or(0)
 }
 
 pub(crate) fn current_node() -> usize {
     let (mut cpu, mut node) = (0u32, 0u32);
     // SAFETY: places for two numbers; the third argument is unused since Linux 2.6.24.
-    quiet(|| unsafe {
-        libc::syscall(libc::SYS_getcpu, &mut cpu, &mut node, ptr::null_mut::<u8>())
-    });
+    quiet(|| unsafe { libc::syscall(libc::SYS_getcpu, &mut cpu, &mut node, ptr::null_mut::<u8>()) });
     node as usize
 }
 

@@ -53,20 +53,10 @@ fn config_fits_the_machine() {
     let config = config();
     let stack_address = &raw const config as usize;
     assert!(usize::BITS - stack_address.leading_zeros() <= config.va_bits);
-    assert!(
-        config.large_page_bytes == 0
-            || config.large_page_bytes.is_multiple_of(config.os_page_bytes)
-    );
+    assert!(config.large_page_bytes == 0 || config.large_page_bytes.is_multiple_of(config.os_page_bytes));
     assert!(core::ptr::eq(config, super::config()));
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    assert_eq!(
-        (
-            config.os_page_bytes,
-            config.large_page_bytes,
-            config.va_bits
-        ),
-        (4096, 2 * MIB, 47)
-    );
+    assert_eq!((config.os_page_bytes, config.large_page_bytes, config.va_bits), (4096, 2 * MIB, 47));
 }
 
 #[test]
@@ -106,10 +96,7 @@ fn impossible_requests_are_refused_and_errno_stays() {
     let _alone = alone();
     errno::set(Errno::EAGAIN);
     assert_eq!(map(0, 0, Access::None), Err(Errno::EINVAL));
-    assert_eq!(
-        map(0, 1 << (config().va_bits + 1), Access::None),
-        Err(Errno::ENOMEM)
-    );
+    assert_eq!(map(0, 1 << (config().va_bits + 1), Access::None), Err(Errno::ENOMEM));
     assert_eq!(errno::get(), Errno::EAGAIN);
 }
 
@@ -173,10 +160,7 @@ fn parts_can_be_unmapped() {
 #[test]
 fn moving_carries_contents_and_leaves_zero() {
     let _alone = alone();
-    let (mut from, mut to) = (
-        Range::new(4 * MIB, Access::ReadWrite),
-        Range::new(4 * MIB, Access::ReadWrite),
-    );
+    let (mut from, mut to) = (Range::new(4 * MIB, Access::ReadWrite), Range::new(4 * MIB, Access::ReadWrite));
     from.bytes().fill(5);
     to.bytes().fill(6);
     // SAFETY: both are ours alone.
@@ -215,10 +199,7 @@ fn populating_brings_memory() {
     let range = Range::new(2 * MIB, Access::ReadWrite);
     // SAFETY: ours.
     unsafe { populate(range.0, MIB) };
-    assert!(
-        matches!(range.resident(), 0 | MIB),
-        "all that was asked for, or an old kernel"
-    );
+    assert!(matches!(range.resident(), 0 | MIB), "all that was asked for, or an old kernel");
 }
 
 #[test]

@@ -30,12 +30,7 @@ fn range(p: *mut u8, bytes: usize) -> Range<usize> {
 
 /// Runs a call under the lock; panics, the lock released, if it is misuse.
 #[track_caller]
-fn call(
-    name: &str,
-    p: *mut u8,
-    bytes: usize,
-    work: impl FnOnce(&mut Kernel) -> Verdict,
-) -> Result<(), Errno> {
+fn call(name: &str, p: *mut u8, bytes: usize, work: impl FnOnce(&mut Kernel) -> Verdict) -> Result<(), Errno> {
     match KERNEL.with(work) {
         Ok(result) => result,
         Err(misuse) => panic!("sim: {name} of {bytes:#x} bytes at {p:p}: {misuse:?}"),
@@ -57,19 +52,12 @@ pub(crate) fn map(hint: usize, bytes: usize, access: Access) -> Result<*mut u8, 
 
 /// What inaccessible memory really is.
 fn real_access(mode: Mode, access: Access) -> Access {
-    if mode == Mode::Plain {
-        Access::ReadWrite
-    } else {
-        access
-    }
+    if mode == Mode::Plain { Access::ReadWrite } else { access }
 }
 
 /// Books a new mapping. The kernel rounds its end up to a whole page.
 fn book(kernel: &mut Kernel, p: *mut u8, bytes: usize, access: Access) -> *mut u8 {
-    kernel.regions.add(
-        range(p, bytes.next_multiple_of(crate::unix::mem::os_page_bytes())),
-        access,
-    );
+    kernel.regions.add(range(p, bytes.next_multiple_of(crate::unix::mem::os_page_bytes())), access);
     p
 }
 
@@ -90,12 +78,7 @@ fn map_aligned(hint: usize, bytes: usize, alignment: usize) -> Result<*mut u8, E
     let before = all.addr().next_multiple_of(alignment) - all.addr();
     let p = all.wrapping_add(before);
     // SAFETY: the ends of a mapping made just now.
-    unsafe {
-        (
-            unmap_real(all, before)?,
-            unmap_real(p.wrapping_add(bytes), alignment - before)?,
-        )
-    };
+    unsafe { (unmap_real(all, before)?, unmap_real(p.wrapping_add(bytes), alignment - before)?) };
     Ok(p)
 }
 
@@ -113,9 +96,7 @@ pub(crate) unsafe fn unmap(p: *mut u8, bytes: usize) -> Result<(), Errno> {
     call("unmap", p, bytes, |kernel| {
         let mode = kernel.mode;
         // SAFETY: the caller's promise (`mem::unmap`), and the kernel knows the range as mapped.
-        let verdict = then(kernel.admit_on(Kind::Unmap, &range(p, bytes)), || unsafe {
-            vacate(p, bytes, mode)
-        });
+        let verdict = then(kernel.admit_on(Kind::Unmap, &range(p, bytes)), || unsafe { vacate(p, bytes, mode) });
         if verdict == Ok(Ok(())) {
             kernel.regions.remove(range(p, bytes));
         }
@@ -144,9 +125,7 @@ pub(crate) unsafe fn protect(p: *mut u8, bytes: usize, access: Access) -> Result
     call("protect", p, bytes, |kernel| {
         let real = real_access(kernel.mode, access);
         // SAFETY: the caller's promise (`mem::protect`), and the kernel knows the range as mapped.
-        then(kernel.protect(range(p, bytes), access), || unsafe {
-            real_mem::protect(p, bytes, real)
-        })
+        then(kernel.protect(range(p, bytes), access), || unsafe { real_mem::protect(p, bytes, real) })
     })
 }
 
@@ -180,11 +159,7 @@ pub(crate) unsafe fn reset(p: *mut u8, bytes: usize) -> Result<(), Errno> {
 /// Nobody needs the contents.
 unsafe fn poison(kernel: &Kernel, p: *mut u8, bytes: usize) -> Result<(), Errno> {
     let page = crate::unix::mem::os_page_bytes();
-    for part in kernel
-        .regions
-        .parts(range(p, bytes))
-        .filter(|part| part.access == Access::ReadWrite)
-    {
+    for part in kernel.regions.parts(range(p, bytes)).filter(|part| part.access == Access::ReadWrite) {
         for address in (part.start..part.end).step_by(page) {
             // SAFETY: a mapped, accessible page of the range, which the caller gives up.
             unsafe { poison_page(p.with_addr(address), page) };
@@ -206,41 +181,28 @@ unsafe fn poison_page(p: *mut u8, bytes: usize) {
 
 /// Huge pages change nothing that a program could see.
 pub(crate) unsafe fn thp(p: *mut u8, bytes: usize, _mode: Thp) -> Result<(), Errno> {
-    call("thp", p, bytes, |kernel| {
-        kernel.admit_on(Kind::Thp, &range(p, bytes))
-    })
+    call("thp", p, bytes, |kernel| kernel.admit_on(Kind::Thp, &range(p, bytes)))
 }
 
 /// Would outlive the test.
 pub(crate) fn thp_disable_process() {}
 
 pub(crate) unsafe fn dont_dump(p: *mut u8, bytes: usize) {
-    let _ = call("dont_dump", p, bytes, |kernel| {
-        kernel.admit_on(Kind::DontDump, &range(p, bytes))
-    });
+    let _ = call("dont_dump", p, bytes, |kernel| kernel.admit_on(Kind::DontDump, &range(p, bytes)));
 }
 
 /// By copying.
 pub(crate) unsafe fn move_pages(from: *mut u8, to: *mut u8, bytes: usize) -> Result<(), Errno> {
     call("move_pages", from, bytes, |kernel| {
         // SAFETY: the kernel knows both ranges as accessible and apart; they are the caller's (`mem::move_pages`).
-        then(
-            kernel.admit_move(&range(from, bytes), &range(to, bytes)),
-            || unsafe {
-                ptr::copy_nonoverlapping(from, to, bytes);
-                real_mem::discard(from, bytes)
-            },
-        )
+        then(kernel.admit_move(&range(from, bytes), &range(to, bytes)), || unsafe {
+            ptr::copy_nonoverlapping(from, to, bytes);
+            real_mem::discard(from, bytes)
+        })
     })
 }
 
 pub(crate) unsafe fn bind_numa(p: *mut u8, bytes: usize, node: usize) -> Result<(), Errno> {
-    let exists = if node < crate::numa::node_count() {
-        Ok(())
-    } else {
-        Err(Errno::EINVAL)
-    };
-    call("bind_numa", p, bytes, |kernel| {
-        then(kernel.admit_on(Kind::BindNuma, &range(p, bytes)), || exists)
-    })
+    let exists = if node < crate::numa::node_count() { Ok(()) } else { Err(Errno::EINVAL) };
+    call("bind_numa", p, bytes, |kernel| then(kernel.admit_on(Kind::BindNuma, &range(p, bytes)), || exists))
 }

@@ -36,12 +36,7 @@ struct Tally {
     fault_set_at: usize,
 }
 
-const UNUSED: Tally = Tally {
-    calls: 0,
-    refusals: 0,
-    fault: Fault::Never,
-    fault_set_at: 0,
-};
+const UNUSED: Tally = Tally { calls: 0, refusals: 0, fault: Fault::Never, fault_set_at: 0 };
 
 impl Tally {
     /// Counts a call; whether it is refused.
@@ -73,12 +68,7 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     const fn new() -> Self {
-        Kernel {
-            regions: Regions::new(),
-            mode: Mode::Plain,
-            limits: Limits::NONE,
-            tallies: [UNUSED; KINDS],
-        }
+        Kernel { regions: Regions::new(), mode: Mode::Plain, limits: Limits::NONE, tallies: [UNUSED; KINDS] }
     }
 
     pub(crate) fn forget_settings(&mut self) {
@@ -108,11 +98,7 @@ impl Kernel {
 
     /// Counts a call of `kind`; an error if it is refused.
     pub(crate) fn admit(&mut self, kind: Kind) -> Result<(), Errno> {
-        if self.tallies[kind as usize].count() {
-            Err(Errno::ENOMEM)
-        } else {
-            Ok(())
-        }
+        if self.tallies[kind as usize].count() { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
     /// [`Self::admit`], for a call on a range that must be mapped.
@@ -121,12 +107,7 @@ impl Kernel {
     }
 
     /// Whether so much more may be mapped.
-    pub(crate) fn admit_mapping(
-        &mut self,
-        kind: Kind,
-        bytes: usize,
-        access: Access,
-    ) -> Result<(), Errno> {
+    pub(crate) fn admit_mapping(&mut self, kind: Kind, bytes: usize, access: Access) -> Result<(), Errno> {
         self.admit(kind)?;
         fits(self.mapped_bytes(), bytes, self.limits.mapped_bytes)?;
         match access {
@@ -137,14 +118,8 @@ impl Kernel {
 
     /// Changes the access of a range, on paper.
     pub(crate) fn protect(&mut self, range: Range<usize>, access: Access) -> Verdict {
-        let kind = if access == Access::None {
-            Kind::Protect
-        } else {
-            Kind::Commit
-        };
-        let verdict = self
-            .admit_on(kind, &range)?
-            .and_then(|()| self.fits_accessible(&range, access));
+        let kind = if access == Access::None { Kind::Protect } else { Kind::Commit };
+        let verdict = self.admit_on(kind, &range)?.and_then(|()| self.fits_accessible(&range, access));
         if verdict.is_ok() {
             self.regions.set_access(range, access);
         }
@@ -152,17 +127,12 @@ impl Kernel {
     }
 
     fn fits_accessible(&self, range: &Range<usize>, access: Access) -> Result<(), Errno> {
-        let inaccessible = self
-            .regions
-            .parts(range.clone())
-            .filter(|part| part.access == Access::None);
+        let inaccessible = self.regions.parts(range.clone()).filter(|part| part.access == Access::None);
         match access {
             Access::None => Ok(()),
-            Access::ReadWrite => fits(
-                self.accessible_bytes(),
-                inaccessible.map(|part| part.bytes()).sum(),
-                self.limits.accessible_bytes,
-            ),
+            Access::ReadWrite => {
+                fits(self.accessible_bytes(), inaccessible.map(|part| part.bytes()).sum(), self.limits.accessible_bytes)
+            }
         }
     }
 
@@ -170,11 +140,7 @@ impl Kernel {
     pub(crate) fn admit_move(&mut self, from: &Range<usize>, to: &Range<usize>) -> Verdict {
         self.check_accessible(from)?;
         self.check_accessible(to)?;
-        if from.start < to.end && to.start < from.end {
-            Err(Misuse::Overlap)
-        } else {
-            Ok(self.admit(Kind::MovePages))
-        }
+        if from.start < to.end && to.start < from.end { Err(Misuse::Overlap) } else { Ok(self.admit(Kind::MovePages)) }
     }
 
     fn check_mapped(&self, range: &Range<usize>) -> Result<(), Misuse> {
@@ -189,24 +155,13 @@ impl Kernel {
 
     fn check_accessible(&self, range: &Range<usize>) -> Result<(), Misuse> {
         self.check_mapped(range)?;
-        let accessible = self
-            .regions
-            .parts(range.clone())
-            .all(|part| part.access == Access::ReadWrite);
-        if accessible {
-            Ok(())
-        } else {
-            Err(Misuse::NotAccessible)
-        }
+        let accessible = self.regions.parts(range.clone()).all(|part| part.access == Access::ReadWrite);
+        if accessible { Ok(()) } else { Err(Misuse::NotAccessible) }
     }
 }
 
 fn fits(used: usize, more: usize, limit: usize) -> Result<(), Errno> {
-    if used.saturating_add(more) <= limit {
-        Ok(())
-    } else {
-        Err(Errno::ENOMEM)
-    }
+    if used.saturating_add(more) <= limit { Ok(()) } else { Err(Errno::ENOMEM) }
 }
 
 #[cfg(test)]
@@ -215,11 +170,7 @@ mod tests {
 
     #[test]
     fn schedules() {
-        let hits = |fault: Fault| {
-            (1..=7)
-                .filter(|&call| fault.hits(call))
-                .fold(0, |sum, call| sum * 10 + call)
-        };
+        let hits = |fault: Fault| (1..=7).filter(|&call| fault.hits(call)).fold(0, |sum, call| sum * 10 + call);
         assert_eq!(hits(Fault::Never), 0);
         assert_eq!(hits(Fault::At(3)), 3);
         assert_eq!(hits(Fault::From(5)), 567);

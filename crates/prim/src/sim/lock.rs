@@ -13,10 +13,7 @@ unsafe impl<T: Send> Sync for Locked<T> {}
 
 impl<T> Locked<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Locked {
-            taken: AtomicBool::new(false),
-            value: UnsafeCell::new(value),
-        }
+        Locked { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
     /// Runs `work` alone. It must not come here again.

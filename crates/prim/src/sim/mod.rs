@@ -92,10 +92,7 @@ pub struct Limits {
 
 impl Limits {
     /// No limits.
-    pub const NONE: Limits = Limits {
-        mapped_bytes: usize::MAX,
-        accessible_bytes: usize::MAX,
-    };
+    pub const NONE: Limits = Limits { mapped_bytes: usize::MAX, accessible_bytes: usize::MAX };
 }
 
 /// Forgets faults, limits, counters, mode and configuration. What is mapped stays mapped.

@@ -18,11 +18,7 @@ pub(crate) struct Region {
     pub(crate) access: Access,
 }
 
-const NOWHERE: Region = Region {
-    start: 0,
-    end: 0,
-    access: Access::None,
-};
+const NOWHERE: Region = Region { start: 0, end: 0, access: Access::None };
 
 impl Region {
     pub(crate) fn bytes(&self) -> usize {
@@ -31,11 +27,7 @@ impl Region {
 
     /// The part of it inside `range`.
     fn within(&self, range: &Range<usize>) -> Region {
-        Region {
-            start: self.start.max(range.start),
-            end: self.end.min(range.end),
-            access: self.access,
-        }
+        Region { start: self.start.max(range.start), end: self.end.min(range.end), access: self.access }
     }
 }
 
@@ -46,10 +38,7 @@ pub(crate) struct Regions {
 
 impl Regions {
     pub(crate) const fn new() -> Self {
-        Regions {
-            table: [NOWHERE; CAPACITY],
-            count: 0,
-        }
+        Regions { table: [NOWHERE; CAPACITY], count: 0 }
     }
 
     /// All regions, ascending.
@@ -60,31 +49,19 @@ impl Regions {
     /// The parts of regions that lie in `range`, ascending.
     pub(crate) fn parts(&self, range: Range<usize>) -> impl Iterator<Item = Region> {
         let touched = self.all()[self.first_ending_after(range.start)..].iter();
-        touched
-            .take_while(move |region| region.start < range.end)
-            .map(move |region| region.within(&range))
+        touched.take_while(move |region| region.start < range.end).map(move |region| region.within(&range))
     }
 
     /// Whether every byte of `range` is mapped.
     pub(crate) fn cover(&self, range: Range<usize>) -> bool {
-        self.parts(range.clone())
-            .map(|part| part.bytes())
-            .sum::<usize>()
-            == range.len()
+        self.parts(range.clone()).map(|part| part.bytes()).sum::<usize>() == range.len()
     }
 
     /// Adds a range, of which nothing is mapped.
     pub(crate) fn add(&mut self, range: Range<usize>, access: Access) {
         debug_assert!(self.parts(range.clone()).next().is_none(), "mapped twice");
         let at = self.first_ending_after(range.start);
-        self.insert(
-            at,
-            Region {
-                start: range.start,
-                end: range.end,
-                access,
-            },
-        );
+        self.insert(at, Region { start: range.start, end: range.end, access });
         self.merge();
     }
 
@@ -98,19 +75,13 @@ impl Regions {
     /// Sets the access of a range.
     pub(crate) fn set_access(&mut self, range: Range<usize>, access: Access) {
         let inside = self.cut_out(range);
-        self.table[inside]
-            .iter_mut()
-            .for_each(|region| region.access = access);
+        self.table[inside].iter_mut().for_each(|region| region.access = access);
         self.merge();
     }
 
     /// Bytes of all regions with that access.
     pub(crate) fn bytes_with(&self, access: Access) -> usize {
-        self.all()
-            .iter()
-            .filter(|region| region.access == access)
-            .map(Region::bytes)
-            .sum()
+        self.all().iter().filter(|region| region.access == access).map(Region::bytes).sum()
     }
 
     fn first_ending_after(&self, address: usize) -> usize {
@@ -121,8 +92,7 @@ impl Regions {
     fn cut_out(&mut self, range: Range<usize>) -> Range<usize> {
         self.cut(range.start);
         self.cut(range.end);
-        self.first_ending_after(range.start)
-            ..self.all().partition_point(|region| region.end <= range.end)
+        self.first_ending_after(range.start)..self.all().partition_point(|region| region.end <= range.end)
     }
 
     /// Splits the region that has `address` inside.
@@ -131,23 +101,14 @@ impl Regions {
         match self.all().get(at).copied() {
             Some(region) if region.start < address => {
                 self.table[at].start = address;
-                self.insert(
-                    at,
-                    Region {
-                        end: address,
-                        ..region
-                    },
-                );
+                self.insert(at, Region { end: address, ..region });
             }
             _ => {}
         }
     }
 
     fn insert(&mut self, at: usize, region: Region) {
-        assert!(
-            self.count < CAPACITY,
-            "sim: more regions than the table has room for"
-        );
+        assert!(self.count < CAPACITY, "sim: more regions than the table has room for");
         self.table.copy_within(at..self.count, at + 1);
         self.table[at] = region;
         self.count += 1;
@@ -159,9 +120,7 @@ impl Regions {
         for next in 0..self.count {
             let region = self.table[next];
             match self.table[..kept].last_mut() {
-                Some(last) if last.end == region.start && last.access == region.access => {
-                    last.end = region.end
-                }
+                Some(last) if last.end == region.start && last.access == region.access => last.end = region.end,
                 _ => {
                     self.table[kept] = region;
                     kept += 1;
@@ -196,8 +155,7 @@ mod tests {
             regions
                 .all()
                 .windows(2)
-                .all(|w| w[0].end < w[1].start
-                    || w[0].end == w[1].start && w[0].access != w[1].access)
+                .all(|w| w[0].end < w[1].start || w[0].end == w[1].start && w[0].access != w[1].access)
         );
     }
 
@@ -220,10 +178,7 @@ mod tests {
             let start = number(60);
             let range = start..start + 1 + number(64 - start - 1).min(11);
             let access = [N, W][number(2)];
-            let mapped = expected[range.clone()]
-                .iter()
-                .filter(|a| a.is_some())
-                .count();
+            let mapped = expected[range.clone()].iter().filter(|a| a.is_some()).count();
             assert_eq!(regions.cover(range.clone()), mapped == range.len());
             match number(3) {
                 0 if mapped == 0 => {
@@ -253,10 +208,7 @@ mod tests {
         regions.add(10..20, N);
         regions.add(20..30, W);
         regions.add(40..50, N);
-        let parts: Vec<_> = regions
-            .parts(15..45)
-            .map(|part| (part.start, part.end, part.access))
-            .collect();
+        let parts: Vec<_> = regions.parts(15..45).map(|part| (part.start, part.end, part.access)).collect();
         assert_eq!(parts, [(15, 20, N), (20, 30, W), (40, 45, N)]);
     }
 }

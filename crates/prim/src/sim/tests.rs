@@ -30,9 +30,7 @@ fn counts_and_refuses_by_kind() {
     let p = map(Access::None);
     refuse(Kind::Commit, Fault::At(2));
     // SAFETY: ours; None memory is not touched.
-    let results: Vec<_> = (0..3)
-        .map(|_| unsafe { mem::protect(p, PAGE, Access::ReadWrite) })
-        .collect();
+    let results: Vec<_> = (0..3).map(|_| unsafe { mem::protect(p, PAGE, Access::ReadWrite) }).collect();
     assert_eq!(results, [Ok(()), Err(Errno::ENOMEM), Ok(())]);
     assert_eq!((calls(Kind::Commit), refusals(Kind::Commit)), (3, 1));
     assert_eq!((calls(Kind::Map), calls(Kind::Protect)), (1, 0));
@@ -45,13 +43,7 @@ fn a_refused_call_changes_nothing() {
     let p = map(Access::ReadWrite);
     // SAFETY: ours, accessible.
     unsafe { p.write(1) };
-    for kind in [
-        Kind::Unmap,
-        Kind::Discard,
-        Kind::Reset,
-        Kind::Protect,
-        Kind::MovePages,
-    ] {
+    for kind in [Kind::Unmap, Kind::Discard, Kind::Reset, Kind::Protect, Kind::MovePages] {
         refuse(kind, Fault::From(1));
     }
     let before = (mapped_bytes(), accessible_bytes());
@@ -76,10 +68,7 @@ fn books_what_is_mapped_and_accessible() {
     let p = map(Access::None);
     // SAFETY: ours.
     unsafe { mem::protect(p.add(PAGE), PAGE, Access::ReadWrite) }.unwrap();
-    assert_eq!(
-        (mapped_bytes() - mapped, accessible_bytes() - accessible),
-        (4 * PAGE, PAGE)
-    );
+    assert_eq!((mapped_bytes() - mapped, accessible_bytes() - accessible), (4 * PAGE, PAGE));
     unmap(p);
     assert_eq!((mapped_bytes(), accessible_bytes()), (mapped, accessible));
 }
@@ -88,25 +77,15 @@ fn books_what_is_mapped_and_accessible() {
 fn limits_hold() {
     let _session = session();
     let (mapped, accessible) = (mapped_bytes(), accessible_bytes());
-    set_limits(Limits {
-        mapped_bytes: mapped + 4 * PAGE,
-        accessible_bytes: accessible + 2 * PAGE,
-    });
+    set_limits(Limits { mapped_bytes: mapped + 4 * PAGE, accessible_bytes: accessible + 2 * PAGE });
     assert_eq!(mem::map(0, 4 * PAGE, Access::ReadWrite), Err(Errno::ENOMEM));
     let p = map(Access::None);
     assert_eq!(mem::map(0, PAGE, Access::None), Err(Errno::ENOMEM));
     // SAFETY: ours.
     unsafe {
-        assert_eq!(
-            mem::protect(p, 3 * PAGE, Access::ReadWrite),
-            Err(Errno::ENOMEM)
-        );
+        assert_eq!(mem::protect(p, 3 * PAGE, Access::ReadWrite), Err(Errno::ENOMEM));
         assert_eq!(mem::protect(p, 2 * PAGE, Access::ReadWrite), Ok(()));
-        assert_eq!(
-            mem::protect(p, 2 * PAGE, Access::ReadWrite),
-            Ok(()),
-            "what is accessible already costs nothing"
-        );
+        assert_eq!(mem::protect(p, 2 * PAGE, Access::ReadWrite), Ok(()), "what is accessible already costs nothing");
     }
     unmap(p);
 }
@@ -122,15 +101,11 @@ fn misuse_is_found() {
         let elsewhere = 4096 as *mut u8;
         assert!(panic_message(|| mem::unmap(elsewhere, PAGE)).contains("NotMapped"));
         assert!(panic_message(|| mem::discard(q, PAGE << 24)).contains("NotMapped"));
-        assert!(
-            panic_message(|| mem::protect(q.add(1), PAGE, Access::None)).contains("NotWholePages")
-        );
+        assert!(panic_message(|| mem::protect(q.add(1), PAGE, Access::None)).contains("NotWholePages"));
         assert!(panic_message(|| mem::reset(q, 0)).contains("NotWholePages"));
         assert!(panic_message(|| mem::move_pages(q, q.add(PAGE), 2 * PAGE)).contains("Overlap"));
         mem::protect(q, PAGE, Access::None).unwrap();
-        assert!(
-            panic_message(|| mem::move_pages(q, q.add(2 * PAGE), PAGE)).contains("NotAccessible")
-        );
+        assert!(panic_message(|| mem::move_pages(q, q.add(2 * PAGE), PAGE)).contains("NotAccessible"));
     }
     unmap(q);
 }
@@ -204,10 +179,7 @@ fn huge_pages_are_aligned() {
     let bytes = HugeSize::TwoMiB.bytes();
     let p = mem::map_huge(0, bytes, HugeSize::TwoMiB).unwrap();
     assert_eq!(p.addr() % bytes, 0);
-    assert_eq!(
-        mem::map_huge(0, bytes + 1, HugeSize::TwoMiB),
-        Err(Errno::EINVAL)
-    );
+    assert_eq!(mem::map_huge(0, bytes + 1, HugeSize::TwoMiB), Err(Errno::EINVAL));
     // SAFETY: ours.
     unsafe { mem::unmap(p, bytes) }.unwrap();
 }

@@ -27,9 +27,5 @@ fn number_this_thread() -> usize {
     let number = LAST.fetch_add(STEP, Ordering::Relaxed) + STEP;
     // Without a slot two threads could not be told apart, and would corrupt each other's memory.
     let kept = SLOT.create(None).is_ok() && SLOT.write(ptr::without_provenance_mut(number));
-    if kept {
-        number
-    } else {
-        crate::process::abort()
-    }
+    if kept { number } else { crate::process::abort() }
 }

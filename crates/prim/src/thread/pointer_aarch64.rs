@@ -7,8 +7,6 @@ use core::arch::asm;
 pub fn id() -> usize {
     let pointer: usize;
     // SAFETY: reads a register that the ABI sets for every thread.
-    unsafe {
-        asm!("mrs {}, tpidr_el0", out(reg) pointer, options(pure, nomem, nostack, preserves_flags))
-    }
+    unsafe { asm!("mrs {}, tpidr_el0", out(reg) pointer, options(pure, nomem, nostack, preserves_flags)) }
     pointer
 }

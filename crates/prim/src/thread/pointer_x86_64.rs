@@ -7,8 +7,6 @@ use core::arch::asm;
 pub fn id() -> usize {
     let pointer: usize;
     // SAFETY: the ABI puts the thread pointer there for every thread; nothing is written.
-    unsafe {
-        asm!("mov {}, qword ptr fs:[0]", out(reg) pointer, options(pure, nomem, nostack, preserves_flags))
-    }
+    unsafe { asm!("mov {}, qword ptr fs:[0]", out(reg) pointer, options(pure, nomem, nostack, preserves_flags)) }
     pointer
 }

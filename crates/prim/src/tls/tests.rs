@@ -20,11 +20,7 @@ fn check(get: fn() -> *mut u8, set: fn(*mut u8)) {
     assert_eq!(get(), address_of_empty());
     let everybody = Arc::new(Barrier::new(8));
     let visit = move |number: usize, everybody: Arc<Barrier>| {
-        assert_eq!(
-            get(),
-            address_of_empty(),
-            "a new thread starts with the initial value"
-        );
+        assert_eq!(get(), address_of_empty(), "a new thread starts with the initial value");
         for round in 1..=100 {
             let mine = core::ptr::without_provenance_mut(number * 1000 + round);
             set(mine);

@@ -21,9 +21,7 @@ impl Key {
     /// A slot that is not created yet.
     #[allow(clippy::new_without_default, reason = "for statics")]
     pub const fn new() -> Key {
-        Key {
-            number_plus_one: AtomicUsize::new(0),
-        }
+        Key { number_plus_one: AtomicUsize::new(0) }
     }
 
     /// Creates the slot unless it exists. `EAGAIN` if the C library has none left.
@@ -61,20 +59,13 @@ impl Key {
     #[inline]
     fn number(&self) -> Option<pthread_key_t> {
         // Relaxed: the number is all there is; the C library orders its own tables.
-        self.number_plus_one
-            .load(Ordering::Relaxed)
-            .checked_sub(1)
-            .map(|number| number as pthread_key_t)
+        self.number_plus_one.load(Ordering::Relaxed).checked_sub(1).map(|number| number as pthread_key_t)
     }
 
     /// Keeps the number if this thread is the first, else returns it to the C library.
     fn keep(&self, number: pthread_key_t) {
         let plus_one = number as usize + 1;
-        if self
-            .number_plus_one
-            .compare_exchange(0, plus_one, Ordering::Relaxed, Ordering::Relaxed)
-            .is_err()
-        {
+        if self.number_plus_one.compare_exchange(0, plus_one, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             // SAFETY: nobody but this thread has seen the number.
             unsafe { libc::pthread_key_delete(number) };
         }

@@ -13,9 +13,7 @@ pub(crate) fn detect_config() -> MemConfig {
     MemConfig {
         os_page_bytes,
         large_page_bytes: 0,
-        physical_bytes: system_value(libc::_SC_PHYS_PAGES)
-            .unwrap_or(0)
-            .saturating_mul(os_page_bytes),
+        physical_bytes: system_value(libc::_SC_PHYS_PAGES).unwrap_or(0).saturating_mul(os_page_bytes),
         va_bits: USER_VA_BITS,
         overcommits: true,
         address_limit_bytes: address_limit_bytes(),
@@ -47,10 +45,7 @@ pub(crate) fn address_limit_bytes() -> usize {
 
 /// A resource limit; "infinity" and what is beyond the address space are `usize::MAX`.
 fn limit_bytes(read: impl FnOnce(&mut libc::rlimit) -> c_int) -> usize {
-    let mut limit = libc::rlimit {
-        rlim_cur: libc::RLIM_INFINITY,
-        rlim_max: libc::RLIM_INFINITY,
-    };
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     let _ = zero_or_errno(|| read(&mut limit));
     match limit.rlim_cur {
         libc::RLIM_INFINITY => usize::MAX,
@@ -70,12 +65,7 @@ pub(crate) fn map(hint: usize, bytes: usize, access: Access) -> Result<*mut u8, 
 }
 
 /// [`map`] with more flags. Not with `MAP_FIXED`, which is not safe: it may replace what is there.
-pub(crate) fn map_with(
-    hint: usize,
-    bytes: usize,
-    access: Access,
-    flags: c_int,
-) -> Result<*mut u8, Errno> {
+pub(crate) fn map_with(hint: usize, bytes: usize, access: Access, flags: c_int) -> Result<*mut u8, Errno> {
     debug_assert_eq!(flags & libc::MAP_FIXED, 0);
     // SAFETY: a new mapping at a place where there is none.
     unsafe { map_at(ptr::without_provenance_mut(hint), bytes, access, flags) }
@@ -83,29 +73,11 @@ pub(crate) fn map_with(
 
 /// # Safety
 /// With `MAP_FIXED` in `flags`, what lies at `place` must be the caller's and no longer needed.
-unsafe fn map_at(
-    place: *mut u8,
-    bytes: usize,
-    access: Access,
-    flags: c_int,
-) -> Result<*mut u8, Errno> {
+unsafe fn map_at(place: *mut u8, bytes: usize, access: Access, flags: c_int) -> Result<*mut u8, Errno> {
     quiet(|| {
         // SAFETY: the caller's promise; no file is involved.
-        let p = unsafe {
-            libc::mmap(
-                place.cast(),
-                bytes,
-                protection(access),
-                ANONYMOUS | flags,
-                -1,
-                0,
-            )
-        };
-        if p == libc::MAP_FAILED {
-            Err(get())
-        } else {
-            Ok(p.cast())
-        }
+        let p = unsafe { libc::mmap(place.cast(), bytes, protection(access), ANONYMOUS | flags, -1, 0) };
+        if p == libc::MAP_FAILED { Err(get()) } else { Ok(p.cast()) }
     })
 }
 
@@ -172,9 +144,7 @@ pub(crate) unsafe fn resident_bytes(p: *const u8, bytes: usize) -> usize {
 fn resident_pages(p: *const u8, bytes: usize) -> usize {
     let mut states = [0u8; PAGES_PER_QUESTION];
     // SAFETY: writes a byte per OS page, for which there is room. Asks about any address.
-    let asked = zero_or_errno(|| unsafe {
-        libc::mincore(p.cast_mut().cast(), bytes, states.as_mut_ptr().cast())
-    });
+    let asked = zero_or_errno(|| unsafe { libc::mincore(p.cast_mut().cast(), bytes, states.as_mut_ptr().cast()) });
     match asked {
         Ok(()) => states.iter().filter(|&state| state & 1 == 1).count(),
         Err(_) => 0,
