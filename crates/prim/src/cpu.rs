@@ -20,10 +20,10 @@ pub fn prefetch(p: *const u8) {
 /// The same pointer, which the compiler must take as it comes: it stays in one register and is not computed again.
 #[inline(always)]
 pub fn pin<T>(p: *const T) -> *const T {
-    let mut pinned = p;
+    let mut address = p.addr();
     // SAFETY: no instruction at all.
-    unsafe { core::arch::asm!("/* {} */", inout(reg) pinned, options(pure, nomem, nostack, preserves_flags)) };
-    pinned
+    unsafe { core::arch::asm!("/* {} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags)) };
+    p.with_addr(address)
 }
 
 /// What one store of [`clear_block`] clears.
