@@ -98,6 +98,8 @@ fn install_object(from: &Path, lib: &Path) -> Result<()> {
     ld.arg("-r").arg(at_file(&wanted)).arg(from.join("libferrimalloc.a")).arg("-o").arg(&object);
     run(&mut ld)?;
     let mut objcopy = Command::new("objcopy");
+    // Embedded bitcode would be offered to linker plugins of other LLVM versions, which then see no symbols at all.
+    objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]);
     run(objcopy.arg(format!("--keep-global-symbols={}", keep.display())).arg(&object))?;
     link("ferrimalloc.o", &lib.join("mimalloc.o"))
 }

@@ -29,7 +29,7 @@ const KINDS: [Kind; 8] =
     [Kind::Map, Kind::Unmap, Kind::Commit, Kind::Protect, Kind::Discard, Kind::Reset, Kind::Thp, Kind::MovePages];
 
 /// Every k up to here, and above so many more, evenly spread. `FERRIMALLOC_TEST_TIMES` multiplies it.
-const EVERY: usize = 5;
+const EVERY: usize = 3;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
@@ -97,7 +97,7 @@ fn is_beyond_simulation(machine: &machine::Machine, kind: Kind, fault: Fault) ->
 fn faults(calls: usize) -> Vec<Fault> {
     let every = EVERY * support::times();
     let single = (1..=calls).filter(|&k| k <= every || k % (calls / every + 1) == 0).map(Fault::At);
-    let lasting = [1, 2, 5, 20, 100].into_iter().filter(|&k| k <= calls).map(Fault::From);
+    let lasting = [1, 5, 50].into_iter().filter(|&k| k <= calls).map(Fault::From);
     let repeated = [2].into_iter().filter(|&k| k <= calls).map(Fault::Every);
     single.chain(lasting).chain(repeated).collect()
 }
