@@ -1,10 +1,13 @@
 // Opens the library (argument 1) while threads of the program, on glibc's malloc, are already running; uses it from all.
+// Then closes it while a thread that has used it still lives: that thread's end, and a fork, must find it in place.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void *(*their_malloc)(size_t);
 static void (*their_free)(void *);
@@ -20,6 +23,28 @@ static void *worker(void *unused) {
   }
   for (int i = 0; i < 100; i++) their_free(blocks[i]);
   return unused;
+}
+
+static void *outliving(void *unused) {
+  their_free(their_malloc(10));
+  pthread_barrier_wait(&barrier);
+  pthread_barrier_wait(&barrier);
+  return unused;
+}
+
+static int close_and_go_on(void *library) {
+  pthread_t thread;
+  pthread_barrier_init(&barrier, NULL, 2);
+  pthread_create(&thread, NULL, outliving, NULL);
+  char *block = strcpy(their_malloc(100), "kept");
+  pthread_barrier_wait(&barrier);
+  dlclose(library);
+  pthread_barrier_wait(&barrier);
+  pthread_join(thread, NULL);
+  int status = 1;
+  pid_t child = fork();
+  if (child == 0) _exit(strcmp(block, "kept"));
+  return waitpid(child, &status, 0) != child || status != 0;
 }
 
 int main(int count, char **arguments) {
@@ -39,5 +64,5 @@ int main(int count, char **arguments) {
   }
   pthread_barrier_wait(&barrier);
   for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
-  return 0;
+  return close_and_go_on(library);
 }
