@@ -15,6 +15,8 @@ pub mod page_map;
 mod purge;
 mod set;
 mod space;
+#[cfg(test)]
+pub(crate) mod tests;
 mod thp;
 
 pub use manage::{Commit, LargePages, Refusal, UserMemory};

@@ -2,6 +2,8 @@
 
 mod numa;
 mod region;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use numa::{current_numa_node, numa_nodes};
 pub use region::{Region, release, reserve};

@@ -1,0 +1,542 @@
+//! Arenas: claims and what they find in memory, release, purging, metadata, memory of the program's own.
+
+use core::ffi::c_void;
+use core::ptr;
+use std::boxed::Box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::vec::Vec;
+
+use super::*;
+use crate::base::*;
+use crate::bitmap::{BitRange, CHUNK_BITS};
+use crate::options::OptionId;
+use crate::os::tests::{Alone, alone};
+use ferrimalloc_prim::mem::{self, Access};
+
+const MIB: usize = 1 << 20;
+
+/// Ground with a page map.
+pub(crate) fn ground() -> Alone {
+    let alone = alone();
+    assert!(page_map::is_ready() || page_map::init(0));
+    alone
+}
+
+/// A set of its own for a test. Its arenas are never unmapped: other tests may not find their addresses used before.
+pub(crate) fn new_set() -> &'static ArenaSet {
+    Box::leak(Box::new(ArenaSet::new()))
+}
+
+/// Memory for an arena, as a program would get it.
+fn user_memory(bytes: usize) -> *mut u8 {
+    let start = mem::map(0, bytes + SLICE_BYTES, Access::ReadWrite).unwrap();
+    start.wrapping_add((start as usize).wrapping_neg() % SLICE_BYTES)
+}
+
+fn user(bytes: usize) -> UserMemory {
+    UserMemory {
+        start: user_memory(bytes),
+        bytes,
+        commit_state: Commit::Now,
+        pinned: false,
+        zero: Zero::Zeroed,
+        numa: None,
+        sharing: Sharing::Shared,
+        commit: None,
+    }
+}
+
+/// An arena of `bytes` of the program's memory.
+fn managed(set: &'static ArenaSet, memory: &UserMemory) -> &'static Arena {
+    // SAFETY: fresh memory that stays mapped.
+    unsafe { set.manage(memory) }.unwrap()
+}
+
+fn want(slices: usize) -> Want {
+    Want::new(slices, Kind::of_slices(slices))
+}
+
+fn only(arena: &'static Arena, slices: usize) -> Want {
+    Want { arena: Some(arena), ..want(slices) }
+}
+
+fn fill(claim: &Claim) {
+    // SAFETY: claimed, so ours, and accessible.
+    unsafe { claim.memory().write_bytes(0xA5, claim.range.len * SLICE_BYTES) };
+}
+
+fn is_zero(claim: &Claim) -> bool {
+    // SAFETY: claimed, so ours, and accessible.
+    let bytes = unsafe { core::slice::from_raw_parts(claim.memory(), claim.range.len * SLICE_BYTES) };
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+#[test]
+fn claims_lie_in_the_arena_and_never_overlap() {
+    let _ground = ground();
+    let set = new_set();
+    let claims: Vec<Claim> =
+        [1, 8, 64, 1, 100, 3, 600, 64, 8, 1].map(|slices| set.claim(&want(slices)).unwrap()).into();
+    assert_eq!(set.arenas().count(), 1, "one arena has room for all");
+    for (index, claim) in claims.iter().enumerate() {
+        assert!(claim.range.start >= claim.arena.info_slices() && claim.range.end() <= claim.arena.slices());
+        assert!((claim.range.start..claim.range.end()).all(|slice| !claim.arena.is_free(slice)));
+        assert!(claims[index + 1..].iter().all(|other| claim.range.intersect(other.range).is_empty()));
+    }
+    assert_eq!(set.in_use_slices(), 850);
+    claims.iter().for_each(|claim| claim.arena.release(claim.range));
+    assert_eq!(set.in_use_slices(), 0);
+    assert!(claims[0].arena.is_empty());
+}
+
+#[test]
+fn claims_are_aligned_as_asked() {
+    let _ground = ground();
+    let set = new_set();
+    for align_slices in [1, 2, 16, 512, 1024, 4096] {
+        let _in_the_way = set.claim(&want(1)).unwrap();
+        let claim = set.claim(&Want { align_slices, ..Want::new(3, Kind::Other) }).unwrap();
+        assert_eq!(claim.memory() as usize % (align_slices * SLICE_BYTES), 0, "{align_slices}");
+    }
+}
+
+#[test]
+fn pages_of_different_sizes_keep_to_their_own_chunks() {
+    let _ground = ground();
+    let set = new_set();
+    let chunk = |slices| {
+        let claim = set.claim(&want(slices)).unwrap();
+        (claim.range.start / CHUNK_BITS, claim)
+    };
+    let (small, _) = chunk(SMALL_PAGE_SLICES);
+    let (medium, _) = chunk(MEDIUM_PAGE_SLICES);
+    let (large, only_large) = chunk(LARGE_PAGE_SLICES);
+    assert!(small != medium && medium != large && small != large);
+    assert_eq!((chunk(SMALL_PAGE_SLICES).0, chunk(MEDIUM_PAGE_SLICES).0), (small, medium));
+    let arena = only_large.arena;
+    assert_eq!(arena.kind_of_chunk(large), Some(Kind::Large));
+    arena.release(only_large.range);
+    assert_eq!(arena.kind_of_chunk(large), None, "an empty chunk is anybody's");
+}
+
+#[test]
+fn a_mixed_chunk_is_used_before_memory_runs_out() {
+    let _ground = ground();
+    let set = new_set();
+    let arena = managed(set, &user(CHUNK_BITS * SLICE_BYTES));
+    assert!(set.claim(&only(arena, SMALL_PAGE_SLICES)).is_some());
+    let medium = set.claim(&only(arena, MEDIUM_PAGE_SLICES)).expect("there is one chunk only");
+    assert_eq!(medium.range.start / CHUNK_BITS, 0);
+}
+
+#[test]
+fn an_exact_place_is_claimed_if_all_of_it_is_free() {
+    let _ground = ground();
+    let set = new_set();
+    let first = set.claim(&want(4)).unwrap();
+    let (arena, behind) = (first.arena, BitRange::new(first.range.end(), 4));
+    let overlapping = BitRange::new(first.range.start + 2, 4);
+    assert!(arena.claim_at(overlapping).is_none());
+    assert!(arena.is_free(behind.start), "the free part of a refused place stays free");
+    assert!(arena.claim_at(behind).is_some());
+    assert!(arena.claim_at(behind).is_none());
+    assert!(arena.claim_at(BitRange::new(arena.slices() - 1, 2)).is_none(), "beyond the end");
+}
+
+#[test]
+fn a_claim_knows_whether_its_memory_is_zero() {
+    let _ground = ground();
+    let set = new_set();
+    let fresh = set.claim(&want(8)).unwrap();
+    assert!(fresh.zero == Zero::Zeroed && is_zero(&fresh));
+    fill(&fresh);
+    fresh.arena.release(fresh.range);
+    let again = fresh.arena.claim_at(fresh.range).unwrap();
+    assert_eq!(again.zero, Zero::Any);
+    again.arena.release(again.range);
+    set.purge_due(Force::All);
+    let purged = fresh.arena.claim_at(fresh.range).unwrap();
+    assert!(purged.zero == Zero::Zeroed && is_zero(&purged));
+}
+
+#[test]
+fn a_half_dirty_claim_is_not_zero() {
+    let _ground = ground();
+    let set = new_set();
+    let fresh = set.claim(&want(1)).unwrap();
+    let arena = fresh.arena;
+    fill(&fresh);
+    arena.release(fresh.range);
+    let both = arena.claim_at(BitRange::new(fresh.range.start, 2)).unwrap();
+    assert_eq!(both.zero, Zero::Any);
+}
+
+#[test]
+fn memory_moved_out_reads_as_zero() {
+    let _ground = ground();
+    let claim = new_set().claim(&want(2)).unwrap();
+    claim.arena.note_moved_out(BitRange::one(claim.range.start));
+    assert!(!claim.arena.is_dirty(claim.range.start) && claim.arena.is_dirty(claim.range.start + 1));
+}
+
+#[test]
+fn discarding_clears_claimed_memory() {
+    let _ground = ground();
+    let claim = new_set().claim(&want(8)).unwrap();
+    fill(&claim);
+    assert!(claim.arena.zero_by_discarding(claim.range));
+    assert!(is_zero(&claim));
+}
+
+#[test]
+fn unused_memory_is_counted_until_it_is_purged_or_claimed() {
+    let _ground = ground();
+    let set = new_set();
+    let claim = set.claim(&want(8)).unwrap();
+    assert_eq!(set.unused_slices(), 0);
+    claim.arena.release(claim.range);
+    assert_eq!(set.unused_slices(), 8);
+    assert!(claim.arena.is_purgeable(claim.range.start));
+    let again = claim.arena.claim_at(BitRange::new(claim.range.start, 3)).unwrap();
+    assert_eq!(set.unused_slices(), 5);
+    set.purge_due(Force::All);
+    assert_eq!(set.unused_slices(), 0);
+    assert!(!claim.arena.is_purgeable(claim.range.start + 4) && claim.arena.is_free(claim.range.start + 4));
+    again.arena.release(again.range);
+}
+
+#[test]
+fn routine_purging_waits_for_the_delay() {
+    let _ground = ground();
+    let set = new_set();
+    let claim = set.claim(&want(8)).unwrap();
+    claim.arena.release(claim.range);
+    set.purge_due(Force::Routine);
+    assert_eq!(set.unused_slices(), 8, "a second has not passed");
+}
+
+#[test]
+fn too_much_unused_memory_is_purged_at_the_release_that_exceeds_the_bound() {
+    let _ground = ground();
+    let set = new_set();
+    let claims: Vec<Claim> = (0..40).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
+    let mut most = 0;
+    for claim in claims {
+        claim.arena.release(claim.range);
+        most = set.unused_slices().max(most);
+    }
+    // 160 MiB were in use: a quarter of that and 8 MiB may stay, at the most.
+    assert!(most * SLICE_BYTES <= 48 * MIB, "{most}");
+    assert!(set.unused_slices() * SLICE_BYTES <= 8 * MIB);
+}
+
+#[test]
+fn minimal_purges_leave_the_rest() {
+    let mut ground = ground();
+    ground.set(OptionId::MinimalPurgeSize, (8 * SLICE_BYTES / 1024) as i64);
+    let set = new_set();
+    let claim = set.claim(&Want { align_slices: 8, ..Want::new(12, Kind::Other) }).unwrap();
+    let arena = claim.arena;
+    let start = claim.range.start;
+    arena.release(claim.range);
+    set.purge_due(Force::All);
+    let unit = start.next_multiple_of(8);
+    assert!((unit..unit + 8).all(|slice| !arena.is_purgeable(slice)), "a whole unit goes");
+    assert_eq!(set.unused_slices(), 4, "what is no unit stays");
+}
+
+#[test]
+fn another_arena_is_reserved_when_there_is_no_room() {
+    let mut ground = ground();
+    ground.set(OptionId::ArenaReserve, (64 * MIB / 1024) as i64);
+    let set = new_set();
+    let claims: Vec<Claim> =
+        (0..3).map(|_| set.claim(&Want::new(40 * MIB / SLICE_BYTES, Kind::Other)).unwrap()).collect();
+    assert_eq!(set.arenas().count(), 3);
+    for claim in &claims {
+        assert!(core::ptr::eq(set.find(claim.memory()).unwrap(), claim.arena));
+    }
+    assert!(set.find(ptr::null()).is_none());
+    let huge = set.claim(&Want::new(3000, Kind::Other)).expect("more than an arena of the usual size");
+    assert!(huge.arena.slices() >= 3000);
+}
+
+#[test]
+fn nothing_is_reserved_where_that_is_not_allowed() {
+    let mut ground = ground();
+    ground.set(OptionId::DisallowOsAlloc, 1);
+    assert!(new_set().claim(&want(1)).is_none());
+}
+
+#[test]
+fn absurd_claims_are_refused() {
+    let _ground = ground();
+    let set = new_set();
+    assert!(set.claim(&Want::new(usize::MAX, Kind::Other)).is_none());
+    assert!(set.claim(&Want::new(usize::MAX / SLICE_BYTES, Kind::Other)).is_none());
+    assert!(set.claim(&Want { align_slices: 1 << 60, ..Want::new(1, Kind::Other) }).is_none());
+}
+
+#[test]
+fn an_exclusive_arena_serves_those_who_name_it() {
+    let mut ground = ground();
+    let set = new_set();
+    let memory = UserMemory { sharing: Sharing::Exclusive, ..user(64 * MIB) };
+    let arena = managed(set, &memory);
+    ground.set(OptionId::DisallowOsAlloc, 1);
+    assert!(set.claim(&want(1)).is_none(), "there is no shared arena");
+    let claim = set.claim(&only(arena, 1)).unwrap();
+    assert!(arena.contains(claim.memory()));
+}
+
+#[test]
+fn a_full_arena_refuses_and_serves_again_after_a_release() {
+    let _ground = ground();
+    let set = new_set();
+    let arena = managed(set, &user(64 * MIB));
+    let mut claims = Vec::new();
+    while let Some(claim) = set.claim(&only(arena, 1)) {
+        claims.push(claim);
+    }
+    assert_eq!(claims.len(), arena.slices() - arena.info_slices());
+    let one = claims.pop().unwrap();
+    arena.release(one.range);
+    assert_eq!(set.claim(&only(arena, 1)).unwrap().range, one.range);
+}
+
+#[test]
+fn slices_near_a_node_come_first_and_others_after() {
+    let _ground = ground();
+    let set = new_set();
+    let [far, near] = [1, 0].map(|node| managed(set, &UserMemory { numa: Some(node), ..user(64 * MIB) }));
+    let claim = |numa| set.claim(&Want { numa, ..Want::new(400, Kind::Other) }).unwrap().arena.index();
+    assert_eq!((claim(Some(0)), claim(Some(0))), (near.index(), near.index()));
+    assert_eq!(claim(Some(0)), far.index(), "far memory is better than none");
+}
+
+#[test]
+fn user_memory_too_small_or_out_of_reach_is_refused() {
+    let _ground = ground();
+    let set = new_set();
+    let small = UserMemory { bytes: SLICE_BYTES, ..user(MIB) };
+    let far = UserMemory { start: ptr::without_provenance_mut(1 << 60), ..user(64 * MIB) };
+    // SAFETY: nobody uses the small memory; what is out of reach is refused before it is touched.
+    unsafe {
+        assert_eq!(set.manage(&small).err(), Some(Refusal::TooSmall));
+        assert_eq!(set.manage(&far).err(), Some(Refusal::OutOfReach));
+    }
+    assert_eq!(set.arenas().count(), 0);
+}
+
+#[test]
+fn pinned_memory_is_never_purged() {
+    let _ground = ground();
+    let set = new_set();
+    let arena = managed(set, &UserMemory { pinned: true, ..user(64 * MIB) });
+    let claim = set.claim(&only(arena, 8)).unwrap();
+    fill(&claim);
+    arena.release(claim.range);
+    set.purge_due(Force::All);
+    assert_eq!(set.unused_slices(), 0, "it can't be purged, so it does not count as purgeable");
+    assert!(!is_zero(&arena.claim_at(claim.range).unwrap()), "nobody has touched it");
+}
+
+/// How often a program's commit function was called, for each of its two purposes.
+static COMMITS: AtomicUsize = AtomicUsize::new(0);
+static DECOMMITS: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn count_commits(
+    commit: bool,
+    start: *mut c_void,
+    size: usize,
+    is_zero: *mut bool,
+    arg: *mut c_void,
+) -> bool {
+    let refuses = !arg.is_null() && commit && size > MIB;
+    let counter = if commit { &COMMITS } else { &DECOMMITS };
+    counter.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: what is decommitted belongs to nobody; `is_zero` is a place for the answer.
+    unsafe {
+        if !commit {
+            start.write_bytes(0, size);
+        }
+        is_zero.write(true);
+    }
+    !refuses
+}
+
+#[test]
+fn the_programs_function_commits_and_decommits_its_memory() {
+    let _ground = ground();
+    let set = new_set();
+    let memory = UserMemory {
+        commit_state: Commit::Later,
+        zero: Zero::Any,
+        commit: Some((count_commits, ptr::null_mut())),
+        ..user(64 * MIB)
+    };
+    let arena = managed(set, &memory);
+    let before = COMMITS.load(Ordering::Relaxed);
+    let claim = set.claim(&only(arena, 4)).unwrap();
+    assert_eq!(COMMITS.load(Ordering::Relaxed) - before, 1);
+    assert_eq!(claim.zero, Zero::Zeroed, "the function says that it is");
+    fill(&claim);
+    arena.release(claim.range);
+    set.purge_due(Force::All);
+    assert_eq!(DECOMMITS.load(Ordering::Relaxed), 1);
+    assert!(!arena.is_committed(claim.range.start));
+    assert!(is_zero(&arena.claim_at(claim.range).unwrap()));
+}
+
+#[test]
+fn slices_that_cannot_be_committed_stay_free() {
+    let _ground = ground();
+    let set = new_set();
+    let refusing = ptr::without_provenance_mut(1);
+    let memory = UserMemory { commit_state: Commit::Later, commit: Some((count_commits, refusing)), ..user(64 * MIB) };
+    let arena = managed(set, &memory);
+    let free = (0..arena.slices()).filter(|slice| arena.is_free(*slice)).count();
+    assert!(set.claim(&only(arena, 32)).is_none(), "2 MiB at once are refused");
+    assert_eq!((0..arena.slices()).filter(|slice| arena.is_free(*slice)).count(), free);
+    assert!(set.claim(&only(arena, 16)).is_some());
+    let by_and_by = set.claim(&Want { extent: Extent::First, ..only(arena, 32) }).expect("one slice of it now");
+    assert!(arena.is_committed(by_and_by.range.start) && !arena.is_committed(by_and_by.range.start + 1));
+    assert!(arena.commit(BitRange::new(by_and_by.range.start, 16)));
+}
+
+#[test]
+fn metadata_is_zero_aligned_and_used_again() {
+    let _ground = ground();
+    let set = new_set();
+    for bytes in [1, 128, 200, 5000, SLICE_BYTES / 4, SLICE_BYTES / 4 + 1, 3 * SLICE_BYTES] {
+        let pieces = [0; 3].map(|_| set.meta_alloc(bytes).unwrap());
+        for meta in pieces {
+            // SAFETY: ours, that many bytes.
+            let held = unsafe { core::slice::from_raw_parts_mut(meta.start, bytes) };
+            assert!(held.iter().all(|byte| *byte == 0) && (meta.start as usize).is_multiple_of(256));
+            held.fill(0xEE);
+        }
+        let in_use = set.in_use_slices();
+        // SAFETY: ours, used no more.
+        pieces.into_iter().for_each(|meta| unsafe { set.meta_free(meta) });
+        let again = [0; 3].map(|_| set.meta_alloc(bytes).unwrap());
+        assert_eq!(set.in_use_slices(), in_use, "no more than before for {bytes} bytes");
+        // SAFETY: ours, that many bytes.
+        let is_zero =
+            |meta: Meta| unsafe { core::slice::from_raw_parts(meta.start, bytes) }.iter().all(|byte| *byte == 0);
+        assert!(again.into_iter().all(is_zero));
+    }
+}
+
+#[test]
+fn addresses_have_entries_of_their_own_slice() {
+    let _ground = ground();
+    let claim = new_set().claim(&want(2)).unwrap();
+    let [first, same, next] =
+        [0, SLICE_BYTES - 1, SLICE_BYTES].map(|at| page_map::entry(claim.memory().wrapping_add(at)));
+    assert!(first == same && first.wrapping_add(1) == next);
+    assert_eq!(page_map::slice_address(first), claim.memory() as usize);
+    assert!(page_map::covers(claim.memory()) && page_map::admits(claim.memory() as usize, SLICE_BYTES));
+}
+
+#[test]
+fn a_destroyed_set_starts_anew() {
+    let _ground = ground();
+    let set = new_set();
+    let claim = set.claim(&want(3)).unwrap();
+    assert!(set.stats().reserved.current() > 0 && set.in_use_slices() == 3);
+    claim.arena.release(claim.range);
+    // SAFETY: nobody uses anything of it.
+    unsafe { set.destroy() };
+    assert_eq!((set.arenas().count(), set.in_use_slices(), set.unused_slices()), (0, 0, 0));
+    assert_eq!(set.stats().reserved.current(), 0);
+    assert!(set.claim(&want(3)).is_some());
+}
+
+/// With the simulated system, which can refuse.
+#[cfg(feature = "sim")]
+mod on_sim {
+    use super::*;
+    use ferrimalloc_prim::mem::{MemConfig, ThpMode};
+    use ferrimalloc_prim::sim::{self, Fault, Limits};
+
+    fn configure(change: impl FnOnce(&mut MemConfig)) {
+        let mut config = *mem::config();
+        change(&mut config);
+        sim::set_config(Some(Box::leak(Box::new(config))));
+    }
+
+    #[test]
+    fn a_smaller_arena_is_reserved_when_a_large_one_is_refused() {
+        let _ground = ground();
+        sim::set_limits(Limits { mapped_bytes: sim::mapped_bytes() + 100 * MIB, ..Limits::NONE });
+        let claim = new_set().claim(&want(1)).expect("there is room for a smaller one");
+        assert!(claim.arena.bytes() <= 100 * MIB);
+    }
+
+    #[test]
+    fn a_refused_reservation_is_tried_again_by_the_next_claim() {
+        let _ground = ground();
+        let set = new_set();
+        sim::refuse(sim::Kind::Map, Fault::From(1));
+        assert!(set.claim(&want(1)).is_none());
+        sim::refuse(sim::Kind::Map, Fault::Never);
+        assert!(set.claim(&want(1)).is_some());
+    }
+
+    #[test]
+    fn with_strict_accounting_slices_are_committed_when_claimed_and_given_up_when_purged() {
+        let _ground = ground();
+        configure(|config| config.overcommits = false);
+        let set = new_set();
+        let first = set.claim(&want(1)).unwrap();
+        let arena = first.arena;
+        assert!(!arena.is_committed(arena.slices() - 1));
+        sim::refuse(sim::Kind::Commit, Fault::At(1));
+        let before = set.in_use_slices();
+        assert!(arena.claim_at(BitRange::new(first.range.end(), 4)).is_none());
+        assert!(set.in_use_slices() == before && arena.is_free(first.range.end()));
+        let claim = arena.claim_at(BitRange::new(first.range.end(), 4)).unwrap();
+        let accessible = sim::accessible_bytes();
+        arena.release(claim.range);
+        set.purge_due(Force::All);
+        assert_eq!(accessible - sim::accessible_bytes(), 4 * SLICE_BYTES);
+        assert!(!arena.is_committed(claim.range.start));
+    }
+
+    #[test]
+    fn huge_pages_are_advised_once_the_heap_is_large_and_once_per_unit() {
+        let _ground = ground();
+        configure(|config| config.thp = ThpMode::Madvise);
+        let set = new_set();
+        let claim = set.claim(&want(LARGE_PAGE_SLICES)).unwrap();
+        claim.arena.advise_filling(claim.range);
+        assert_eq!(sim::calls(sim::Kind::Thp), 0, "the process is small");
+        set.note_filled(64 * MIB / SLICE_BYTES);
+        claim.arena.advise_filling(claim.range);
+        claim.arena.advise_filling(claim.range);
+        assert_eq!(sim::calls(sim::Kind::Thp), 1);
+    }
+
+    #[test]
+    fn new_arenas_refuse_huge_pages_where_the_system_always_gives_them() {
+        let _ground = ground();
+        configure(|config| config.thp = ThpMode::Always);
+        assert!(new_set().claim(&want(1)).is_some());
+        assert_eq!(sim::calls(sim::Kind::Thp), 1);
+    }
+
+    #[test]
+    fn purged_memory_traps_under_strict_accounting_but_is_usable_once_claimed() {
+        let _ground = ground();
+        configure(|config| config.overcommits = false);
+        let set = new_set();
+        let claim = set.claim(&want(8)).unwrap();
+        fill(&claim);
+        claim.arena.release(claim.range);
+        set.purge_due(Force::All);
+        let again = claim.arena.claim_at(claim.range).unwrap();
+        assert!(is_zero(&again));
+        fill(&again);
+    }
+}

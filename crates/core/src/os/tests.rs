@@ -1,0 +1,126 @@
+//! Ground for the unit tests of this floor and those above it: they share one operating system, one page map and one set
+//! of options, so they run one at a time, and leave the options as they found them.
+
+use super::{Region, numa_nodes, release, reserve};
+use crate::options::{self, OptionId};
+use ferrimalloc_prim::mem::{Access, config};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::vec::Vec;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// The right to be the only test that uses memory. Ends with the options as they were.
+pub(crate) struct Alone {
+    before: Vec<(OptionId, i64)>,
+    #[cfg(feature = "sim")]
+    _session: ferrimalloc_prim::sim::Session,
+    _turn: MutexGuard<'static, ()>,
+}
+
+pub(crate) fn alone() -> Alone {
+    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    Alone {
+        before: Vec::new(),
+        #[cfg(feature = "sim")]
+        _session: ferrimalloc_prim::sim::session(),
+        _turn: turn,
+    }
+}
+
+impl Alone {
+    /// Sets an option until the test ends.
+    pub fn set(&mut self, option: OptionId, value: i64) {
+        self.before.push((option, options::get(option)));
+        options::set(option, value);
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.before.drain(..).rev().for_each(|(option, value)| options::set(option, value));
+    }
+}
+
+#[test]
+fn as_many_nodes_as_the_option_says() {
+    let mut alone = alone();
+    let machine = numa_nodes();
+    assert!(machine >= 1);
+    alone.set(OptionId::UseNumaNodes, 3);
+    assert_eq!(numa_nodes(), 3);
+    assert!(super::current_numa_node() < 3);
+    alone.set(OptionId::UseNumaNodes, -1);
+    assert_eq!(numa_nodes(), machine, "nonsense is no number of nodes");
+    drop(alone);
+    assert_eq!(options::get(OptionId::UseNumaNodes), 0, "the test has put it back");
+}
+
+#[test]
+fn the_page_size_is_the_systems() {
+    assert_eq!(super::os_page_bytes(), config().os_page_bytes);
+    assert_eq!(super::overcommits(), config().overcommits);
+}
+
+#[test]
+fn a_region_that_is_refused_where_the_system_puts_it_is_had_at_a_hint() {
+    let _alone = alone();
+    const BYTES: usize = 1 << 20;
+    let taken = reserve(BYTES, BYTES, Access::None, |_| true, core::iter::empty()).unwrap();
+    let hint = taken.start as usize;
+    // SAFETY: ours, unused.
+    unsafe { release(taken) };
+    let at_hint = reserve(BYTES, BYTES, Access::None, |start| start == hint, core::iter::once(hint));
+    let region = at_hint.expect("these addresses have just been given back");
+    assert_eq!((region.start as usize, region.bytes), (hint, BYTES));
+    // SAFETY: ours, unused.
+    unsafe { release(region) };
+}
+
+#[test]
+fn nothing_is_released_without_a_call() {
+    // SAFETY: no bytes.
+    unsafe { release(Region { start: core::ptr::null_mut(), bytes: 0 }) };
+}
+
+/// With the simulated system, which tells what was asked of it.
+#[cfg(feature = "sim")]
+mod on_sim {
+    use super::*;
+    use ferrimalloc_prim::sim::{self, Fault, Kind};
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn what_is_cut_off_an_aligned_region_is_given_back() {
+        let _alone = alone();
+        let before = sim::mapped_bytes();
+        let region = reserve(MIB, 64 * MIB, Access::ReadWrite, |_| true, core::iter::empty()).unwrap();
+        assert_eq!(sim::mapped_bytes() - before, MIB);
+        // SAFETY: ours, unused.
+        unsafe { release(region) };
+        assert_eq!(sim::mapped_bytes(), before);
+    }
+
+    #[test]
+    fn refused_places_are_given_back() {
+        let _alone = alone();
+        let before = sim::mapped_bytes();
+        assert!(reserve(MIB, 4 * MIB, Access::None, |_| false, [1 << 33, 1 << 34].into_iter()).is_none());
+        assert_eq!(sim::mapped_bytes(), before);
+    }
+
+    #[test]
+    fn a_region_that_cannot_be_unmapped_loses_its_memory_at_least() {
+        let _alone = alone();
+        let region = reserve(MIB, MIB, Access::ReadWrite, |_| true, core::iter::empty()).unwrap();
+        sim::refuse(Kind::Unmap, Fault::At(1));
+        // SAFETY: ours, unused, and still mapped after the refusal.
+        unsafe {
+            region.start.write(1);
+            release(region);
+            assert_eq!(region.start.read(), 0);
+            release(region);
+        }
+        assert_eq!(sim::calls(Kind::Discard), 1);
+    }
+}
