@@ -127,14 +127,13 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
 }
 
-/// The largest resident set of this process so far: a child's figure starts from it (the kernel counts the moment
-/// between `fork` and `exec`), so a child's peak below it can't be told.
+/// The largest resident set of this program so far: a child's figure starts from it (the kernel counts the moment
+/// between `fork` and `exec`), so a child's peak below it can't be told. Not `getrusage`'s, which has that of `cargo`, of
+/// which this program has taken the place.
 pub fn own_peak_rss() -> Kib {
-    // SAFETY: as in `wait4`.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the pointer is to a live local.
-    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
-    Kib(usage.ru_maxrss as u64)
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+    Kib(peak.and_then(|kib| kib.trim().parse().ok()).unwrap_or_default())
 }
 
 fn kill_group(group: libc::pid_t) {

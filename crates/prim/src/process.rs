@@ -66,7 +66,7 @@ mod tests {
         assert!(after.user_msecs + after.system_msecs >= before.user_msecs + before.system_msecs + 30);
         assert!(after.elapsed_msecs >= before.elapsed_msecs + 100);
         assert!(after.elapsed_msecs < 3_600_000);
-        assert!(after.current_rss > 100 << 10 && after.peak_rss >= after.current_rss / 2);
+        assert!(after.current_rss > 100 << 10 && after.peak_rss >= after.current_rss);
         assert!(after.minor_page_faults > 0);
     }
 

@@ -81,12 +81,14 @@ struct Sample {
     blocks: [usize; STATS_BINS],
     pages: [usize; STATS_BINS],
     bytes: usize,
+    /// Bytes of blocks that have been used at some time.
+    committed: usize,
     abandoned: usize,
 }
 
 impl Sample {
     const fn new() -> Self {
-        Self { blocks: [0; STATS_BINS], pages: [0; STATS_BINS], bytes: 0, abandoned: 0 }
+        Self { blocks: [0; STATS_BINS], pages: [0; STATS_BINS], bytes: 0, committed: 0, abandoned: 0 }
     }
 
     fn add(&mut self, page: &Page) {
@@ -95,6 +97,7 @@ impl Sample {
         self.pages[stats_bin(page)] += 1;
         if !page.is_singleton() {
             self.bytes += used * page.block_bytes();
+            self.committed += page.capacity() * page.block_bytes();
             self.abandoned += usize::from(page.owner().is_unowned());
         }
     }
@@ -109,6 +112,7 @@ impl Sample {
         }
         stats.page_bins.iter().zip(&self.pages).for_each(|(count, &pages)| become_now(count, pages));
         become_now(&stats.malloc_normal, self.bytes);
+        become_now(&stats.page_committed, self.committed);
         become_now(&stats.pages_abandoned, self.abandoned);
     }
 }

@@ -6,11 +6,10 @@ use crate::process::ProcessInfo;
 
 pub(crate) fn info() -> ProcessInfo {
     let portable = crate::unix::process::info();
-    ProcessInfo {
-        elapsed_msecs: elapsed_msecs(),
-        current_rss: current_rss_bytes().unwrap_or(portable.current_rss),
-        ..portable
-    }
+    let current_rss = current_rss_bytes().unwrap_or(portable.current_rss);
+    // The kernel brings the two up to date at different times.
+    let peak_rss = portable.peak_rss.max(current_rss);
+    ProcessInfo { elapsed_msecs: elapsed_msecs(), current_rss, peak_rss, ..portable }
 }
 
 /// Second number of `statm`: resident OS pages.
