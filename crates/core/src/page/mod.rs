@@ -14,6 +14,8 @@ mod lists;
 #[cfg(not(loom))]
 mod peek;
 pub mod remote;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 #[cfg(not(loom))]
 pub use block::Block;

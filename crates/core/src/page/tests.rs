@@ -1,0 +1,387 @@
+//! Pages by themselves: their entries in the page map, their lists and counts, and a look at them from outside. (The
+//! remote word has tests of its own.)
+
+use core::ptr;
+use std::vec::Vec;
+
+use super::*;
+use crate::arena::tests::{ground, new_set};
+use crate::arena::{Extent, Kind, Want};
+use crate::base::*;
+
+const ME: usize = 16;
+
+fn place(slices: usize, bin: Bin, block_bytes: usize, extent: Extent) -> Placement {
+    let want = Want { extent, ..Want::new(slices, Kind::of_slices(slices)) };
+    let claim = new_set().claim(&want).unwrap();
+    Placement {
+        origin: Origin::Arena(claim.arena),
+        memory: claim.memory(),
+        slices,
+        offset_bytes: 0,
+        bin,
+        block_bytes,
+        reserved: (slices * SLICE_BYTES / block_bytes) as u16,
+        zero: claim.zero,
+    }
+}
+
+fn create(placement: &Placement) -> &'static Page {
+    // SAFETY: just claimed. Nobody asks these pages for a theap or a heap.
+    unsafe { Page::create(placement, ME, ptr::null(), ptr::null()) }
+}
+
+/// A page for blocks of at least `bytes`.
+fn page(bytes: usize) -> &'static Page {
+    let bin = Bin::of(bytes);
+    create(&place(bin.page_slices(), bin, bin.block_bytes(), Extent::Whole))
+}
+
+fn singleton(slices: usize, offset_bytes: usize) -> &'static Page {
+    let bytes = slices * SLICE_BYTES - offset_bytes;
+    create(&Placement { offset_bytes, reserved: 1, ..place(slices, Bin::SINGLETON, bytes, Extent::Whole) })
+}
+
+/// Takes `count` blocks, refilling where that is needed.
+fn take(page: &'static Page, count: usize) -> Vec<*mut u8> {
+    let one = |_| {
+        assert!(page.refill());
+        page.pop()
+    };
+    (0..count).map(one).collect()
+}
+
+fn put(page: &'static Page, block: *mut u8) -> Freed {
+    // SAFETY: the test's own block, used no more.
+    unsafe { page.push_local(block) }
+}
+
+/// Frees a block as another thread does.
+fn put_remote(page: &'static Page, block: *mut u8) {
+    page.remote.push(page.offset_of(block), 1, |next| {
+        let next = next.map_or(ptr::null_mut(), |offset| page.block_at(offset));
+        // SAFETY: the test's own block, used no more.
+        unsafe { Block::set_next(block.cast(), next.cast()) };
+    });
+}
+
+fn found(p: *const u8) -> Option<&'static Page> {
+    match Page::lookup(p) {
+        Lookup::Page(page) => Some(page),
+        Lookup::None => None,
+    }
+}
+
+#[test]
+fn owner_words_tell_thread_hint_and_flags() {
+    let _ground = ground();
+    let page = page(32);
+    assert_eq!(page.owner(), Owner::thread(ME));
+    page.set_interior();
+    assert!(page.owner() != Owner::thread(ME) && page.owner().tid() == ME && page.owner().has_interior());
+    page.set_owner_unowned(ME);
+    assert!(page.owner().is_unowned() && page.owner().tid() == ME && page.owner().has_interior());
+    page.set_owner_unowned(0);
+    assert!(page.owner().is_unowned() && page.owner().tid() == 0);
+    page.set_owner_thread(2 * ME);
+    assert!(!page.owner().is_unowned() && page.owner().tid() == 2 * ME && page.owner().has_interior());
+    assert!(Owner::NONE.tid() == 0 && Owner::STUB.tid() == 0 && !Owner::STUB.is_unowned());
+}
+
+#[test]
+fn every_address_of_a_page_leads_to_it_until_it_is_erased() {
+    let _ground = ground();
+    let page = page(100_000);
+    let (memory, end) = (page.memory(), page.slices() * SLICE_BYTES);
+    for at in (0..end).step_by(SLICE_BYTES / 2) {
+        assert!(found(memory.wrapping_add(at)) == Some(page), "{at}");
+    }
+    assert_eq!(Page::entry(memory.wrapping_add(SLICE_BYTES)).owner(), Owner::STUB);
+    assert!(found(memory.wrapping_add(end)).is_none());
+    page.erase();
+    assert!((0..end).step_by(SLICE_BYTES).all(|at| found(memory.wrapping_add(at)).is_none()));
+}
+
+#[test]
+fn a_singleton_is_known_up_to_its_blocks_start() {
+    let _ground = ground();
+    let page = singleton(40, 3 * SLICE_BYTES + 64);
+    let at = |slice: usize| page.memory().wrapping_add(slice * SLICE_BYTES);
+    assert!((0..=3).all(|slice| found(at(slice)) == Some(page)));
+    assert!((4..40).all(|slice| found(at(slice)).is_none()), "that keeps huge blocks' metadata untouched");
+    assert_eq!(page.area_bytes(), 40 * SLICE_BYTES - 3 * SLICE_BYTES - 64);
+    page.erase();
+    assert!((0..40).all(|slice| found(at(slice)).is_none()));
+}
+
+#[test]
+fn addresses_outside_of_the_map_have_no_page() {
+    let _ground = ground();
+    assert!(found(ptr::null()).is_none() && found(usize::MAX as *const u8).is_none());
+    let here = 0u8;
+    assert!(found(&here).is_none(), "the stack is not ours");
+}
+
+#[test]
+fn a_page_lends_each_of_its_blocks_once() {
+    let _ground = ground();
+    let page = page(48);
+    let mut blocks = take(page, page.reserved());
+    assert!(!page.refill() && !page.has_available() && page.pop().is_null(), "it is full");
+    blocks.sort();
+    let starts = (0..page.reserved()).map(|index| page.start().wrapping_add(index * 48));
+    assert!(blocks.into_iter().eq(starts));
+    assert_eq!((page.lent(), page.used(), page.capacity()), (1365, 1365, 1365));
+}
+
+#[test]
+fn blocks_are_linked_a_few_at_a_time_and_only_where_memory_is_touched() {
+    let _ground = ground();
+    let page = page(64);
+    assert!(page.refill());
+    assert_eq!((page.capacity(), page.used()), (EXTEND_BYTES / 64, 0));
+    let large = self::page(500_000);
+    assert!(large.refill());
+    assert_eq!(large.capacity(), 1);
+}
+
+#[test]
+fn the_last_block_back_is_the_event() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 4);
+    assert_eq!(page.capacity(), 4, "`free` is exhausted");
+    assert!(blocks[1..].iter().all(|block| put(page, *block) == Freed::InUse));
+    assert_eq!(put(page, blocks[0]), Freed::Empty);
+    assert_eq!((page.lent(), page.used()), (0, 0));
+}
+
+#[test]
+fn blocks_still_on_free_count_as_lent() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 2);
+    assert!(blocks.iter().all(|block| put(page, *block) == Freed::InUse), "no event: two blocks were never asked for");
+    assert_eq!((page.lent(), page.used()), (2, 0));
+    assert!(page.collect_is_empty());
+}
+
+#[test]
+fn freed_blocks_come_back_last_first_when_free_is_exhausted() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 4);
+    put(page, blocks[3]);
+    put(page, blocks[1]);
+    assert!(!page.has_free() && page.has_available());
+    assert_eq!(take(page, 2), [blocks[1], blocks[3]]);
+    assert_eq!(page.lent(), 4);
+}
+
+#[test]
+fn blocks_freed_by_others_are_used_before_fresh_ones() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 4);
+    put_remote(page, blocks[0]);
+    put_remote(page, blocks[2]);
+    assert_eq!((page.lent(), page.used()), (4, 4), "they count as in use until they are taken");
+    assert_eq!(take(page, 2), [blocks[2], blocks[0]]);
+    assert_eq!((page.capacity(), page.lent()), (4, 4));
+}
+
+#[test]
+fn adopting_joins_the_lists() {
+    let _ground = ground();
+    let page = page(512);
+    let blocks = take(page, 6);
+    put_remote(page, blocks[0]);
+    put_remote(page, blocks[1]);
+    put(page, blocks[2]);
+    assert!(page.has_free());
+    page.adopt(page.remote.take());
+    assert_eq!((page.capacity(), page.used()), (8, 3));
+    let rest = take(page, 5);
+    assert!(blocks[..3].iter().all(|block| rest.contains(block)));
+    assert_eq!(page.capacity(), 8, "nothing fresh was needed");
+}
+
+#[test]
+fn a_page_is_empty_once_everybodys_frees_are_in() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 6);
+    blocks[..5].iter().for_each(|block| put_remote(page, *block));
+    assert!(!page.collect_is_empty());
+    put_remote(page, blocks[5]);
+    assert!(page.collect_is_empty());
+}
+
+#[test]
+fn a_page_taken_back_begins_with_the_block_just_freed() {
+    let _ground = ground();
+    let page = page(8192);
+    let blocks = take(page, page.reserved());
+    put_remote(page, blocks[5]);
+    let chain = page.remote.take();
+    // SAFETY: the test's own block, used no more.
+    unsafe { page.reopen(blocks[2], chain) };
+    assert_eq!((page.used(), page.lent()), (6, 8));
+    assert_eq!(take(page, 2), [blocks[2], blocks[5]]);
+}
+
+#[test]
+fn recounting_makes_up_for_an_interrupted_free() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 4);
+    put(page, blocks[0]);
+    put(page, blocks[1]);
+    page.lent.set(3);
+    page.recount();
+    assert_eq!(page.lent(), 2);
+}
+
+#[test]
+fn fresh_blocks_of_zeroed_memory_are_known_to_be_zero_until_one_is_used_again() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 1);
+    assert!(page.is(Flag::FreeIsZero));
+    take(page, 3);
+    put(page, blocks[0]);
+    take(page, 1);
+    assert!(!page.is(Flag::FreeIsZero));
+    take(page, 1);
+    assert!(page.is(Flag::FreeIsZero), "the next ones are fresh again");
+    let dirty = create(&Placement { zero: Zero::Any, ..place(1, Bin::of(1024), 1024, Extent::Whole) });
+    take(dirty, 1);
+    assert!(!dirty.is(Flag::FreeIsZero));
+}
+
+#[test]
+fn a_filled_page_is_counted_once() {
+    let _ground = ground();
+    let page = page(8192);
+    let Origin::Arena(arena) = page.origin() else { panic!("pages of many blocks are in arenas") };
+    take(page, 7);
+    assert_eq!(arena.set().filled_slices(), 0);
+    let last = take(page, 1);
+    put(page, last[0]);
+    take(page, 1);
+    assert_eq!(arena.set().filled_slices(), 1);
+}
+
+#[test]
+fn a_page_committed_as_it_fills_commits_what_it_lends() {
+    let _ground = ground();
+    let bin = Bin::of(64 << 10);
+    let page = create(&place(MEDIUM_PAGE_SLICES, bin, bin.block_bytes(), Extent::First));
+    page.note_committed(1);
+    for block in take(page, page.reserved()) {
+        // SAFETY: the test's own block.
+        unsafe { block.write_bytes(1, bin.block_bytes()) };
+    }
+    let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
+    let first = arena.slice_of(page.memory());
+    assert!((first..first + MEDIUM_PAGE_SLICES).all(|slice| arena.is_committed(slice)));
+}
+
+#[test]
+fn inner_addresses_lead_to_their_block() {
+    let _ground = ground();
+    let page = page(48);
+    let block = page.start().wrapping_add(5 * 48);
+    assert!([0, 1, 47].iter().all(|at| page.block_of(block.wrapping_add(*at)) == block));
+    assert_eq!(page.block_of(block.wrapping_add(48)), block.wrapping_add(48));
+    take(page, 6);
+    assert!(page.is_block_start(block) && !page.is_block_start(block.wrapping_add(8)));
+    assert!(!page.is_block_start(page.start().wrapping_sub(48)));
+    assert!(!page.is_block_start(page.start().wrapping_add(page.capacity() * 48)), "never linked");
+    assert_eq!(page.block_at(page.offset_of(block)), block);
+}
+
+#[test]
+fn those_in_use_are_the_ones_on_no_list() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 6);
+    put(page, blocks[1]);
+    put(page, blocks[4]);
+    let mut used = Vec::new();
+    assert!(page.for_each_used(&mut [0; 2], |block| {
+        used.push(block);
+        true
+    }));
+    used.sort();
+    assert_eq!(used, [0, 2, 3, 5].map(|index| blocks[index]));
+    assert!(!page.for_each_used(&mut [0; 2], |_| false), "the visitor ended it");
+}
+
+#[test]
+fn a_look_from_outside_counts_and_marks_what_is_in_use() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 6);
+    put(page, blocks[0]);
+    put_remote(page, blocks[3]);
+    assert_eq!(page.in_use(Walk::Allowed), 4);
+    assert_eq!(page.in_use(Walk::Never), 6, "the two on `free` seem to be in use");
+    let mut marks = Marks::new();
+    assert_eq!(page.mark_free(&mut marks), 4);
+    let mut seen = Vec::new();
+    page.for_each_unmarked(&marks, |block| {
+        seen.push(block);
+        true
+    });
+    seen.sort();
+    assert_eq!(seen, [1, 2, 4, 5].map(|index| blocks[index]));
+    page.set_used_unowned(5);
+    page.set_owner_unowned(0);
+    assert_eq!(page.in_use(Walk::Allowed), 4, "one of five has been freed by others");
+}
+
+#[test]
+fn a_look_at_a_damaged_list_ends() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, 4);
+    put(page, blocks[0]);
+    for link in [blocks[0], page.start().wrapping_add(8), ptr::without_provenance_mut(8)] {
+        // SAFETY: a freed block of the test's, to which the program still writes.
+        unsafe { blocks[0].cast::<*mut u8>().write(link) };
+        assert!(page.in_use(Walk::Allowed) <= 4);
+        assert!(page.mark_free(&mut Marks::new()) <= 4);
+    }
+}
+
+#[test]
+fn a_lent_singleton_is_full() {
+    let _ground = ground();
+    let page = singleton(20, 0);
+    page.lend_single();
+    assert!(!page.has_available() && page.used() == 1 && page.is_singleton());
+    let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
+    assert_eq!(arena.set().filled_slices(), 20);
+}
+
+#[test]
+fn a_retired_page_ages_and_seems_unused_until_its_lists_change() {
+    let _ground = ground();
+    let page = page(1024);
+    page.refill();
+    page.note_retired();
+    assert!(page.is(Flag::Retired) && page.seems_unused_since_retired());
+    assert_eq!([page.grow_older(), page.grow_older(), page.grow_older()], [0, 1, 2]);
+    let block = page.pop();
+    assert!(!page.seems_unused_since_retired());
+    put(page, block);
+    assert!(!page.seems_unused_since_retired(), "a block on `local_free`");
+    page.note_retired();
+    assert_eq!(page.grow_older(), 0, "young again");
+}
+
+#[test]
+fn the_empty_page_offers_nothing() {
+    assert!(EMPTY_PAGE.pop().is_null() && !EMPTY_PAGE.has_free() && EMPTY_PAGE.owner() == Owner::NONE);
+}
