@@ -13,6 +13,8 @@ mod heap;
 mod registry;
 mod subproc;
 mod supply;
+#[cfg(test)]
+pub(crate) mod tests;
 mod unowned;
 mod visit;
 
