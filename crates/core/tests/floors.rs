@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Lowest first.
 const FLOORS: [&str; 15] = [
@@ -39,12 +39,16 @@ const REASON_LINES: usize = 14;
 /// A source file of the core.
 struct Source {
     floor: String,
-    /// Without `.rs`; `mod` for a folder's head.
+    /// Without `.rs`; `mod` for a folder's head, `tests/…` for what is in its folder of tests.
     name: String,
     text: String,
 }
 
 impl Source {
+    fn read(floor: &Path, name: String, file: &Path) -> Source {
+        Source { floor: file_stem(floor), name, text: fs::read_to_string(file).unwrap() }
+    }
+
     fn path(&self) -> String {
         format!("{}/{}.rs", self.floor, self.name)
     }
@@ -61,23 +65,30 @@ impl Source {
     }
 
     fn is_tests(&self) -> bool {
-        matches!(self.name.as_str(), "tests" | "owned")
+        matches!(self.name.as_str(), "tests" | "owned") || self.name.starts_with("tests/")
     }
 }
 
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = Vec::new();
-    for floor in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-        for file in fs::read_dir(&floor).unwrap().map(|entry| entry.unwrap().path()) {
-            sources.push(Source {
-                floor: file_stem(&floor),
-                name: file_stem(&file),
-                text: fs::read_to_string(file).unwrap(),
-            });
+    for floor in files(&root).into_iter().filter(|path| path.is_dir()) {
+        for file in files(&floor) {
+            if file.is_dir() {
+                let folder = file_stem(&file);
+                assert_eq!(folder, "tests", "a floor's only folder is that of its tests");
+                let name = |file: &PathBuf| format!("{folder}/{}", file_stem(file));
+                sources.extend(files(&file).iter().map(|file| Source::read(&floor, name(file), file)));
+            } else {
+                sources.push(Source::read(&floor, file_stem(&file), &file));
+            }
         }
     }
     sources
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 fn file_stem(path: &Path) -> String {

@@ -17,6 +17,8 @@ mod ownership;
 mod queue;
 mod reclaim;
 mod retire;
+#[cfg(test)]
+mod tests;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod theap;
 

@@ -1,0 +1,95 @@
+//! Finding a page: which of its own, which of others', and when a fresh one.
+
+use super::*;
+use crate::arena::{Commit, LargePages, Sharing};
+
+#[test]
+fn the_first_page_serves_while_it_has_blocks() {
+    let bed = Bed::new();
+    let blocks = take_many(bed.theap, 64, 1000);
+    assert!(blocks.iter().all(|block| page_of(*block) == page_of(blocks[0])));
+    assert_eq!(bed.pages(), 1);
+}
+
+#[test]
+fn among_the_candidates_the_fullest_is_chosen() {
+    for (candidates, chosen) in [(1, 0), (2, 1), (3, 1)] {
+        let mut bed = Bed::keeping_full_pages();
+        bed.set(OptionId::PageMaxCandidates, candidates);
+        let pages = take_pages(bed.theap, EIGHTH, 4);
+        // The last one is first in the queue, and stays full; the others follow in their order.
+        put_all(bed.theap, &pages[0][..4]);
+        put_all(bed.theap, &pages[1][..1]);
+        put_all(bed.theap, &pages[2][..2]);
+        let block = take(bed.theap, EIGHTH);
+        assert!(page_of(block) == page_of(pages[chosen][0]), "{candidates} candidates");
+    }
+}
+
+#[test]
+fn a_few_full_pages_stay_and_the_others_are_given_up() {
+    for retained in [0, 2, 5] {
+        let mut bed = Bed::new();
+        bed.set(OptionId::PageFullRetain, retained);
+        let pages = take_pages(bed.theap, EIGHTH, 12);
+        let left = queued(bed.theap, EIGHTH).len() as i64;
+        assert!((retained..=retained + 2).contains(&left), "{left} of {retained}");
+        let given_up = pages.iter().map(|blocks| page_of(blocks[0])).filter(|page| page.owner().is_unowned());
+        assert_eq!(given_up.count() as i64, 12 - left);
+    }
+}
+
+#[test]
+fn a_given_up_page_comes_back_with_the_owners_free() {
+    let mut bed = Bed::new();
+    bed.set(OptionId::PageFullRetain, 0);
+    let pages = take_pages(bed.theap, EIGHTH, 6);
+    let page = page_of(pages[0][0]);
+    assert!(page.owner().is_unowned() && page.owner().tid() == ME && !is_queued(bed.theap, page));
+    put(bed.theap, pages[0][3]);
+    assert!(!page.owner().is_unowned() && is_queued(bed.theap, page), "an eighth of it is worth the trip");
+}
+
+#[test]
+fn pages_left_by_another_thread_are_taken_before_fresh_ones() {
+    let bed = Bed::new();
+    let blocks = take_many(bed.other, 64, 100);
+    put(bed.other, blocks[0]);
+    bed.other.abandon_all();
+    let page = page_of(blocks[1]);
+    assert!(page.owner().is_unowned() && page.is(Flag::Listed));
+    let mine = take(bed.theap, 64);
+    assert!(page_of(mine) == page && page.owner() == Owner::thread(ME) && !page.is(Flag::Listed));
+    assert_eq!((bed.pages(), bed.heap.stats().pages_reclaim_on_alloc.snapshot().total), (1, 1));
+}
+
+#[test]
+fn pages_of_other_classes_and_heaps_are_left_alone() {
+    let bed = Bed::new();
+    let left = take_many(bed.other, 64, 10);
+    bed.other.abandon_all();
+    assert!(page_of(take(bed.theap, 80)) != page_of(left[0]));
+    let heap = Heap::create(bed.heap.subproc(), None).unwrap();
+    let elsewhere = Theap::create(heap, ME, ptr::null(), 0).unwrap();
+    assert!(page_of(take(elsewhere, 64)) != page_of(left[0]));
+    assert!(page_of(left[0]).is(Flag::Listed));
+}
+
+#[test]
+fn without_memory_there_is_no_page_and_with_it_there_is_again() {
+    let bed = Bed::new();
+    let subproc = bed.heap.subproc();
+    let arena = subproc.arenas().reserve_arena(64 << 20, Commit::Now, LargePages::Never, Sharing::Exclusive);
+    let theap = Theap::create(Heap::create(subproc, arena).unwrap(), ME, ptr::null(), 0).unwrap();
+    let mut blocks = Vec::new();
+    while let Some(page) = theap.find_page(Bin::of(LARGE_BLOCK_MAX)) {
+        blocks.push(page.pop());
+        check(theap);
+    }
+    assert!(blocks.len() >= 14 * 8, "{}", blocks.len());
+    assert!(theap.find_page(Bin::of(200_000)).is_none());
+    assert!(theap.find_page(Bin::of(8)).is_some(), "a slice is left");
+    put_all(theap, &blocks);
+    theap.collect(Force::All);
+    assert!(theap.find_page(Bin::of(200_000)).is_some());
+}
