@@ -20,6 +20,15 @@ pub fn get<'a>(name: &str, buf: &'a mut [u8]) -> Option<&'a [u8]> {
     Some(&buf[..fitting])
 }
 
+/// Whether there is a variable whose name begins with `prefix`.
+pub fn has_prefix(prefix: &str) -> bool {
+    Entries(platform::environ()).any(|entry| begins_with(entry, prefix.as_bytes()))
+}
+
+fn begins_with(entry: &[u8], prefix: &[u8]) -> bool {
+    entry.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
 /// The value, if `entry` is `name=value`.
 fn value_of<'e>(entry: &'e [u8], name: &[u8]) -> Option<&'e [u8]> {
     let (key, rest) = entry.split_at_checked(name.len())?;
@@ -62,6 +71,14 @@ mod tests {
         assert_eq!(find(&array, "a"), None);
         assert_eq!(find(&array, "abc"), None);
         assert_eq!(find(&array, "odd"), None);
+    }
+
+    #[test]
+    fn finds_beginnings_in_any_case() {
+        assert!(begins_with(b"Mimalloc_Verbose=yes", b"MIMALLOC_"));
+        assert!(!begins_with(b"MIMALLOC", b"MIMALLOC_"));
+        assert!(!begins_with(b"XMIMALLOC_A=1", b"MIMALLOC_"));
+        assert!(has_prefix("pat") && !has_prefix("FERRIMALLOC_IS_NOT_SET"));
     }
 
     #[test]

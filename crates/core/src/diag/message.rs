@@ -1,7 +1,9 @@
 //! A line of text on the stack.
 //!
 //! Longer lines are cut; there is always room for the newline and the terminating zero that C hooks expect.
-//! Numbers are written by hand: `core::fmt` would be the largest part of a small program's allocator.
+//! Numbers are written by hand: `core::fmt` would be the largest part of a small program's allocator. What appends is
+//! `#[cold]`, and so, by inference, is every function that writes a line: such code is small and out of the way of what
+//! a program touches at its start.
 
 use core::ffi::CStr;
 
@@ -28,12 +30,16 @@ impl Message {
     }
 
     /// Appends text.
+    #[cold]
+    #[inline(never)]
     pub fn text(&mut self, text: &str) -> &mut Self {
         text.bytes().for_each(|byte| self.push(byte));
         self
     }
 
     /// Appends bytes of unknown origin: what does not print becomes `?`.
+    #[cold]
+    #[inline(never)]
     pub fn foreign(&mut self, bytes: &[u8]) -> &mut Self {
         for &byte in bytes {
             self.push(if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' });
@@ -42,6 +48,8 @@ impl Message {
     }
 
     /// Appends a number in decimal.
+    #[cold]
+    #[inline(never)]
     pub fn unsigned(&mut self, number: u64) -> &mut Self {
         let mut digits = [0; DECIMAL_DIGITS_MAX];
         let mut rest = number;
@@ -72,6 +80,8 @@ impl Message {
     }
 
     /// Appends a number in hexadecimal, as `0x…`.
+    #[cold]
+    #[inline(never)]
     pub fn hex(&mut self, number: usize) -> &mut Self {
         self.text("0x");
         let nibbles = (usize::BITS - number.leading_zeros()).div_ceil(4).max(1);
@@ -102,6 +112,8 @@ impl Message {
     }
 
     /// Moves what was written since column `start` to the right end of a field of `width` columns.
+    #[cold]
+    #[inline(never)]
     pub fn right_align(&mut self, start: usize, width: usize) -> &mut Self {
         let end = self.length;
         if start < end {

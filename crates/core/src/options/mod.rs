@@ -106,6 +106,10 @@ impl Environment for ProcessEnvironment {
         env::ready()
     }
 
+    fn has_prefix(&self, prefix: &str) -> bool {
+        env::has_prefix(prefix)
+    }
+
     fn get<'a>(&self, name: &str, value: &'a mut [u8]) -> Option<&'a [u8]> {
         env::get(name, value)
     }

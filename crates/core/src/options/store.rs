@@ -29,6 +29,8 @@ const _: () = assert!(OptionId::COUNT <= u64::BITS as usize, "`chosen` has a bit
 pub trait Environment {
     /// False while it cannot be asked yet.
     fn ready(&self) -> bool;
+    /// Whether there is a variable whose name begins with `prefix`, in any case.
+    fn has_prefix(&self, prefix: &str) -> bool;
     /// The value of the variable `name` in any case, cut to the length of `value`.
     fn get<'a>(&self, name: &str, value: &'a mut [u8]) -> Option<&'a [u8]>;
 }
@@ -122,12 +124,19 @@ impl OptionStore {
         if !environment.ready() || !self.begin() {
             return;
         }
+        // Few processes have any such variable: one look at the environment instead of one for each name.
+        if PREFIXES.iter().any(|prefix| environment.has_prefix(prefix)) {
+            self.read_all(environment);
+        }
+        // ORDERING: Release publishes the values; pairs with Acquire in `init`.
+        self.state.store(READ, Release);
+    }
+
+    fn read_all(&self, environment: &impl Environment) {
         SPOKEN.iter().for_each(|&option| self.read(option, environment));
         self.tell();
         let others = OptionId::ALL.iter().filter(|option| !SPOKEN.contains(option));
         others.for_each(|&option| self.read(option, environment));
-        // ORDERING: Release publishes the values; pairs with Acquire in `init`.
-        self.state.store(READ, Release);
     }
 
     fn begin(&self) -> bool {
@@ -246,6 +255,10 @@ mod tests {
     impl Environment for Literal<'_> {
         fn ready(&self) -> bool {
             self.ready.get()
+        }
+
+        fn has_prefix(&self, prefix: &str) -> bool {
+            self.variables.iter().any(|(name, _)| name.starts_with(prefix))
         }
 
         fn get<'a>(&self, name: &str, value: &'a mut [u8]) -> Option<&'a [u8]> {

@@ -26,6 +26,8 @@ const COUNT_UNITS: [&str; 4] = ["", " K", " M", " G"];
 
 impl Amount {
     /// Appends the number and its unit.
+    #[cold]
+    #[inline(never)]
     pub fn write(self, line: &mut Message) {
         match self {
             Amount::Bytes(bytes) => scaled(line, bytes, 1024, &BYTE_UNITS),
@@ -48,6 +50,7 @@ impl Amount {
 }
 
 /// Writes a line with a name and its number.
+#[inline(never)]
 pub fn line(out: &mut dyn Output, name: &str, amount: Amount) {
     put_line(out, |line| {
         line.text("  ").text(name);
@@ -56,6 +59,7 @@ pub fn line(out: &mut dyn Output, name: &str, amount: Amount) {
 }
 
 /// Writes the line above a group of lines: its name, and what stands in the columns.
+#[inline(never)]
 pub fn title(out: &mut dyn Output, name: &str, columns: &[&str]) {
     put_line(out, |line| {
         line.text(" ").text(name);

@@ -26,6 +26,8 @@ pub enum JsonFit {
 }
 
 /// Writes `stats` and `process` to `sink` as one JSON object.
+#[cold]
+#[inline(never)]
 pub fn stats_json(stats: &RawStats, process: &ProcessInfo, sink: &mut dyn FnMut(&[u8])) {
     let mut json = Json { sink, separator: "" };
     json.object(|json| {
@@ -131,6 +133,8 @@ impl Json<'_> {
         self.separator = ",\n";
     }
 
+    #[cold]
+    #[inline(never)]
     fn key(&mut self, name: &str) {
         self.separate();
         self.put("\"");
@@ -138,11 +142,15 @@ impl Json<'_> {
         self.put("\": ");
     }
 
+    #[cold]
+    #[inline(never)]
     fn field(&mut self, name: &str, number: i64) {
         self.key(name);
         self.put_bytes(Message::new().decimal(number).as_bytes());
     }
 
+    #[cold]
+    #[inline(never)]
     fn text_field(&mut self, name: &str, text: &str) {
         self.key(name);
         self.put("\"");
@@ -150,6 +158,8 @@ impl Json<'_> {
         self.put("\"");
     }
 
+    #[cold]
+    #[inline(never)]
     fn count_fields(&mut self, count: &RawCount) {
         self.field("total", count.total);
         self.field("peak", count.peak);
@@ -171,6 +181,7 @@ impl Json<'_> {
 }
 
 impl FieldVisitor<RawCount, RawCounter> for Json<'_> {
+    #[inline(never)]
     fn count(&mut self, name: &'static str, count: &RawCount) {
         self.key(name);
         self.object(|json| json.count_fields(count));

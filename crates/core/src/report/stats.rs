@@ -14,6 +14,8 @@ type Unit = fn(i64) -> Amount;
 
 /// Writes `stats` under the heading `name`: memory, pages, blocks, and those bins that counted anything.
 #[doc(alias = "mi_stats_print_out")]
+#[cold]
+#[inline(never)]
 pub fn print_stats(out: &mut dyn Output, name: &str, stats: &RawStats) {
     put_line(out, |line| _ = line.text(name));
     print_blocks(out, stats);
@@ -81,6 +83,7 @@ fn print_insight(out: &mut dyn Output, stats: &RawStats) {
     line(out, "KiB per purge", Amount::Mean { sum: stats.purged.total / 1024, count: calls });
 }
 
+#[inline(never)]
 fn count(out: &mut dyn Output, name: &str, count: &RawCount, unit: Unit) {
     put_line(out, |line| {
         line.text("  ").text(name);
@@ -95,6 +98,7 @@ fn write_count(line: &mut Message, count: &RawCount, unit: Unit) {
 }
 
 /// Writes the bins that counted anything, if there are such.
+#[inline(never)]
 fn bins(out: &mut dyn Output, name: &str, bins: &[RawCount]) {
     if bins.iter().all(RawCount::is_empty) {
         return;
