@@ -13,7 +13,7 @@ use ferrimalloc_core::arena::{Arena, Commit, LargePages, Refusal, Sharing, UserM
 use ferrimalloc_core::base::{Force, SLICE_BYTES, Zero};
 use ferrimalloc_core::heap::{Depth, Heap};
 use ferrimalloc_core::runtime::{self, Undestroyed};
-use ferrimalloc_core::stats::{HUGE_BIN, RawStats, stats_bin_of};
+use ferrimalloc_core::stats::{ChunkBin, HUGE_BIN, RawStats, stats_bin_of};
 
 static ONE_BY_ONE: Mutex<()> = Mutex::new(());
 
@@ -119,6 +119,137 @@ fn statistics_count_blocks_pages_and_large_blocks() {
     assert!(is_sane(&stats));
     assert_eq!(stats.malloc_bins[bin].current, 600);
     assert_eq!((stats.malloc_huge.current, stats.malloc_huge.peak), (0, 30 << 20));
+    destroy(heap);
+}
+
+/// Allocates `count` blocks of mixed sizes, frees most of them in an odd order, and does so again; answers what is left.
+fn churn(heap: &'static Heap, count: usize, rounds: usize) -> Vec<usize> {
+    let mut live: Vec<usize> = Vec::new();
+    for round in 0..rounds {
+        live.extend((0..count).map(|index| in_heap(heap, 16 << ((index + round) % 12)) as usize));
+        let keep = |index: usize| index % 7 == round % 7;
+        let (kept, gone): (Vec<_>, Vec<_>) = live.iter().copied().enumerate().partition(|(index, _)| keep(*index));
+        gone.into_iter().for_each(|(_, p)| free(p as *mut u8));
+        live = kept.into_iter().map(|(_, p)| p).collect();
+    }
+    live
+}
+
+#[test]
+fn totals_of_blocks_are_exact_whatever_became_of_their_pages() {
+    let _alone = alone();
+    let heap = runtime::heap_new().unwrap();
+    let mut live = churn(heap, 500, 6);
+    // A thread that ends, and whose blocks this one frees; and frees of ours by another.
+    let theirs = thread::spawn(|| churn(heap, 300, 5)).join().unwrap();
+    live.extend(theirs);
+    let handed_over: Vec<usize> = live.drain(..live.len() / 2).collect();
+    thread::spawn(move || handed_over.into_iter().for_each(|p| free(p as *mut u8))).join().unwrap();
+    live.extend(churn(heap, 100, 3));
+    let stats = runtime::heap_stats(heap);
+    let allocated = 500 * 6 + 300 * 5 + 100 * 3;
+    assert!(is_sane(&stats));
+    assert_eq!(stats.malloc_normal_count.total, allocated);
+    assert_eq!(stats.malloc_bins.iter().map(|bin| bin.current).sum::<i64>(), live.len() as i64);
+    let bytes: usize = live.iter().map(|p| alloc::usable_size(*p as *mut u8)).sum();
+    assert_eq!(stats.malloc_normal.current, bytes as i64);
+    assert!(stats.malloc_bins.iter().all(|bin| bin.current <= bin.peak && bin.peak <= bin.total));
+    live.into_iter().for_each(|p| free(p as *mut u8));
+    assert_eq!(runtime::heap_stats(heap).malloc_normal_count.total, allocated);
+    assert_eq!(runtime::heap_stats(heap).malloc_normal.current, 0);
+    destroy(heap);
+}
+
+#[test]
+fn totals_follow_a_heap_that_ends() {
+    let _alone = alone();
+    let count = || runtime::subproc_stats(runtime::main_subproc()).malloc_normal_count.total;
+    let before = count();
+    let heap = runtime::heap_new().unwrap();
+    let live = churn(heap, 200, 4);
+    assert_eq!(count() - before, 800);
+    // SAFETY: nobody allocates in the heap any more.
+    assert!(unsafe { runtime::heap_delete(heap) });
+    assert_eq!(count() - before, 800);
+    live.into_iter().for_each(|p| free(p as *mut u8));
+    let heap = runtime::heap_new().unwrap();
+    churn(heap, 200, 4);
+    destroy(heap);
+    assert_eq!(count() - before, 1600);
+}
+
+#[test]
+fn totals_start_over_with_what_there_is() {
+    let _alone = alone();
+    let heap = runtime::heap_new().unwrap();
+    let live = churn(heap, 200, 3);
+    let large = in_heap(heap, 3 << 20);
+    runtime::merge_heap_stats(heap, runtime::main_subproc().arenas().stats());
+    let stats = runtime::heap_stats(heap);
+    assert_eq!(stats.malloc_normal_count.total, live.len() as i64);
+    assert_eq!(stats.malloc_bins[HUGE_BIN].total, 1);
+    in_heap(heap, 100);
+    free(large);
+    let stats = runtime::heap_stats(heap);
+    assert_eq!(stats.malloc_normal_count.total, live.len() as i64 + 1);
+    runtime::reset_stats(runtime::main_subproc());
+    let stats = runtime::heap_stats(heap);
+    assert_eq!(
+        (stats.malloc_normal.total, stats.malloc_normal.peak),
+        (stats.malloc_normal.current, stats.malloc_normal.current)
+    );
+    assert_eq!(stats.malloc_bins[HUGE_BIN].total, 0);
+    destroy(heap);
+}
+
+#[test]
+fn peaks_are_those_of_the_pages_at_most() {
+    let _alone = alone();
+    let heap = runtime::heap_new().unwrap();
+    let blocks: Vec<_> = (0..1000).map(|_| in_heap(heap, 1000)).collect();
+    blocks.into_iter().for_each(free);
+    let again: Vec<_> = (0..100).map(|_| in_heap(heap, 1000)).collect();
+    let stats = runtime::heap_stats(heap);
+    let room = (1000 * 1024_usize).next_multiple_of(SLICE_BYTES) as i64;
+    let (bytes, bin) = (stats.malloc_normal, stats.malloc_bins[stats_bin_of(1024)]);
+    assert_eq!((bytes.total, bytes.current), (1100 * 1024, 100 * 1024));
+    assert!(bytes.peak >= 1000 * 1024 && bytes.peak <= room, "{bytes:?}");
+    assert!(bin.peak >= 1000 && bin.peak <= 1100);
+    again.into_iter().for_each(free);
+    destroy(heap);
+}
+
+#[test]
+fn pages_are_counted_as_they_grow_and_are_given_up() {
+    let _alone = alone();
+    let heap = runtime::heap_new().unwrap();
+    // Eight blocks to a page of 64 KiB, linked one at a time.
+    let blocks: Vec<_> = (0..20 * 8).map(|_| in_heap(heap, 8000)).collect();
+    let stats = runtime::heap_stats(heap);
+    assert_eq!(stats.pages_extended.total, 160);
+    assert_eq!(stats.page_committed.current, 160 * 8192);
+    assert!(stats.pages_abandoned.current > 10, "full pages are given up");
+    assert!(stats.pages_abandoned.total >= stats.pages_abandoned.current);
+    let given: Vec<usize> = blocks.into_iter().map(|p| p as usize).collect();
+    thread::spawn(move || given[..140].iter().for_each(|p| free(*p as *mut u8))).join().unwrap();
+    let stats = runtime::heap_stats(heap);
+    assert!(stats.pages_reabandon_full.total > 5, "and listed again when others free into them");
+    assert_eq!(stats.pages_extended.total, 160);
+    assert_eq!(stats.page_committed.total, 160 * 8192);
+    assert!(stats.page_committed.current < 160 * 8192);
+    destroy(heap);
+}
+
+#[test]
+fn chunks_are_counted_by_what_they_serve() {
+    let _alone = alone();
+    let heap = runtime::heap_new().unwrap();
+    in_heap(heap, 100_000);
+    let stats = runtime::subproc_stats_exclusive(runtime::main_subproc());
+    let all: usize = runtime::main_subproc().arenas().arenas().map(Arena::chunks).sum();
+    assert_eq!(stats.chunk_bins.iter().map(|bin| bin.current).sum::<i64>(), all as i64);
+    assert!(stats.chunk_bins.iter().all(|bin| 0 <= bin.current && bin.current <= bin.peak && bin.peak <= bin.total));
+    assert!(stats.chunk_bins[ChunkBin::Large as usize].current >= 1);
     destroy(heap);
 }
 

@@ -23,6 +23,7 @@ use ferrimalloc_prim::mem::{self, Access};
 use super::set::ArenaSet;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
+use crate::stats::ChunkBin;
 use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// What a chunk of slices is used for, so that pages of different sizes don't fragment each other.
@@ -37,6 +38,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Kind; 4] = [Kind::Small, Kind::Medium, Kind::Large, Kind::Other];
+
+    /// Where statistics count its chunks.
+    fn chunk_bin(self) -> ChunkBin {
+        match self {
+            Kind::Small => ChunkBin::Small,
+            Kind::Medium => ChunkBin::Medium,
+            Kind::Large => ChunkBin::Large,
+            Kind::Other => ChunkBin::Other,
+        }
+    }
+
     /// The kind of pages with this many slices.
     pub fn of_slices(slices: usize) -> Kind {
         match slices {
@@ -401,7 +414,12 @@ impl Arena {
     }
 
     fn take_chunk(&self, chunk: usize, kind: Kind) -> bool {
-        self.chunk_kinds[chunk].compare_exchange(KIND_NONE, kind as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let slot = &self.chunk_kinds[chunk];
+        let taken = slot.compare_exchange(KIND_NONE, kind as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if taken {
+            self.set().stats().chunk_bins[kind.chunk_bin() as usize].increase(1);
+        }
+        taken
     }
 
     /// A chunk without any claimed slice may serve any kind again.
@@ -409,15 +427,20 @@ impl Arena {
         let start = chunk * CHUNK_BITS;
         let len = CHUNK_BITS.min(self.slices - start);
         if self.free.is_all_set(BitRange { start, len }) {
-            self.chunk_kinds[chunk].store(KIND_NONE, Ordering::Relaxed);
+            self.untake_chunk(chunk);
         }
     }
 
-    /// The kind of pages that a chunk is used for; `None` while it is unused.
-    pub fn kind_of_chunk(&self, chunk: usize) -> Option<Kind> {
-        [Kind::Small, Kind::Medium, Kind::Large, Kind::Other]
-            .into_iter()
-            .find(|&kind| kind as u8 == self.chunk_kind(chunk))
+    fn untake_chunk(&self, chunk: usize) {
+        let before = self.chunk_kinds[chunk].swap(KIND_NONE, Ordering::Relaxed);
+        if let Some(kind) = Kind::ALL.into_iter().find(|&kind| kind as u8 == before) {
+            self.set().stats().chunk_bins[kind.chunk_bin() as usize].decrease(1);
+        }
+    }
+
+    /// How many chunks it has, the last maybe a part of one.
+    pub fn chunks(&self) -> usize {
+        chunks(self.slices)
     }
 
     /// Commits claimed slices and settles their other bits; gives them back if that fails.
@@ -429,6 +452,7 @@ impl Arena {
     fn make_usable_from(&'static self, range: BitRange, now: usize) -> Option<Claim> {
         let Some(fresh) = self.ensure_committed(BitRange::new(range.start, now)) else {
             self.free.set(range);
+            self.set().stats().arena_rollback_count.increment();
             return None;
         };
         let purgeable = self.purge.clear(range);

@@ -1,11 +1,14 @@
 //! Statistics of a heap's pages: counted when a page comes and goes, never when a block does.
 //!
-//! Blocks in shared pages, and how many pages there are of each size, are found by walking the pages when somebody asks
-//! (`runtime::gather`): every shared counter touched here would be felt by programs that allocate large blocks.
+//! What a page knows of its own blocks (how many are in use, how many have ever been allocated, how often it was extended) is
+//! found by walking the live pages when somebody asks (`runtime::gather`); here it is added to the totals when the page
+//! goes. Pages of one block are spared that: what there is to know of them follows from their own two counts, and every
+//! shared counter touched here would be felt by programs that allocate large blocks.
 
 use super::heap::Heap;
+use crate::base::SLICE_BYTES;
 use crate::page::Page;
-use crate::stats::{HUGE_BIN, stats_bin_of};
+use crate::stats::{HUGE_BIN, Stats, stats_bin_of};
 
 /// The bin in which a page and its blocks are counted.
 pub fn stats_bin(page: &Page) -> usize {
@@ -20,15 +23,22 @@ impl Heap {
         if page.is_singleton() {
             stats.malloc_huge.increase(page.block_bytes());
             stats.malloc_huge_count.increment();
+        } else {
+            stats.page_bins[stats_bin(page)].increase(1);
+            self.room().increase(page.slices() * SLICE_BYTES);
         }
     }
 
-    /// A page is about to be released.
+    /// A page, whose blocks are all free, is about to be released.
     pub(super) fn count_left(&self, page: &Page) {
         let stats = self.stats();
         stats.pages.decrease(1);
         if page.is_singleton() {
             stats.malloc_huge.decrease(page.block_bytes());
+        } else {
+            stats.page_bins[stats_bin(page)].decrease(1);
+            self.room().decrease(page.slices() * SLICE_BYTES);
+            count_past_blocks(stats, page);
         }
     }
 
@@ -41,4 +51,12 @@ impl Heap {
             self.stats().malloc_huge.decrease(before - bytes);
         }
     }
+}
+
+fn count_past_blocks(stats: &Stats, page: &Page) {
+    let blocks = page.allocated_before();
+    stats.malloc_bins[stats_bin(page)].pass(blocks);
+    stats.malloc_normal.pass(blocks * page.block_bytes() as u64);
+    stats.page_committed.pass((page.capacity() * page.block_bytes()) as u64);
+    stats.pages_extended.add(page.extensions());
 }

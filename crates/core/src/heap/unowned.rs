@@ -18,7 +18,9 @@ pub fn settle(page: &'static Page) {
             return release_page(page);
         }
         if !page.is(Flag::Listed) {
-            Heap::of_page(page).registry().list(page);
+            let heap = Heap::of_page(page);
+            heap.registry().list(page);
+            heap.stats().pages_reabandon_full.increment();
         }
         if page.remote.let_go(used).is_ok() {
             return;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0 owner       8 free       16 lent, capacity.. 24 local_free  32 remote   40 block_bytes  48 start  56 theap
-//! 64 next       72 prev       80 heap             88 reserved, bin, flags, slices, used      112 arena 120 first_retired
+//! 64 next       72 prev       80 heap             88 reserved, age, slices, used, committed  104 arena 112 retired_free 120 handed
 //! ```
 //!
 //! # Invariants (of a page that somebody owns)
@@ -142,12 +142,15 @@ pub struct Page {
     /// In a stub: how many slices its head is away.
     head_distance: AtomicU32,
     /// While nobody owns the page: how many blocks are in use.
-    used_unowned: Cell<u32>,
+    used_unowned: Cell<u16>,
+    /// How many slices are committed, of a page that is committed as it fills; else 0.
+    committed: Cell<u16>,
     arena: Cell<*const Arena>,
     /// While retired: what `free` was, to see whether the page has been used since.
     retired_free: Cell<*mut Block>,
-    /// How many slices are committed, of a page that is committed as it fills; else 0.
-    committed: Cell<usize>,
+    /// How many blocks have been put on `free` so far, each as often as that was: those and not on `free` now have
+    /// been allocated.
+    pub(super) handed: Cell<u64>,
 }
 
 const _: () = assert!(size_of::<Page>() == ENTRY_BYTES);
@@ -190,9 +193,10 @@ impl Page {
             slices: Cell::new(0),
             head_distance: AtomicU32::new(0),
             used_unowned: Cell::new(0),
+            committed: Cell::new(0),
             arena: Cell::new(ptr::null()),
             retired_free: Cell::new(ptr::null_mut()),
-            committed: Cell::new(0),
+            handed: Cell::new(0),
         }
     }
 
@@ -249,6 +253,7 @@ impl Page {
         page.reserved.set(at.reserved);
         page.slices.set(at.slices as u32);
         page.committed.set(0);
+        page.handed.set(0);
         page.arena.set(match at.origin {
             Origin::Arena(arena) => arena,
             Origin::Os => ptr::null(),
@@ -378,7 +383,7 @@ impl Page {
 
     /// Only the first `slices` of the page are committed: it sees to the others as it fills.
     pub fn note_committed(&self, slices: usize) {
-        self.committed.set(slices);
+        self.committed.set(slices as u16);
     }
 
     /// Whether blocks up to `end` may be touched, or can be committed; by the owner.
@@ -389,7 +394,7 @@ impl Page {
 
     #[cold]
     fn commit_more(&self, bytes: usize) -> bool {
-        let (have, need) = (self.committed.get(), bytes.div_ceil(SLICE_BYTES));
+        let (have, need) = (self.committed.get() as usize, bytes.div_ceil(SLICE_BYTES));
         let Origin::Arena(arena) = self.origin() else { return true };
         if need > have {
             if !arena
@@ -397,7 +402,7 @@ impl Page {
             {
                 return false;
             }
-            self.committed.set(need);
+            self.committed.set(need as u16);
         }
         true
     }
@@ -435,7 +440,7 @@ impl Page {
     }
 
     pub fn set_used_unowned(&self, used: usize) {
-        self.used_unowned.set(used as u32);
+        self.used_unowned.set(used as u16);
     }
 
     /// The block that holds address `p`.

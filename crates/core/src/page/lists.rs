@@ -88,6 +88,7 @@ impl Page {
         self.local_free.set(ptr::null_mut());
         // SAFETY: the owner reads its own list.
         debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.lent());
+        self.hand(self.capacity() - self.lent());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
         self.lent.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);
@@ -106,8 +107,15 @@ impl Page {
     pub fn accept(&self, chain: Chain) {
         if chain.count > 0 {
             self.free.set(self.block_at(chain.head).cast());
+            self.hand(chain.count);
             self.drop_flag(Flag::FreeIsZero);
         }
+    }
+
+    /// Counts blocks that have been put on `free`.
+    #[inline]
+    fn hand(&self, blocks: usize) {
+        self.handed.set(self.handed.get() + blocks as u64);
     }
 
     /// Joins a chain taken from the remote word to whatever lists there are. Walks the chain.
@@ -130,7 +138,7 @@ impl Page {
     fn extend(&self) -> bool {
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
         let left = self.reserved() - capacity;
-        let count = (EXTEND_BYTES / bytes).max(1).min(left);
+        let count = self.extension().min(left);
         if !self.commit_up_to(self.start().wrapping_add((capacity + count) * bytes)) {
             return false;
         }
@@ -141,6 +149,7 @@ impl Page {
         // SAFETY: Invariant 3: these blocks have never been used, and the page's memory is committed.
         unsafe { Block::link_run(first, bytes, count) };
         self.free.set(first.cast());
+        self.hand(count);
         self.capacity.set((capacity + count) as u16);
         self.lent.set(self.lent.get() + count as u32);
         if self.is(Flag::FreshIsZero) {
@@ -149,6 +158,16 @@ impl Page {
             self.drop_flag(Flag::FreeIsZero);
         }
         true
+    }
+
+    /// How many blocks are linked at a time.
+    fn extension(&self) -> usize {
+        (EXTEND_BYTES / self.block_bytes()).max(1)
+    }
+
+    /// How often blocks have been linked.
+    pub fn extensions(&self) -> usize {
+        self.capacity().div_ceil(self.extension())
     }
 
     /// How many blocks have ever been linked.
@@ -209,7 +228,21 @@ impl Page {
         // SAFETY: the precondition.
         unsafe { Block::set_next(p.cast(), rest) };
         self.free.set(p.cast());
+        self.hand(1 + chain.count);
         self.drop_flag(Flag::FreeIsZero);
+    }
+
+    /// How many blocks have been allocated in the life of a page whose blocks are all free now; by its owner.
+    pub fn allocated_before(&self) -> u64 {
+        // What is lent and not in the remote list is on `free`, and has not been allocated since it was put there.
+        self.handed.get() - self.lent().saturating_sub(self.remote.count()) as u64
+    }
+
+    /// All blocks in use are free from now on: the page is about to be released with them. Walks `free`.
+    pub fn drop_blocks(&self) {
+        // SAFETY: the caller owns the page.
+        let free = unsafe { Block::count(self.free.get(), self.capacity()) };
+        self.lent.set((free + self.remote.count()) as u32);
     }
 
     /// A block's place in the remote word.

@@ -69,6 +69,13 @@ impl Page {
         (peek(&self.lent) as usize).saturating_sub(waiting + ready)
     }
 
+    /// How many blocks have been allocated since the page was made, each as often as that was. Exact for the owner,
+    /// and for pages that nobody owns.
+    pub fn allocated(&self, walk: Walk) -> u64 {
+        let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
+        peek(&self.handed).saturating_sub(ready as u64)
+    }
+
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
     pub fn mark_free(&self, marks: &mut Marks) -> usize {
         *marks = Marks::new();

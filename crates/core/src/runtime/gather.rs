@@ -1,43 +1,43 @@
 //! Statistics, gathered when somebody asks.
 //!
-//! Pages, arenas and threads are counted when they come and go. Blocks in shared pages, and pages by size, are not: `malloc` and `free`
-//! count nothing. They are found by walking the pages, and what was found is kept as a *sample* in the heap's table:
-//! a growth since the sample before adds to total and peak. So these totals and peaks are those of the moments at
-//! which somebody asked; the present is exact for pages of this thread and of nobody, and close for others'
-//! (`page::peek`).
+//! Pages, arenas and threads are counted when they come and go. `malloc` and `free` count nothing: how many blocks a page has
+//! lent, and lends now, is worked out from the page's lists (`page::peek`), for live pages here, for a page that goes in
+//! `heap::count`. So presents and totals are exact for pages of this thread and of nobody, and close for others'. Nobody
+//! is there to see when there were most blocks: their peak is given as the room that their pages had at most.
 
-use crate::arena::{Arena, Kind};
-use crate::bitmap::CHUNK_BITS;
+use crate::arena::Arena;
 use crate::heap::{Heap, Subproc, stats_bin, walk_of};
 use crate::page::Page;
-use crate::stats::{CHUNK_BINS, ChunkBin, HUGE_BIN, RawStats, STATS_BINS, StatCount, Stats};
+use crate::stats::{ChunkBin, HUGE_BIN, RawCount, RawStats, Stats, page_bytes_of, stats_bin_size};
 use crate::sync::Lock;
+use crate::theap::Theap;
 
 use super::thread::{Thread, current_theap};
 
-/// Held while a sample is taken, so that two don't both add what they find new. Who finds it taken does without.
-static SAMPLING: Lock<()> = Lock::new(());
+/// Held while what was counted is moved or starts over, so that two don't both take what they find.
+static SETTLING: Lock<()> = Lock::new(());
 
-/// In the child of a fork: the sampler may be gone.
+/// In the child of a fork: whoever held the lock may be gone.
 ///
 /// # Safety
 /// There is no other thread.
 pub(super) unsafe fn after_fork() {
-    // SAFETY: the precondition; a sample that was cut short is made good by the next.
-    unsafe { SAMPLING.reinit() };
+    // SAFETY: the precondition; statistics that were being moved may be off.
+    unsafe { SETTLING.reinit() };
 }
 
 /// What a heap counts for itself.
 pub fn heap_stats(heap: &Heap) -> RawStats {
-    settle_thread();
-    sample_heap(heap);
-    heap.stats().snapshot()
+    let counted = heap.stats().snapshot();
+    with_peaks(&counted.with(&with_singles(&walked(heap), &counted)), heap.room().snapshot().peak)
 }
 
 /// What a sub-process counts besides its heaps: arenas, threads, and what ended heaps left.
 pub fn subproc_stats_exclusive(subproc: &Subproc) -> RawStats {
-    sample_chunks(subproc);
-    subproc.arenas().stats().snapshot()
+    let mut stats = subproc.arenas().stats().snapshot();
+    stats.malloc_normal_count.total = blocks_in_shared_pages(&stats);
+    stats.chunk_bins[ChunkBin::None as usize] = unused_chunks(subproc, &stats);
+    stats
 }
 
 /// A sub-process with all its heaps.
@@ -52,20 +52,29 @@ pub fn subproc_stats(subproc: &Subproc) -> RawStats {
 
 /// Lets a sub-process and its heaps count from here.
 pub fn reset_stats(subproc: &Subproc) {
-    settle_thread();
     subproc.arenas().stats().reset();
     subproc.for_each_heap(|heap| {
-        heap.stats().reset();
+        reset_heap_stats(heap);
         true
     });
 }
 
-/// Moves what a heap has counted into `into`, but for what is sampled, which the heap's pages still have.
+fn reset_heap_stats(heap: &Heap) {
+    let _alone = SETTLING.lock();
+    heap.stats().reset();
+    heap.room().restart();
+    heap.stats().rebase(&walked(heap));
+}
+
+/// Moves what a heap has counted into `into`, but for what is found in its pages now.
 pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
-    settle_thread();
-    let _alone = SAMPLING.lock();
-    Sample::new().keep_in(heap.stats());
-    into.absorb(heap.stats());
+    let _alone = SETTLING.lock();
+    let counted = heap.stats().take();
+    let walked = walked(heap);
+    let found = with_singles(&walked, &counted);
+    let all = with_peaks(&counted.with(&found), heap.room().snapshot().peak);
+    into.merge_raw(&all.without_present(&found));
+    heap.stats().rebase(&walked);
 }
 
 /// Has this thread's theaps hand over what they count for themselves.
@@ -76,83 +85,85 @@ pub fn settle_thread() {
     }
 }
 
-/// What a walk over a heap's pages finds.
-struct Sample {
-    blocks: [usize; STATS_BINS],
-    pages: [usize; STATS_BINS],
-    bytes: usize,
-    /// Bytes of blocks that have been used at some time.
-    committed: usize,
-    abandoned: usize,
-}
-
-impl Sample {
-    const fn new() -> Self {
-        Self { blocks: [0; STATS_BINS], pages: [0; STATS_BINS], bytes: 0, committed: 0, abandoned: 0 }
-    }
-
-    fn add(&mut self, page: &Page) {
-        let used = page.in_use(walk_of(page));
-        self.blocks[stats_bin(page)] += used;
-        self.pages[stats_bin(page)] += 1;
-        if !page.is_singleton() {
-            self.bytes += used * page.block_bytes();
-            self.committed += page.capacity() * page.block_bytes();
-            self.abandoned += usize::from(page.owner().is_unowned());
-        }
-    }
-
-    fn keep_in(&self, stats: &Stats) {
-        for (bin, (count, &blocks)) in stats.malloc_bins.iter().zip(&self.blocks).enumerate() {
-            if bin != HUGE_BIN {
-                let more = blocks.saturating_sub(count.current().max(0) as usize);
-                stats.malloc_normal_count.add(more);
-            }
-            become_now(count, blocks);
-        }
-        stats.page_bins.iter().zip(&self.pages).for_each(|(count, &pages)| become_now(count, pages));
-        become_now(&stats.malloc_normal, self.bytes);
-        become_now(&stats.page_committed, self.committed);
-        become_now(&stats.pages_abandoned, self.abandoned);
-    }
-}
-
-fn become_now(count: &StatCount, now: usize) {
-    let change = now as i64 - count.current();
-    if change >= 0 {
-        count.increase(change as usize);
-    } else {
-        count.decrease(change.unsigned_abs() as usize);
-    }
-}
-
-fn sample_heap(heap: &Heap) {
-    let Some(_alone) = SAMPLING.try_lock() else { return };
-    let mut sample = Sample::new();
+/// What a walk over a heap's theaps and live pages finds: totals and presents, no peaks.
+fn walked(heap: &Heap) -> RawStats {
+    let mut found = RawStats::new();
+    Theap::for_each_of(heap, |theap| theap.add_counts_to(&mut found));
     heap.for_each_own_page(|page| {
-        sample.add(page);
+        add_page(&mut found, page);
         true
     });
-    sample.keep_in(heap.stats());
+    found
 }
 
-fn sample_chunks(subproc: &Subproc) {
-    let Some(_alone) = SAMPLING.try_lock() else { return };
-    let mut found = [0; CHUNK_BINS];
-    for arena in subproc.arenas().arenas() {
-        for chunk in 0..arena.slices().div_ceil(CHUNK_BITS) {
-            found[bin_of(arena, chunk) as usize] += 1;
-        }
-    }
-    subproc.arenas().stats().chunk_bins.iter().zip(found).for_each(|(count, now)| become_now(count, now));
+/// With what follows from the number of blocks that have had a page of their own.
+fn with_singles(found: &RawStats, counted: &RawStats) -> RawStats {
+    let (mut all, singles) = (*found, counted.malloc_huge_count.total);
+    all.malloc_bins[HUGE_BIN].total += singles;
+    all.page_bins[HUGE_BIN].total += singles;
+    all.pages_extended.total += singles;
+    all
 }
 
-fn bin_of(arena: &Arena, chunk: usize) -> ChunkBin {
-    match arena.kind_of_chunk(chunk) {
-        Some(Kind::Small) => ChunkBin::Small,
-        Some(Kind::Medium) => ChunkBin::Medium,
-        Some(Kind::Large) => ChunkBin::Large,
-        Some(Kind::Other) => ChunkBin::Other,
-        None => ChunkBin::None,
+fn add_page(found: &mut RawStats, page: &Page) {
+    let bin = stats_bin(page);
+    let used = page.in_use(walk_of(page)) as i64;
+    found.malloc_bins[bin].current += used;
+    if page.is_singleton() {
+        found.page_bins[bin].current += 1;
+    } else {
+        add_shared(found, page, bin, used);
     }
+}
+
+fn add_shared(found: &mut RawStats, page: &Page, bin: usize, used: i64) {
+    let (block_bytes, allocated) = (page.block_bytes() as i64, page.allocated(walk_of(page)) as i64);
+    // Its owner may have allocated between the two looks.
+    let allocated = allocated.max(used);
+    found.malloc_bins[bin].total += allocated;
+    found.pages_abandoned.current += i64::from(page.owner().is_unowned());
+    add_came(&mut found.malloc_normal, allocated * block_bytes, used * block_bytes);
+    let committed = page.capacity() as i64 * block_bytes;
+    add_came(&mut found.page_committed, committed, committed);
+    found.pages_extended.total += page.extensions() as i64;
+}
+
+fn add_came(count: &mut RawCount, total: i64, current: i64) {
+    count.total += total;
+    count.current += current;
+}
+
+/// Fills in what follows from the rest: sums, and peaks as far as they are known. Shared pages have had `room_bytes` at most.
+fn with_peaks(stats: &RawStats, room_bytes: i64) -> RawStats {
+    let mut all = *stats;
+    all.malloc_normal = all.malloc_normal.with_peak_below(room_bytes);
+    // Those with a page of their own are committed as a whole.
+    all.page_committed = all.page_committed.with_peak_below(room_bytes).merged(&all.malloc_huge);
+    all.pages_abandoned = all.pages_abandoned.with_peak_below(all.pages.peak);
+    all.malloc_normal_count.total = blocks_in_shared_pages(&all);
+    all.page_bins[HUGE_BIN] = all.page_bins[HUGE_BIN].with_peak_below(all.pages.peak);
+    for bin in 0..all.malloc_bins.len() {
+        let most = all.page_bins[bin].peak * blocks_per_page(bin);
+        all.malloc_bins[bin] = all.malloc_bins[bin].with_peak_below(most);
+    }
+    all
+}
+
+fn blocks_in_shared_pages(stats: &RawStats) -> i64 {
+    stats.malloc_bins[..HUGE_BIN].iter().map(|bin| bin.total).sum()
+}
+
+/// How many blocks of a bin a page has room for at most.
+fn blocks_per_page(bin: usize) -> i64 {
+    if bin == HUGE_BIN {
+        return 1;
+    }
+    let smallest = if bin <= 1 { stats_bin_size(bin) } else { stats_bin_size(bin - 1) + 1 };
+    (page_bytes_of(stats_bin_size(bin)) / smallest) as i64
+}
+
+fn unused_chunks(subproc: &Subproc, stats: &RawStats) -> RawCount {
+    let all = subproc.arenas().arenas().map(Arena::chunks).sum::<usize>() as i64;
+    let used: i64 = stats.chunk_bins[..ChunkBin::None as usize].iter().map(|bin| bin.current).sum();
+    RawCount { total: all, peak: all, current: all - used }
 }

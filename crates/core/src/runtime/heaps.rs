@@ -7,6 +7,7 @@
 use crate::arena::Arena;
 use crate::heap::{Heap, Subproc, release_page};
 use crate::page::Page;
+use crate::sync::LockGuard;
 use crate::theap::Theap;
 
 use super::gather::merge_heap_stats;
@@ -32,7 +33,7 @@ fn own_subproc() -> Option<&'static Subproc> {
 /// # Safety
 /// No thread allocates in the heap from now on, nor deletes or destroys it a second time.
 pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
-    let _other_threads_wait = heap_end().lock();
+    let _other_threads_wait = lock_heap_end(heap);
     let subproc = heap.subproc();
     let Some(main) = subproc.main_heap() else { return false };
     if heap == main || !subproc.remove_heap(heap) {
@@ -44,9 +45,18 @@ pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
     });
     move_theaps(heap, main);
     merge_heap_stats(heap, main.stats());
+    main.room().merge(&heap.room().snapshot());
     // SAFETY: pages and theaps have gone to the main heap.
     unsafe { heap.free() };
     true
+}
+
+/// Keeps threads from ending, and others from ending heaps; counts if that takes waiting.
+fn lock_heap_end(heap: &Heap) -> LockGuard<'static, ()> {
+    heap_end().try_lock().unwrap_or_else(|| {
+        heap.subproc().arenas().stats().heaps_delete_wait.increment();
+        heap_end().lock()
+    })
 }
 
 /// Re-enters a page in the main heap. Its owner may be freeing into it: nothing that the owner touches is changed.
@@ -74,7 +84,7 @@ fn move_theaps(from: &'static Heap, to: &'static Heap) {
 /// # Safety
 /// No thread uses the heap or any block of it from now on.
 pub unsafe fn heap_destroy(heap: &'static Heap) -> bool {
-    let _other_threads_wait = heap_end().lock();
+    let _other_threads_wait = lock_heap_end(heap);
     let subproc = heap.subproc();
     let Some(main) = subproc.main_heap() else { return false };
     if heap == main || !subproc.remove_heap(heap) {
@@ -83,6 +93,7 @@ pub unsafe fn heap_destroy(heap: &'static Heap) -> bool {
     Theap::for_each_of(heap, Theap::forget_pages);
     heap.registry().for_each_page(subproc.arenas(), |page| {
         page.remote.claim_in_place();
+        page.drop_blocks();
         release_page(page);
         true
     });

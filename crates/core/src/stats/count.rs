@@ -54,6 +54,16 @@ impl StatCount {
         self.current.fetch_sub(amount as i64, Relaxed);
     }
 
+    /// `amount` more that has come and gone before anybody counted it.
+    pub fn pass(&self, amount: u64) {
+        self.total.fetch_add(amount as i64, Relaxed);
+    }
+
+    /// Makes the total what it is with `found` added from elsewhere, but as if only what is present had ever been there.
+    pub(super) fn rebase(&self, found: &RawCount) {
+        self.total.fetch_add(found.current.wrapping_sub(found.total), Relaxed);
+    }
+
     /// Corrects an earlier [`increase`](Self::increase) that was too small, or by a negative `amount` too large.
     /// A peak that was too high remains.
     pub fn adjust(&self, amount: i64) {
@@ -89,7 +99,7 @@ impl StatCount {
     }
 
     /// Starts over from what there is now.
-    pub(super) fn restart(&self) {
+    pub fn restart(&self) {
         let current = self.current();
         self.total.store(current, Relaxed);
         self.peak.store(current, Relaxed);
@@ -132,6 +142,11 @@ impl StatCounter {
         RawCounter { total: self.get() }
     }
 
+    /// Makes the total 0 with `found` added from elsewhere.
+    pub(super) fn rebase(&self, found: &RawCounter) {
+        self.total.fetch_sub(found.total, Relaxed);
+    }
+
     pub(super) fn take(&self) -> RawCounter {
         RawCounter { total: self.total.swap(0, Relaxed) }
     }
@@ -149,6 +164,27 @@ impl RawCount {
             peak: self.peak.max(self.current.wrapping_add(other.peak)),
             current: self.current.wrapping_add(other.current),
         }
+    }
+
+    /// Together with what was found elsewhere of the same: the peak is this one's.
+    pub(super) fn with(&self, found: &RawCount) -> RawCount {
+        RawCount {
+            total: self.total.wrapping_add(found.total),
+            peak: self.peak,
+            current: self.current.wrapping_add(found.current),
+        }
+    }
+
+    /// Without what is present of `found`, as if that had never been.
+    pub(super) fn without_present(&self, found: &RawCount) -> RawCount {
+        let total = self.total.wrapping_sub(found.current);
+        let current = self.current.wrapping_sub(found.current);
+        RawCount { total, peak: self.peak.wrapping_sub(found.current).max(current), current }
+    }
+
+    /// With a peak that is known to be no more than `bound`.
+    pub fn with_peak_below(&self, bound: i64) -> RawCount {
+        RawCount { peak: self.peak.max(bound.min(self.total)).max(self.current), ..*self }
     }
 
     /// Whether anything was ever counted.
@@ -229,6 +265,15 @@ mod tests {
             }
         });
         assert_eq!(count.snapshot(), raw(120_000, 120_000, 120_000));
+    }
+
+    #[test]
+    fn a_bound_of_the_peak_stays_between_present_and_total() {
+        let count = raw(100, 0, 30);
+        assert_eq!(count.with_peak_below(50).peak, 50);
+        assert_eq!(count.with_peak_below(500).peak, 100);
+        assert_eq!(count.with_peak_below(5).peak, 30);
+        assert_eq!(raw(100, 40, 30).with_peak_below(35).peak, 40);
     }
 
     #[test]

@@ -226,9 +226,14 @@ impl Stats {
         self.merge_raw(&other.snapshot());
     }
 
-    /// Moves everything out of `other`, which ends, into this. Nothing is lost or counted twice meanwhile.
-    pub fn absorb(&self, other: &Stats) {
-        self.merge_raw(&other.map(StatCount::take, StatCounter::take));
+    /// Takes everything out, leaving zeros; what is counted meanwhile is in the result or stays.
+    pub fn take(&self) -> RawStats {
+        self.map(StatCount::take, StatCounter::take)
+    }
+
+    /// From now on, together with `found` (what is counted elsewhere), only what is present of it has ever been.
+    pub fn rebase(&self, found: &RawStats) {
+        self.zip(found, StatCount::rebase, StatCounter::rebase);
     }
 
     /// Adds numbers.
@@ -259,6 +264,16 @@ impl RawStats {
     /// Adds `other`.
     pub fn merge(&mut self, other: &RawStats) {
         *self = self.zip(other, RawCount::merged, RawCounter::merged);
+    }
+
+    /// Together with what was found elsewhere of the same things: totals and presents. Peaks stay.
+    pub fn with(&self, found: &RawStats) -> RawStats {
+        self.zip(found, RawCount::with, RawCounter::merged)
+    }
+
+    /// Without what is present of `found`, as if that had never been.
+    pub fn without_present(&self, found: &RawStats) -> RawStats {
+        self.zip(found, RawCount::without_present, |counter, _| *counter)
     }
 
     /// Writes this table to a caller's; false, and nothing is written, if that is null or its header says that the
@@ -358,17 +373,37 @@ mod tests {
     }
 
     #[test]
-    fn merging_adds_and_absorbing_moves() {
+    fn merging_adds_and_taking_moves() {
         let (total, part) = (Stats::new(), Stats::new());
         part.committed.increase(100);
         part.purged.add(7);
         total.merge_from(&part);
-        total.absorb(&part);
+        total.merge_raw(&part.take());
         assert_eq!(part.snapshot(), RawStats::new());
         let mut raw = total.snapshot();
         assert_eq!((raw.committed.total, raw.committed.current, raw.purged.total), (200, 200, 14));
         raw.merge(&total.snapshot());
         assert_eq!((raw.committed.peak, raw.purged.total), (400, 28));
+    }
+
+    #[test]
+    fn what_is_found_elsewhere_starts_over_with_a_reset() {
+        let found_of = |total, current| {
+            let mut found = RawStats::new();
+            found.malloc_normal = RawCount { total, peak: 0, current };
+            found.pages_extended.total = total;
+            found
+        };
+        let stats = Stats::new();
+        stats.malloc_normal.pass(5);
+        let found = found_of(10, 4);
+        let all = stats.snapshot().with(&found);
+        assert_eq!((all.malloc_normal.total, all.malloc_normal.current), (15, 4));
+        assert_eq!(all.without_present(&found).malloc_normal, RawCount { total: 11, peak: 0, current: 0 });
+        stats.reset();
+        stats.rebase(&found);
+        let all = stats.snapshot().with(&found_of(13, 6));
+        assert_eq!((all.malloc_normal.total, all.malloc_normal.current, all.pages_extended.total), (7, 6, 3));
     }
 
     #[test]

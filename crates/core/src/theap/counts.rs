@@ -1,10 +1,10 @@
-//! What a theap counts for itself, in plain words that no other thread writes, until it hands them over to its heap's
-//! statistics: when somebody asks on this thread, and at the theap's end.
+//! What a theap counts for itself, in plain words that no other thread writes. Whoever asks for statistics reads them; at
+//! the theap's end they are handed over to its heap's statistics.
 
 use core::cell::Cell;
 
 use super::theap::Theap;
-use crate::stats::StatCounter;
+use crate::stats::RawStats;
 
 /// Something worth counting that is too frequent for shared counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,9 +17,11 @@ pub(super) enum Event {
     Search,
     /// A page is looked at in a search.
     Searched,
+    /// A page is given up.
+    Abandoned,
 }
 
-const EVENTS: usize = 4;
+const EVENTS: usize = 5;
 
 /// The counts. Valid when zeroed.
 pub(super) struct Counts([Cell<usize>; EVENTS]);
@@ -39,21 +41,37 @@ impl Counts {
         count.set(count.get() + 1);
     }
 
-    fn move_to(&self, event: Event, counter: &StatCounter) {
+    fn move_to(&self, event: Event, add: impl Fn(usize)) {
         let count = self.0[event as usize].replace(0);
         if count > 0 {
-            counter.add(count);
+            add(count);
         }
+    }
+
+    /// By any thread.
+    fn peek(&self, event: Event) -> i64 {
+        // SAFETY: the word lives as long as the theap; a volatile load sees one of the values that its thread wrote.
+        unsafe { self.0[event as usize].as_ptr().read_volatile() as i64 }
     }
 }
 
 impl Theap {
-    /// Adds what this theap has counted to its heap's statistics.
+    /// Adds what this theap has counted to `stats`; by any thread.
+    pub fn add_counts_to(&self, stats: &mut RawStats) {
+        stats.pages_reclaim_on_free.total += self.counts.peek(Event::Reclaimed);
+        stats.pages_retire.total += self.counts.peek(Event::Retired);
+        stats.page_searches_count.total += self.counts.peek(Event::Search);
+        stats.page_searches.total += self.counts.peek(Event::Searched);
+        stats.pages_abandoned.total += self.counts.peek(Event::Abandoned);
+    }
+
+    /// Moves what this theap has counted to its heap's statistics; by its thread.
     pub fn hand_over_counts(&self) {
         let stats = self.heap().stats();
-        self.counts.move_to(Event::Reclaimed, &stats.pages_reclaim_on_free);
-        self.counts.move_to(Event::Retired, &stats.pages_retire);
-        self.counts.move_to(Event::Search, &stats.page_searches_count);
-        self.counts.move_to(Event::Searched, &stats.page_searches);
+        self.counts.move_to(Event::Reclaimed, |count| stats.pages_reclaim_on_free.add(count));
+        self.counts.move_to(Event::Retired, |count| stats.pages_retire.add(count));
+        self.counts.move_to(Event::Search, |count| stats.page_searches_count.add(count));
+        self.counts.move_to(Event::Searched, |count| stats.page_searches.add(count));
+        self.counts.move_to(Event::Abandoned, |count| stats.pages_abandoned.pass(count as u64));
     }
 }

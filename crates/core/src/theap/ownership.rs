@@ -28,8 +28,9 @@ impl Theap {
         page.set_owner_unowned(self.tid());
         if page.remote.let_go(listing_threshold(used)).is_err() {
             page.set_owner_thread(self.tid());
-            self.push_back(page);
+            return self.push_back(page);
         }
+        self.counts.add(Event::Abandoned);
     }
 
     /// Frees block `p` of a page that this thread owned last, and takes the page back if enough of its blocks are free
@@ -86,6 +87,10 @@ impl Theap {
     pub(super) fn abandon_page(&self, page: &'static Page) {
         self.forget_retired(page);
         self.remove(page);
+        if page.collect_is_empty() {
+            return release_page(page);
+        }
+        self.counts.add(Event::Abandoned);
         abandon(page);
     }
 }
@@ -96,6 +101,10 @@ impl Theap {
         page.recount();
         page.drop_flag(Flag::Queued);
         page.drop_flag(Flag::Retired);
+        if page.collect_is_empty() {
+            return release_page(page);
+        }
+        Heap::of_page(page).stats().pages_abandoned.pass(1);
         abandon(page);
     }
 
@@ -112,11 +121,8 @@ fn listing_threshold(used: usize) -> usize {
     (used / LISTING_SHARE).max(1)
 }
 
-/// Lets go of a page that is in no queue any more.
+/// Lets go of a page that has blocks in use and is in no queue any more.
 fn abandon(page: &'static Page) {
-    if page.collect_is_empty() {
-        return release_page(page);
-    }
     let used = page.used();
     page.set_used_unowned(used);
     page.set_owner_unowned(0);
