@@ -1,5 +1,6 @@
 /* Arenas: reserved from the OS, made of the program's own memory, exclusive, with a commit callback. */
 #include "check.h"
+#include <mimalloc-stats.h>
 #include <sys/mman.h>
 
 static const size_t MiB = 1 << 20;
@@ -194,6 +195,9 @@ static void test_commit_refused(void) {
   log.refuse_after = 0;
   void* volatile q = mi_heap_malloc(heap, 3 * MiB);
   CHECK(q == NULL && log.refused > 0);
+  mi_stats_t_decl(stats);
+  CHECK(mi_stats_get(&stats));
+  if (on_ours()) CHECK(stats.arena_rollback_count.total > 0);
   CHECK(holds(p, 2, 100));
   CHECK(holds(p = mi_malloc(3 * MiB), 3, 3 * MiB));
   mi_free(p);

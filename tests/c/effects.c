@@ -2,8 +2,8 @@
  *
  * Not here, because nothing outside the library shows them on the reference either: the deprecated ones,
  * os_tag (macOS), retry_on_oom (Windows), allow_large_os_pages (runs, but needs such pages), pagemap_commit,
- * page_full_retain, page_max_candidates, arena_is_numa_local (needs two nodes), visit_abandoned (the
- * reference visits always). Guarded blocks are not in the reference's release build: "ours only".
+ * page_full_retain, page_max_candidates, visit_abandoned (the reference visits always). Guarded blocks are not in the
+ * reference's release build: "ours only". So is arena_is_numa_local: the reference uses any arena before it reserves one.
  */
 #include "child.h"
 #include <mimalloc-stats.h>
@@ -155,6 +155,17 @@ static void part_print_stats(void) {
   mi_stats_print(NULL);
 }
 
+/* Blocks of two heaps that prefer a node each; afterwards, in the first arena's last free space, one more. */
+static void part_nodes(void) {
+  for (int node = 0; node < 2; node++) {
+    mi_heap_t* heap = mi_heap_new();
+    mi_heap_set_numa_affinity(heap, node);
+    memset(mi_heap_malloc(heap, 3 << 20), 1, 3 << 20);
+  }
+  tell_stats();
+  mi_arenas_print();
+}
+
 /* Writes behind a block of `size` bytes. */
 static void write_behind(size_t size) {
   char* p = (char*)mi_malloc(size);
@@ -258,6 +269,7 @@ static void test_purge(void) {
   CHECK(with("free_100mib", "MIMALLOC_PURGE_DELAY=0 MIMALLOC_PURGE_DECOMMITS=0", "reset_calls") > 0);
   CHECK(with("free_every_other", "MIMALLOC_PURGE_DELAY=10", "purged") > 0);
   CHECK(with("free_every_other", "MIMALLOC_PURGE_DELAY=10 MIMALLOC_MINIMAL_PURGE_SIZE=8MiB", "purged") == 0);
+  CHECK(with("free_every_other", "MIMALLOC_PURGE_DELAY=10 MIMALLOC_ALLOW_THP=2", "purged") == 0);
 }
 
 static void test_os_pages(void) {
@@ -277,6 +289,15 @@ static void test_os_pages(void) {
 static void test_numa(void) {
   CHECK(prints("print_stats", "MIMALLOC_USE_NUMA_NODES=3", "numa nodes:     3"));
   CHECK(!prints("print_stats", "", "numa nodes:     3"));
+  if (!on_ours()) return;
+  const char* two = "MIMALLOC_USE_NUMA_NODES=2 MIMALLOC_ARENA_IS_NUMA_LOCAL=1";
+  CHECK(with("nodes", two, "arenas") == 2);
+  CHECK(prints("nodes", two, "NUMA node 0") && prints("nodes", two, "NUMA node 1"));
+  two = "MIMALLOC_USE_NUMA_NODES=2";
+  CHECK(with("nodes", two, "arenas") == 1 && !prints("nodes", two, "NUMA node"));
+  /* where no further arena may be had, another node's serves */
+  two = "MIMALLOC_USE_NUMA_NODES=2 MIMALLOC_ARENA_IS_NUMA_LOCAL=1 MIMALLOC_RESERVE_OS_MEMORY=64MiB MIMALLOC_DISALLOW_OS_ALLOC=1";
+  CHECK(with("nodes", two, "arenas") == 1);
 }
 
 static void test_upkeep(void) {
@@ -318,7 +339,7 @@ static const part_t PARTS[] = {
   {"start", &part_start}, {"misuse", &part_misuse}, {"free_100mib", &part_free_100mib},
   {"free_every_other", &part_free_every_other}, {"allocate", &part_allocate}, {"8mib", &part_8mib},
   {"sizes", &part_sizes}, {"beats", &part_beats}, {"free_left", &part_free_left}, {"free_own", &part_free_own},
-  {"end", &part_end}, {"print_stats", &part_print_stats}, {"behind_100", &part_behind_100},
+  {"end", &part_end}, {"nodes", &part_nodes}, {"print_stats", &part_print_stats}, {"behind_100", &part_behind_100},
   {"behind_5000", &part_behind_5000}, {"behind_exactly", &part_behind_exactly}, {"sampled", &part_sampled}, {NULL, NULL},
 };
 

@@ -308,6 +308,55 @@ static void test_block_counts(void) {
   mi_heap_destroy(heap);
 }
 
+static mi_stats_t stats_of(mi_heap_t* heap) {
+  mi_stats_t_decl(stats);
+  CHECK(mi_heap_stats_get(heap, &stats) && are_sane(&stats));
+  return stats;
+}
+
+static size_t bin_of(size_t size) {
+  size_t bin = 1;
+  while (mi_stats_get_bin_size(bin) < size) bin++;
+  return bin;
+}
+
+/* Totals are exact though nothing is counted when a block comes or goes. */
+static void test_totals(void) {
+  if (!on_ours()) return;
+  enum { COUNT = 500, ROUNDS = 7, SIZE = 200 };
+  mi_heap_t* heap = mi_heap_new();
+  void* blocks[COUNT];
+  for (int round = 0; round < ROUNDS; round++) {
+    for (int i = 0; i < COUNT; i++) blocks[i] = mi_heap_malloc(heap, SIZE);
+    for (int i = 0; i < COUNT - 10; i++) mi_free(blocks[i]);
+  }
+  mi_stats_t stats = stats_of(heap);
+  mi_stat_count_t bin = stats.malloc_bins[bin_of(SIZE)];
+  int64_t size = (int64_t)mi_good_size(SIZE);
+  CHECK(bin.total == COUNT * ROUNDS && bin.current == 10 * ROUNDS);
+  CHECK(bin.peak >= COUNT && bin.peak <= bin.total);
+  CHECK(stats.malloc_normal_count.total == COUNT * ROUNDS);
+  CHECK(stats.malloc_normal.total == bin.total * size && stats.malloc_normal.current == bin.current * size);
+  CHECK(stats.page_bins[bin_of(SIZE)].current == stats.pages.current);
+  CHECK(stats.pages_extended.total > 0 && stats.page_committed.current >= stats.malloc_normal.current);
+  mi_heap_stats_merge_to_subproc(heap);
+  stats = stats_of(heap);
+  CHECK(stats.malloc_normal_count.total == 10 * ROUNDS); /* those that are in use are still the heap's */
+  mi_heap_destroy(heap);
+}
+
+static void test_totals_after_reset(void) {
+  if (!on_ours()) return;
+  mi_stats_reset();
+  mi_stats_t_decl(before);
+  CHECK(mi_stats_get(&before) && are_sane(&before));
+  for (int i = 0; i < 1234; i++) mi_free(mi_malloc(48));
+  mi_stats_t_decl(stats);
+  CHECK(mi_stats_get(&stats) && are_sane(&stats));
+  CHECK(stats.malloc_normal_count.total - before.malloc_normal_count.total == 1234);
+  CHECK(stats.malloc_normal.current == before.malloc_normal.current);
+}
+
 int main(void) {
   test_layout();
   test_version();
@@ -319,6 +368,8 @@ int main(void) {
   test_json();
   test_json_buffer();
   test_block_counts();
+  test_totals();
   test_reset();
+  test_totals_after_reset();
   return check_report();
 }

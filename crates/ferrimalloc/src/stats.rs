@@ -59,11 +59,15 @@ pub struct Stats {
     pub arenas: u64,
     /// Pages: runs of memory with blocks of one size.
     pub pages: Count,
-    /// Blocks in use that share a page, in bytes, rounding included. Found by walking when somebody asks, so peak and total
-    /// are those of the moments at which somebody asked.
+    /// Blocks that share a page, in bytes, rounding included. Worked out from the pages when somebody asks; the peak is what
+    /// it was at most (`docs/STATS.md`).
     pub shared_page_bytes: Count,
-    /// Blocks in use that have a page of their own, in bytes.
+    /// How many such blocks have been allocated, in all.
+    pub shared_page_blocks: u64,
+    /// Blocks that have a page of their own, in bytes.
     pub own_page_bytes: Count,
+    /// How many such blocks have been allocated, in all.
+    pub own_page_blocks: u64,
     /// Pages that nobody owns: their thread has ended, or gave them up when they were full.
     pub unowned_pages: Count,
     /// Pages that an allocation took over from a thread that had given them up or ended.
@@ -107,7 +111,9 @@ impl From<&RawStats> for Stats {
             arenas: unsigned(raw.arena_count.total),
             pages: Count::from(&raw.pages),
             shared_page_bytes: Count::from(&raw.malloc_normal),
+            shared_page_blocks: unsigned(raw.malloc_normal_count.total),
             own_page_bytes: Count::from(&raw.malloc_huge),
+            own_page_blocks: unsigned(raw.malloc_huge_count.total),
             unowned_pages: Count::from(&raw.pages_abandoned),
             pages_taken_over: unsigned(raw.pages_reclaim_on_alloc.total),
             heaps: Count::from(&raw.heaps),

@@ -134,20 +134,27 @@ impl ArenaSet {
     /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
     pub fn claim(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
-            return arena.claim(want.slices, want.align_slices, want.kind, want.seed, want.extent);
+            return claim_in(arena, want);
         }
-        self.claim_existing(want).or_else(|| self.claim_reserving(want))
+        self.claim_near(want)
+            .or_else(|| if is_tied(want) { None } else { self.claim_far(want) })
+            .or_else(|| self.claim_reserving(want))
+            .or_else(|| self.claim_far(want))
     }
 
-    fn claim_existing(&self, want: &Want) -> Option<Claim> {
-        let shared = || self.arenas().filter(|arena| arena.sharing() == Sharing::Shared);
-        let near = |arena: &&Arena| want.numa.is_none() || arena.numa().is_none() || arena.numa() == want.numa;
-        let claim =
-            |arena: &'static Arena| arena.claim(want.slices, want.align_slices, want.kind, want.seed, want.extent);
-        shared().filter(near).find_map(claim).or_else(|| {
-            want.numa?;
-            shared().filter(|arena| !near(arena)).find_map(claim)
-        })
+    /// From an arena of the wanted node, or of no node.
+    fn claim_near(&self, want: &Want) -> Option<Claim> {
+        self.shared().filter(|arena| is_near(arena, want)).find_map(|arena| claim_in(arena, want))
+    }
+
+    /// From an arena of another node than the wanted one.
+    fn claim_far(&self, want: &Want) -> Option<Claim> {
+        want.numa?;
+        self.shared().filter(|arena| !is_near(arena, want)).find_map(|arena| claim_in(arena, want))
+    }
+
+    fn shared(&self) -> impl Iterator<Item = &'static Arena> {
+        self.arenas().filter(|arena| arena.sharing() == Sharing::Shared)
     }
 
     #[cold]
@@ -155,15 +162,13 @@ impl ArenaSet {
         let seen = self.count.load(Ordering::Relaxed);
         let guard = self.reserving.lock();
         if self.count.load(Ordering::Relaxed) != seen
-            && let Some(claim) = self.claim_existing(want)
+            && let Some(claim) = self.claim_near(want)
         {
             return Some(claim);
         }
         let arena = self.reserve_for(want)?;
         drop(guard);
-        arena
-            .claim(want.slices, want.align_slices, want.kind, want.seed, want.extent)
-            .or_else(|| self.claim_existing(want))
+        claim_in(arena, want).or_else(|| self.claim_near(want))
     }
 
     /// Reserves an arena in which `want` fits: as large as the option and growth say, or as limits allow.
@@ -211,7 +216,8 @@ impl ArenaSet {
             _ => Commit::Later,
         };
         let large = if options::is_enabled(OptionId::AllowLargeOsPages) { LargePages::Try } else { LargePages::Never };
-        let numa = numa.filter(|_| options::is_enabled(OptionId::ArenaIsNumaLocal));
+        let is_local = options::is_enabled(OptionId::ArenaIsNumaLocal);
+        let numa = is_local.then(|| numa.unwrap_or_else(os::current_numa_node));
         let arena = self.add_mapped(&map_arena(bytes, commit, large)?, Sharing::Shared, numa)?;
         // Where arenas are not allowed, those for metadata and small pages are no arenas to the user.
         if !options::is_enabled(OptionId::DisallowArenaAlloc) {
@@ -346,4 +352,17 @@ impl ArenaSet {
             self.stats.purge_calls.increment();
         }
     }
+}
+
+fn claim_in(arena: &'static Arena, want: &Want) -> Option<Claim> {
+    arena.claim(want.slices, want.align_slices, want.kind, want.seed, want.extent)
+}
+
+fn is_near(arena: &Arena, want: &Want) -> bool {
+    want.numa.is_none() || arena.numa().is_none() || arena.numa() == want.numa
+}
+
+/// Whether another arena is rather reserved than one of another node used.
+fn is_tied(want: &Want) -> bool {
+    want.numa.is_some() && options::is_enabled(OptionId::ArenaIsNumaLocal)
 }
