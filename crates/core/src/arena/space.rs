@@ -40,6 +40,10 @@ pub enum Kind {
 impl Kind {
     const ALL: [Kind; 4] = [Kind::Small, Kind::Medium, Kind::Large, Kind::Other];
 
+    fn from_word(word: u8) -> Option<Kind> {
+        Self::ALL.into_iter().find(|&kind| kind as u8 == word)
+    }
+
     /// Where statistics count its chunks.
     fn chunk_bin(self) -> ChunkBin {
         match self {
@@ -431,9 +435,14 @@ impl Arena {
         }
     }
 
+    /// The kind of pages that a chunk is used for; `None` while it is unused.
+    pub fn kind_of_chunk(&self, chunk: usize) -> Option<Kind> {
+        Kind::from_word(self.chunk_kind(chunk))
+    }
+
     fn untake_chunk(&self, chunk: usize) {
         let before = self.chunk_kinds[chunk].swap(KIND_NONE, Ordering::Relaxed);
-        if let Some(kind) = Kind::ALL.into_iter().find(|&kind| kind as u8 == before) {
+        if let Some(kind) = Kind::from_word(before) {
             self.set().stats().chunk_bins[kind.chunk_bin() as usize].decrease(1);
         }
     }
