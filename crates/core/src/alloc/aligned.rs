@@ -12,15 +12,14 @@ use crate::page::{Lookup, Page};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
 
-/// Every block of at least this size is aligned to it.
-const ALWAYS_ALIGNED: usize = 16;
-
 /// Allocates `size` bytes at a multiple of `align`, a power of two; null if `align` is none, or without memory.
 #[inline]
 pub fn malloc_aligned(size: usize, align: usize, zero: Zero) -> *mut u8 {
-    if align <= ALWAYS_ALIGNED && align.is_power_of_two() {
-        let size = size.max(align);
-        return if zero == Zero::Zeroed { zalloc(size) } else { malloc(size) };
+    if align.is_power_of_two() && align <= MAX_NATURAL_ALIGN && size <= LARGE_BLOCK_MAX - MAX_NATURAL_ALIGN {
+        // A class that serves a multiple of the alignment has blocks of a multiple of it: where the classes are
+        // closer together than `align`, it is a class itself, elsewhere their distance is a multiple.
+        let rounded = (size.max(1) + (align - 1)) & !(align - 1);
+        return if zero == Zero::Zeroed { zalloc(rounded) } else { malloc(rounded) };
     }
     malloc_aligned_at(size, align, 0, zero)
 }

@@ -54,7 +54,8 @@ extern "C" fn free_slow(p: *mut u8, entry: &'static Page) {
     free_not_ordinary(p, page);
 }
 
-fn free_not_ordinary(p: *mut u8, page: &'static Page) {
+#[inline(never)]
+extern "C" fn free_not_ordinary(p: *mut u8, page: &'static Page) {
     let owner = page.owner();
     if owner == Owner::NONE || !(p as usize).is_multiple_of(crate::base::WORD_BYTES) {
         return free_invalid(p);

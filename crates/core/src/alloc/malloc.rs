@@ -23,8 +23,9 @@ pub fn malloc(size: usize) -> *mut u8 {
     if size > SMALL_SIZE_MAX {
         return malloc_medium(size);
     }
-    let block = current_theap().direct_page(words(size)).pop();
-    if block.is_null() { malloc_slow(size) } else { block }
+    let page = current_theap().direct_page(words(size));
+    let block = page.pop();
+    if block.is_null() { malloc_again(size, page) } else { block }
 }
 
 /// Like [`malloc`], and the whole block reads as zero.
@@ -63,15 +64,20 @@ fn clear(page: &Page, block: *mut u8) {
 
 #[inline(never)]
 extern "C" fn malloc_medium(size: usize) -> *mut u8 {
-    if size <= LARGE_BLOCK_MAX
-        && let Some(page) = current_theap().queue(Bin::of(size)).first()
-    {
-        let block = page.pop();
-        if !block.is_null() {
-            return block;
-        }
+    if size > LARGE_BLOCK_MAX {
+        return malloc_slow(size);
     }
-    malloc_slow(size)
+    let Some(page) = current_theap().queue(Bin::of_geometric(size)).first() else { return malloc_slow(size) };
+    let block = page.pop();
+    if block.is_null() { malloc_again(size, page) } else { block }
+}
+
+/// The page's list is exhausted. If the thread has freed blocks of it meanwhile, they are the next list, and nothing
+/// else is looked at until a tick is due.
+#[inline(never)]
+extern "C" fn malloc_again(size: usize, page: &'static Page) -> *mut u8 {
+    let block = page.pop_recycled(|| current_theap().skips_upkeep());
+    if block.is_null() { malloc_slow(size) } else { block }
 }
 
 #[cold]

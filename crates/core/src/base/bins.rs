@@ -35,10 +35,19 @@ impl Bin {
         if bytes <= LINEAR_MAX {
             return Bin(bytes.div_ceil(LINEAR_STEP) as u8);
         }
+        Self::of_geometric(bytes)
+    }
+
+    /// The class that serves a request of `bytes`, which is above the linear classes and at most [`LARGE_BLOCK_MAX`].
+    #[inline(always)]
+    pub const fn of_geometric(bytes: usize) -> Bin {
+        debug_assert!(bytes > LINEAR_MAX && bytes <= LARGE_BLOCK_MAX);
         let last = bytes - 1;
         let doubling = last.ilog2();
-        let step = (last >> (doubling - PER_DOUBLING_SHIFT)) & (PER_DOUBLING - 1);
-        Bin((FIRST_GEOMETRIC + PER_DOUBLING * (doubling - LINEAR_SHIFT) as usize + step) as u8)
+        // From `PER_DOUBLING` up to twice that.
+        let step = last >> (doubling - PER_DOUBLING_SHIFT);
+        let below = PER_DOUBLING * (LINEAR_SHIFT as usize + 1) - FIRST_GEOMETRIC;
+        Bin((step + PER_DOUBLING * doubling as usize - below) as u8)
     }
 
     /// The smallest class for `bytes` whose blocks are all multiples of `align`, a power of two; `None` if that

@@ -48,6 +48,18 @@ impl Page {
         if lent == 0 { Freed::Empty } else { Freed::InUse }
     }
 
+    /// Makes what the owner has freed the list to allocate from, if that one is exhausted, there is something and
+    /// `may` agrees, and takes the first block; null if not. The empty page has nothing.
+    #[inline(always)]
+    pub fn pop_recycled(&self, may: impl FnOnce() -> bool) -> *mut u8 {
+        let block = self.local_free.get();
+        if block.is_null() || !may() {
+            return ptr::null_mut();
+        }
+        self.recycle(block);
+        self.pop()
+    }
+
     /// Whether `pop` can succeed at once.
     #[inline]
     pub fn has_free(&self) -> bool {
@@ -84,6 +96,14 @@ impl Page {
         if list.is_null() {
             return false;
         }
+        self.recycle(list);
+        true
+    }
+
+    /// Moves `local_free`, which is `list`, to the exhausted `free`.
+    #[inline(always)]
+    fn recycle(&self, list: *mut Block) {
+        debug_assert!(self.free.get().is_null());
         self.free.set(list);
         self.local_free.set(ptr::null_mut());
         // SAFETY: the owner reads its own list.
@@ -92,7 +112,6 @@ impl Page {
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
         self.lent.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);
-        true
     }
 
     #[inline]
@@ -217,19 +236,21 @@ impl Page {
         }
     }
 
-    /// Puts a block and then a chain taken from the remote word on `free`, which is exhausted; all of them count as
-    /// lent already.
+    /// Puts a block and then a chain taken from the remote word on `local_free`, of a page whose lists are empty. So
+    /// the event of its last block's free is not missed.
     ///
     /// # Safety
     /// The caller owns the page, and `p` is a block of it that nobody uses any more.
     #[inline]
-    pub unsafe fn reopen(&self, p: *mut u8, chain: Chain) {
+    pub unsafe fn reopen(&self, p: *mut u8, chain: Chain) -> Freed {
+        debug_assert!(self.free.get().is_null() && self.local_free.get().is_null());
         let rest = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
         // SAFETY: the precondition.
         unsafe { Block::set_next(p.cast(), rest) };
-        self.free.set(p.cast());
-        self.hand(1 + chain.count);
-        self.drop_flag(Flag::FreeIsZero);
+        self.local_free.set(p.cast());
+        let lent = self.lent.get() - (chain.count as u32 + 1);
+        self.lent.set(lent);
+        if lent == 0 { Freed::Empty } else { Freed::InUse }
     }
 
     /// How many blocks have been allocated in the life of a page whose blocks are all free now; by its owner.

@@ -73,6 +73,12 @@ impl Batch {
         }
     }
 
+    /// Whether anything is gathered.
+    #[inline(always)]
+    pub fn is_pending(&self) -> bool {
+        self.pending.get()
+    }
+
     /// Forgets everything gathered.
     pub fn clear(&self) {
         self.pending.set(false);

@@ -31,6 +31,18 @@ impl Theap {
         self.count_tick()
     }
 
+    /// Counts a list that was used up and replaced by what the thread itself has freed. False, and nothing counted, if
+    /// there is other work: a tick is due, or frees are gathered for other threads.
+    #[inline(always)]
+    pub fn skips_upkeep(&self) -> bool {
+        let left = self.until_tick.get();
+        if left == 0 || self.batch.is_pending() {
+            return false;
+        }
+        self.until_tick.set(left - 1);
+        true
+    }
+
     fn count_tick(&self) -> Tick {
         let ticks = self.ticks.get() + 1;
         let every = options::get(OptionId::GenericCollect).clamp(1, i64::from(u32::MAX)) as u32;

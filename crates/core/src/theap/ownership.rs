@@ -9,7 +9,7 @@ use super::theap::Theap;
 use crate::base::*;
 use crate::heap::{Heap, release_page, settle};
 use crate::page::remote::{Chain, PushOrClaim};
-use crate::page::{Block, Flag, Page};
+use crate::page::{Block, Flag, Freed, Page};
 
 /// The share of a given-up page's blocks that its last owner must free before it takes the page back, at most
 /// [`MAX_TAKE_BACK`] blocks: fewer trips through the queue for programs that free all over a large heap.
@@ -61,7 +61,7 @@ impl Theap {
     /// `p` is a block of the page that nobody uses any more.
     unsafe fn take_back(&'static self, page: &'static Page, p: *mut u8, chain: Chain) {
         // SAFETY: the precondition; the thread owns the page now.
-        unsafe { page.reopen(p, chain) };
+        let freed = unsafe { page.reopen(p, chain) };
         // Between the look at the hint and the claim, another thread may have taken the page and given it up.
         page.set_theap(self.handle());
         page.set_owner_thread(self.tid());
@@ -70,7 +70,7 @@ impl Theap {
         }
         self.push_back(page);
         self.counts.add(Event::Reclaimed);
-        if chain.count + 1 == page.lent() {
+        if freed == Freed::Empty {
             self.page_emptied(page);
         }
     }
