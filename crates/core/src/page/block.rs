@@ -45,6 +45,26 @@ impl Block {
         blocks
     }
 
+    /// Whether each of the first `limit` blocks of a list is a neighbour, upwards or downwards, of its next one.
+    ///
+    /// # Safety
+    /// As for [`Block::count`].
+    pub unsafe fn is_run(first: *mut Block, bytes: usize, limit: usize) -> bool {
+        let mut block = first;
+        for _ in 0..limit {
+            // SAFETY: `block` is in the list.
+            let next = if block.is_null() { block } else { unsafe { Block::next(block) } };
+            if next.is_null() {
+                return true;
+            }
+            if (next as usize).abs_diff(block as usize) != bytes {
+                return false;
+            }
+            block = next;
+        }
+        true
+    }
+
     /// The last block of a non-empty list, looking at most `limit` blocks far.
     ///
     /// # Safety

@@ -92,6 +92,8 @@ pub enum Flag {
     Extensible = 32,
     /// Was found full by a search of its queue, and has been kept.
     Passed = 64,
+    /// Its blocks have been used and were forgotten ([`Page::start_over`]).
+    Touched = 128,
 }
 
 /// Where a page's memory comes from.

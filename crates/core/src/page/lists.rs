@@ -7,6 +7,13 @@ use super::layout::{Flag, Origin, Page};
 use super::remote::{BlockOffset, Chain};
 use crate::base::*;
 
+/// Pages of larger blocks don't [start over](Page::start_over): too few blocks are linked at a time. Bytes.
+const START_OVER_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
+/// How many links are looked at to tell whether a list is in order.
+const ORDER_SAMPLE: usize = 8;
+/// How much of a page that has been used before is put on its free list at a time. Bytes.
+const EXTEND_TOUCHED_BYTES: usize = 4 * EXTEND_BYTES;
+
 /// What the owner's free left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Freed {
@@ -181,12 +188,39 @@ impl Page {
 
     /// How many blocks are linked at a time.
     fn extension(&self) -> usize {
-        (EXTEND_BYTES / self.block_bytes()).max(1)
+        let bytes = if self.is(Flag::Touched) { EXTEND_TOUCHED_BYTES } else { EXTEND_BYTES };
+        (bytes / self.block_bytes()).max(1)
     }
 
     /// How often blocks have been linked.
     pub fn extensions(&self) -> usize {
         self.capacity().div_ceil(self.extension())
+    }
+
+    /// Makes the lists of an empty page ready to allocate from. A list without order is forgotten, and its blocks are
+    /// linked again in the order of their addresses as they are needed, so that what is allocated together lies
+    /// together.
+    pub fn start_over(&self) {
+        debug_assert!(self.used() == 0 && self.remote.count() == 0);
+        self.refill();
+        let bytes = self.block_bytes();
+        let is_worth_it = bytes <= START_OVER_MAX && self.capacity() * bytes > EXTEND_BYTES;
+        // SAFETY: the owner reads its own list.
+        if is_worth_it && !unsafe { Block::is_run(self.free.get(), bytes, ORDER_SAMPLE) } {
+            self.forget_blocks();
+        }
+    }
+
+    fn forget_blocks(&self) {
+        self.note_unfilled();
+        self.free.set(ptr::null_mut());
+        self.local_free.set(ptr::null_mut());
+        self.handed.set(self.handed.get() - self.lent() as u64);
+        self.lent.set(0);
+        self.capacity.set(0);
+        self.raise(Flag::Extensible);
+        self.raise(Flag::Touched);
+        self.drop_flag(Flag::FreshIsZero);
     }
 
     /// How many blocks have ever been linked.
@@ -233,6 +267,14 @@ impl Page {
         self.drop_flag(Flag::Extensible);
         if let Origin::Arena(arena) = self.origin() {
             arena.set().note_filled(self.slices());
+        }
+    }
+
+    fn note_unfilled(&self) {
+        if !self.is(Flag::Extensible)
+            && let Origin::Arena(arena) = self.origin()
+        {
+            arena.set().note_unfilled(self.slices());
         }
     }
 

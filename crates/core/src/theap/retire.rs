@@ -12,7 +12,7 @@ use crate::heap::release_page;
 use crate::page::{Flag, Page};
 
 /// How many empty pages a theap keeps.
-const MAX_PAGES: usize = 32;
+const MAX_PAGES: usize = 64;
 /// How many slices they may have together: 4 MiB.
 const MAX_SLICES: usize = 64;
 /// An empty page that has not been used for this many ticks goes.
@@ -76,7 +76,7 @@ impl Theap {
     }
 
     fn keep(&self, page: &'static Page) {
-        page.refill();
+        page.start_over();
         if !page.is(Flag::Retired) {
             self.retired.add(page);
         }
