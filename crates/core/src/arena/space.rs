@@ -489,10 +489,15 @@ impl Arena {
         Some(if newly == range.len { zero } else { Zero::Any })
     }
 
-    /// Gives claimed slices back. Their memory is purged later, or now, as the options say.
-    pub fn release(&'static self, range: BitRange) {
-        let holds_memory = self.can_purge() && !self.dirty.is_all_clear(range);
-        let purgeable = if holds_memory { self.purge.set(range) } else { 0 };
+    /// Gives claimed slices back, of which the last `clean` still read as zero. The others' memory is purged later, or
+    /// now, as the options say.
+    pub fn release(&'static self, range: BitRange, clean: usize) {
+        let used = BitRange::new(range.start, range.len - clean);
+        if clean > 0 {
+            self.dirty.clear(BitRange::between(used.end(), range.end()));
+        }
+        let holds_memory = self.can_purge() && !self.dirty.is_all_clear(used);
+        let purgeable = if holds_memory { self.purge.set(used) } else { 0 };
         self.free.set(range);
         for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
             self.give_chunk(chunk);

@@ -20,9 +20,9 @@ pub const LARGE_PAGE_SLICES: usize = 64;
 /// Every page but a singleton holds at least this many blocks.
 pub const MIN_BLOCKS_PER_PAGE: usize = 8;
 /// Largest block of a small page. Bytes.
-pub const SMALL_BLOCK_MAX: usize = SMALL_PAGE_SLICES * SLICE_BYTES / MIN_BLOCKS_PER_PAGE;
+pub const SMALL_BLOCK_MAX: usize = SMALL_PAGE_SLICES * SLICE_BYTES / 16;
 /// Largest block of a medium page. Bytes.
-pub const MEDIUM_BLOCK_MAX: usize = MEDIUM_PAGE_SLICES * SLICE_BYTES / MIN_BLOCKS_PER_PAGE;
+pub const MEDIUM_BLOCK_MAX: usize = MEDIUM_PAGE_SLICES * SLICE_BYTES / 32;
 /// Largest block that shares a page; anything above is a singleton. Bytes.
 pub const LARGE_BLOCK_MAX: usize = LARGE_PAGE_SLICES * SLICE_BYTES / MIN_BLOCKS_PER_PAGE;
 

@@ -42,6 +42,9 @@ pub const fn run_starts(low: u64, high: u64, len: usize) -> u64 {
 #[inline]
 pub const fn aligned_bits(base: usize, align: usize) -> u64 {
     debug_assert!(align.is_power_of_two());
+    if align == 1 {
+        return u64::MAX;
+    }
     let first = base.wrapping_neg() & (align - 1);
     if first >= FIELD_BITS { 0 } else { multiples(align) << first }
 }

@@ -70,7 +70,10 @@ impl Bitmap {
         let field = chunk * CHUNK_FIELDS + slot;
         let base = field * FIELD_BITS;
         let low = self.load(field);
-        let has_next = low != 0 && fit.len() > 1 && slot + 1 < CHUNK_FIELDS;
+        if low == 0 {
+            return None;
+        }
+        let has_next = fit.len() > 1 && slot + 1 < CHUNK_FIELDS;
         let high = if has_next { self.load(field + 1) } else { 0 };
         let starts = field::run_starts(low, high, fit.len()) & fit.allowed_starts(base);
         field::lowest(starts).map(|bit| base + bit)

@@ -217,9 +217,10 @@ fn give_back(page: &'static Page) {
     if !page.is(Flag::Extensible) && origin != Origin::Os {
         arenas.note_unfilled(slices);
     }
+    let clean = clean_slices(page);
     page.erase();
     match origin {
-        Origin::Arena(arena) => arena.release(BitRange::new(arena.slice_of(start), slices)),
+        Origin::Arena(arena) => arena.release(BitRange::new(arena.slice_of(start), slices), clean),
         Origin::Os => {
             let region = os::Region { start, bytes: slices * SLICE_BYTES };
             arenas.note_unmapped(region.bytes);
@@ -227,6 +228,15 @@ fn give_back(page: &'static Page) {
             unsafe { os::release(region) }
         }
     }
+}
+
+/// How many slices at a page's end have never been used and read as zero.
+fn clean_slices(page: &Page) -> usize {
+    if page.is_singleton() || !page.is(Flag::FreshIsZero) {
+        return 0;
+    }
+    let end = page.start() as usize + page.touched_bytes();
+    page.slices() - (end - page.memory() as usize).div_ceil(SLICE_BYTES)
 }
 
 #[cfg(test)]

@@ -229,6 +229,12 @@ impl Page {
         self.capacity.get() as usize
     }
 
+    /// How much of the page's memory has been used since it was made, at least. Bytes from its first block.
+    #[inline]
+    pub fn touched_bytes(&self) -> usize {
+        if self.is(Flag::Touched) { self.reserved() * self.block_bytes() } else { self.capacity() * self.block_bytes() }
+    }
+
     /// Blocks in use or on `free` (Invariant 1).
     #[inline]
     pub fn lent(&self) -> usize {

@@ -13,37 +13,46 @@ use crate::page::{Flag, Page};
 
 /// How many empty pages a theap keeps.
 const MAX_PAGES: usize = 64;
-/// How many slices they may have together: 4 MiB.
-const MAX_SLICES: usize = 64;
+/// How much of them may have been touched, together. Bytes.
+const MAX_TOUCHED_BYTES: usize = 4 << 20;
 /// An empty page that has not been used for this many ticks goes.
 const MAX_AGE: u16 = 2;
 
 /// The empty pages that a theap keeps. Valid when zeroed.
 pub struct Retired {
     pages: [Cell<*const Page>; MAX_PAGES],
+    /// What of each had been touched when it came. Bytes.
+    touched: [Cell<u32>; MAX_PAGES],
     count: Cell<usize>,
-    slices: Cell<usize>,
+    touched_bytes: Cell<usize>,
 }
 
 impl Retired {
     pub const fn new() -> Self {
-        Self { pages: [const { Cell::new(ptr::null()) }; MAX_PAGES], count: Cell::new(0), slices: Cell::new(0) }
+        Self {
+            pages: [const { Cell::new(ptr::null()) }; MAX_PAGES],
+            touched: [const { Cell::new(0) }; MAX_PAGES],
+            count: Cell::new(0),
+            touched_bytes: Cell::new(0),
+        }
     }
 
     /// Forgets everything kept.
     pub fn clear(&self) {
         self.count.set(0);
-        self.slices.set(0);
+        self.touched_bytes.set(0);
     }
 
     fn has_room_for(&self, page: &Page) -> bool {
-        self.count.get() < MAX_PAGES && self.slices.get() + page.slices() <= MAX_SLICES
+        self.count.get() < MAX_PAGES && self.touched_bytes.get() + page.touched_bytes() <= MAX_TOUCHED_BYTES
     }
 
     fn add(&self, page: &'static Page) {
-        self.pages[self.count.get()].set(page);
-        self.count.set(self.count.get() + 1);
-        self.slices.set(self.slices.get() + page.slices());
+        let (index, touched) = (self.count.get(), page.touched_bytes());
+        self.pages[index].set(page);
+        self.touched[index].set(touched as u32);
+        self.count.set(index + 1);
+        self.touched_bytes.set(self.touched_bytes.get() + touched);
     }
 
     fn get(&self, index: usize) -> &'static Page {
@@ -55,9 +64,10 @@ impl Retired {
         let page = self.get(index);
         page.drop_flag(Flag::Retired);
         let last = self.count.get() - 1;
+        self.touched_bytes.set(self.touched_bytes.get() - self.touched[index].get() as usize);
         self.pages[index].set(self.pages[last].get());
+        self.touched[index].set(self.touched[last].get());
         self.count.set(last);
-        self.slices.set(self.slices.get() - page.slices());
     }
 
     fn index_of(&self, page: &Page) -> Option<usize> {
