@@ -223,15 +223,15 @@ fn peaks_are_those_of_the_pages_at_most() {
 fn pages_are_counted_as_they_grow_and_are_given_up() {
     let _alone = alone();
     let heap = runtime::heap_new().unwrap();
-    // Eight blocks to a page of 64 KiB, linked one at a time.
-    let blocks: Vec<_> = (0..20 * 8).map(|_| in_heap(heap, 8000)).collect();
+    // Sixteen blocks to a page of 64 KiB, linked one at a time.
+    let blocks: Vec<_> = (0..20 * 16).map(|_| in_heap(heap, 4000)).collect();
     let stats = runtime::heap_stats(heap);
-    assert_eq!(stats.pages_extended.total, 160);
-    assert_eq!(stats.page_committed.current, 160 * 8192);
+    assert_eq!(stats.pages_extended.total, 320);
+    assert_eq!(stats.page_committed.current, 320 * 4096);
     assert!(stats.pages_abandoned.current > 10, "full pages are given up");
     assert!(stats.pages_abandoned.total >= stats.pages_abandoned.current);
     let given: Vec<usize> = blocks.into_iter().map(|p| p as usize).collect();
-    thread::spawn(move || given[..140].iter().for_each(|p| free(*p as *mut u8))).join().unwrap();
+    thread::spawn(move || given[..280].iter().for_each(|p| free(*p as *mut u8))).join().unwrap();
     let stats = runtime::heap_stats(heap);
     assert!(stats.pages_reabandon_full.total > 5, "and listed again when others free into them");
     assert_eq!(stats.pages_extended.total, 160);

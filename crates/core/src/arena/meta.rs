@@ -149,7 +149,7 @@ impl ArenaSet {
         }
         if let Some(arena) = self.find(meta.start) {
             let first = Arena::slice_of(arena, meta.start);
-            arena.release(BitRange::new(first, meta.bytes.div_ceil(SLICE_BYTES)), 0);
+            arena.release(BitRange::new(first, meta.bytes.div_ceil(SLICE_BYTES)));
         }
     }
 }

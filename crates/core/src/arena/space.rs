@@ -489,9 +489,13 @@ impl Arena {
         Some(if newly == range.len { zero } else { Zero::Any })
     }
 
-    /// Gives claimed slices back, of which the last `clean` still read as zero. The others' memory is purged later, or
-    /// now, as the options say.
-    pub fn release(&'static self, range: BitRange, clean: usize) {
+    /// Gives claimed slices back. Their memory is purged later, or now, as the options say.
+    pub fn release(&'static self, range: BitRange) {
+        self.release_used(range, 0);
+    }
+
+    /// The same for slices of which the last `clean` have never been used since they were claimed as zero.
+    pub fn release_used(&'static self, range: BitRange, clean: usize) {
         let used = BitRange::new(range.start, range.len - clean);
         if clean > 0 {
             self.dirty.clear(BitRange::between(used.end(), range.end()));

@@ -220,7 +220,7 @@ fn give_back(page: &'static Page) {
     let clean = clean_slices(page);
     page.erase();
     match origin {
-        Origin::Arena(arena) => arena.release(BitRange::new(arena.slice_of(start), slices), clean),
+        Origin::Arena(arena) => arena.release_used(BitRange::new(arena.slice_of(start), slices), clean),
         Origin::Os => {
             let region = os::Region { start, bytes: slices * SLICE_BYTES };
             arenas.note_unmapped(region.bytes);

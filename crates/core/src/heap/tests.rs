@@ -179,12 +179,12 @@ fn releasing_a_page_gives_back_its_slices_and_its_entries() {
 fn filled_pages_are_counted_until_they_are_released() {
     let _ground = ground();
     let heap = new_heap();
-    let page = fresh(heap, 8192);
+    let page = fresh(heap, 4096);
     while page.refill() {
         page.pop();
     }
     assert_eq!(heap.subproc().arenas().filled_slices(), 1);
-    let unfilled = fresh(heap, 8192);
+    let unfilled = fresh(heap, 4096);
     release_page(unfilled);
     assert_eq!(heap.subproc().arenas().filled_slices(), 1);
     release_page(page);
@@ -280,13 +280,13 @@ fn pages_commit_as_they_fill_where_the_option_says_so() {
     let mut ground = ground();
     ground.set(OptionId::PageCommitOnDemand, 1);
     ground.set(OptionId::ArenaEagerCommit, 0);
-    let page = fresh(new_heap(), 64 << 10);
+    let page = fresh(new_heap(), 16 << 10);
     let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
     let first = arena.slice_of(page.memory());
     assert!(arena.is_committed(first) && !arena.is_committed(first + 2));
     while page.refill() {
         // SAFETY: a block that the test has.
-        unsafe { page.pop().write_bytes(1, 64 << 10) };
+        unsafe { page.pop().write_bytes(1, 16 << 10) };
     }
     assert!(arena.is_committed(first + page.slices() - 1));
     assert_eq!(arena.kind_of_chunk(first / crate::bitmap::CHUNK_BITS), Some(Kind::Medium));

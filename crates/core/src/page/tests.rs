@@ -220,13 +220,13 @@ fn a_page_is_empty_once_everybodys_frees_are_in() {
 #[test]
 fn a_page_taken_back_begins_with_the_block_just_freed() {
     let _ground = ground();
-    let page = page(8192);
+    let page = page(4096);
     let blocks = take(page, page.reserved());
     put_remote(page, blocks[5]);
     let chain = page.remote.take();
     // SAFETY: the test's own block, used no more.
     unsafe { page.reopen(blocks[2], chain) };
-    assert_eq!(page.used(), 6);
+    assert_eq!(page.used(), 14);
     assert_eq!(take(page, 2), [blocks[2], blocks[5]]);
 }
 
@@ -262,9 +262,9 @@ fn fresh_blocks_of_zeroed_memory_are_known_to_be_zero_until_one_is_used_again() 
 #[test]
 fn a_filled_page_is_counted_once() {
     let _ground = ground();
-    let page = page(8192);
+    let page = page(4096);
     let Origin::Arena(arena) = page.origin() else { panic!("pages of many blocks are in arenas") };
-    take(page, 7);
+    take(page, 15);
     assert_eq!(arena.set().filled_slices(), 0);
     let last = take(page, 1);
     put(page, last[0]);

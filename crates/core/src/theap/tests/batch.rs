@@ -23,7 +23,7 @@ fn frees_are_gathered_until_they_are_handed_over() {
 
 #[test]
 fn neither_many_blocks_nor_many_bytes_wait() {
-    for bytes in [8, 64, 1000, 4000, EIGHTH, 100_000] {
+    for bytes in [8, 64, 1000, 4000, SIXTEENTH, 100_000] {
         let bed = Bed::keeping_full_pages();
         let blocks = take_many(bed.theap, bytes, 200);
         let mut handed_over = 0;
@@ -52,7 +52,7 @@ fn neither_many_blocks_nor_many_bytes_wait() {
 #[test]
 fn a_chain_makes_room_for_that_of_another_page() {
     let bed = Bed::keeping_full_pages();
-    let pages = take_pages(bed.theap, EIGHTH, 20);
+    let pages = take_pages(bed.theap, SIXTEENTH, 20);
     pages.iter().for_each(|blocks| put(bed.other, blocks[0]));
     let handed_over: usize = pages.iter().map(|blocks| waiting(blocks[0])).sum();
     assert!((4..20).contains(&handed_over), "20 pages don't fit: {handed_over} handed over");

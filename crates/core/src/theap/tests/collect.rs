@@ -46,7 +46,7 @@ fn a_collection_finds_an_empty_page_whose_list_is_not_exhausted() {
 #[test]
 fn routine_collections_leave_what_is_kept_and_thorough_ones_do_not() {
     let bed = Bed::new();
-    let blocks = take_pages(bed.theap, EIGHTH, 1);
+    let blocks = take_pages(bed.theap, SIXTEENTH, 1);
     put_all(bed.theap, &blocks[0]);
     bed.theap.collect(Force::Routine);
     assert_eq!(bed.pages(), 1);
@@ -59,7 +59,7 @@ fn routine_collections_leave_what_is_kept_and_thorough_ones_do_not() {
 fn counts_go_to_the_heap_once() {
     let mut bed = Bed::new();
     bed.set(OptionId::PageFullRetain, 0);
-    let pages = take_pages(bed.theap, EIGHTH, 4);
+    let pages = take_pages(bed.theap, SIXTEENTH, 4);
     pages.iter().for_each(|blocks| put_all(bed.theap, blocks));
     let stats = bed.heap.stats();
     assert_eq!(stats.pages_retire.snapshot().total, 0, "not yet");

@@ -16,12 +16,12 @@ fn among_the_candidates_the_fullest_is_chosen() {
     for (candidates, chosen) in [(1, 0), (2, 1), (3, 1)] {
         let mut bed = Bed::keeping_full_pages();
         bed.set(OptionId::PageMaxCandidates, candidates);
-        let pages = take_pages(bed.theap, EIGHTH, 4);
+        let pages = take_pages(bed.theap, SIXTEENTH, 4);
         // The last one is first in the queue, and stays full; the others follow in their order.
         put_all(bed.theap, &pages[0][..4]);
         put_all(bed.theap, &pages[1][..1]);
         put_all(bed.theap, &pages[2][..2]);
-        let block = take(bed.theap, EIGHTH);
+        let block = take(bed.theap, SIXTEENTH);
         assert!(page_of(block) == page_of(pages[chosen][0]), "{candidates} candidates");
     }
 }
@@ -31,8 +31,8 @@ fn a_few_full_pages_stay_and_the_others_are_given_up() {
     for retained in [0, 2, 5] {
         let mut bed = Bed::new();
         bed.set(OptionId::PageFullRetain, retained);
-        let pages = take_pages(bed.theap, EIGHTH, 12);
-        let left = queued(bed.theap, EIGHTH).len() as i64;
+        let pages = take_pages(bed.theap, SIXTEENTH, 12);
+        let left = queued(bed.theap, SIXTEENTH).len() as i64;
         assert!((retained..=retained + 2).contains(&left), "{left} of {retained}");
         let given_up = pages.iter().map(|blocks| page_of(blocks[0])).filter(|page| page.owner().is_unowned());
         assert_eq!(given_up.count() as i64, 12 - left);
@@ -43,11 +43,11 @@ fn a_few_full_pages_stay_and_the_others_are_given_up() {
 fn a_given_up_page_comes_back_with_the_owners_free() {
     let mut bed = Bed::new();
     bed.set(OptionId::PageFullRetain, 0);
-    let pages = take_pages(bed.theap, EIGHTH, 6);
+    let pages = take_pages(bed.theap, SIXTEENTH, 6);
     let page = page_of(pages[0][0]);
     assert!(page.owner().is_unowned() && page.owner().tid() == ME && !is_queued(bed.theap, page));
     put(bed.theap, pages[0][3]);
-    assert!(!page.owner().is_unowned() && is_queued(bed.theap, page), "an eighth of it is worth the trip");
+    assert!(!page.owner().is_unowned() && is_queued(bed.theap, page), "a sixteenth of it is worth the trip");
 }
 
 #[test]

@@ -25,8 +25,8 @@ mod theap;
 const ME: usize = 16;
 const STRANGER: usize = 32;
 
-/// Blocks of this size have pages of 8, of one slice.
-const EIGHTH: usize = 8192;
+/// Blocks of this size have pages of 16, of one slice.
+const SIXTEENTH: usize = 4096;
 
 /// A heap with the theaps of two threads.
 struct Bed {

@@ -16,9 +16,9 @@ fn given_up(bed: &mut Bed, bytes: usize, pages: usize) -> Vec<Vec<*mut u8>> {
 #[test]
 fn a_full_page_is_nobodys_but_knows_its_last_owner() {
     let mut bed = Bed::new();
-    let blocks = given_up(&mut bed, EIGHTH, 1);
+    let blocks = given_up(&mut bed, SIXTEENTH, 1);
     let page = page_of(blocks[0][0]);
-    assert!(page.remote.is_unowned() && page.owner().tid() == ME && page.used_unowned() == 8);
+    assert!(page.remote.is_unowned() && page.owner().tid() == ME && page.used_unowned() == 16);
     assert!(!page.is(Flag::Queued) && !page.is(Flag::Listed));
 }
 
@@ -81,7 +81,7 @@ fn the_last_owner_takes_a_listed_page_back_too() {
 #[test]
 fn a_page_of_which_all_blocks_are_freed_by_others_is_released() {
     let mut bed = Bed::new();
-    let blocks = given_up(&mut bed, EIGHTH, 1);
+    let blocks = given_up(&mut bed, SIXTEENTH, 1);
     let pages = bed.pages();
     put_all(bed.other, &blocks[0]);
     bed.other.flush_remote();
@@ -91,7 +91,7 @@ fn a_page_of_which_all_blocks_are_freed_by_others_is_released() {
 #[test]
 fn a_page_of_which_all_blocks_are_freed_by_its_last_owner_goes_with_a_collection() {
     let mut bed = Bed::new();
-    let blocks = given_up(&mut bed, EIGHTH, 1);
+    let blocks = given_up(&mut bed, SIXTEENTH, 1);
     let pages = bed.pages();
     put_all(bed.theap, &blocks[0]);
     assert!(bed.pages() >= pages - 1);
@@ -103,9 +103,9 @@ fn a_page_of_which_all_blocks_are_freed_by_its_last_owner_goes_with_a_collection
 #[test]
 fn frees_that_come_while_a_page_is_being_given_up_keep_it() {
     let bed = Bed::keeping_full_pages();
-    let blocks = take_pages(bed.theap, EIGHTH, 1);
+    let blocks = take_pages(bed.theap, SIXTEENTH, 1);
     let page = page_of(blocks[0][0]);
-    put_all(bed.other, &blocks[0][..2]);
+    put_all(bed.other, &blocks[0][..4]);
     bed.other.flush_remote();
     bed.theap.give_up(page);
     check(bed.theap);
@@ -155,7 +155,7 @@ fn an_orphans_page_is_recounted_and_left_to_all() {
 #[test]
 fn settling_a_claimed_page_twice_lists_it_once() {
     let mut bed = Bed::new();
-    let blocks = given_up(&mut bed, EIGHTH, 1);
+    let blocks = given_up(&mut bed, SIXTEENTH, 1);
     let page = page_of(blocks[0][0]);
     for _ in 0..2 {
         assert!(page.remote.claim_in_place());

@@ -5,7 +5,7 @@ use super::*;
 /// Full pages that were given up, and one block of each.
 fn given_up(bed: &mut Bed, pages: usize) -> Vec<*mut u8> {
     bed.set(OptionId::PageFullRetain, 0);
-    let blocks = take_pages(bed.theap, EIGHTH, pages + 2);
+    let blocks = take_pages(bed.theap, SIXTEENTH, pages + 2);
     blocks.into_iter().map(|blocks| blocks[0]).filter(|block| page_of(*block).owner().is_unowned()).collect()
 }
 
@@ -24,7 +24,7 @@ fn no_more_pages_are_taken_back_than_the_option_allows() {
     bed.set(OptionId::PageMaxReclaim, 3);
     let blocks = given_up(&mut bed, 6);
     put_all(bed.theap, &blocks);
-    assert_eq!(queued(bed.theap, EIGHTH).len(), 3);
+    assert_eq!(queued(bed.theap, SIXTEENTH).len(), 3);
 }
 
 #[test]
@@ -51,10 +51,10 @@ fn others_take_no_more_than_their_option_allows() {
     let mut bed = Bed::new();
     bed.set(OptionId::PageReclaimOnFree, 1);
     bed.set(OptionId::PageCrossThreadMaxReclaim, 2);
-    let pages = take_pages(bed.other, EIGHTH, 5);
+    let pages = take_pages(bed.other, SIXTEENTH, 5);
     bed.other.abandon_all();
     pages.iter().for_each(|blocks| put(bed.theap, blocks[0]));
-    assert_eq!(queued(bed.theap, EIGHTH).len(), 2);
+    assert_eq!(queued(bed.theap, SIXTEENTH).len(), 2);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_page_that_somebody_owns_is_not_taken() {
 #[test]
 fn reducing_gives_pages_up_until_few_enough_are_left() {
     let bed = Bed::keeping_full_pages();
-    take_pages(bed.theap, EIGHTH, 10);
+    take_pages(bed.theap, SIXTEENTH, 10);
     assert_eq!(bed.theap.reduce(4 * SLICE_BYTES), 4 * SLICE_BYTES);
     check(bed.theap);
     assert_eq!((bed.theap.page_count(), bed.pages()), (4, 10));

@@ -12,15 +12,15 @@ fn emptied(theap: &'static Theap, bytes: usize) -> &'static Page {
 #[test]
 fn an_empty_page_is_kept_and_serves_the_next_request() {
     let bed = Bed::new();
-    let page = emptied(bed.theap, EIGHTH);
+    let page = emptied(bed.theap, SIXTEENTH);
     assert!(page.is(Flag::Retired) && is_queued(bed.theap, page) && page.has_free(), "ready for the fast path");
-    assert!(page_of(take(bed.theap, EIGHTH)) == page);
+    assert!(page_of(take(bed.theap, SIXTEENTH)) == page);
 }
 
 #[test]
 fn an_unused_page_goes_after_a_few_ticks() {
     let bed = Bed::new();
-    emptied(bed.theap, EIGHTH);
+    emptied(bed.theap, SIXTEENTH);
     bed.theap.upkeep();
     assert_eq!(bed.pages(), 1, "one tick is no time");
     (0..3).for_each(|_| bed.theap.upkeep());
@@ -31,8 +31,8 @@ fn an_unused_page_goes_after_a_few_ticks() {
 #[test]
 fn a_page_in_use_again_stays() {
     let bed = Bed::new();
-    let page = emptied(bed.theap, EIGHTH);
-    let block = take(bed.theap, EIGHTH);
+    let page = emptied(bed.theap, SIXTEENTH);
+    let block = take(bed.theap, SIXTEENTH);
     (0..9).for_each(|_| bed.theap.upkeep());
     assert!(is_queued(bed.theap, page) && !page.is(Flag::Retired));
     put(bed.theap, block);
@@ -43,10 +43,10 @@ fn a_page_in_use_again_stays() {
 #[test]
 fn use_makes_a_page_young_again() {
     let bed = Bed::new();
-    emptied(bed.theap, EIGHTH);
+    emptied(bed.theap, SIXTEENTH);
     for _ in 0..9 {
         bed.theap.upkeep();
-        let blocks = take_pages(bed.theap, EIGHTH, 1);
+        let blocks = take_pages(bed.theap, SIXTEENTH, 1);
         put_all(bed.theap, &blocks[0]);
     }
     assert_eq!(bed.pages(), 1);
@@ -54,7 +54,7 @@ fn use_makes_a_page_young_again() {
 
 #[test]
 fn few_small_and_very_few_large_pages_are_kept() {
-    for (bytes, pages, most_mib) in [(EIGHTH, 90, 4), (50_000, 20, 4), (LARGE_BLOCK_MAX, 5, 4)] {
+    for (bytes, pages, most_mib) in [(SIXTEENTH, 90, 4), (50_000, 20, 4), (LARGE_BLOCK_MAX, 5, 4)] {
         let bed = Bed::keeping_full_pages();
         let blocks = take_pages(bed.theap, bytes, pages);
         blocks.iter().for_each(|page| put_all(bed.theap, page));
@@ -78,20 +78,20 @@ fn room_is_made_when_a_kept_page_leaves() {
 #[test]
 fn a_page_that_only_looks_unused_is_not_released() {
     let bed = Bed::new();
-    let page = emptied(bed.theap, EIGHTH);
-    let blocks = take_many(bed.theap, EIGHTH, 8);
+    let page = emptied(bed.theap, SIXTEENTH);
+    let blocks = take_many(bed.theap, SIXTEENTH, 16);
     // The block that was first comes back alone, by way of another thread: the lists look as they did.
     put(bed.other, blocks[0]);
     bed.other.flush_remote();
     assert!(page.refill() && page.seems_unused_since_retired());
     (0..9).for_each(|_| bed.theap.upkeep());
-    assert!(is_queued(bed.theap, page) && page.used() == 7);
+    assert!(is_queued(bed.theap, page) && page.used() == 15);
 }
 
 #[test]
 fn a_kept_page_that_is_abandoned_is_released() {
     let bed = Bed::new();
-    emptied(bed.theap, EIGHTH);
+    emptied(bed.theap, SIXTEENTH);
     bed.theap.abandon_all();
     check(bed.theap);
     assert_eq!(bed.pages(), 0);
