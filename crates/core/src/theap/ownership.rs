@@ -7,7 +7,7 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::{Heap, release_page, settle};
+use crate::heap::{heap_of_page, release_page, settle};
 use crate::page::remote::{Chain, PushOrClaim};
 use crate::page::{Block, Flag, Page};
 
@@ -65,7 +65,7 @@ impl Theap {
         page.set_theap(self.handle());
         page.set_owner_thread(self.tid());
         if page.is(Flag::Listed) {
-            self.heap().registry().unlist(page);
+            heap_of_page(page).registry().unlist(page);
         }
         self.push_back(page);
         self.counts.add(Event::Reclaimed);
@@ -121,7 +121,7 @@ fn abandon(page: &'static Page) {
     page.set_used_unowned(used);
     page.set_owner_unowned(0);
     if page.has_available() {
-        Heap::of_page(page).registry().list(page);
+        heap_of_page(page).registry().list(page);
     }
     let threshold = if page.is(Flag::Listed) { used } else { listing_threshold(used) };
     if page.remote.let_go(threshold).is_err() {
