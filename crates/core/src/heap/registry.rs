@@ -178,7 +178,8 @@ impl Registry {
         if let Some(pages) = pages {
             pages.pages.bits.set_one(arena.slice_of(page.memory()));
         }
-        if from.unmark_listed(arena, page)
+        if !page.is_singleton()
+            && from.unmark_listed(arena, page)
             && let Some(listed) = pages.and_then(|pages| pages.listed(arena, page.bin()))
         {
             self.mark_listed(listed, arena, page);

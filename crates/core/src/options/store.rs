@@ -353,7 +353,7 @@ mod tests {
     fn a_reading_cut_short_by_a_fork_is_done_again() {
         let environment = literal(&[("MIMALLOC_PURGE_DELAY", "5")]);
         let store = OptionStore::new();
-        assert!(store.begin());
+        assert!(store.reading.begin());
         store.init(&environment);
         assert_eq!(store.get(OptionId::PurgeDelay), 1000);
         store.after_fork();
