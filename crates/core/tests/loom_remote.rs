@@ -141,11 +141,14 @@ impl Page {
 
     /// What `Registry::take_listed` does; whether the page is the caller's.
     fn steal(&self) -> bool {
-        if !self.listed.load(Ordering::Relaxed) || !self.remote.claim_in_place() {
+        if !self.listed.load(Ordering::Relaxed) {
             return false;
         }
+        let Some(threshold) = self.remote.claim_in_place() else { return false };
         if !self.owned(|owned| owned.is_listed) {
-            self.settle();
+            if self.remote.let_go(threshold).is_err() {
+                self.settle();
+            }
             return false;
         }
         self.unlist();
@@ -278,7 +281,7 @@ fn claim_and_claim() {
             let claim = page.remote.claim();
             claim.is_some_and(|chain| page.owned(|owned| owned.free.len() == chain.count))
         };
-        let in_place = |page: &Page| page.remote.claim_in_place() && page.owned(|owned| owned.used == 1);
+        let in_place = |page: &Page| page.remote.claim_in_place().is_some() && page.owned(|owned| owned.used == 1);
         assert_eq!(count(&race(&page, &[claim, claim, in_place]), true), 1);
     });
 }

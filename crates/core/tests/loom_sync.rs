@@ -77,6 +77,26 @@ fn a_try_and_a_lock() {
     });
 }
 
+/// A `try_lock` that fails leaves the lock to its holder: a third thread stays out, too.
+#[test]
+fn a_failing_try_beside_two_lockers() {
+    bounded(2, || {
+        let lock = Arc::new(Lock::new(Watched::default()));
+        let locker = lock.clone();
+        let locker = thread::spawn(move || locker.lock().increment());
+        let trier = lock.clone();
+        let trier = thread::spawn(move || {
+            let first = trier.try_lock().map(|value| value.increment()).is_some();
+            let second = trier.try_lock().map(|value| value.increment()).is_some();
+            first as usize + second as usize
+        });
+        lock.lock().increment();
+        locker.join().expect("no panic");
+        let tried = trier.join().expect("no panic");
+        assert_eq!(lock.lock().get(), 2 + tried);
+    });
+}
+
 /// Invariant 1 of the once: the function runs once, and whoever returns sees what it did.
 #[test]
 fn callers_of_a_once() {

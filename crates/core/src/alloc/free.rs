@@ -90,7 +90,7 @@ fn free_other(page: &'static Page, block: *mut u8) {
 /// it.
 #[inline]
 fn gathers(theap: &Theap, page: &Page) -> bool {
-    core::ptr::eq(page.heap(), theap.heap().handle())
+    theap.heap().has(page)
 }
 
 /// A page that this thread owned last: takes it back, if it may.

@@ -19,6 +19,7 @@ mod single;
 mod through;
 mod upkeep;
 
+pub use crate::runtime::{DeferredFreeFn, register_deferred_free};
 pub use aligned::{alloc_aligned_at_in, malloc_aligned, malloc_aligned_at};
 pub use free::free;
 pub use malloc::{alloc_in, malloc, zalloc};
@@ -26,4 +27,4 @@ pub use query::{good_size, heap_of, is_ours, is_under_utilized, usable_size};
 pub use realloc::{expand, realloc, realloc_aligned_at_in, realloc_in};
 pub use rehome::{Alignment, realloc_into};
 pub use through::malloc_in;
-pub use upkeep::{DeferredFreeFn, collect, collect_reduce, register_deferred_free};
+pub use upkeep::{collect, collect_reduce};

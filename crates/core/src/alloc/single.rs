@@ -15,7 +15,7 @@ use super::upkeep;
 use crate::arena::Arena;
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::heap::{Heap, SingleRequest};
+use crate::heap::{SingleRequest, heap_of_page};
 use crate::os;
 use crate::page::{Flag, Origin, Page};
 use crate::theap::Theap;
@@ -76,7 +76,7 @@ pub(super) fn resize_in_place(page: &'static Page, size: usize) -> bool {
     if bytes > page.area_bytes() && !extend(page, bytes) {
         return false;
     }
-    Heap::of_page(page).count_resized(page, bytes);
+    heap_of_page(page).count_resized(page, bytes);
     page.set_block_bytes(bytes);
     true
 }

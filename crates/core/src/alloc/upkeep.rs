@@ -1,37 +1,9 @@
 //! What a thread does besides when it is in a slow path anyway: hand over gathered remote frees, run the deferred-free
 //! hook, let empty pages expire, purge what is due, collect.
 
-use core::ffi::{c_ulonglong, c_void};
-
 use crate::base::*;
-use crate::diag::{Callback, Hook};
-use crate::runtime::{Thread, current_theap};
-use crate::sync::{AtomicBool, Ordering};
+use crate::runtime::{Thread, current_theap, has_deferred_free, run_deferred_free};
 use crate::theap::{Theap, Tick};
-
-/// Frees what the program has deferred: `force` asks for all of it; `heartbeat` grows with every call of a thread.
-pub type DeferredFreeFn = unsafe extern "C" fn(force: bool, heartbeat: c_ulonglong, arg: *mut c_void);
-
-impl Callback for DeferredFreeFn {
-    fn erase(self) -> *mut c_void {
-        self as *mut c_void
-    }
-
-    unsafe fn restore(word: *mut c_void) -> Self {
-        // SAFETY: the caller's promise: the word is a `DeferredFreeFn`.
-        unsafe { core::mem::transmute::<*mut c_void, DeferredFreeFn>(word) }
-    }
-}
-
-static HOOK: Hook<DeferredFreeFn> = Hook::new();
-static HAS_HOOK: AtomicBool = AtomicBool::new(false);
-
-/// Calls `hook(force, heartbeat, arg)` in slow paths from now on; `None` ends that. It may allocate and free; it is not
-/// entered again by the same thread while it runs.
-pub fn register_deferred_free(hook: Option<DeferredFreeFn>, arg: *mut c_void) {
-    HOOK.set(hook, arg);
-    HAS_HOOK.store(hook.is_some(), Ordering::Relaxed);
-}
 
 /// Once per slow path of `malloc`.
 #[inline]
@@ -39,8 +11,8 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
     theap.flush_remote();
     let thread = Thread::of(theap);
     let heartbeat = thread.beat();
-    if HAS_HOOK.load(Ordering::Relaxed) {
-        run_hook(thread, heartbeat, Force::Routine);
+    if has_deferred_free() {
+        run_deferred_free(thread, heartbeat, Force::Routine);
     }
     match theap.tick() {
         Tick::NotYet => {}
@@ -53,16 +25,6 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
 fn tick(theap: &'static Theap) {
     theap.upkeep();
     theap.heap().subproc().arenas().purge_due(Force::Routine);
-}
-
-#[cold]
-fn run_hook(thread: &Thread, heartbeat: u64, force: Force) {
-    thread.without_reentry(|| {
-        if let Some((hook, arg)) = HOOK.get() {
-            // SAFETY: the contract of `register_deferred_free`.
-            unsafe { hook(force == Force::All, heartbeat, arg) };
-        }
-    });
 }
 
 /// Memory has run out: gives back whatever this thread and the arenas keep.
@@ -79,7 +41,7 @@ pub fn collect(force: Force) {
         return;
     }
     let thread = Thread::of(theap);
-    run_hook(thread, thread.beat(), force);
+    run_deferred_free(thread, thread.beat(), force);
     thread.collect(force);
     theap.heap().subproc().arenas().purge_due(force);
 }

@@ -10,7 +10,7 @@ use super::set::{ArenaSet, Want};
 use super::space::{Arena, Kind};
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, Fit, Hint};
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, GrowingList, Node};
 
 const UNIT_BYTES: usize = 128;
 const UNITS: usize = SLICE_BYTES / UNIT_BYTES;
@@ -28,63 +28,32 @@ pub struct Meta {
 
 /// The head of a meta slice.
 #[repr(C, align(64))]
-struct MetaSlice {
-    next: *const MetaSlice,
+pub(super) struct MetaSlice {
+    link: AtomicPtr<MetaSlice>,
     free: Bitmap,
 }
 
-/// The meta slices of a set of arenas. Only ever grows.
-pub struct MetaPool {
-    slices: AtomicPtr<MetaSlice>,
-}
-
-impl MetaPool {
-    pub const fn new() -> Self {
-        Self { slices: AtomicPtr::new(ptr::null_mut()) }
-    }
-
-    /// The slices have gone with their arenas.
-    pub(super) fn forget(&self) {
-        self.slices.store(ptr::null_mut(), Ordering::Relaxed);
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &'static MetaSlice> {
-        // ORDERING: acquire pairs with `push`: the slice's head is visible.
-        let mut next: *const MetaSlice = self.slices.load(Ordering::Acquire);
-        core::iter::from_fn(move || {
-            // SAFETY: meta slices live as long as the set.
-            let slice = unsafe { next.as_ref() }?;
-            next = slice.next;
-            Some(slice)
-        })
-    }
-
-    fn push(&self, slice: &'static mut MetaSlice) {
-        let mut head = self.slices.load(Ordering::Relaxed);
-        loop {
-            slice.next = head;
-            // ORDERING: release publishes the slice's head to `iter`. Slices are never removed, so there is no ABA.
-            let pushed = self.slices.compare_exchange_weak(head, slice, Ordering::Release, Ordering::Relaxed);
-            match pushed {
-                Ok(_) => return,
-                Err(now) => head = now,
-            }
-        }
+impl Node for MetaSlice {
+    fn link(&self) -> &AtomicPtr<MetaSlice> {
+        &self.link
     }
 }
+
+/// The meta slices of a set of arenas, which live as long as the set.
+pub(super) type MetaPool = GrowingList<MetaSlice>;
 
 impl MetaSlice {
     /// # Safety
     /// `memory` is a whole zeroed slice of ours.
-    unsafe fn create(memory: *mut u8) -> &'static mut MetaSlice {
+    unsafe fn create(memory: *mut u8) -> &'static MetaSlice {
         let bits = memory.wrapping_add(size_of::<MetaSlice>());
         // SAFETY: the head units are zeroed and large enough by `HEAD_UNITS`.
         unsafe {
             let free = Bitmap::init_at(bits, UNITS);
             free.set(BitRange::between(HEAD_UNITS, UNITS));
             let slice = memory.cast::<MetaSlice>();
-            slice.write(MetaSlice { next: ptr::null(), free });
-            &mut *slice
+            slice.write(MetaSlice { link: AtomicPtr::new(ptr::null_mut()), free });
+            &*slice
         }
     }
 

@@ -1,19 +1,22 @@
 //! Floor 4: slices of address space and the memory behind them.
 //!
 //! * `page_map`: from an address to the metadata of its slice.
-//! * `space`: one arena, i.e. a stretch of slices and the bitmaps that tell which are free, committed, dirty, to be
-//!   purged.
-//! * `set`: the arenas of a sub-process: claiming slices from any of them, reserving another.
+//! * `holding`: who holds a slice, and what is known of the memory behind it: free, committed, dirty, to be purged.
+//! * `space`: one arena, i.e. a stretch of slices, what they are used for, and committing them.
+//! * `set`: the arenas of a sub-process: claiming slices from any of them, reserving another; `slots`: where they are
+//!   registered.
 //! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
 //! * `thp`: advice about transparent huge pages.
 //! * `meta`: memory for the allocator's own structures.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
+mod holding;
 mod manage;
 mod meta;
 pub mod page_map;
 mod purge;
 mod set;
+mod slots;
 mod space;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -13,16 +13,13 @@
 use ferrimalloc_prim::mem::{self, Access, Thp};
 
 use crate::base::*;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, MaskedTable, Ordering};
 
 /// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
 #[repr(C, align(128))]
 pub struct Entry([u8; ENTRY_BYTES]);
 
 struct PageMap {
-    table: AtomicPtr<Entry>,
-    /// Byte offsets into the table that addresses can have: all bits of a multiple of the entry's size.
-    mask: AtomicUsize,
     /// Where the window starts: 0 while it covers all addresses, or is not placed yet.
     window: AtomicUsize,
     /// Where to look next for address space inside a small window.
@@ -37,13 +34,11 @@ unsafe impl Sync for ZeroEntry {}
 
 static ZERO_ENTRY: ZeroEntry = ZeroEntry(core::cell::UnsafeCell::new(Entry([0; ENTRY_BYTES])));
 
-static MAP: PageMap = PageMap {
-    table: AtomicPtr::new(ZERO_ENTRY.0.get()),
-    mask: AtomicUsize::new(0),
-    window: AtomicUsize::new(0),
-    hint: AtomicUsize::new(0),
-    is_low: AtomicBool::new(false),
-};
+/// The table. Its mask has the byte offsets that addresses can have: all bits of a multiple of the entry's size.
+static TABLE: MaskedTable<Entry> = MaskedTable::new(ZERO_ENTRY.0.get());
+
+static MAP: PageMap =
+    PageMap { window: AtomicUsize::new(0), hint: AtomicUsize::new(0), is_low: AtomicBool::new(false) };
 
 /// log2 of a slice's bytes per byte of its entry.
 const SHIFT: u32 = SLICE_SHIFT - ENTRY_BYTES.ilog2();
@@ -53,25 +48,19 @@ const MIN_WINDOW_BITS: u32 = 28;
 /// The entry of the slice that holds `p`; readable for every `p`.
 #[inline(always)]
 pub fn entry(p: *const u8) -> *mut Entry {
-    // Plain loads, which become operands of the arithmetic; relaxed ones would be instructions of their own.
-    // SAFETY: both words change once, before the process has a block: until then the words before and after give the
-    // same answer for all that can be asked, that there is no page.
-    unsafe {
-        let offset = (p as usize >> SHIFT) & MAP.mask.as_ptr().read();
-        MAP.table.as_ptr().read().wrapping_byte_add(offset)
-    }
+    ferrimalloc_prim::masked_entry!(TABLE, p as usize >> SHIFT)
 }
 
 /// The address of the slice that an entry describes.
 #[inline]
 pub fn slice_address(entry: *const Entry) -> usize {
-    let offset = entry as usize - MAP.table.load(Ordering::Relaxed) as usize;
+    let offset = entry as usize - TABLE.table() as usize;
     (offset << SHIFT) + MAP.window.load(Ordering::Relaxed)
 }
 
 /// Bytes of address space that the table covers.
 pub fn window_bytes() -> usize {
-    match MAP.mask.load(Ordering::Relaxed) {
+    match TABLE.mask() {
         0 => 0,
         mask => (mask + ENTRY_BYTES) << SHIFT,
     }
@@ -166,10 +155,7 @@ fn try_init(bits: u32) -> bool {
         mem::dont_dump(table, bytes);
         let _ = mem::thp(table, bytes, Thp::Refuse);
     }
-    MAP.table.store(table.cast(), Ordering::Relaxed);
-    // ORDERING: release, so that no thread combines the new mask with the old table; the threads that could do so
-    // have no block of ours yet.
-    MAP.mask.store(bytes - ENTRY_BYTES, Ordering::Release);
+    TABLE.replace(table.cast(), bytes - ENTRY_BYTES);
     true
 }
 

@@ -10,7 +10,7 @@
 //! 2 had purged it adds to the credit, up to what was purged; it halves with each delay that passes.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
-//! memory is being taken (see `space`, Invariant 1).
+//! memory is being taken (see `holding`).
 
 use core::ops::ControlFlow;
 
@@ -18,7 +18,7 @@ use super::set::ArenaSet;
 use super::space::{Arena, PurgeWay};
 use super::thp;
 use crate::base::*;
-use crate::bitmap::{BitRange, CHUNK_BITS, Fate};
+use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::sync::{AtomicIsize, AtomicU64, AtomicUsize, Ordering};
@@ -159,22 +159,18 @@ impl ArenaSet {
         if smallest > 1 {
             return self.purge_large_runs(arena, smallest, way);
         }
-        arena.purge.claim_runs_rev(MAX_RUN_SLICES, |run| {
-            self.forget_unused(run.len);
-            self.purge_run(arena, run, way);
-            if self.purging.unused_slices() > target { Fate::Drop } else { Fate::DropAndStop }
+        arena.holding.for_each_purgeable_rev(MAX_RUN_SLICES, |run| {
+            self.purge_run(arena, run, 1, way);
+            if self.purging.unused_slices() > target { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
     }
 
     /// Purges whole units of `smallest` slices only, at multiples of it; what is between stays.
     fn purge_large_runs(&self, arena: &Arena, smallest: usize, way: PurgeWay) {
-        let _ = arena.purge.for_each_set_run(|run| {
+        arena.holding.for_each_purgeable(|run| {
             let start = run.start.next_multiple_of(smallest);
             let units = BitRange::between(start, run.end() / smallest * smallest);
-            if !units.is_empty() && arena.purge.try_claim(units) {
-                self.forget_unused(units.len);
-                self.purge_run(arena, units, way);
-            }
+            self.purge_run(arena, units, smallest, way);
             ControlFlow::Continue(())
         });
     }
@@ -184,24 +180,24 @@ impl ArenaSet {
         self.note_unbacked(slices);
     }
 
-    /// Purges a run whose purge bits the caller has taken. Where somebody claimed a part of it meanwhile, the rest is
-    /// purged slice by slice.
-    fn purge_run(&self, arena: &Arena, run: BitRange, way: PurgeWay) {
-        if self.purge_if_free(arena, run, way) {
+    /// Purges a run that waits for it. Where somebody holds a part of it by now, the rest is purged by units of so many
+    /// slices, of which the run has a whole number.
+    fn purge_run(&self, arena: &Arena, run: BitRange, unit: usize, way: PurgeWay) {
+        if run.is_empty() || self.purge_if_free(arena, run, way) {
             return;
         }
-        for slice in run.start..run.end() {
-            self.purge_if_free(arena, BitRange::one(slice), way);
+        for start in (run.start..run.end()).step_by(unit) {
+            self.purge_if_free(arena, BitRange::new(start, unit), way);
         }
     }
 
     fn purge_if_free(&self, arena: &Arena, run: BitRange, way: PurgeWay) -> bool {
-        if !arena.free.try_claim(run) {
-            return false;
+        let drop_memory = || _ = arena.drop_memory(run, way);
+        let Some(purged) = arena.holding.purge(run, drop_memory) else { return false };
+        if purged > 0 {
+            self.forget_unused(purged);
+            self.stats_note_purged(run.len, way == PurgeWay::Reset);
         }
-        arena.drop_memory(run, way);
-        arena.free.set(run);
-        self.stats_note_purged(run.len, way == PurgeWay::Reset);
         true
     }
 }

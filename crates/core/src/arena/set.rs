@@ -4,13 +4,14 @@ use super::manage::{Commit, LargePages, map_arena};
 use super::meta::MetaPool;
 use super::page_map;
 use super::purge::Purging;
+use super::slots::Slots;
 use super::space::{Arena, Backing, Claim, Extent, Kind, Setup, Sharing};
 use crate::base::*;
 use crate::bitmap::MAX_BITS;
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::stats::Stats;
-use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
+use crate::sync::{AtomicUsize, Lock, Ordering};
 
 /// How many arenas a sub-process can have. The sizes of those it reserves grow, so this covers any address space.
 pub const MAX_ARENAS: usize = 160;
@@ -47,8 +48,7 @@ impl Want {
 
 /// The arenas of a sub-process. Valid when zeroed.
 pub struct ArenaSet {
-    arenas: [AtomicPtr<Arena>; MAX_ARENAS],
-    count: AtomicUsize,
+    arenas: Slots<Arena, MAX_ARENAS>,
     /// Held while an arena is reserved, so that threads that run out together reserve one.
     reserving: Lock<()>,
     /// Slices of pages whose blocks have all been lent at some time.
@@ -69,8 +69,7 @@ impl Default for ArenaSet {
 impl ArenaSet {
     pub const fn new() -> Self {
         Self {
-            arenas: [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_ARENAS],
-            count: AtomicUsize::new(0),
+            arenas: Slots::new(),
             reserving: Lock::new(()),
             filled: AtomicUsize::new(0),
             in_use: AtomicUsize::new(0),
@@ -92,12 +91,7 @@ impl ArenaSet {
 
     /// All arenas, oldest first.
     pub fn arenas(&self) -> impl DoubleEndedIterator<Item = &'static Arena> {
-        let count = self.count.load(Ordering::Relaxed).min(MAX_ARENAS);
-        self.arenas[..count].iter().filter_map(|arena| {
-            // ORDERING: acquire pairs with `register`: the arena's description is visible.
-            // SAFETY: a registered arena lives until the set is destroyed.
-            unsafe { arena.load(Ordering::Acquire).as_ref() }
-        })
+        self.arenas.iter()
     }
 
     /// The arena that holds `p`.
@@ -159,9 +153,9 @@ impl ArenaSet {
 
     #[cold]
     fn claim_reserving(&self, want: &Want) -> Option<Claim> {
-        let seen = self.count.load(Ordering::Relaxed);
+        let seen = self.arenas.count();
         let guard = self.reserving.lock();
-        if self.count.load(Ordering::Relaxed) != seen
+        if self.arenas.count() != seen
             && let Some(claim) = self.claim_near(want)
         {
             return Some(claim);
@@ -201,7 +195,7 @@ impl ArenaSet {
             true => SMALL_RESERVE,
             false => options::get_size(OptionId::ArenaReserve).max(MIN_RESERVE),
         };
-        let doublings = (self.count.load(Ordering::Relaxed) / GROW_EVERY).min(8);
+        let doublings = (self.arenas.count() / GROW_EVERY).min(8);
         let limit = ferrimalloc_prim::mem::config().address_limit_bytes.min(page_map::window_bytes()) / 8;
         let bytes = first.saturating_mul(1 << doublings).min(limit).min(MAX_BITS * SLICE_BYTES);
         bytes.next_multiple_of(MIN_RESERVE)
@@ -232,7 +226,7 @@ impl ArenaSet {
     /// # Safety
     /// As for [`Arena::create`].
     pub unsafe fn add(&self, setup: &Setup) -> Option<&'static Arena> {
-        if !super::space::is_manageable(setup.start, setup.bytes) || self.count.load(Ordering::Relaxed) >= MAX_ARENAS {
+        if !super::space::is_manageable(setup.start, setup.bytes) || self.arenas.is_full() {
             return None;
         }
         // SAFETY: the precondition.
@@ -244,14 +238,9 @@ impl ArenaSet {
     }
 
     fn register(&self, arena: &'static Arena) -> bool {
-        let slot = self.count.fetch_add(1, Ordering::Relaxed);
-        if slot >= MAX_ARENAS {
-            self.count.store(MAX_ARENAS, Ordering::Relaxed);
+        if !self.arenas.add(arena, |number| arena.set_index(number)) {
             return false;
         }
-        arena.set_index(slot);
-        // ORDERING: release publishes the description to `arenas`.
-        self.arenas[slot].store(core::ptr::from_ref(arena).cast_mut(), Ordering::Release);
         self.stats.reserved.increase(arena.bytes());
         self.stats.committed.increase(arena.info_slices() * SLICE_BYTES);
         if options::is_enabled(OptionId::PagemapCommit) {
@@ -278,17 +267,13 @@ impl ArenaSet {
     /// # Safety
     /// No thread uses any block, page or metadata of the set.
     pub unsafe fn destroy(&self) {
-        let count = self.count.swap(0, Ordering::Relaxed).min(MAX_ARENAS);
-        for slot in &self.arenas[..count] {
-            let arena = slot.swap(core::ptr::null_mut(), Ordering::Relaxed);
-            // SAFETY: the slot held a live arena or null.
-            let Some(arena) = (unsafe { arena.as_ref() }) else { continue };
+        self.arenas.drain(|arena| {
             if matches!(arena.backing(), Backing::Os | Backing::Huge) {
                 let region = os::Region { start: arena.start(), bytes: arena.bytes() };
                 // SAFETY: the precondition.
                 unsafe { os::release(region) };
             }
-        }
+        });
         self.forget();
     }
 

@@ -1,17 +1,4 @@
-//! An arena: a stretch of slices and four bitmaps over them.
-//!
-//! | bitmap | a set bit means | set by | cleared by |
-//! |---|---|---|---|
-//! | free | nobody has the slice | release | the claim: this bit decides |
-//! | committed | the memory may be touched | claim (after committing) | purging that decommits |
-//! | dirty | may hold something else than zeros | claim | purging |
-//! | purge | free, with memory behind it that could be given back | release, before it sets free | claim, purging |
-//!
-//! # Invariants
-//! 1. Whoever has cleared a slice's free bit has the slice to itself, until it sets the bit again. Only then may it
-//!    touch the slice's other bits or its memory.
-//! 2. A purge bit is only ever set by the slice's holder; a free slice whose purge bit is clear holds no memory
-//!    worth giving back (or is just being claimed or purged).
+//! An arena: a stretch of slices, with four bitmaps over them (`holding`) and what each part of it is used for.
 //!
 //! The description and the bitmaps live in the arena's own first slices.
 
@@ -20,6 +7,7 @@ use core::ptr;
 
 use ferrimalloc_prim::mem::{self, Access};
 
+use super::holding::{Holding, Taken};
 use super::set::ArenaSet;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
@@ -123,10 +111,7 @@ pub struct Arena {
     sharing: Sharing,
     numa: Option<usize>,
     commit: Option<(CommitFn, *mut c_void)>,
-    pub(super) free: Bitmap,
-    committed: Bitmap,
-    dirty: Bitmap,
-    pub(super) purge: Bitmap,
+    pub(super) holding: Holding,
     /// Two MiB units that were advised to be huge pages.
     pub(super) advised: Bitmap,
     chunk_kinds: &'static [AtomicU8],
@@ -249,7 +234,6 @@ impl Arena {
         let at = |offset: usize| setup.start.wrapping_add(offset);
         // SAFETY: each structure has its own part of zeroed memory.
         let bitmap = |offset: usize, bits: usize| unsafe { Bitmap::init_at(at(offset), bits) };
-        let [free, committed, dirty, purge] = offsets.bitmaps.map(|offset| bitmap(offset, slices));
         // SAFETY: zeroed memory of that many bytes is a valid slice of atomics.
         let chunk_kinds = unsafe { core::slice::from_raw_parts(at(offsets.kinds).cast::<AtomicU8>(), chunks(slices)) };
         let arena = Arena {
@@ -262,10 +246,7 @@ impl Arena {
             sharing: setup.sharing,
             numa: setup.numa,
             commit: setup.commit,
-            free,
-            committed,
-            dirty,
-            purge,
+            holding: Holding::new(offsets.bitmaps.map(|offset| bitmap(offset, slices))),
             advised: bitmap(offsets.advised, thp_units(slices)),
             chunk_kinds,
             purge_due: AtomicU64::new(0),
@@ -282,15 +263,11 @@ impl Arena {
     fn open(&self, setup: &Setup) {
         let all = BitRange { start: 0, len: self.slices };
         let usable = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
-        if setup.committed {
-            self.committed.set(all);
-        } else {
-            self.committed.set(BitRange { start: 0, len: self.info_slices });
-        }
+        self.holding.note_committed(if setup.committed { all } else { BitRange { start: 0, len: self.info_slices } });
         if setup.zero == Zero::Any {
-            self.dirty.set(all);
+            self.holding.note_dirty(all);
         }
-        self.free.set(usable);
+        self.holding.untake(usable);
     }
 
     /// The arena's place in its set.
@@ -350,24 +327,24 @@ impl Arena {
     }
 
     pub fn is_free(&self, slice: usize) -> bool {
-        self.free.is_set(slice)
+        self.holding.is_free(slice)
     }
 
     pub fn is_committed(&self, slice: usize) -> bool {
-        self.committed.is_set(slice)
+        self.holding.is_committed(BitRange::one(slice))
     }
 
     pub fn is_dirty(&self, slice: usize) -> bool {
-        self.dirty.is_set(slice)
+        self.holding.is_dirty(slice)
     }
 
     pub fn is_purgeable(&self, slice: usize) -> bool {
-        self.purge.is_set(slice)
+        self.holding.is_purgeable(slice)
     }
 
     /// Whether nothing but the arena's own structures is claimed.
     pub fn is_empty(&self) -> bool {
-        self.free.count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
+        self.holding.free().count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
     }
 
     pub(super) fn can_purge(&self) -> bool {
@@ -391,7 +368,7 @@ impl Arena {
 
     /// Claims exactly these slices, if all of them are free.
     pub fn claim_at(&'static self, range: BitRange) -> Option<Claim> {
-        if range.start + range.len > self.slices || !self.free.try_claim(range) {
+        if range.start + range.len > self.slices || !self.holding.free().try_claim(range) {
             return None;
         }
         self.make_usable(range)
@@ -401,16 +378,16 @@ impl Arena {
         let phase = self.start as usize / SLICE_BYTES % align;
         let fit = Fit::new(slices).aligned(align, phase);
         if slices > CHUNK_BITS || align > CHUNK_BITS {
-            return self.free.find_claim_spanning(fit);
+            return self.holding.free().find_claim_spanning(fit);
         }
         let hint = Hint { chunk: 0, field: seed };
         let own = |chunk| self.chunk_kind(chunk) == kind as u8;
         let unused = |chunk| self.chunk_kind(chunk) == KIND_NONE && self.take_chunk(chunk, kind);
-        self.free
-            .find_claim(fit, hint, own)
-            .or_else(|| self.free.find_claim(fit, hint, unused))
-            .or_else(|| self.free.find_claim(fit, hint, |_| true))
-            .or_else(|| self.free.find_claim_spanning(fit))
+        let free = self.holding.free();
+        free.find_claim(fit, hint, own)
+            .or_else(|| free.find_claim(fit, hint, unused))
+            .or_else(|| free.find_claim(fit, hint, |_| true))
+            .or_else(|| free.find_claim_spanning(fit))
     }
 
     fn chunk_kind(&self, chunk: usize) -> u8 {
@@ -430,7 +407,7 @@ impl Arena {
     fn give_chunk(&self, chunk: usize) {
         let start = chunk * CHUNK_BITS;
         let len = CHUNK_BITS.min(self.slices - start);
-        if self.free.is_all_set(BitRange { start, len }) {
+        if self.holding.free().is_all_set(BitRange { start, len }) {
             self.untake_chunk(chunk);
         }
     }
@@ -460,15 +437,14 @@ impl Arena {
     /// The same, but commits the first `now` slices only.
     fn make_usable_from(&'static self, range: BitRange, now: usize) -> Option<Claim> {
         let Some(fresh) = self.ensure_committed(BitRange::new(range.start, now)) else {
-            self.free.set(range);
+            self.holding.untake(range);
             self.set().stats().arena_rollback_count.increment();
             return None;
         };
-        let purgeable = self.purge.clear(range);
-        let newly_dirty = self.dirty.set(range);
+        let Taken { purgeable, clean } = self.holding.note_taken(range);
         let committed_zero = fresh == Zero::Zeroed && now == range.len;
-        let zero = if newly_dirty == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
-        self.set().note_claimed(range.len, purgeable, newly_dirty);
+        let zero = if clean == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
+        self.set().note_claimed(range.len, purgeable, clean);
         Some(Claim { arena: self, range, zero })
     }
 
@@ -479,12 +455,12 @@ impl Arena {
 
     /// `Some(Zeroed)` if all of it had to be committed and is zero for that reason; `None` if refused.
     fn ensure_committed(&self, range: BitRange) -> Option<Zero> {
-        if self.committed.is_all_set(range) {
+        if self.holding.is_committed(range) {
             return Some(Zero::Any);
         }
         let memory = self.slice_memory(range.start);
         let zero = commit_range(self.commit, memory, range.len * SLICE_BYTES)?;
-        let newly = self.committed.set(range);
+        let newly = self.holding.note_committed(range);
         self.set().note_commit_call();
         Some(if newly == range.len { zero } else { Zero::Any })
     }
@@ -496,13 +472,7 @@ impl Arena {
 
     /// The same for slices of which the last `clean` have never been used since they were claimed as zero.
     pub fn release_used(&'static self, range: BitRange, clean: usize) {
-        let used = BitRange::new(range.start, range.len - clean);
-        if clean > 0 {
-            self.dirty.clear(BitRange::between(used.end(), range.end()));
-        }
-        let holds_memory = self.can_purge() && !self.dirty.is_all_clear(used);
-        let purgeable = if holds_memory { self.purge.set(used) } else { 0 };
-        self.free.set(range);
+        let purgeable = self.holding.give_back(range, clean, self.can_purge());
         for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
             self.give_chunk(chunk);
         }
@@ -511,7 +481,7 @@ impl Arena {
 
     /// The memory behind claimed slices has moved elsewhere: they read as zero.
     pub fn note_moved_out(&self, range: BitRange) {
-        self.dirty.clear(range);
+        self.holding.note_clean(range);
     }
 
     /// Gives the memory behind claimed slices back and makes them read as zero; false if that is not possible.
@@ -542,7 +512,7 @@ impl Arena {
             }
         };
         if zero {
-            self.dirty.clear(range);
+            self.holding.note_clean(range);
         }
         zero
     }
@@ -552,7 +522,7 @@ impl Arena {
         // SAFETY: the caller has claimed the slices.
         let done = unsafe { mem::protect(self.slice_memory(range.start), range.len * SLICE_BYTES, Access::None) };
         if done.is_ok() {
-            self.committed.clear(range);
+            self.holding.note_decommitted(range);
         }
     }
 
@@ -562,7 +532,7 @@ impl Arena {
         // SAFETY: the contract of the user's function: any range of its memory that nobody uses.
         let done = unsafe { commit(false, memory.cast(), bytes, &mut zero, arg) };
         if done {
-            self.committed.clear(range);
+            self.holding.note_decommitted(range);
         }
         done && zero
     }

@@ -45,6 +45,23 @@ impl Bitmap {
         })
     }
 
+    /// The same, highest first, in runs of at most `max_len >= 1`.
+    pub fn for_each_set_run_rev(
+        &self,
+        max_len: usize,
+        mut visit: impl FnMut(BitRange) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.marked_chunks().rev().try_for_each(|chunk| {
+            let mut window = self.chunk_range(chunk);
+            while let Some(run) = self.last_run(window, max_len) {
+                window = BitRange::between(window.start, run.start);
+                visit(run)?;
+            }
+            self.retire_if_empty(chunk);
+            ControlFlow::Continue(())
+        })
+    }
+
     fn marked_chunks(&self) -> impl DoubleEndedIterator<Item = usize> {
         self.marked(BitRange::new(0, self.chunk_count()))
     }

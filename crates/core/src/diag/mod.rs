@@ -14,6 +14,7 @@ mod hook;
 mod kind;
 mod message;
 mod output;
+mod pair;
 mod reporter;
 mod turnstile;
 

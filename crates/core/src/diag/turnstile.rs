@@ -4,13 +4,13 @@
 //! a few slots. A slot is claimed by whoever finds it empty and emptied by the same thread; a thread looks only for
 //! its own id, which nobody else writes, so relaxed operations suffice: no memory is handed over.
 
-use crate::sync::{AtomicUsize, Ordering::Relaxed};
-use ferrimalloc_prim::thread;
+use crate::sync::{AtomicUsize, Ordering::Relaxed, UNDER_LOOM, array_of, const_unless_loom, thread_id};
 
 /// More threads than this in hooks at once go without: see [`Entry::Crowded`].
-const SLOTS: usize = 16;
+const SLOTS: usize = if UNDER_LOOM { 2 } else { 16 };
 const EMPTY: usize = 0;
 
+/// Who is inside of a hook.
 pub struct Turnstile {
     slots: [AtomicUsize; SLOTS],
 }
@@ -29,12 +29,15 @@ pub enum Entry<'a> {
 pub struct Pass<'a>(&'a AtomicUsize);
 
 impl Turnstile {
-    pub const fn new() -> Self {
-        Turnstile { slots: [const { AtomicUsize::new(EMPTY) }; SLOTS] }
+    const_unless_loom! {
+        /// Nobody is inside. `const` except under loom.
+        pub const fn new() -> Self {
+            Turnstile { slots: array_of!(AtomicUsize::new(EMPTY); SLOTS) }
+        }
     }
 
     pub fn enter(&self) -> Entry<'_> {
-        let me = thread::id();
+        let me = thread_id();
         if self.slots.iter().any(|slot| slot.load(Relaxed) == me) {
             return Entry::Inside;
         }
@@ -50,6 +53,12 @@ impl Turnstile {
     }
 }
 
+impl Default for Turnstile {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 fn claim(slot: &AtomicUsize, me: usize) -> bool {
     slot.compare_exchange(EMPTY, me, Relaxed, Relaxed).is_ok()
 }
@@ -60,7 +69,7 @@ impl Drop for Pass<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::thread;

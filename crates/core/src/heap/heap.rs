@@ -8,7 +8,7 @@ use core::ptr;
 use super::registry::Registry;
 use super::subproc::Subproc;
 use crate::arena::{Arena, Meta};
-use crate::page::Page;
+use crate::page::{Page, Term};
 use crate::stats::{StatCount, Stats};
 use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
 
@@ -22,6 +22,7 @@ unsafe impl Send for TheapHandle {}
 pub struct Heap {
     subproc: *const Subproc,
     id: usize,
+    term: Term,
     /// Allocate only here, if set.
     arena: Option<&'static Arena>,
     /// The NUMA node it prefers, plus one; 0 for none.
@@ -51,7 +52,7 @@ impl PartialEq for Heap {
 
 impl Heap {
     /// A new heap of `subproc`, on its list of heaps; `None` without memory. With an arena, only its slices are used.
-    pub fn create(subproc: &'static Subproc, arena: Option<&'static Arena>) -> Option<&'static Heap> {
+    pub fn create(subproc: &'static Subproc, arena: Option<&'static Arena>, term: Term) -> Option<&'static Heap> {
         let meta = subproc.arenas().meta_alloc(size_of::<Heap>())?;
         let place = meta.start.cast::<Heap>();
         // SAFETY: zeroed memory of the right size and alignment; the large parts are valid when zeroed, and writing
@@ -59,6 +60,7 @@ impl Heap {
         let heap = unsafe {
             ptr::addr_of_mut!((*place).subproc).write(subproc);
             ptr::addr_of_mut!((*place).id).write(subproc.next_heap_id());
+            ptr::addr_of_mut!((*place).term).write(term);
             ptr::addr_of_mut!((*place).arena).write(arena);
             ptr::addr_of_mut!((*place).meta).write(meta);
             &*place
@@ -80,11 +82,17 @@ impl Heap {
         }
     }
 
-    /// The heap of a page.
+    /// The heap of a page, for those who know that it isn't ending. Others: `heap_of_page`.
     #[inline]
     pub fn of_page(page: &Page) -> &'static Heap {
         // SAFETY: pages are only ever created by heaps (`supply`), which outlive them.
         unsafe { &*page.heap().cast::<Heap>() }
+    }
+
+    /// Whether a page belongs to this heap.
+    #[inline]
+    pub fn has(&self, page: &Page) -> bool {
+        ptr::eq(page.heap(), self.handle())
     }
 
     /// As an opaque handle for the page floor.
@@ -103,6 +111,11 @@ impl Heap {
     #[inline]
     pub fn id(&self) -> usize {
         self.id
+    }
+
+    /// How long it lives.
+    pub fn term(&self) -> Term {
+        self.term
     }
 
     pub fn arena(&self) -> Option<&'static Arena> {

@@ -3,11 +3,13 @@
 //! * `subproc`: a set of heaps and arenas that shares nothing with another.
 //! * `heap`: a first-class heap; `count`: what it counts of its pages.
 //! * `registry`: which pages a heap has, and which of them any thread may take: bitmaps per arena.
+//! * `ending`: a page's heap for those who may meet it at its end.
 //! * `supply`: making and releasing a heap's pages.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
 //! * `unowned`: what becomes of a page that nobody owns when blocks are freed into it.
 
 mod count;
+mod ending;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod heap;
 mod registry;
@@ -19,8 +21,9 @@ mod unowned;
 mod visit;
 
 pub use count::stats_bin;
+pub use ending::{close_gate, gates, heap_of_page};
 pub use heap::Heap;
-pub use subproc::{Cached, Subproc};
-pub use supply::{SingleRequest, release_page};
+pub use subproc::{Cached, Subproc, unlock};
+pub use supply::{SingleRequest, release_page, release_page_of};
 pub use unowned::settle;
 pub use visit::{Area, Depth, Visitor, visit_page, walk_of};

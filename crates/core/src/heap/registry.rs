@@ -16,7 +16,7 @@ use crate::base::*;
 use crate::bitmap::Bitmap;
 use crate::page::remote::Chain;
 use crate::page::{Flag, Origin, Page};
-use crate::sync::{AtomicPtr, AtomicU32, Lock, Ordering};
+use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of};
 
 /// A bitmap with its bits behind it, in metadata memory.
 #[repr(C, align(64))]
@@ -27,7 +27,7 @@ struct SliceBitmap {
 /// A heap's pages in one arena.
 struct ArenaPages {
     pages: SliceBitmap,
-    listed: [AtomicPtr<SliceBitmap>; Bin::COUNT],
+    listed: [Published<SliceBitmap>; Bin::COUNT],
 }
 
 /// The first of the pages with a mapping of their own.
@@ -37,7 +37,7 @@ unsafe impl Send for OsPages {}
 
 /// All pages of a heap. Valid when zeroed.
 pub struct Registry {
-    arenas: [AtomicPtr<ArenaPages>; MAX_ARENAS],
+    arenas: [Published<ArenaPages>; MAX_ARENAS],
     listed_counts: [AtomicU32; Bin::COUNT],
     os_pages: Lock<OsPages>,
 }
@@ -45,8 +45,8 @@ pub struct Registry {
 impl Registry {
     pub const fn new() -> Self {
         Self {
-            arenas: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_ARENAS],
-            listed_counts: [const { AtomicU32::new(0) }; Bin::COUNT],
+            arenas: array_of!(Published::new(); MAX_ARENAS),
+            listed_counts: array_of!(AtomicU32::new(0); Bin::COUNT),
             os_pages: Lock::new(OsPages(ptr::null())),
         }
     }
@@ -57,10 +57,8 @@ impl Registry {
     }
 
     fn existing(&self, arena: &Arena) -> Option<&'static ArenaPages> {
-        // ORDERING: acquire pairs with `get_or_install`: the structure is initialised.
-        let pages = self.arenas[arena.index()].load(Ordering::Acquire);
         // SAFETY: installed structures live as long as the heap, whose users hold it.
-        unsafe { pages.as_ref() }
+        unsafe { self.arenas[arena.index()].get().as_ref() }
     }
 
     fn in_arena(&self, arena: &Arena) -> Option<&'static ArenaPages> {
@@ -138,17 +136,53 @@ impl Registry {
         let Origin::Arena(arena) = page.origin() else { return };
         let Some(listed) = self.in_arena(arena).and_then(|pages| pages.listed(arena, page.bin())) else { return };
         page.raise(Flag::Listed);
+        self.mark_listed(listed, arena, page);
+    }
+
+    fn mark_listed(&self, listed: &SliceBitmap, arena: &Arena, page: &Page) {
         listed.bits.set_one(arena.slice_of(page.memory()));
         self.listed_counts[page.bin().index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the page was marked.
+    fn unmark_listed(&self, arena: &Arena, page: &Page) -> bool {
+        let listed = self.existing(arena).and_then(|pages| pages.listed_existing(page.bin()));
+        let was_marked = listed.is_some_and(|listed| listed.bits.clear_one(arena.slice_of(page.memory())));
+        if was_marked {
+            self.listed_counts[page.bin().index()].fetch_sub(1, Ordering::Relaxed);
+        }
+        was_marked
     }
 
     /// By the page's owner, who keeps it.
     pub fn unlist(&self, page: &'static Page) {
         page.drop_flag(Flag::Listed);
         let Origin::Arena(arena) = page.origin() else { return };
-        if let Some(listed) = self.existing(arena).and_then(|pages| pages.listed_existing(page.bin())) {
-            listed.bits.clear_one(arena.slice_of(page.memory()));
-            self.listed_counts[page.bin().index()].fetch_sub(1, Ordering::Relaxed);
+        self.unmark_listed(arena, page);
+    }
+
+    /// Takes a page over from the registry of a heap that is ending, whoever owns the page: nothing is touched that
+    /// belongs to the owner. By the one who ends that heap, so that the page can't go meanwhile.
+    pub fn take_over(&self, page: &'static Page, from: &Registry) {
+        match page.origin() {
+            Origin::Arena(arena) => self.take_over_in(arena, page, from),
+            Origin::Os => {
+                from.remove_os(page);
+                self.push_os(page);
+            }
+        }
+    }
+
+    fn take_over_in(&self, arena: &Arena, page: &'static Page, from: &Registry) {
+        let pages = self.in_arena(arena);
+        if let Some(pages) = pages {
+            pages.pages.bits.set_one(arena.slice_of(page.memory()));
+        }
+        if !page.is_singleton()
+            && from.unmark_listed(arena, page)
+            && let Some(listed) = pages.and_then(|pages| pages.listed(arena, page.bin()))
+        {
+            self.mark_listed(listed, arena, page);
         }
     }
 
@@ -179,16 +213,16 @@ impl Registry {
         let _ = listed.bits.for_each_set_run(|run| {
             for slice in run.start..run.end() {
                 let page = Page::entry(arena.slice_memory(slice));
-                if !page.remote.claim_in_place() {
-                    continue;
-                }
+                let Some(threshold) = page.remote.claim_in_place() else { continue };
                 if page.is(Flag::Listed) && is_right(page) {
                     self.unlist(page);
                     taken = Some((page, page.remote.take()));
                     return ControlFlow::Break(());
                 }
                 // The slice has become another page, which nobody owned either: it goes back as it was.
-                super::unowned::settle(page);
+                if page.remote.let_go(threshold).is_err() {
+                    super::unowned::settle(page);
+                }
             }
             ControlFlow::Continue(())
         });
@@ -254,11 +288,11 @@ impl Registry {
     /// The heap is gone: nobody uses the registry, and it holds no page.
     pub unsafe fn free_bitmaps(&self, set: &ArenaSet) {
         for arena in set.arenas() {
-            let pages = self.arenas[arena.index()].swap(ptr::null_mut(), Ordering::Relaxed);
+            let pages = self.arenas[arena.index()].take();
             // SAFETY: the slot held null or a structure of ours.
             let Some(structure) = (unsafe { pages.as_ref() }) else { continue };
             for slot in &structure.listed {
-                let listed = slot.load(Ordering::Relaxed);
+                let listed = slot.take();
                 // SAFETY: the precondition.
                 unsafe { free_structure(set, listed, slice_bitmap_bytes(arena)) };
             }
@@ -270,10 +304,8 @@ impl Registry {
 
 impl ArenaPages {
     fn listed_existing(&self, bin: Bin) -> Option<&'static SliceBitmap> {
-        // ORDERING: acquire pairs with `get_or_install`.
-        let listed = self.listed[bin.index()].load(Ordering::Acquire);
         // SAFETY: as for `Registry::existing`.
-        unsafe { listed.as_ref() }
+        unsafe { self.listed[bin.index()].get().as_ref() }
     }
 
     fn listed(&self, arena: &Arena, bin: Bin) -> Option<&'static SliceBitmap> {
@@ -304,16 +336,14 @@ fn slice_bitmap_bytes(arena: &Arena) -> usize {
 /// Installs a structure of `bytes` in an empty slot, initialised by `init`; the loser of a race gives its own back.
 fn get_or_install<T>(
     set: &ArenaSet,
-    slot: &AtomicPtr<T>,
+    slot: &Published<T>,
     bytes: usize,
     init: impl FnOnce(*mut u8),
 ) -> Option<&'static T> {
     let meta = set.meta_alloc(bytes)?;
     init(meta.start);
-    // ORDERING: release publishes the initialised structure, acquire receives the winner's.
-    let installed = slot.compare_exchange(ptr::null_mut(), meta.start.cast(), Ordering::AcqRel, Ordering::Acquire);
-    let structure = match installed {
-        Ok(_) => meta.start.cast(),
+    let structure = match slot.install(meta.start.cast()) {
+        Ok(()) => meta.start.cast::<T>().cast_const(),
         Err(winner) => {
             // SAFETY: never published.
             unsafe { set.meta_free(meta) };
@@ -326,9 +356,9 @@ fn get_or_install<T>(
 
 /// # Safety
 /// `structure` is null or came from `get_or_install` with the same `bytes`, and nobody uses it.
-unsafe fn free_structure<T>(set: &ArenaSet, structure: *mut T, bytes: usize) {
+unsafe fn free_structure<T>(set: &ArenaSet, structure: *const T, bytes: usize) {
     if !structure.is_null() {
         // SAFETY: the precondition.
-        unsafe { set.meta_free(crate::arena::Meta { start: structure.cast(), bytes }) };
+        unsafe { set.meta_free(crate::arena::Meta { start: structure.cast_mut().cast(), bytes }) };
     }
 }

@@ -4,7 +4,8 @@ use core::ptr;
 
 use super::heap::Heap;
 use crate::arena::{ArenaSet, Meta};
-use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
+use crate::page::Term;
+use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering, Published};
 
 /// Numbers heaps over all sub-processes.
 static NEXT_HEAP_ID: AtomicUsize = AtomicUsize::new(1);
@@ -52,7 +53,7 @@ impl Cached {
 /// A sub-process. Valid when zeroed, but for its main heap.
 pub struct Subproc {
     arenas: ArenaSet,
-    main_heap: AtomicPtr<Heap>,
+    main_heap: Published<Heap>,
     heaps: Lock<HeapList>,
     /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
     theap_cache: Lock<Cached>,
@@ -71,7 +72,7 @@ impl Subproc {
     pub const fn new() -> Self {
         Self {
             arenas: ArenaSet::new(),
-            main_heap: AtomicPtr::new(ptr::null_mut()),
+            main_heap: Published::new(),
             heaps: Lock::new(HeapList(None)),
             theap_cache: Lock::new(Cached::new()),
             threads: AtomicUsize::new(0),
@@ -81,9 +82,8 @@ impl Subproc {
 
     /// Makes the main heap; false without memory.
     pub fn open(&'static self) -> bool {
-        let Some(main) = Heap::create(self, None) else { return false };
-        // ORDERING: release publishes the heap to `main_heap`.
-        self.main_heap.store(ptr::from_ref(main).cast_mut(), Ordering::Release);
+        let Some(main) = Heap::create(self, None, Term::Stays) else { return false };
+        self.main_heap.publish(main);
         true
     }
 
@@ -108,10 +108,8 @@ impl Subproc {
     /// The heap of plain allocations; `None` before the sub-process is open.
     #[inline]
     pub fn main_heap(&self) -> Option<&'static Heap> {
-        // ORDERING: acquire pairs with `open`.
-        let main = self.main_heap.load(Ordering::Acquire);
         // SAFETY: the main heap lives as long as the sub-process.
-        unsafe { main.as_ref() }
+        unsafe { self.main_heap.get().as_ref() }
     }
 
     /// Memory of ended theaps.
@@ -201,7 +199,7 @@ impl Subproc {
     pub fn close(&self) {
         self.heaps.lock().0 = None;
         *self.theap_cache.lock() = Cached::new();
-        self.main_heap.store(ptr::null_mut(), Ordering::Relaxed);
+        self.main_heap.take();
     }
 
     /// A thread ended.
@@ -209,9 +207,13 @@ impl Subproc {
         self.arenas.stats().threads.decrease(1);
     }
 
-    /// Takes every lock, so that none is held by another thread at the moment of a `fork`.
-    pub fn lock_all(&self) {
+    /// The first half of taking every lock, so that none is held by another thread at the moment of a `fork`.
+    pub fn lock_heaps(&self) {
         self.heaps.lock_raw();
+    }
+
+    /// The second half, when the lists of heaps of all sub-processes are locked, and the gates of heaps.
+    pub fn lock_rest(&self) {
         let mut next = self.heap_list_locked();
         while let Some(heap) = next {
             heap.theaps().lock_raw();
@@ -222,10 +224,10 @@ impl Subproc {
         self.arenas.lock().lock_raw();
     }
 
-    /// Releases what `lock_all` took: in the parent by unlocking, in the child by making the locks new.
+    /// Releases what `lock_heaps` and `lock_rest` took: in the parent by unlocking, in the child by making the locks new.
     ///
     /// # Safety
-    /// The caller (in the parent: this thread; in the child: the thread that forked) has called `lock_all`.
+    /// The caller (in the parent: this thread; in the child: the thread that forked) has called both.
     pub unsafe fn unlock_all(&self, child: bool) {
         // SAFETY: the precondition, for each lock.
         unsafe {
@@ -248,9 +250,11 @@ impl Subproc {
     }
 }
 
+/// Releases a lock that was taken before a fork: in the parent by unlocking it, in the child by making it new.
+///
 /// # Safety
-/// The caller holds the lock by `lock_raw`.
-unsafe fn unlock<T>(lock: &crate::sync::Lock<T>, child: bool) {
+/// The caller (in the parent: this thread; in the child: the thread that forked) holds the lock by `lock_raw`.
+pub unsafe fn unlock<T>(lock: &Lock<T>, child: bool) {
     // SAFETY: the precondition.
     unsafe {
         if child {

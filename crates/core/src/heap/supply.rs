@@ -2,8 +2,9 @@
 
 use ferrimalloc_prim::mem::Access;
 
+use super::ending::heap_of_page;
 use super::heap::Heap;
-use crate::arena::{Claim, Extent, Kind, Want, page_map};
+use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
@@ -123,12 +124,12 @@ impl Heap {
 
     fn enter(&'static self, placement: &Placement, tid: usize, theap: *const ()) -> Option<&'static Page> {
         // SAFETY: the memory was claimed for this page; the handles are this heap and the caller's theap.
-        let page = unsafe { Page::create(placement, tid, theap, self.handle()) };
+        let page = unsafe { Page::create(placement, tid, theap, (self.handle(), self.term())) };
         if self.registry().register(page) {
             self.count_entered(page);
             return Some(page);
         }
-        give_back(page);
+        give_back(page, self.subproc().arenas());
         None
     }
 
@@ -204,16 +205,31 @@ fn color(memory: *const u8, area_bytes: usize, block_bytes: usize) -> usize {
 
 /// Releases a page that the caller owns and whose blocks are all free; it must be in no queue.
 pub fn release_page(page: &'static Page) {
-    debug_assert!(!page.remote.is_unowned());
-    let heap = Heap::of_page(page);
-    heap.registry().unregister(page);
-    heap.count_left(page);
-    give_back(page);
+    let arenas = {
+        let heap = heap_of_page(page);
+        heap.strike_out(page);
+        heap.subproc().arenas()
+    };
+    give_back(page, arenas);
 }
 
-fn give_back(page: &'static Page) {
+/// The same for a page of a heap that is ending, by the one who ends it.
+pub fn release_page_of(heap: &'static Heap, page: &'static Page) {
+    heap.strike_out(page);
+    give_back(page, heap.subproc().arenas());
+}
+
+impl Heap {
+    /// The page is about to go.
+    fn strike_out(&self, page: &'static Page) {
+        debug_assert!(!page.remote.is_unowned());
+        self.registry().unregister(page);
+        self.count_left(page);
+    }
+}
+
+fn give_back(page: &'static Page, arenas: &ArenaSet) {
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
-    let arenas = Heap::of_page(page).subproc().arenas();
     if !page.is(Flag::Extensible) && origin != Origin::Os {
         arenas.note_unfilled(slices);
     }

@@ -9,7 +9,7 @@ use crate::arena::Kind;
 use crate::arena::tests::ground;
 use crate::base::*;
 use crate::options::OptionId;
-use crate::page::{Block, Flag, Lookup, Origin, Owner, Page};
+use crate::page::{Block, Flag, Lookup, Origin, Owner, Page, Term};
 
 const ME: usize = 16;
 const MIB: usize = 1 << 20;
@@ -95,7 +95,7 @@ fn a_sub_process_knows_its_heaps() {
     let _ground = ground();
     let subproc = new_subproc();
     let main = subproc.main_heap().unwrap();
-    let heaps = [0; 3].map(|_| Heap::create(subproc, None).unwrap());
+    let heaps = [0; 3].map(|_| Heap::create(subproc, None, Term::MayEnd).unwrap());
     assert!(main.is_main() && !heaps[0].is_main());
     let mut seen = Vec::new();
     subproc.for_each_heap(|heap| {
@@ -117,7 +117,7 @@ fn a_freed_heap_gives_its_metadata_back() {
     let _ground = ground();
     let subproc = new_subproc();
     let make_and_free = || {
-        let heap = Heap::create(subproc, None).unwrap();
+        let heap = Heap::create(subproc, None, Term::MayEnd).unwrap();
         let (id, page) = (heap.id(), fresh(heap, 64));
         heap.registry().list(page);
         release_page(page);
@@ -262,7 +262,7 @@ fn a_heap_of_an_arena_uses_no_other() {
         crate::arena::LargePages::Never,
         crate::arena::Sharing::Exclusive,
     );
-    let heap = Heap::create(subproc, elsewhere).unwrap();
+    let heap = Heap::create(subproc, elsewhere, Term::MayEnd).unwrap();
     let arena = elsewhere.unwrap();
     let mut pages = Vec::new();
     while let Some(page) = heap.fresh_page(Bin::of(100_000), ME, ptr::null(), 0) {
@@ -300,7 +300,7 @@ fn a_listed_page_is_taken_once_by_class_and_with_its_remote_blocks() {
     let blocks = lend_and_abandon(page, 10);
     free_remote(page, blocks[0]);
     assert!(take_listed(heap, 64).is_none(), "not listed");
-    assert!(page.remote.claim_in_place());
+    assert!(page.remote.claim_in_place().is_some());
     heap.registry().list(page);
     page.remote.let_go(10).unwrap();
     assert!(take_listed(heap, 80).is_none(), "another class");
@@ -337,7 +337,7 @@ fn a_page_that_nobody_owns_is_listed_when_due_and_released_by_its_last_free() {
     let heap = new_heap();
     let page = fresh(heap, 64);
     let blocks = lend_and_abandon(page, 8);
-    assert!(page.remote.claim_in_place());
+    assert!(page.remote.claim_in_place().is_some());
     settle(page);
     assert!(page.is(Flag::Listed) && page.remote.is_unowned(), "it has blocks in use: for anybody to take");
     blocks[..7].iter().for_each(|block| free_remote(page, *block));
@@ -356,7 +356,7 @@ fn deep_addresses_of_large_blocks_are_found_by_their_heap() {
     let around = |at: usize| heap.registry().page_around(arena, page.start().wrapping_add(at));
     assert!(around(0) == Some(page) && around(9 * MIB - 1) == Some(page));
     assert!(around(10 * MIB).is_none(), "behind it");
-    let other = Heap::create(heap.subproc(), None).unwrap();
+    let other = Heap::create(heap.subproc(), None, Term::MayEnd).unwrap();
     assert!(other.registry().page_around(arena, page.start()).is_none(), "another's");
 }
 
@@ -424,7 +424,7 @@ mod on_sim {
         let _ground = ground();
         let subproc = new_subproc();
         let node = crate::arena::tests::user_arena(subproc.arenas(), 32 * MIB);
-        let heap = Heap::create(subproc, Some(node)).unwrap();
+        let heap = Heap::create(subproc, Some(node), Term::MayEnd).unwrap();
         let mut taken = Vec::new();
         // All metadata memory but that of the exclusive arena goes.
         sim::refuse(sim::Kind::Map, Fault::From(1));

@@ -4,7 +4,7 @@
 //! decides: all blocks free: release the page; otherwise list it, so that a thread in need of blocks of this size takes
 //! it, and let go of it until the last block is freed.
 
-use super::heap::Heap;
+use super::ending::heap_of_page;
 use super::supply::release_page;
 use crate::page::{Flag, Page};
 
@@ -18,7 +18,7 @@ pub fn settle(page: &'static Page) {
             return release_page(page);
         }
         if !page.is(Flag::Listed) {
-            let heap = Heap::of_page(page);
+            let heap = heap_of_page(page);
             heap.registry().list(page);
             heap.stats().pages_reabandon_full.increment();
         }

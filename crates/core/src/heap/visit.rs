@@ -49,7 +49,7 @@ impl Heap {
 
     /// Whether the entry still describes a page, and one of this heap's.
     fn has_page(&self, page: &Page) -> bool {
-        page.owner() != Owner::NONE && page.owner() != Owner::STUB && core::ptr::eq(page.heap(), self.handle())
+        page.owner() != Owner::NONE && page.owner() != Owner::STUB && self.has(page)
     }
 }
 

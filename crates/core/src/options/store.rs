@@ -1,18 +1,14 @@
 //! The values of all options, shared by all threads.
 //!
-//! `state` says whether the environment was read. Whoever moves it from `UNREAD` reads; anyone else meanwhile takes
-//! the values as they are: defaults, or what the program set. Values are single words and independent of each
+//! `reading` says whether the environment was read. Whoever begins that reads; anyone else meanwhile takes the values as
+//! they are: defaults, or what the program set. Values are single words and independent of each
 //! other, so nothing but "the environment was read" needs an order.
 
 use super::parse::{Invalid, parse};
 use super::table::{Kind, OptionId, Spec, Standing};
 use crate::diag::{self, Level, Message, Settings};
-use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{AtomicI64, AtomicU64, AtomicUsize};
-
-const UNREAD: usize = 0;
-const READING: usize = 1;
-const READ: usize = 2;
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicI64, AtomicU64, Attempt};
 
 /// The first found wins.
 const PREFIXES: [&str; 2] = ["FERRIMALLOC_", "MIMALLOC_"];
@@ -37,7 +33,7 @@ pub trait Environment {
 
 /// All options of a process.
 pub struct OptionStore {
-    state: AtomicUsize,
+    reading: Attempt,
     /// One bit per option: set by the program or the environment.
     chosen: AtomicU64,
     values: [AtomicI64; OptionId::COUNT],
@@ -57,14 +53,13 @@ impl OptionStore {
             values[index] = AtomicI64::new(OptionId::ALL[index].spec().default);
             index += 1;
         }
-        OptionStore { state: AtomicUsize::new(UNREAD), chosen: AtomicU64::new(0), values }
+        OptionStore { reading: Attempt::new(), chosen: AtomicU64::new(0), values }
     }
 
     /// Reads the environment unless that was done, or cannot be done yet.
     #[inline]
     pub fn init(&self, environment: &impl Environment) {
-        // ORDERING: Acquire: the values read next are those the environment gave; pairs with Release in `init_slow`.
-        if self.state.load(Acquire) != READ {
+        if !self.reading.is_done() {
             self.init_slow(environment);
         }
     }
@@ -110,7 +105,7 @@ impl OptionStore {
 
     /// Lets the environment be read again if a thread that is gone in the child of a `fork` was reading it.
     pub fn after_fork(&self) {
-        let _ = self.state.compare_exchange(READING, UNREAD, Relaxed, Relaxed);
+        self.reading.after_fork();
     }
 
     fn choose(&self, option: OptionId, value: i64) {
@@ -121,15 +116,14 @@ impl OptionStore {
     #[cold]
     #[inline(never)]
     fn init_slow(&self, environment: &impl Environment) {
-        if !environment.ready() || !self.begin() {
+        if !environment.ready() || !self.reading.begin() {
             return;
         }
         // Few processes have any such variable: one look at the environment instead of one for each name.
         if PREFIXES.iter().any(|prefix| environment.has_prefix(prefix)) {
             self.read_all(environment);
         }
-        // ORDERING: Release publishes the values; pairs with Acquire in `init`.
-        self.state.store(READ, Release);
+        self.reading.finish();
     }
 
     fn read_all(&self, environment: &impl Environment) {
@@ -137,10 +131,6 @@ impl OptionStore {
         self.tell();
         let others = OptionId::ALL.iter().filter(|option| !SPOKEN.contains(option));
         others.for_each(|&option| self.read(option, environment));
-    }
-
-    fn begin(&self) -> bool {
-        self.state.compare_exchange(UNREAD, READING, Relaxed, Relaxed).is_ok()
     }
 
     /// Takes the value of `option` from the environment, if it is there and the program did not set it already.
@@ -376,7 +366,7 @@ mod tests {
     fn a_reading_cut_short_by_a_fork_is_done_again() {
         let environment = literal(&[("MIMALLOC_PURGE_DELAY", "5")]);
         let store = OptionStore::new();
-        assert!(store.begin());
+        assert!(store.reading.begin());
         store.init(&environment);
         assert_eq!(store.get(OptionId::PurgeDelay), 1000);
         store.after_fork();

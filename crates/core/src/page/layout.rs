@@ -14,7 +14,7 @@
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
 //!
 //! # Who may touch what
-//! Any thread: `owner`, `remote` (atomic). Constant while the page has blocks in use: `block_bytes`, `start`, `bin`,
+//! Any thread: `owner`, `remote`, `tenure`, and as hints `theap`, `used_unowned` (atomic). Constant while the page has blocks in use: `block_bytes`, `start`, `bin`,
 //! `slices`, `arena`. The owner alone: all else.
 
 use core::cell::Cell;
@@ -22,10 +22,11 @@ use core::ptr;
 
 use super::block::Block;
 use super::remote::Remote;
+use super::tenure::{Tenure, Term};
 use crate::arena::{Arena, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
 /// The owner word: a thread's id with flags in its low bits.
 ///
@@ -133,18 +134,18 @@ pub struct Page {
     pub remote: Remote,
     block_bytes: Cell<usize>,
     start: Cell<*mut u8>,
-    theap: Cell<*const ()>,
+    theap: AtomicPtr<()>,
 
     next: Cell<*const Page>,
     prev: Cell<*const Page>,
-    heap: Cell<*const ()>,
+    tenure: Tenure,
     reserved: Cell<u16>,
     retired_age: Cell<u16>,
     slices: Cell<u32>,
     /// In a stub: how many slices its head is away.
     head_distance: AtomicU32,
     /// While nobody owns the page: how many blocks are in use.
-    used_unowned: Cell<u16>,
+    used_unowned: AtomicU16,
     /// How many slices are committed, of a page that is committed as it fills; else 0.
     committed: Cell<u16>,
     arena: Cell<*const Arena>,
@@ -186,15 +187,15 @@ impl Page {
             remote: Remote::new(),
             block_bytes: Cell::new(0),
             start: Cell::new(ptr::null_mut()),
-            theap: Cell::new(ptr::null()),
+            theap: AtomicPtr::new(ptr::null_mut()),
             next: Cell::new(ptr::null()),
             prev: Cell::new(ptr::null()),
-            heap: Cell::new(ptr::null()),
+            tenure: Tenure::new(),
             reserved: Cell::new(0),
             retired_age: Cell::new(0),
             slices: Cell::new(0),
             head_distance: AtomicU32::new(0),
-            used_unowned: Cell::new(0),
+            used_unowned: AtomicU16::new(0),
             committed: Cell::new(0),
             arena: Cell::new(ptr::null()),
             retired_free: Cell::new(ptr::null_mut()),
@@ -235,7 +236,12 @@ impl Page {
     /// # Safety
     /// The placement's memory is the caller's, accessible, and inside the page map's window; `heap` and `theap`
     /// are what later callers of [`Page::heap`] and [`Page::theap`] expect.
-    pub unsafe fn create(at: &Placement, tid: usize, theap: *const (), heap: *const ()) -> &'static Page {
+    pub unsafe fn create(
+        at: &Placement,
+        tid: usize,
+        theap: *const (),
+        (heap, term): (*const (), Term),
+    ) -> &'static Page {
         let page = Self::entry(at.memory);
         debug_assert_eq!(page.owner(), Owner::NONE);
         let fresh = if at.zero == Zero::Zeroed { Flag::FreshIsZero as u8 } else { 0 };
@@ -248,8 +254,8 @@ impl Page {
         page.bin.set(at.bin.index() as u8);
         page.block_bytes.set(at.block_bytes);
         page.start.set(at.memory.wrapping_add(at.offset_bytes));
-        page.theap.set(theap);
-        page.heap.set(heap);
+        page.set_theap(theap);
+        page.tenure.begin(heap, term);
         page.next.set(ptr::null());
         page.prev.set(ptr::null());
         page.reserved.set(at.reserved);
@@ -412,21 +418,23 @@ impl Page {
     /// The theap that owns the page or owned it last: an opaque handle on this floor.
     #[inline(always)]
     pub fn theap(&self) -> *const () {
-        self.theap.get()
+        self.theap.load(Ordering::Relaxed)
     }
 
     pub fn set_theap(&self, theap: *const ()) {
-        self.theap.set(theap);
+        self.theap.store(theap.cast_mut(), Ordering::Relaxed);
     }
 
-    /// The heap that the page belongs to: an opaque handle on this floor.
+    /// The heap that the page belongs to, to be compared: an opaque handle on this floor.
     #[inline]
     pub fn heap(&self) -> *const () {
-        self.heap.get()
+        self.tenure.heap()
     }
 
-    pub fn set_heap(&self, heap: *const ()) {
-        self.heap.set(heap);
+    /// For those who do more with the page's heap.
+    #[inline]
+    pub fn tenure(&self) -> &Tenure {
+        &self.tenure
     }
 
     /// How many blocks the page can hold.
@@ -438,11 +446,11 @@ impl Page {
     /// While nobody owns the page: how many of its blocks are in use, counting those in the remote list.
     #[inline]
     pub fn used_unowned(&self) -> usize {
-        self.used_unowned.get() as usize
+        self.used_unowned.load(Ordering::Relaxed) as usize
     }
 
     pub fn set_used_unowned(&self, used: usize) {
-        self.used_unowned.set(used as u16);
+        self.used_unowned.store(used as u16, Ordering::Relaxed);
     }
 
     /// The block that holds address `p`.

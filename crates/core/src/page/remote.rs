@@ -40,7 +40,7 @@
 //!
 //! Idea: mimalloc v3's `xthread_free` with its owned bit; count and threshold in the word are ours.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, const_unless_loom};
 
 /// A block's distance from the start of its page's area, in units of 8 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,16 +161,11 @@ impl Word {
 pub struct Remote(AtomicU64);
 
 impl Remote {
-    /// Owned by the caller, with an empty list.
-    #[cfg(not(loom))]
-    pub const fn new() -> Self {
-        Self(AtomicU64::new(Word::OWNED.0))
-    }
-
-    /// Owned by the caller, with an empty list.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self(AtomicU64::new(Word::OWNED.0))
+    const_unless_loom! {
+        /// Owned by the caller, with an empty list. `const` except under loom.
+        pub const fn new() -> Self {
+            Self(AtomicU64::new(Word::OWNED.0))
+        }
     }
 
     #[inline]
@@ -246,16 +241,17 @@ impl Remote {
         }
     }
 
-    /// Becomes the owner of an unowned page and leaves its list in the word; false if somebody owns it.
-    pub fn claim_in_place(&self) -> bool {
+    /// Becomes the owner of an unowned page and leaves its list in the word; answers the threshold that it had, to be
+    /// let go with again. `None` if somebody owns it.
+    pub fn claim_in_place(&self) -> Option<usize> {
         let mut current = self.load();
         while current.is_unowned() {
             match self.swap_if(current, current.owned()) {
-                Ok(()) => return true,
+                Ok(()) => return Some(current.threshold()),
                 Err(now) => current = now,
             }
         }
-        false
+        None
     }
 
     /// The owner takes the list. No atomic read-modify-write when it is empty.

@@ -28,7 +28,7 @@ fn place(slices: usize, bin: Bin, block_bytes: usize, extent: Extent) -> Placeme
 
 fn create(placement: &Placement) -> &'static Page {
     // SAFETY: just claimed. Nobody asks these pages for a theap or a heap.
-    unsafe { Page::create(placement, ME, ptr::null(), ptr::null()) }
+    unsafe { Page::create(placement, ME, ptr::null(), (ptr::null(), Term::Stays)) }
 }
 
 /// A page for blocks of at least `bytes`.

@@ -6,8 +6,9 @@
 //! have been between two instructions of a free). Slices or pages that another thread was just claiming are lost to the
 //! child, and so are the few remote frees that it had gathered.
 
-use super::thread::{current_theap, ended_threads, heap_end};
-use super::{current_subproc, gather, subprocs};
+use super::process::reopening;
+use super::thread::{current_theap, ended_threads, heap_ends};
+use super::{current_subproc, deferred, gather, process, subprocs};
 use crate::diag;
 use crate::heap::{Heap, Subproc};
 use crate::options;
@@ -16,7 +17,8 @@ use crate::theap::Theap;
 use ferrimalloc_prim::thread::id as thread_id;
 
 pub(super) extern "C" fn prepare() {
-    heap_end().lock_raw();
+    heap_ends().lock().lock_raw();
+    reopening().lock_raw();
     subprocs::lock_all();
     ended_threads().lock_raw();
 }
@@ -26,7 +28,8 @@ pub(super) extern "C" fn parent() {
     unsafe {
         ended_threads().unlock_raw();
         subprocs::unlock_all(false);
-        heap_end().unlock_raw();
+        reopening().unlock_raw();
+        heap_ends().lock().unlock_raw();
     }
 }
 
@@ -36,10 +39,13 @@ pub(super) extern "C" fn child() {
         ended_threads().reinit();
         subprocs::unlock_all(true);
         gather::after_fork();
-        heap_end().reinit();
+        process::after_fork();
+        reopening().reinit();
+        heap_ends().lock().reinit();
     }
     diag::after_fork();
     options::after_fork();
+    deferred::after_fork();
     let me = thread_id();
     subprocs::for_each_subproc(|subproc| {
         subproc.for_each_heap(|heap| {

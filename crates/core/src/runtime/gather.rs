@@ -81,7 +81,7 @@ pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
 pub fn settle_thread() {
     let theap = current_theap();
     if !theap.is_empty_theap() {
-        Thread::of(theap).theaps().for_each(|theap| theap.hand_over_counts());
+        Thread::of(theap).hand_over_counts();
     }
 }
 

@@ -5,23 +5,23 @@
 //! *Destroy* frees all pages at once: nobody may use any block of the heap any more.
 
 use crate::arena::Arena;
-use crate::heap::{Heap, Subproc, release_page};
-use crate::page::Page;
-use crate::sync::LockGuard;
+use crate::heap::{Heap, Subproc, close_gate, release_page_of};
+use crate::page::{Page, Term};
+use crate::sync::{LockGuard, yield_now};
 use crate::theap::Theap;
 
 use super::gather::merge_heap_stats;
 use super::live_theap;
-use super::thread::{Thread, heap_end};
+use super::thread::{Thread, heap_ends};
 
 /// A new heap in this thread's sub-process; `None` without memory.
 pub fn heap_new() -> Option<&'static Heap> {
-    Heap::create(own_subproc()?, None)
+    Heap::create(own_subproc()?, None, Term::MayEnd)
 }
 
 /// A new heap that allocates in one arena only.
 pub fn heap_new_in_arena(arena: &'static Arena) -> Option<&'static Heap> {
-    Heap::create(own_subproc()?, Some(arena))
+    Heap::create(own_subproc()?, Some(arena), Term::MayEnd)
 }
 
 fn own_subproc() -> Option<&'static Subproc> {
@@ -33,16 +33,13 @@ fn own_subproc() -> Option<&'static Subproc> {
 /// # Safety
 /// No thread allocates in the heap from now on, nor deletes or destroys it a second time.
 pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
-    let _other_threads_wait = lock_heap_end(heap);
+    let _other_threads_wait = begin_end(heap);
     let subproc = heap.subproc();
     let Some(main) = subproc.main_heap() else { return false };
     if heap == main || !subproc.remove_heap(heap) {
         return false;
     }
-    heap.registry().for_each_page(subproc.arenas(), |page| {
-        move_page(page, heap, main);
-        true
-    });
+    move_pages(heap, main);
     move_theaps(heap, main);
     merge_heap_stats(heap, main.stats());
     main.room().merge(&heap.room().snapshot());
@@ -52,22 +49,22 @@ pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
 }
 
 /// Keeps threads from ending, and others from ending heaps; counts if that takes waiting.
-fn lock_heap_end(heap: &Heap) -> LockGuard<'static, ()> {
-    heap_end().try_lock().unwrap_or_else(|| {
+fn begin_end(heap: &Heap) -> LockGuard<'static, ()> {
+    heap_ends().unless_now().unwrap_or_else(|| {
         heap.subproc().arenas().stats().heaps_delete_wait.increment();
-        heap_end().lock()
+        heap_ends().begin()
     })
 }
 
-/// Re-enters a page in the main heap. Its owner may be freeing into it: nothing that the owner touches is changed.
-fn move_page(page: &'static Page, from: &Heap, to: &'static Heap) {
-    let claimed = page.remote.claim_in_place();
-    from.registry().unregister(page);
-    page.set_heap(to.handle());
-    to.registry().register(page);
-    if claimed {
-        crate::heap::settle(page);
-    }
+/// Enters all pages in the main heap. Whoever frees blocks of them meanwhile, and has to do something about the heap for
+/// that, waits at the gate and then finds the page in the main heap.
+fn move_pages(from: &Heap, to: &'static Heap) {
+    let _nobody_holds_it = close_gate(from);
+    from.registry().for_each_page(from.subproc().arenas(), |page| {
+        to.registry().take_over(page, from.registry());
+        page.tenure().move_to(to.handle());
+        true
+    });
 }
 
 fn move_theaps(from: &'static Heap, to: &'static Heap) {
@@ -84,24 +81,37 @@ fn move_theaps(from: &'static Heap, to: &'static Heap) {
 /// # Safety
 /// No thread uses the heap or any block of it from now on.
 pub unsafe fn heap_destroy(heap: &'static Heap) -> bool {
-    let _other_threads_wait = lock_heap_end(heap);
+    let _other_threads_wait = begin_end(heap);
     let subproc = heap.subproc();
     let Some(main) = subproc.main_heap() else { return false };
     if heap == main || !subproc.remove_heap(heap) {
         return false;
     }
     Theap::for_each_of(heap, Theap::forget_pages);
-    heap.registry().for_each_page(subproc.arenas(), |page| {
-        page.remote.claim_in_place();
-        page.drop_blocks();
-        release_page(page);
-        true
-    });
+    release_pages(heap);
     move_theaps(heap, main);
     merge_heap_stats(heap, subproc.arenas().stats());
     // SAFETY: no page is left, and the theaps have gone.
     unsafe { heap.free() };
     true
+}
+
+fn release_pages(heap: &'static Heap) {
+    let _nobody_holds_it = close_gate(heap);
+    heap.registry().for_each_page(heap.subproc().arenas(), |page| {
+        own(page);
+        page.drop_blocks();
+        release_page_of(heap, page);
+        true
+    });
+}
+
+/// Becomes the owner of a page that no thread uses. A thread in search of a page, which had another one in mind, may have
+/// claimed it by mistake: it lets go of it at once, and waits for nothing meanwhile.
+fn own(page: &Page) {
+    while page.remote.claim_in_place().is_none() && page.owner().is_unowned() {
+        yield_now();
+    }
 }
 
 /// The heap of plain allocations in this thread's sub-process.

@@ -2,11 +2,15 @@
 //!
 //! * `process`: initialisation, once, and what the C library is told about us.
 //! * `thread`: a thread's theaps; its first allocation and its end.
+//! * `ends`: a heap's end, and who must not meet it.
 //! * `heaps`: making, deleting and destroying heaps; `subprocs`: the same for sub-processes.
+//! * `deferred`: the hook for frees that the program has put off.
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
 //! * `fork`: locks over a fork, and what the child does with the theaps of threads that it doesn't have.
 
+mod deferred;
 mod draw;
+mod ends;
 mod fork;
 mod gather;
 mod heaps;
@@ -14,6 +18,7 @@ mod process;
 mod subprocs;
 mod thread;
 
+pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};
 pub use draw::draw_arenas;
 pub use gather::{heap_stats, merge_heap_stats, reset_stats, settle_thread, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};

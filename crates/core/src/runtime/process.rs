@@ -15,13 +15,15 @@ use crate::heap::Subproc;
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::report;
-use crate::sync::{Lock, Once};
+use crate::sync::{AtomicBool, Lock, Once, Ordering};
 
 static MAIN: Subproc = Subproc::new();
 static SETUP: Once = Once::new();
 static HOOKS: Once = Once::new();
 static DONE: Once = Once::new();
 static REOPENING: Lock<()> = Lock::new(());
+/// In a forked child: the C library knows about our fork handlers, for it has called one.
+static HANDLES_FORKS: AtomicBool = AtomicBool::new(false);
 
 /// 1 GiB.
 const HUGE_PAGE_BYTES: usize = 1 << 30;
@@ -120,10 +122,27 @@ pub fn reserve_huge_on(
 pub(super) fn ensure_hooks() {
     HOOKS.call(|| {
         let _ = thread::register_exit_hook(super::thread::on_thread_exit);
-        process::at_fork(super::fork::prepare, super::fork::parent, super::fork::child);
+        if !HANDLES_FORKS.load(Ordering::Relaxed) {
+            process::at_fork(super::fork::prepare, super::fork::parent, super::fork::child);
+        }
         process::at_exit(at_exit);
         announce();
     });
+}
+
+/// Held over `fork`.
+pub(super) fn reopening() -> &'static Lock<()> {
+    &REOPENING
+}
+
+/// In the child of a fork: what another thread was just beginning or ending is begun anew.
+///
+/// # Safety
+/// There is no other thread.
+pub(super) unsafe fn after_fork() {
+    HANDLES_FORKS.store(true, Ordering::Relaxed);
+    // SAFETY: the precondition.
+    unsafe { [&SETUP, &HOOKS, &DONE].into_iter().for_each(|once| once.after_fork()) };
 }
 
 fn announce() {

@@ -4,13 +4,13 @@
 //! them all.
 
 use crate::arena::Meta;
-use crate::heap::{Heap, Subproc, release_page};
+use crate::heap::{Heap, Subproc, gates, release_page, unlock};
 use crate::page::{Lookup, Origin, Page};
 use crate::sync::Lock;
 use crate::theap::Theap;
 
 use super::main_subproc;
-use super::thread::{Thread, current_theap, heap_end, live_theap};
+use super::thread::{Thread, current_theap, heap_ends, live_theap};
 
 /// The newest sub-process besides the main one.
 pub(super) struct Newest(Option<&'static Subproc>);
@@ -125,7 +125,7 @@ pub unsafe fn subproc_destroy(subproc: &'static Subproc) -> Result<(), Undestroy
     if core::ptr::eq(subproc, main_subproc()) || core::ptr::eq(subproc, current_subproc()) {
         return Err(Undestroyed::InUse);
     }
-    let _no_heap_ends = heap_end().lock();
+    let _no_heap_ends = heap_ends().begin();
     leave(subproc);
     if has_theaps(subproc) {
         return Err(Undestroyed::HasThreads);
@@ -212,8 +212,11 @@ pub(super) unsafe fn release_all() {
 /// Takes the locks of all sub-processes, before a fork.
 pub(super) fn lock_all() {
     OTHERS.lock_raw();
-    main_subproc().lock_all();
-    each(others_locked()).for_each(Subproc::lock_all);
+    main_subproc().lock_heaps();
+    each(others_locked()).for_each(Subproc::lock_heaps);
+    gates().for_each(Lock::lock_raw);
+    main_subproc().lock_rest();
+    each(others_locked()).for_each(Subproc::lock_rest);
 }
 
 /// Releases what [`lock_all`] took, as [`Subproc::unlock_all`] does.
@@ -225,11 +228,8 @@ pub(super) unsafe fn unlock_all(child: bool) {
     unsafe {
         each(others_locked()).for_each(|subproc| subproc.unlock_all(child));
         main_subproc().unlock_all(child);
-        if child {
-            OTHERS.reinit();
-        } else {
-            OTHERS.unlock_raw();
-        }
+        gates().for_each(|gate| unlock(gate, child));
+        unlock(&OTHERS, child);
     }
 }
 

@@ -9,6 +9,7 @@ use core::ptr;
 
 use ferrimalloc_prim::thread as prim;
 
+use super::ends::Ends;
 use super::process::{ensure_hooks, ensure_process, main_subproc};
 use super::theap_word;
 use crate::base::*;
@@ -41,9 +42,7 @@ struct Remembered {
 /// Structures of ended threads.
 static ENDED: Lock<Cached> = Lock::new(Cached::new());
 
-/// Held while a heap ends, and by a thread that works on its theaps of heaps which might be ending, unasked: when it
-/// collects, and at its own end. (Whoever allocates in a heap keeps it from ending by contract.)
-static HEAP_END: Lock<()> = Lock::new(());
+static ENDS: Ends = Ends::new();
 
 /// The default theap of this thread, or the empty theap.
 #[inline(always)]
@@ -245,10 +244,21 @@ impl Thread {
         main.collect(force);
         // Not worth waiting for: the next collection will do.
         if self.has_other_theaps()
-            && let Some(_no_heap_ends) = HEAP_END.try_lock()
+            && let Some(_no_heap_ends) = ENDS.unless_now()
         {
             self.theaps().filter(|theap| !ptr::eq(*theap, main)).for_each(|theap| theap.collect(force));
             self.end_orphans();
+        }
+    }
+
+    /// Has its theaps hand over what they count for themselves, unless their heap might be ending.
+    pub fn hand_over_counts(&self) {
+        let main = self.main_theap();
+        main.hand_over_counts();
+        if self.has_other_theaps()
+            && let Some(_no_heap_ends) = ENDS.unless_now()
+        {
+            self.theaps().filter(|theap| !ptr::eq(*theap, main)).for_each(Theap::hand_over_counts);
         }
     }
 
@@ -258,7 +268,7 @@ impl Thread {
 
     /// Ends its theaps of heaps that have ended, unless another heap is ending right now.
     pub fn end_orphans_now(&'static self) {
-        if let Some(_no_heap_ends) = HEAP_END.try_lock() {
+        if let Some(_no_heap_ends) = ENDS.unless_now() {
             self.end_orphans();
         }
     }
@@ -300,7 +310,7 @@ impl Thread {
         if self.is_current() {
             set_current(&EMPTY_THEAP);
         }
-        let _no_heap_ends = self.has_other_theaps().then(|| HEAP_END.lock());
+        let _no_heap_ends = self.has_other_theaps().then(|| ENDS.wait());
         while let Some(theap) = self.theaps().next() {
             self.end_theap(theap);
         }
@@ -314,9 +324,9 @@ impl Thread {
     }
 }
 
-/// Held while a heap ends, and over `fork`.
-pub(super) fn heap_end() -> &'static Lock<()> {
-    &HEAP_END
+/// The ends of heaps.
+pub(super) fn heap_ends() -> &'static Ends {
+    &ENDS
 }
 
 /// Held over `fork`.

@@ -1,6 +1,6 @@
 //! The two kinds of statistic: something that comes and goes, and something that only happens.
 
-use crate::sync::{AtomicI64, Ordering::Relaxed};
+use crate::sync::{AtomicI64, Ordering::Relaxed, const_unless_loom};
 
 /// How much of something there was, is, and was at most. Any thread may change it.
 #[repr(C)]
@@ -35,8 +35,10 @@ pub struct RawCounter {
 }
 
 impl StatCount {
-    pub const fn new() -> Self {
-        StatCount { total: AtomicI64::new(0), peak: AtomicI64::new(0), current: AtomicI64::new(0) }
+    const_unless_loom! {
+        pub const fn new() -> Self {
+            StatCount { total: AtomicI64::new(0), peak: AtomicI64::new(0), current: AtomicI64::new(0) }
+        }
     }
 
     /// `amount` more of it: two atomic additions, and a third operation at a new peak.
@@ -90,7 +92,7 @@ impl StatCount {
     }
 
     /// Takes everything out, leaving zeros; what is counted meanwhile is in the result or stays.
-    pub(super) fn take(&self) -> RawCount {
+    pub fn take(&self) -> RawCount {
         RawCount {
             total: self.total.swap(0, Relaxed),
             peak: self.peak.swap(0, Relaxed),
@@ -114,8 +116,10 @@ impl StatCount {
 }
 
 impl StatCounter {
-    pub const fn new() -> Self {
-        StatCounter { total: AtomicI64::new(0) }
+    const_unless_loom! {
+        pub const fn new() -> Self {
+            StatCounter { total: AtomicI64::new(0) }
+        }
     }
 
     /// Once more.
@@ -147,11 +151,11 @@ impl StatCounter {
         self.total.fetch_sub(found.total, Relaxed);
     }
 
-    pub(super) fn take(&self) -> RawCounter {
+    pub fn take(&self) -> RawCounter {
         RawCounter { total: self.total.swap(0, Relaxed) }
     }
 
-    pub(super) fn restart(&self) {
+    pub fn restart(&self) {
         self.total.store(0, Relaxed);
     }
 }
@@ -212,7 +216,7 @@ impl Default for StatCounter {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::thread;

@@ -55,7 +55,8 @@ impl<T> Lock<T> {
     /// Takes the lock if it is free. One compare-and-swap.
     #[inline]
     pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
-        self.take().then_some(LockGuard { lock: self, _stays_here: PhantomData })
+        // Not `then_some`: a guard that is made and not handed out would release the lock under its holder.
+        self.take().then(|| LockGuard { lock: self, _stays_here: PhantomData })
     }
 
     /// Takes the lock without a guard: for fork's prepare handler. May sleep.
@@ -187,6 +188,7 @@ mod tests {
         let lock = Lock::new(());
         let guard = lock.lock();
         assert!(lock.try_lock().is_none());
+        assert!(lock.try_lock().is_none(), "the first attempt has changed nothing");
         drop(guard);
         assert!(lock.try_lock().is_some());
     }

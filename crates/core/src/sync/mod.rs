@@ -1,4 +1,4 @@
-//! Atomics, waiting, a lock and a once: everything in the core that knows how threads meet.
+//! Atomics, waiting, a lock, a once, and ways to publish: everything in the core that knows how threads meet.
 //!
 //! This floor is the only source of atomics in the core. Built with `--cfg loom` it hands out loom's instead of the
 //! processor's, so that every protocol above runs under the model checker without a `cfg` of its own. Two things differ
@@ -11,11 +11,19 @@
 
 mod wait;
 
+mod attempt;
+mod growing;
 mod lock;
+mod masked;
 mod once;
+mod published;
 
+pub use attempt::Attempt;
+pub use growing::{GrowingList, Node};
 pub use lock::{Lock, LockGuard};
+pub use masked::MaskedTable;
 pub use once::{Once, Progress};
+pub use published::Published;
 pub use wait::{thread_id, yield_now};
 
 #[cfg(not(loom))]
@@ -48,6 +56,18 @@ macro_rules! const_unless_loom {
     };
 }
 pub(crate) use const_unless_loom;
+
+/// An array of equal values that are made one by one: in a constant, except under loom.
+macro_rules! array_of {
+    ($value:expr; $count:expr) => {{
+        #[cfg(not(loom))]
+        let array = [const { $value }; $count];
+        #[cfg(loom)]
+        let array = core::array::from_fn(|_| $value);
+        array
+    }};
+}
+pub(crate) use array_of;
 
 /// Makes `count` atomics of value 0 out of zeroed memory. Touches no memory, except under loom.
 ///

@@ -10,7 +10,7 @@
 //! | 2    | running, somebody may sleep and must be woken |
 //! | 3    | done                                      |
 //!
-//! The word only grows. Invariants:
+//! The word only grows, but for the child of a `fork`. Invariants:
 //! 1. The thread that changed the word from 0 to 1 runs the function, and alone stores 3, after it.
 //! 2. `runner` is written by that thread only. A thread that reads its own id there wrote it itself: it is inside the
 //!    function. Other values, old or new, are never its id.
@@ -78,6 +78,17 @@ impl Once {
         Progress::Done
     }
 
+    /// Lets a function run anew that was being run by another thread, which is gone: in the child of a `fork`. What that
+    /// thread had done so far stays done.
+    ///
+    /// # Safety
+    /// There is no other thread.
+    pub unsafe fn after_fork(&self) {
+        if !self.is_done() && self.runner.load(Ordering::Relaxed) != wait::thread_id() {
+            self.word.store(NEW, Ordering::Relaxed);
+        }
+    }
+
     fn begin(&self) -> bool {
         let won = self.word.compare_exchange(NEW, RUNNING, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won {
@@ -117,6 +128,32 @@ impl Default for Once {
 mod tests {
     use super::*;
     use std::thread;
+
+    #[test]
+    fn the_child_of_a_fork_begins_anew_what_another_thread_had_begun() {
+        let once = Once::new();
+        once.word.store(AWAITED, Ordering::Relaxed);
+        once.runner.store(!wait::thread_id(), Ordering::Relaxed);
+        // SAFETY: nobody else knows it.
+        unsafe { once.after_fork() };
+        let mut runs = 0;
+        assert_eq!(once.call(|| runs += 1), Progress::Done);
+        // SAFETY: as above.
+        unsafe { once.after_fork() };
+        once.call(|| runs += 1);
+        assert_eq!(runs, 1);
+    }
+
+    #[test]
+    fn a_fork_from_inside_leaves_the_thread_inside() {
+        let once = Once::new();
+        let inside = || {
+            // SAFETY: nobody else knows it.
+            unsafe { once.after_fork() };
+            assert_eq!(once.call(|| unreachable!()), Progress::InProgress);
+        };
+        assert_eq!(once.call(inside), Progress::Done);
+    }
 
     #[test]
     fn runs_once_and_others_wait() {

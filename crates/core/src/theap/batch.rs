@@ -7,115 +7,41 @@
 //!
 //! Idea: BatchIt (ISMM 2024), snmalloc's remote caches.
 
-use core::cell::Cell;
 use core::ptr;
 
+use super::gather::{Gather, Home};
 use crate::heap::settle;
 use crate::page::remote::Push;
 use crate::page::{Block, Page};
 
-/// How many pages are gathered for at a time; a power of two.
-const CHAINS: usize = 16;
 /// A chain of this many bytes is pushed.
 const MAX_CHAIN_BYTES: usize = 16 << 10;
 /// A chain of this many blocks is pushed.
 const MAX_CHAIN_BLOCKS: usize = 32;
 
-/// Blocks of one page, linked.
-struct ChainCell {
-    page: Cell<*const Page>,
-    head: Cell<*mut u8>,
-    tail: Cell<*mut u8>,
-    count: Cell<usize>,
-}
-
 /// The chains of a thread. Valid when zeroed.
-pub struct Batch {
-    chains: [ChainCell; CHAINS],
-    /// Whether any chain has blocks.
-    pending: Cell<bool>,
-}
+pub type Batch = Gather<Page>;
 
-impl Batch {
-    pub const fn new() -> Self {
-        Self { chains: [const { ChainCell::new() }; CHAINS], pending: Cell::new(false) }
+impl Home for Page {
+    #[inline]
+    fn number(&self) -> usize {
+        ptr::from_ref(self).addr() / size_of::<Page>()
     }
 
-    /// Frees a block of a page that another thread owns.
-    ///
-    /// # Safety
-    /// `p` is a block of the page that nobody uses any more.
     #[inline]
-    pub unsafe fn add(&self, page: &'static Page, p: *mut u8) {
-        let chain = &self.chains[index_of(page)];
-        if !ptr::eq(chain.page.get(), page) {
-            chain.flush();
-            chain.page.set(page);
-            chain.tail.set(p);
-            chain.head.set(ptr::null_mut());
-        }
+    fn is_enough(&self, blocks: usize) -> bool {
+        blocks >= MAX_CHAIN_BLOCKS || blocks * self.block_bytes() >= MAX_CHAIN_BYTES
+    }
+
+    #[inline]
+    unsafe fn link(&self, block: *mut u8, next: *mut u8) {
         // SAFETY: the block is the caller's to link.
-        unsafe { Block::set_next(p.cast(), chain.head.get().cast()) };
-        chain.head.set(p);
-        let count = chain.count.get() + 1;
-        chain.count.set(count);
-        self.pending.set(true);
-        if count >= MAX_CHAIN_BLOCKS || count * page.block_bytes() >= MAX_CHAIN_BYTES {
-            chain.flush();
-        }
+        unsafe { Block::set_next(block.cast(), next.cast()) };
     }
 
-    /// Pushes everything gathered.
-    #[inline]
-    pub fn flush(&self) {
-        if self.pending.replace(false) {
-            self.flush_all();
-        }
-    }
-
-    /// Whether anything is gathered.
-    #[inline(always)]
-    pub fn is_pending(&self) -> bool {
-        self.pending.get()
-    }
-
-    /// Forgets everything gathered.
-    pub fn clear(&self) {
-        self.pending.set(false);
-        for chain in &self.chains {
-            chain.page.set(ptr::null());
-            chain.count.set(0);
-        }
-    }
-
-    #[inline(never)]
-    fn flush_all(&self) {
-        self.chains.iter().for_each(ChainCell::flush);
-    }
-}
-
-/// Neighbouring pages get different places.
-#[inline]
-fn index_of(page: &Page) -> usize {
-    ptr::from_ref(page).addr() / size_of::<Page>() % CHAINS
-}
-
-impl ChainCell {
-    const fn new() -> Self {
-        Self {
-            page: Cell::new(ptr::null()),
-            head: Cell::new(ptr::null_mut()),
-            tail: Cell::new(ptr::null_mut()),
-            count: Cell::new(0),
-        }
-    }
-
-    fn flush(&self) {
-        // SAFETY: a chain's page has blocks in use (the chain's), so it is alive.
-        let Some(page) = (unsafe { self.page.replace(ptr::null()).as_ref() }) else { return };
-        let count = self.count.replace(0);
-        // SAFETY: the chain's blocks are ours, and blocks of the page.
-        unsafe { push_remote(page, self.head.get(), self.tail.get(), count) };
+    unsafe fn push(&'static self, head: *mut u8, tail: *mut u8, count: usize) {
+        // SAFETY: the precondition.
+        unsafe { push_remote(self, head, tail, count) };
     }
 }
 

@@ -3,7 +3,6 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::Heap;
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Page};
 
@@ -54,8 +53,7 @@ impl Theap {
     /// Takes a page with free blocks that nobody owns.
     fn take_listed(&'static self, bin: Bin) -> Option<&'static Page> {
         let heap = self.heap();
-        let is_ours = |page: &Page| core::ptr::eq(Heap::of_page(page), heap);
-        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours)?;
+        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, |page| heap.has(page))?;
         page.adopt(chain);
         self.own(page);
         heap.stats().pages_reclaim_on_alloc.increment();

@@ -6,13 +6,16 @@
 //! * `retire`: empty pages kept for a while.
 //! * `ownership`: giving full pages up, taking them back, abandoning all at a thread's end.
 //! * `reclaim`: what the options say about taking pages back, and giving pages up on request.
-//! * `batch`: frees into other threads' pages, gathered.
+//! * `batch`: frees into other threads' pages, gathered (`gather`).
+//! * `identity`: whose theap it is, for those who find it in a page.
 //! * `collect`: upkeep; `counts`: what is counted on the way.
 
 mod batch;
 mod collect;
 mod counts;
 mod find;
+mod gather;
+mod identity;
 mod ownership;
 mod queue;
 mod reclaim;

@@ -7,7 +7,7 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::{Heap, release_page, settle};
+use crate::heap::{heap_of_page, release_page, settle};
 use crate::page::remote::{Chain, PushOrClaim};
 use crate::page::{Block, Flag, Freed, Page};
 
@@ -66,7 +66,7 @@ impl Theap {
         page.set_theap(self.handle());
         page.set_owner_thread(self.tid());
         if page.is(Flag::Listed) {
-            self.heap().registry().unlist(page);
+            heap_of_page(page).registry().unlist(page);
         }
         self.push_back(page);
         self.counts.add(Event::Reclaimed);
@@ -104,7 +104,7 @@ impl Theap {
         if page.collect_is_empty() {
             return release_page(page);
         }
-        Heap::of_page(page).stats().pages_abandoned.pass(1);
+        heap_of_page(page).stats().pages_abandoned.pass(1);
         abandon(page);
     }
 
@@ -127,7 +127,7 @@ fn abandon(page: &'static Page) {
     page.set_used_unowned(used);
     page.set_owner_unowned(0);
     if page.has_available() {
-        Heap::of_page(page).registry().list(page);
+        heap_of_page(page).registry().list(page);
     }
     let threshold = if page.is(Flag::Listed) { used } else { listing_threshold(used) };
     if page.remote.let_go(threshold).is_err() {

@@ -7,6 +7,7 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
+use crate::heap::heap_of_page;
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Freed, Page};
 
@@ -23,7 +24,7 @@ impl Theap {
 
     fn may_take_from_others(&self, page: &Page) -> bool {
         options::get(OptionId::PageReclaimOnFree) == BY_ANY
-            && core::ptr::eq(page.heap(), self.heap().handle())
+            && self.heap().has(page)
             && self.has_fewer_pages(page.bin(), options::get(OptionId::PageCrossThreadMaxReclaim))
     }
 
@@ -47,7 +48,7 @@ impl Theap {
         page.set_theap(self.handle());
         page.set_owner_thread(self.tid());
         if page.is(Flag::Listed) {
-            self.heap().registry().unlist(page);
+            heap_of_page(page).registry().unlist(page);
         }
         self.push_back(page);
         self.counts.add(Event::Reclaimed);

@@ -2,23 +2,23 @@
 //!
 //! # Invariants
 //! 1. Only the thread `tid` uses a theap, except for its links in the heap's list (under the heap's lock) and the
-//!    words that tell whose it is.
+//!    words that tell whose it is (`identity`).
 //! 2. `direct[w]` is the first page of the queue that serves `w` words, or the empty page.
 //! 3. A theap's memory is never used for anything else: pages may keep pointing to a theap that has ended, and
-//!    compare `tid` and `heap`.
+//!    look at its identity.
 
 use core::cell::Cell;
 use core::ptr;
 
 use super::batch::Batch;
 use super::counts::Counts;
+use super::identity::Identity;
 use super::queue::Queue;
 use super::retire::Retired;
 use crate::arena::Meta;
 use crate::base::*;
 use crate::heap::{Heap, Subproc};
 use crate::page::{EMPTY_PAGE, Page};
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
 const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
@@ -27,9 +27,7 @@ const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 pub struct Theap {
     pub(super) direct: [Cell<*const Page>; DIRECT],
     pub(super) queues: [Queue; Bin::COUNT],
-    /// 0 when the theap has ended.
-    tid: AtomicUsize,
-    heap: AtomicPtr<Heap>,
+    identity: Identity,
     /// The thread's structure, for the runtime floor.
     thread: Cell<*const ()>,
     /// Where this thread starts to search arenas.
@@ -59,8 +57,7 @@ impl Theap {
         Theap {
             direct: [const { Cell::new(&raw const EMPTY_PAGE) }; DIRECT],
             queues: [const { Queue::new() }; Bin::COUNT],
-            tid: AtomicUsize::new(0),
-            heap: AtomicPtr::new(ptr::null_mut()),
+            identity: Identity::new(),
             thread: Cell::new(ptr::null()),
             seed: Cell::new(0),
             pages: Cell::new(0),
@@ -87,8 +84,7 @@ impl Theap {
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
-        theap.heap.store(ptr::from_ref(heap).cast_mut(), Ordering::Relaxed);
-        theap.tid.store(tid, Ordering::Relaxed);
+        theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);
         heap.subproc().arenas().stats().theaps.increase(1);
         Some(theap)
@@ -110,8 +106,7 @@ impl Theap {
         let heap = self.heap();
         self.leave_heap_list(heap);
         let subproc = heap.subproc();
-        self.tid.store(0, Ordering::Relaxed);
-        self.heap.store(ptr::null_mut(), Ordering::Relaxed);
+        self.identity.end();
         subproc.arenas().stats().theaps.decrease(1);
         let mut cache = subproc.theap_cache().lock();
         // SAFETY: `direct[0]` is not read by anybody else.
@@ -148,7 +143,7 @@ impl Theap {
     /// Moves to another heap, whose pages its pages have become.
     pub fn move_to(&'static self, heap: &'static Heap) {
         self.leave_heap_list(self.heap());
-        self.heap.store(ptr::from_ref(heap).cast_mut(), Ordering::Relaxed);
+        self.identity.move_to(heap.handle());
         self.enter_heap_list(heap);
     }
 
@@ -179,20 +174,20 @@ impl Theap {
 
     #[inline]
     pub fn tid(&self) -> usize {
-        self.tid.load(Ordering::Relaxed)
+        self.identity.tid()
     }
 
     /// The heap that it is a part of. Not of the empty theap.
     #[inline]
     pub fn heap(&self) -> &'static Heap {
         // SAFETY: a live theap has a heap, which outlives it.
-        unsafe { &*self.heap.load(Ordering::Relaxed) }
+        unsafe { &*self.identity.heap().cast::<Heap>() }
     }
 
     /// Whether thread `tid` may use it for `heap`'s pages: true only for the live theap of that thread and heap.
     #[inline]
     pub fn serves(&self, tid: usize, heap: *const ()) -> bool {
-        self.tid() == tid && ptr::eq(self.heap.load(Ordering::Relaxed).cast(), heap)
+        self.identity.serves(tid, heap)
     }
 
     /// The theap that a page's handle names. It may have ended, see [`Theap::serves`].

@@ -10,7 +10,7 @@ use crate::heap::Heap;
 use crate::heap::tests::new_subproc;
 use crate::options::OptionId;
 use crate::os::tests::Alone;
-use crate::page::{EMPTY_PAGE, Flag, Freed, Lookup, Owner, Page};
+use crate::page::{EMPTY_PAGE, Flag, Freed, Lookup, Owner, Page, Term};
 
 mod batch;
 mod collect;

@@ -1,0 +1,133 @@
+//! Who holds a slice, and what is known of the memory behind it: four bitmaps and the order in which they change.
+//!
+//! | bitmap | a set bit means | set by | cleared by |
+//! |---|---|---|---|
+//! | free | nobody holds the slice | giving it back | taking it: this bit decides |
+//! | committed | the memory may be touched | the holder, after committing | the holder, when it decommits |
+//! | dirty | may hold something else than zeros | taking | the holder, when it drops the memory |
+//! | purge | free, with memory behind it that could go back | giving back, before `free` is set | taking, purging |
+//!
+//! # Invariants
+//! 1. Whoever has cleared a slice's free bit holds the slice, until it sets the bit again. Only then may it touch the
+//!    slice's other bits or its memory.
+//! 2. So a slice's purge bit goes from set to clear in one hand, which counts it.
+//! 3. A free slice with a clear purge bit holds no memory worth giving back.
+//!
+//! Purging takes a slice like an allocation does, before it touches the purge bit. A failing claim of more slices
+//! (`bitmap`, invariant 4) may make it miss a slice, which then stays purgeable.
+
+use crate::bitmap::{BitRange, Bitmap};
+use core::ops::ControlFlow;
+
+/// The slices of an arena.
+pub struct Holding {
+    free: Bitmap,
+    committed: Bitmap,
+    dirty: Bitmap,
+    purge: Bitmap,
+}
+
+/// What the takers of slices learn of the memory behind them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// How many were waiting to be purged.
+    pub purgeable: usize,
+    /// How many are known to be zero.
+    pub clean: usize,
+}
+
+impl Holding {
+    /// Of four bitmaps as long as each other, all clear: everything is held by the caller.
+    pub fn new([free, committed, dirty, purge]: [Bitmap; 4]) -> Self {
+        Holding { free, committed, dirty, purge }
+    }
+
+    /// Which slices nobody holds: to search and take some.
+    pub fn free(&self) -> &Bitmap {
+        &self.free
+    }
+
+    pub fn is_free(&self, slice: usize) -> bool {
+        self.free.is_set(slice)
+    }
+
+    pub fn is_committed(&self, range: BitRange) -> bool {
+        self.committed.is_all_set(range)
+    }
+
+    pub fn is_dirty(&self, slice: usize) -> bool {
+        self.dirty.is_set(slice)
+    }
+
+    pub fn is_purgeable(&self, slice: usize) -> bool {
+        self.purge.is_set(slice)
+    }
+
+    /// The caller has taken the slices, and will use them.
+    pub fn note_taken(&self, range: BitRange) -> Taken {
+        Taken { purgeable: self.purge.clear(range), clean: self.dirty.set(range) }
+    }
+
+    /// The caller, who holds the slices, has committed their memory; answers how many were not.
+    pub fn note_committed(&self, range: BitRange) -> usize {
+        self.committed.set(range)
+    }
+
+    /// The caller, who holds the slices, can't touch their memory any more.
+    pub fn note_decommitted(&self, range: BitRange) {
+        self.committed.clear(range);
+    }
+
+    /// What the caller holds may be anything.
+    pub fn note_dirty(&self, range: BitRange) {
+        self.dirty.set(range);
+    }
+
+    /// What the caller holds reads as zero.
+    pub fn note_clean(&self, range: BitRange) {
+        self.dirty.clear(range);
+    }
+
+    /// Gives slices back, of which the last `clean` have not been used since they were taken as zero; answers how many
+    /// can be purged, of those that `may_purge`.
+    pub fn give_back(&self, range: BitRange, clean: usize, may_purge: bool) -> usize {
+        let used = BitRange::new(range.start, range.len - clean);
+        if clean > 0 {
+            self.dirty.clear(BitRange::between(used.end(), range.end()));
+        }
+        let holds_memory = may_purge && !self.dirty.is_all_clear(used);
+        // Invariant 3: before somebody else can hold them.
+        let purgeable = if holds_memory { self.purge.set(used) } else { 0 };
+        self.free.set(range);
+        purgeable
+    }
+
+    /// Gives slices back that were taken and not used, as they were.
+    pub fn untake(&self, range: BitRange) {
+        self.free.set(range);
+    }
+
+    /// Has `drop_memory` take the memory behind free slices, and answers how many of them were waiting for that;
+    /// `None`, and nothing happens, if somebody holds one of them.
+    pub fn purge(&self, range: BitRange, drop_memory: impl FnOnce()) -> Option<usize> {
+        if !self.free.try_claim(range) {
+            return None;
+        }
+        let purgeable = self.purge.clear(range);
+        if purgeable > 0 {
+            drop_memory();
+        }
+        self.free.set(range);
+        Some(purgeable)
+    }
+
+    /// Shows `visit` runs of slices that wait to be purged, lowest first, until it breaks.
+    pub fn for_each_purgeable(&self, visit: impl FnMut(BitRange) -> ControlFlow<()>) {
+        let _ = self.purge.for_each_set_run(visit);
+    }
+
+    /// The same, highest first, and none longer than `max_len`.
+    pub fn for_each_purgeable_rev(&self, max_len: usize, visit: impl FnMut(BitRange) -> ControlFlow<()>) {
+        let _ = self.purge.for_each_set_run_rev(max_len, visit);
+    }
+}

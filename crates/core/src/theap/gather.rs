@@ -1,0 +1,141 @@
+//! Blocks gathered by page, to be pushed together.
+//!
+//! Invariants
+//! 1. A chain's blocks are of one page, linked from the last one added to the first; nobody else knows them.
+//! 2. Every block added is pushed once, by a flush.
+//! 3. A page that has blocks in a chain is alive, for these count as in use.
+
+use core::cell::Cell;
+use core::ptr;
+
+use crate::sync::{array_of, const_unless_loom};
+
+/// How many pages are gathered for at a time; a power of two.
+const CHAINS: usize = 16;
+
+/// A page, as far as gathering goes.
+pub trait Home: Sized + 'static {
+    /// Neighbouring pages have different numbers.
+    fn number(&self) -> usize;
+
+    /// Whether a chain of so many blocks should wait no longer.
+    fn is_enough(&self, blocks: usize) -> bool;
+
+    /// Makes `next` (or null) follow `block`.
+    ///
+    /// # Safety
+    /// Both are blocks of the page that the caller has freed.
+    unsafe fn link(&self, block: *mut u8, next: *mut u8);
+
+    /// Frees the `count` blocks from `head` to `tail`.
+    ///
+    /// # Safety
+    /// They are blocks of the page, linked, and nobody uses them any more.
+    unsafe fn push(&'static self, head: *mut u8, tail: *mut u8, count: usize);
+}
+
+/// Blocks of one page, linked.
+struct Chain<P> {
+    page: Cell<*const P>,
+    head: Cell<*mut u8>,
+    tail: Cell<*mut u8>,
+    count: Cell<usize>,
+}
+
+/// The chains of a thread. Valid when zeroed.
+pub struct Gather<P> {
+    chains: [Chain<P>; CHAINS],
+    /// Whether any chain has blocks.
+    pending: Cell<bool>,
+}
+
+impl<P: Home> Gather<P> {
+    const_unless_loom! {
+        pub const fn new() -> Self {
+            Self { chains: array_of!(Chain::new(); CHAINS), pending: Cell::new(false) }
+        }
+    }
+
+    /// Frees a block of `page`, now or with others later.
+    ///
+    /// # Safety
+    /// `p` is a block of the page that nobody uses any more.
+    #[inline]
+    pub unsafe fn add(&self, page: &'static P, p: *mut u8) {
+        let chain = &self.chains[page.number() % CHAINS];
+        if !ptr::eq(chain.page.get(), page) {
+            chain.flush();
+            chain.begin(page, p);
+        }
+        // SAFETY: the precondition.
+        unsafe { page.link(p, chain.head.get()) };
+        chain.head.set(p);
+        let count = chain.count.get() + 1;
+        chain.count.set(count);
+        self.pending.set(true);
+        if page.is_enough(count) {
+            chain.flush();
+        }
+    }
+
+    /// Pushes everything gathered.
+    #[inline]
+    pub fn flush(&self) {
+        if self.pending.replace(false) {
+            self.flush_all();
+        }
+    }
+
+    /// Whether anything is gathered.
+    #[inline(always)]
+    pub fn is_pending(&self) -> bool {
+        self.pending.get()
+    }
+
+    /// Forgets everything gathered.
+    pub fn clear(&self) {
+        self.pending.set(false);
+        for chain in &self.chains {
+            chain.page.set(ptr::null());
+            chain.count.set(0);
+        }
+    }
+
+    #[inline(never)]
+    fn flush_all(&self) {
+        self.chains.iter().for_each(Chain::flush);
+    }
+}
+
+impl<P: Home> Default for Gather<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Home> Chain<P> {
+    const fn new() -> Self {
+        Self {
+            page: Cell::new(ptr::null()),
+            head: Cell::new(ptr::null_mut()),
+            tail: Cell::new(ptr::null_mut()),
+            count: Cell::new(0),
+        }
+    }
+
+    /// `p` will be the first block.
+    #[inline]
+    fn begin(&self, page: &P, p: *mut u8) {
+        self.page.set(page);
+        self.tail.set(p);
+        self.head.set(ptr::null_mut());
+    }
+
+    fn flush(&self) {
+        // SAFETY: invariant 3.
+        let Some(page) = (unsafe { self.page.replace(ptr::null()).as_ref() }) else { return };
+        let count = self.count.replace(0);
+        // SAFETY: invariant 1.
+        unsafe { page.push(self.head.get(), self.tail.get(), count) };
+    }
+}

@@ -1,0 +1,519 @@
+//! Models of heaps and theaps at their end: against threads that free, that end, that collect. Run with
+//! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_heaps`.
+//!
+//! That a heap lives is a cell that loom watches: whoever works on a heap reads it, whoever gives its memory back writes it.
+//! The numbers in the comments are the invariants in `src/page/tenure.rs`, `src/theap/identity.rs` and
+//! `src/theap/gather.rs`.
+#![cfg(loom)]
+
+use ferrimalloc_core::page::remote::{BlockOffset, Push, Remote};
+use ferrimalloc_core::page::tenure::{Gates, Tenure, Term};
+use ferrimalloc_core::runtime::ends::Ends;
+use ferrimalloc_core::sync::Lock;
+use ferrimalloc_core::theap::gather::{Gather, Home};
+use ferrimalloc_core::theap::identity::Identity;
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::thread::{self, JoinHandle};
+
+fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}
+
+fn spawn<T: 'static, R: 'static>(shared: &Arc<T>, work: impl FnOnce(&T) -> R + 'static) -> JoinHandle<R> {
+    let shared = shared.clone();
+    thread::spawn(move || work(&shared))
+}
+
+fn join<R>(thread: JoinHandle<R>) -> R {
+    thread.join().expect("no panic")
+}
+
+/// A heap, with room for one page in its lists.
+struct Heap {
+    is_alive: UnsafeCell<bool>,
+    /// The page's bits in the heap's bitmaps. Relaxed, so that all order must come from the protocol.
+    has_page: AtomicBool,
+    is_listed: AtomicBool,
+}
+
+impl Heap {
+    fn new() -> Heap {
+        let no = || AtomicBool::new(false);
+        Heap { is_alive: UnsafeCell::new(true), has_page: no(), is_listed: no() }
+    }
+
+    fn handle(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+
+    /// What everyone does who works on the heap.
+    fn touch(&self) {
+        // SAFETY: loom reports it if somebody writes.
+        assert!(self.is_alive.with(|alive| unsafe { *alive }), "a heap that has ended");
+    }
+
+    /// Gives its memory back.
+    fn free(&self) {
+        assert!(!self.has_page.load(Ordering::Relaxed), "a page is left");
+        // SAFETY: loom reports it if this is not exclusive.
+        self.is_alive.with_mut(|alive| unsafe { *alive = false });
+    }
+
+    fn strike_out(&self) {
+        self.touch();
+        assert!(self.has_page.swap(false, Ordering::Relaxed), "not in this heap's lists");
+        self.is_listed.store(false, Ordering::Relaxed);
+    }
+
+    fn list(&self) {
+        self.touch();
+        self.is_listed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A page of a heap that is about to end, and the main heap.
+struct World {
+    gates: Gates,
+    main: Heap,
+    heap: Heap,
+    tenure: Tenure,
+    remote: Remote,
+    /// Blocks in use when the page was given up; the owner's.
+    used: UnsafeCell<usize>,
+    releases: AtomicUsize,
+}
+
+// SAFETY: what the models check.
+unsafe impl Send for World {}
+// SAFETY: as above.
+unsafe impl Sync for World {}
+
+impl World {
+    /// The page has been given up with so many blocks in use; the push of all of them, or of one, claims it.
+    fn new(blocks: usize, threshold: usize) -> Arc<World> {
+        let world = Arc::new(World {
+            gates: Gates::new(),
+            main: Heap::new(),
+            heap: Heap::new(),
+            tenure: Tenure::new(),
+            remote: Remote::new(),
+            used: UnsafeCell::new(blocks),
+            releases: AtomicUsize::new(0),
+        });
+        world.heap.has_page.store(true, Ordering::Relaxed);
+        world.tenure.begin(world.heap.handle(), Term::MayEnd);
+        world.remote.let_go(threshold).expect("nothing has been freed");
+        world
+    }
+
+    /// What `heap::heap_of_page` does, with work on the heap.
+    fn with_heap(&self, work: impl FnOnce(&Heap)) {
+        let held = self.tenure.hold(&self.gates);
+        // SAFETY: one of the two, which live as long as the world.
+        work(unsafe { &*held.heap().cast::<Heap>() });
+    }
+
+    fn used(&self) -> usize {
+        // SAFETY: loom reports it if this is not exclusive.
+        self.used.with_mut(|used| unsafe { *used })
+    }
+
+    /// Frees a block as any thread does.
+    fn free(&self, block: usize) {
+        if self.remote.push(BlockOffset::from_bytes(block * 16), 1, |_| ()) == Push::Claimed {
+            self.settle();
+        }
+    }
+
+    /// What `heap::settle` does.
+    fn settle(&self) {
+        loop {
+            let used = self.used();
+            if self.remote.arrived() >= used {
+                self.with_heap(Heap::strike_out);
+                self.releases.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            self.with_heap(Heap::list);
+            if self.remote.let_go(used).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// What `runtime::heap_delete` does with the heap's pages and its memory.
+    fn delete(&self) {
+        {
+            let _nobody_holds_it = self.gates.close(self.heap.handle());
+            if self.heap.has_page.load(Ordering::Relaxed) {
+                self.main.has_page.store(true, Ordering::Relaxed);
+                if self.heap.is_listed.swap(false, Ordering::Relaxed) {
+                    self.main.is_listed.store(true, Ordering::Relaxed);
+                }
+                self.heap.has_page.store(false, Ordering::Relaxed);
+                self.tenure.move_to(self.main.handle());
+            }
+        }
+        self.heap.free();
+    }
+
+    /// What `runtime::heap_destroy` does, with nobody using any block.
+    fn destroy(&self) {
+        {
+            let _nobody_holds_it = self.gates.close(self.heap.handle());
+            while self.remote.claim_in_place().is_none() {
+                thread::yield_now();
+            }
+            self.used();
+            self.heap.strike_out();
+            self.releases.fetch_add(1, Ordering::Relaxed);
+        }
+        self.heap.free();
+    }
+
+    fn count_releases(&self) -> usize {
+        self.releases.load(Ordering::Relaxed)
+    }
+}
+
+/// The heap's last block is freed in the instant of its deletion: the page is struck out of one heap's lists, alive.
+#[test]
+fn deletion_against_the_last_free() {
+    loom::model(|| {
+        let world = World::new(1, 1);
+        let other = spawn(&world, |world| world.free(0));
+        world.delete();
+        join(other);
+        assert_eq!(world.count_releases(), 1);
+        assert!(!world.main.has_page.load(Ordering::Relaxed));
+    });
+}
+
+/// Two threads free the last two blocks; one lists the page before.
+#[test]
+fn deletion_against_listing_and_the_last_free() {
+    bounded(2, || {
+        let world = World::new(2, 1);
+        let first = spawn(&world, |world| world.free(0));
+        let second = spawn(&world, |world| world.free(1));
+        world.delete();
+        join(first);
+        join(second);
+        assert_eq!(world.count_releases(), 1);
+        assert!(!world.main.has_page.load(Ordering::Relaxed));
+        assert!(!world.main.is_listed.load(Ordering::Relaxed));
+    });
+}
+
+/// A page that was just listed is found in the main heap afterwards.
+#[test]
+fn deletion_against_listing() {
+    loom::model(|| {
+        let world = World::new(2, 1);
+        let other = spawn(&world, |world| world.free(0));
+        world.delete();
+        join(other);
+        assert!(world.main.has_page.load(Ordering::Relaxed));
+        assert!(world.main.is_listed.load(Ordering::Relaxed), "nobody would find it");
+        assert_eq!(world.tenure.heap(), world.main.handle());
+    });
+}
+
+/// A thread in search of another page claims this one by mistake while its heap is destroyed.
+#[test]
+fn destruction_against_a_mistaken_search() {
+    loom::model(|| {
+        let world = World::new(2, 2);
+        let thief = spawn(&world, |world| {
+            if let Some(threshold) = world.remote.claim_in_place() {
+                assert_eq!(world.used(), 2);
+                world.remote.let_go(threshold).expect("nobody frees");
+            }
+        });
+        world.destroy();
+        join(thief);
+        assert_eq!(world.count_releases(), 1);
+    });
+}
+
+/// The same while blocks are freed: the page is as it was, and the last free releases it.
+#[test]
+fn a_mistaken_search_against_the_last_frees() {
+    bounded(3, || {
+        let world = World::new(2, 2);
+        let thief = spawn(&world, |world| {
+            if let Some(threshold) = world.remote.claim_in_place() {
+                if world.remote.let_go(threshold).is_err() {
+                    world.settle();
+                }
+            }
+        });
+        let other = spawn(&world, |world| world.free(1));
+        world.free(0);
+        join(other);
+        join(thief);
+        assert_eq!(world.count_releases(), 1);
+    });
+}
+
+/// What a theap has: its thread's alone, whatever heap it is a part of.
+struct Theap {
+    identity: Identity,
+    contents: UnsafeCell<usize>,
+}
+
+impl Theap {
+    fn new() -> Theap {
+        Theap { identity: Identity::new(), contents: UnsafeCell::new(0) }
+    }
+
+    fn touch(&self) {
+        // SAFETY: loom reports it if this is not exclusive.
+        self.contents.with_mut(|contents| unsafe { *contents += 1 });
+    }
+}
+
+/// A theap's memory, the stack where it is kept for the next, and a page that names it.
+struct Reuse {
+    theap: Theap,
+    kept: Lock<bool>,
+    heaps: [Heap; 2],
+}
+
+// SAFETY: what the models check.
+unsafe impl Send for Reuse {}
+// SAFETY: as above.
+unsafe impl Sync for Reuse {}
+
+impl Reuse {
+    fn new() -> Arc<Reuse> {
+        Arc::new(Reuse { theap: Theap::new(), kept: Lock::new(false), heaps: [Heap::new(), Heap::new()] })
+    }
+
+    fn begin(&self, tid: usize, heap: usize) {
+        self.theap.touch();
+        self.theap.identity.begin(tid, self.heaps[heap].handle());
+    }
+
+    fn end(&self) {
+        self.theap.touch();
+        self.theap.identity.end();
+        *self.kept.lock() = true;
+    }
+
+    /// Frees a block of a page that thread `tid` owned last, as a part of a heap.
+    fn free_given_up(&self, tid: usize, heap: usize) -> bool {
+        let serves = self.theap.identity.serves(tid, self.heaps[heap].handle());
+        if serves {
+            self.theap.touch();
+        }
+        serves
+    }
+}
+
+/// Invariant 1: a theap ends and its memory serves another thread, while the first frees blocks of pages that name it.
+#[test]
+fn a_theap_is_used_by_its_thread_only() {
+    loom::model(|| {
+        let reuse = Reuse::new();
+        reuse.begin(1, 0);
+        let other = spawn(&reuse, |reuse| {
+            let taken = std::mem::take(&mut *reuse.kept.lock());
+            if taken {
+                reuse.begin(2, 0);
+                assert!(reuse.free_given_up(2, 0));
+                assert!(!reuse.free_given_up(2, 1), "another heap's page");
+            }
+        });
+        assert!(reuse.free_given_up(1, 0));
+        assert!(!reuse.free_given_up(1, 1), "another heap's page");
+        reuse.end();
+        assert!(!reuse.free_given_up(1, 0), "it has ended");
+        join(other);
+        assert!(!reuse.free_given_up(1, 0));
+    });
+}
+
+/// A theap in a heap that ends, of a thread that uses it no more.
+struct Ending {
+    ends: Ends,
+    main: Heap,
+    heap: Heap,
+    theap: Identity,
+}
+
+// SAFETY: what the models check.
+unsafe impl Send for Ending {}
+// SAFETY: as above.
+unsafe impl Sync for Ending {}
+
+impl Ending {
+    fn new() -> Arc<Ending> {
+        let ending = Ending { ends: Ends::new(), main: Heap::new(), heap: Heap::new(), theap: Identity::new() };
+        let ending = Arc::new(ending);
+        ending.theap.begin(1, ending.heap.handle());
+        ending
+    }
+
+    /// Works on the theap's heap, as leaving its list of theaps or handing over counts do.
+    fn work(&self) {
+        // SAFETY: one of the two, which live as long as the world.
+        unsafe { &*self.theap.heap().cast::<Heap>() }.touch();
+    }
+
+    fn end_heap(&self) {
+        let _other_threads_wait = self.ends.begin();
+        self.theap.move_to(self.main.handle());
+        self.heap.free();
+    }
+
+    fn end_thread(&self) {
+        let _no_heap_ends = self.ends.wait();
+        self.work();
+        self.theap.end();
+    }
+
+    fn collect(&self) -> bool {
+        let no_heap_ends = self.ends.unless_now();
+        if no_heap_ends.is_some() {
+            self.work();
+        }
+        no_heap_ends.is_some()
+    }
+}
+
+/// A thread ends while a heap ends in which it has a theap.
+#[test]
+fn a_heap_ends_while_a_thread_ends() {
+    loom::model(|| {
+        let ending = Ending::new();
+        let thread = spawn(&ending, Ending::end_thread);
+        ending.end_heap();
+        join(thread);
+        assert_eq!(ending.theap.tid(), 0);
+    });
+}
+
+/// A thread collects, and then ends.
+#[test]
+fn a_heap_ends_while_a_thread_collects() {
+    bounded(3, || {
+        let ending = Ending::new();
+        let thread = spawn(&ending, |ending| {
+            ending.collect();
+            ending.end_thread();
+        });
+        ending.end_heap();
+        join(thread);
+    });
+}
+
+/// A page as far as gathering goes: blocks are 1, 2, …, and each has a link that loom watches.
+struct Gathered {
+    number: usize,
+    remote: Remote,
+    links: [UnsafeCell<usize>; 4],
+    enough: usize,
+}
+
+// SAFETY: what the models check.
+unsafe impl Send for Gathered {}
+// SAFETY: as above.
+unsafe impl Sync for Gathered {}
+
+fn block(index: usize) -> *mut u8 {
+    std::ptr::without_provenance_mut(index)
+}
+
+impl Gathered {
+    fn new(number: usize, enough: usize) -> &'static Gathered {
+        Box::leak(Box::new(Gathered { number, remote: Remote::new(), links: Default::default(), enough }))
+    }
+
+    fn set_link(&self, block: usize, next: usize) {
+        // SAFETY: loom reports it if this is not exclusive.
+        self.links[block - 1].with_mut(|link| unsafe { *link = next });
+    }
+
+    /// What the owner finds: the blocks, in order.
+    fn taken(&self) -> Vec<usize> {
+        let chain = self.remote.take();
+        let mut blocks = Vec::new();
+        let mut next = if chain.count > 0 { chain.head.bytes() / 8 } else { 0 };
+        while next != 0 {
+            blocks.push(next);
+            // SAFETY: as above.
+            next = self.links[next - 1].with_mut(|link| unsafe { *link });
+        }
+        assert_eq!(blocks.len(), chain.count);
+        blocks
+    }
+}
+
+impl Home for Gathered {
+    fn number(&self) -> usize {
+        self.number
+    }
+
+    fn is_enough(&self, blocks: usize) -> bool {
+        blocks >= self.enough
+    }
+
+    unsafe fn link(&self, block: *mut u8, next: *mut u8) {
+        self.set_link(block.addr(), next.addr());
+    }
+
+    unsafe fn push(&'static self, head: *mut u8, tail: *mut u8, count: usize) {
+        let link = |next: Option<BlockOffset>| self.set_link(tail.addr(), next.map_or(0, |next| next.bytes() / 8));
+        self.remote.push(BlockOffset::from_bytes(head.addr() * 8), count, link);
+    }
+}
+
+fn gather(blocks: &[(&'static Gathered, usize)]) {
+    let batch = Gather::<Gathered>::new();
+    for &(page, index) in blocks {
+        // SAFETY: blocks of the model.
+        unsafe { batch.add(page, block(index)) };
+    }
+    batch.flush();
+    batch.flush();
+}
+
+fn assert_all(mut blocks: Vec<usize>, wanted: &[usize]) {
+    blocks.sort_unstable();
+    assert_eq!(blocks, wanted);
+}
+
+/// Invariants 1 and 2: two threads gather blocks of a page, its owner takes them meanwhile.
+#[test]
+fn gathered_blocks_arrive() {
+    bounded(3, || {
+        let page = Gathered::new(0, 9);
+        let other = thread::spawn(|| gather(&[(page, 1), (page, 2)]));
+        let third = thread::spawn(|| gather(&[(page, 3), (page, 4)]));
+        let mut blocks = page.taken();
+        join(other);
+        join(third);
+        blocks.extend(page.taken());
+        assert_all(blocks, &[1, 2, 3, 4]);
+    });
+}
+
+/// Invariants 1 and 2: pages that share a place, and chains that are pushed because they are long enough.
+#[test]
+fn gathered_blocks_make_room_for_others() {
+    loom::model(|| {
+        let (page, neighbour) = (Gathered::new(0, 2), Gathered::new(16, 9));
+        let blocks = [(page, 1), (neighbour, 1), (page, 2), (page, 3), (neighbour, 2), (neighbour, 3)];
+        let other = thread::spawn(move || gather(&blocks));
+        let mut blocks = page.taken();
+        join(other);
+        blocks.extend(page.taken());
+        assert_all(blocks, &[1, 2, 3]);
+        assert_all(neighbour.taken(), &[1, 2, 3]);
+    });
+}
