@@ -88,7 +88,7 @@ impl Slices {
     }
 
     fn free(&self, range: BitRange) {
-        let purgeable = self.holding.give_back(range, true);
+        let purgeable = self.holding.give_back(range, 0, true);
         self.unused.increase(purgeable);
     }
 

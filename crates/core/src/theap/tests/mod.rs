@@ -133,7 +133,7 @@ fn queued(theap: &Theap, bytes: usize) -> Vec<&'static Page> {
 }
 
 fn is_queued(theap: &Theap, page: &Page) -> bool {
-    queued(theap, page.block_bytes()).iter().any(|other| *other == page)
+    queued(theap, page.block_bytes()).contains(&page)
 }
 
 /// Everything that must hold between two steps: links, flags, counts, the direct table.
@@ -152,7 +152,7 @@ fn check(theap: &Theap) {
                 && !page.owner().is_unowned()
                 && page.theap() == theap.handle()
         };
-        assert!(forward.iter().all(|page| is_ours(page)), "{bin:?}: a page that is not ours");
+        assert!(forward.iter().all(is_ours), "{bin:?}: a page that is not ours");
         assert_eq!(queue.passed(), forward.iter().filter(|page| page.is(Flag::Passed)).count(), "{bin:?}");
         pages += forward.len();
     }
