@@ -35,10 +35,12 @@ impl Counts {
         self.0.iter().for_each(|count| count.set(0));
     }
 
+    /// Counts one more; answers how many there are.
     #[inline]
-    pub fn add(&self, event: Event) {
+    pub fn add(&self, event: Event) -> usize {
         let count = &self.0[event as usize];
         count.set(count.get() + 1);
+        count.get()
     }
 
     fn move_to(&self, event: Event, add: impl Fn(usize)) {

@@ -6,6 +6,9 @@ use crate::base::*;
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Page};
 
+/// One search in so many compares pages, where nobody has chosen how many.
+const THOROUGH_EVERY: usize = 8;
+
 impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
     pub fn find_page(&'static self, bin: Bin) -> Option<&'static Page> {
@@ -21,12 +24,11 @@ impl Theap {
     /// can become empty. Full ones met on the way move to the end of the queue, where their own blocks' frees may make
     /// them useful at no cost; those still full when they are met again are given up, but for a few.
     fn search_queue(&'static self, bin: Bin) -> Option<&'static Page> {
-        let max_candidates = options::get(OptionId::PageMaxCandidates).max(1);
+        let max_candidates = self.max_candidates();
         let max_passed = options::get(OptionId::PageFullRetain).max(0) as usize;
         let queue = self.queue(bin);
         let (mut best, mut candidates) = (None, 0);
         let (mut next, last) = (queue.first(), queue.last());
-        self.counts.add(Event::Search);
         while let Some(page) = next {
             next = if Some(page) == last { None } else { page.next() };
             self.counts.add(Event::Searched);
@@ -43,6 +45,16 @@ impl Theap {
             }
         }
         self.open(best?)
+    }
+
+    /// How many pages with blocks a search compares. It is mostly the first that is taken: always to take the fullest means
+    /// to search again soon.
+    fn max_candidates(&self) -> i64 {
+        let is_thorough = self.counts.add(Event::Search) % THOROUGH_EVERY == 0;
+        match is_thorough || options::is_chosen(OptionId::PageMaxCandidates) {
+            true => options::get(OptionId::PageMaxCandidates).max(1),
+            false => 1,
+        }
     }
 
     fn open(&self, page: &'static Page) -> Option<&'static Page> {
