@@ -13,8 +13,8 @@ use crate::options::{self, OptionId};
 
 /// Slices of one huge OS page.
 pub const UNIT_SLICES: usize = (2 << 20) / SLICE_BYTES;
-/// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 64 MiB.
-const LARGE_HEAP_SLICES: usize = (64 << 20) / SLICE_BYTES;
+/// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 16 MiB.
+const LARGE_HEAP_SLICES: usize = (16 << 20) / SLICE_BYTES;
 
 /// Whether units may be advised at all.
 fn is_wanted() -> bool {
