@@ -16,6 +16,8 @@ mod query;
 mod realloc;
 mod rehome;
 mod single;
+#[cfg(test)]
+mod tests;
 mod through;
 mod upkeep;
 
