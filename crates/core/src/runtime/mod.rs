@@ -17,7 +17,7 @@ mod heaps;
 mod process;
 mod subprocs;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod thread;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};

@@ -149,14 +149,19 @@ impl Theap {
 
     /// Calls `visit` with each of a heap's theaps. The list is locked meanwhile.
     pub fn for_each_of(heap: &Heap, mut visit: impl FnMut(&'static Theap)) {
+        Self::find_of(heap, |theap| {
+            visit(theap);
+            false
+        });
+    }
+
+    /// The first of a heap's theaps, newest first, that is `wanted`. The list is locked meanwhile.
+    pub fn find_of(heap: &Heap, mut wanted: impl FnMut(&'static Theap) -> bool) -> Option<&'static Theap> {
         let first = heap.theaps().lock();
         // SAFETY: the list holds live theaps.
-        let mut next = unsafe { first.0.cast::<Theap>().as_ref() };
-        while let Some(theap) = next {
-            // SAFETY: as above.
-            next = unsafe { theap.next_of_heap.get().as_ref() };
-            visit(theap);
-        }
+        let first = unsafe { first.0.cast::<Theap>().as_ref() };
+        // SAFETY: as above.
+        core::iter::successors(first, |theap| unsafe { theap.next_of_heap.get().as_ref() }).find(|theap| wanted(theap))
     }
 
     /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).

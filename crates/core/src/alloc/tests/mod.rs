@@ -6,10 +6,10 @@ use core::slice;
 use std::vec::Vec;
 
 use super::*;
-use crate::arena::tests::ground;
 use crate::base::{Bin, Force, LARGE_BLOCK_MAX, MAX_REQUEST, SLICE_BYTES, Zero};
 use crate::os::os_page_bytes;
 use crate::page::{Lookup, Page};
+use crate::runtime::tests::ground;
 use crate::runtime::{current_theap, heap_main, heap_new, live_theap, theap_for};
 use ferrimalloc_prim::{Errno, errno};
 

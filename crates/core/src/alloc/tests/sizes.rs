@@ -90,13 +90,14 @@ fn a_sparse_page_is_told_from_a_full_one() {
     let _ground = ground();
     let heap = heap_new().unwrap();
     let theap = theap_for(heap).unwrap();
-    let blocks: Vec<_> = (0..8).map(|_| malloc_in(theap, 8192)).collect();
-    assert!(!is_under_utilized(heap, blocks[0], 100));
-    release(blocks[1]);
-    assert!(is_under_utilized(heap, blocks[0], 100) && !is_under_utilized(heap, blocks[0], 80));
-    blocks[2..7].iter().for_each(|block| release(*block));
-    assert!(is_under_utilized(heap, blocks[0], 80));
-    assert!(!is_under_utilized(heap_main().unwrap(), blocks[0], 80), "another heap's");
+    let first = malloc_in(theap, 4096);
+    let blocks: Vec<_> = (1..page_of(first).reserved()).map(|_| malloc_in(theap, 4096)).collect();
+    assert!(!is_under_utilized(heap, first, 100));
+    release(blocks[0]);
+    assert!(is_under_utilized(heap, first, 100) && !is_under_utilized(heap, first, 80));
+    blocks[1..].iter().for_each(|block| release(*block));
+    assert!(is_under_utilized(heap, first, 80));
+    assert!(!is_under_utilized(heap_main().unwrap(), first, 80), "another heap's");
     // SAFETY: nobody uses its blocks any more.
     assert!(unsafe { crate::runtime::heap_destroy(heap) });
 }

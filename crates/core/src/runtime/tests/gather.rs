@@ -25,7 +25,7 @@ fn a_heaps_present_is_what_its_pages_hold() {
 fn another_threads_blocks_are_counted_too() {
     let _ground = ground();
     let heap = heap_new().unwrap();
-    on_a_thread(move || (0..7).for_each(|_| drop(take(theap_for(heap).unwrap(), 64))));
+    on_a_thread(move || (0..7).for_each(|_| _ = take(theap_for(heap).unwrap(), 64)));
     let stats = heap_stats(heap);
     assert_eq!((stats.malloc_normal.current, stats.pages_abandoned.current), (7 * 64, 1));
     destroy(heap);
@@ -36,7 +36,7 @@ fn a_sub_process_adds_its_heaps_up() {
     let _ground = ground();
     let before = subproc_stats(main_subproc());
     let heap = heap_new().unwrap();
-    (0..3).for_each(|_| drop(take(theap_for(heap).unwrap(), 1024)));
+    (0..3).for_each(|_| _ = take(theap_for(heap).unwrap(), 1024));
     let after = subproc_stats(main_subproc());
     assert_eq!(after.malloc_normal.current - before.malloc_normal.current, 3 * 1024);
     assert_eq!(after.heaps.current - before.heaps.current, 1);
@@ -50,7 +50,7 @@ fn what_an_ended_heap_has_counted_is_kept() {
     let _ground = ground();
     let heap = heap_new().unwrap();
     let theap = theap_for(heap).unwrap();
-    (0..2).for_each(|_| drop(take(theap, LARGE_BLOCK_MAX)));
+    (0..2).for_each(|_| _ = take(theap, LARGE_BLOCK_MAX));
     let before = subproc_stats(main_subproc()).pages.total;
     destroy(heap);
     assert_eq!(subproc_stats(main_subproc()).pages.total, before);

@@ -14,8 +14,43 @@ fn a_deleted_heaps_blocks_go_on_in_the_main_heap() {
     let main = heap_main().unwrap();
     assert!(blocks.iter().all(|p| Heap::of_page(page_of(*p)) == main));
     blocks.into_iter().for_each(put);
-    Thread::of(live_theap().unwrap()).collect(Force::All);
     assert!(!Thread::of(live_theap().unwrap()).theaps().any(|other| ptr::eq(other, theap)), "its theap has ended");
+}
+
+#[test]
+fn a_thousand_heaps_after_each_other_leave_nothing_behind() {
+    let _ground = ground();
+    let one = || {
+        let heap = heap_new().unwrap();
+        take(theap_for(heap).unwrap(), 64);
+        destroy(heap);
+    };
+    (0..10).for_each(|_| one());
+    let before = main_subproc().arenas().in_use_slices();
+    (0..1000).for_each(|_| one());
+    assert_eq!(Thread::of(live_theap().unwrap()).theaps().count(), 1);
+    assert_eq!(main_subproc().arenas().in_use_slices(), before);
+}
+
+#[test]
+fn other_threads_theaps_of_an_ended_heap_end_when_they_collect() {
+    let _ground = ground();
+    let heap = heap_new().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        take(theap_for(heap).unwrap(), 64);
+        tell.send(()).unwrap();
+        may_go_on.recv().unwrap();
+        let thread = Thread::of(live_theap().unwrap());
+        let before = thread.theaps().count();
+        thread.collect(Force::Routine);
+        (before, thread.theaps().count())
+    });
+    told.recv().unwrap();
+    destroy(heap);
+    go_on.send(()).unwrap();
+    assert_eq!(other.join().unwrap(), (2, 1));
 }
 
 #[test]

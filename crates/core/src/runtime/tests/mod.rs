@@ -6,9 +6,11 @@ use std::thread;
 use std::vec::Vec;
 
 use super::*;
-use crate::arena::tests::ground;
+use crate::arena::tests;
 use crate::base::*;
 use crate::heap::{Heap, Subproc};
+use crate::options::OptionId;
+use crate::os::tests::Alone;
 use crate::page::{Flag, Freed, Lookup, Owner, Page};
 use crate::theap::Theap;
 
@@ -17,6 +19,26 @@ mod gather;
 mod heaps;
 mod subprocs;
 mod threads;
+
+/// Ground that a test leaves without a theap, so that the next one finds those of its own threads only.
+pub(crate) struct Ground(Alone);
+
+pub(crate) fn ground() -> Ground {
+    Ground(tests::ground())
+}
+
+impl Ground {
+    /// Sets an option until the test ends.
+    pub fn set(&mut self, option: OptionId, value: i64) {
+        self.0.set(option, value);
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        thread_done();
+    }
+}
 
 /// What `malloc` does when its fast path misses.
 fn take(theap: &'static Theap, bytes: usize) -> *mut u8 {
