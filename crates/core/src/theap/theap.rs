@@ -19,6 +19,7 @@ use crate::arena::Meta;
 use crate::base::*;
 use crate::heap::{Heap, Subproc};
 use crate::page::{EMPTY_PAGE, Page};
+use crate::stats::RawStats;
 
 const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
@@ -162,6 +163,16 @@ impl Theap {
         let first = unsafe { first.0.cast::<Theap>().as_ref() };
         // SAFETY: as above.
         core::iter::successors(first, |theap| unsafe { theap.next_of_heap.get().as_ref() }).find(|theap| wanted(theap))
+    }
+
+    /// Adds what this theap has counted to `stats`; by any thread.
+    pub fn add_counts_to(&self, stats: &mut RawStats) {
+        self.counts.add_to(stats);
+    }
+
+    /// Moves what this theap has counted to its heap's statistics; by its thread.
+    pub fn hand_over_counts(&self) {
+        self.counts.hand_over(self.heap().stats());
     }
 
     /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).
