@@ -15,13 +15,9 @@ const CAPACITY: usize = 256;
 
 pub fn run(rounds: u64) -> u64 {
     thread::scope(|scope| {
-        let pairs: Vec<_> = (0..PAIRS)
-            .map(|pair| scope.spawn(move || run_pair(pair, rounds * MESSAGES_A_ROUND)))
-            .collect();
-        pairs
-            .into_iter()
-            .map(|pair| pair.join().expect("a worker does not panic"))
-            .sum()
+        let pairs: Vec<_> =
+            (0..PAIRS).map(|pair| scope.spawn(move || run_pair(pair, rounds * MESSAGES_A_ROUND))).collect();
+        pairs.into_iter().map(|pair| pair.join().expect("a worker does not panic")).sum()
     })
 }
 
@@ -43,20 +39,13 @@ fn send(seed: u64, messages: u64, sender: &SyncSender<Message>) {
 }
 
 fn message(number: u64, random: &mut Random) -> Message {
-    let fields = (0..random.below(10))
-        .map(|_| vec![1; 8 + random.below(300) as usize].into())
-        .collect();
-    Message {
-        title: format!("message {number}"),
-        fields,
-    }
+    let fields = (0..random.below(10)).map(|_| vec![1; 8 + random.below(300)].into()).collect();
+    Message { title: format!("message {number}"), fields }
 }
 
 fn receive(receiver: &Receiver<Message>) -> u64 {
     receiver
         .iter()
-        .map(|message| {
-            message.title.len() as u64 + message.fields.iter().map(|f| f.len() as u64).sum::<u64>()
-        })
+        .map(|message| message.title.len() as u64 + message.fields.iter().map(|f| f.len() as u64).sum::<u64>())
         .sum()
 }

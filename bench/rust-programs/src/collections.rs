@@ -20,23 +20,15 @@ fn one_round(seed: u64) -> u64 {
 
 fn word(random: &mut Random) -> String {
     let letters = 2 + random.below(20);
-    (0..letters)
-        .map(|_| char::from(b'a' + random.below(6) as u8))
-        .collect()
+    (0..letters).map(|_| char::from(b'a' + random.below(6) as u8)).collect()
 }
 
 fn counted(words: &[String]) -> u64 {
     let mut counts: FixedMap<String, Vec<usize>> = FixedMap::default();
     for (index, word) in words.iter().enumerate() {
-        counts
-            .entry(word.chars().take(4).collect())
-            .or_default()
-            .push(index);
+        counts.entry(word.chars().take(4).collect()).or_default().push(index);
     }
-    counts
-        .values()
-        .map(|places| places.len().pow(2) as u64)
-        .sum()
+    counts.values().map(|places| places.len().pow(2) as u64).sum()
 }
 
 fn indexed(words: &[String]) -> u64 {
@@ -64,13 +56,5 @@ fn queued(words: &[String]) -> u64 {
 
 fn joined(words: &[String]) -> u64 {
     let lines: Vec<String> = words.chunks(12).map(|chunk| chunk.join(", ")).collect();
-    lines
-        .iter()
-        .map(|line| {
-            line.split(", ")
-                .map(str::to_uppercase)
-                .max()
-                .map_or(0, |word| word.len() as u64)
-        })
-        .sum()
+    lines.iter().map(|line| line.split(", ").map(str::to_uppercase).max().map_or(0, |word| word.len() as u64)).sum()
 }

@@ -5,6 +5,8 @@ mod allocator;
 mod channels;
 mod collections;
 mod graph;
+#[allow(dead_code, reason = "its sizes are for the other programs")]
+#[path = "../../src/random.rs"]
 mod random;
 
 use std::process::ExitCode;
@@ -24,10 +26,7 @@ fn program(name: &str) -> Option<(f64, Program)> {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
-    let scale = words
-        .get(2)
-        .and_then(|word| word.parse::<f64>().ok())
-        .unwrap_or(1.0);
+    let scale = words.get(2).and_then(|word| word.parse::<f64>().ok()).unwrap_or(1.0);
     let Some((rounds, run)) = words.get(1).and_then(|name| program(name)) else {
         eprintln!("usage: rust-programs collections|graph|channels [SCALE]");
         return ExitCode::from(2);
@@ -39,9 +38,6 @@ fn main() -> ExitCode {
 
 fn resident_kib() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|field| field.parse::<u64>().ok());
+    let pages = statm.split(' ').nth(1).and_then(|field| field.parse::<u64>().ok());
     pages.unwrap_or(0) * 4
 }

@@ -19,16 +19,14 @@ const FLOORS: [&str; 15] = [
 
 /// Circles of files inside a floor.
 const CIRCLES: &[(&str, &[&str])] = &[
-    // An arena knows its set, which does the books; the set's work is told by subject.
-    ("arena", &["manage", "meta", "purge", "set", "space", "thp"]),
+    // An arena knows its set, which does the books and purges its arenas.
+    ("arena", &["purge", "set", "space"]),
     // A heap has a registry of pages, which it supplies; a sub-process has heaps, which know it.
     ("heap", &["ending", "heap", "registry", "subproc", "supply", "unowned"]),
     // The process, its sub-processes and its threads begin and end each other.
     ("runtime", &["deferred", "fork", "gather", "process", "subprocs", "thread"]),
-    // A request that fails is reported in one place.
-    ("alloc", &["malloc", "single"]),
     // What a theap has and does, told by subject.
-    ("theap", &["counts", "queue", "retire", "theap"]),
+    ("theap", &["queue", "retire", "theap"]),
 ];
 
 /// The longest function; lines, first and last included.

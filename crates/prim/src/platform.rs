@@ -52,16 +52,18 @@ pub(crate) use crate::thread::pointer_x86_64 as thread_id;
 
 // Processor: the thread-local word.
 
-#[cfg(all(target_os = "linux", target_arch = "aarch64", target_pointer_width = "64"))]
-pub use crate::__tls_word_aarch64 as tls_word;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64"
+))]
+pub use crate::__tls_word_initial_exec as tls_word;
 #[cfg(not(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64"
 )))]
 pub use crate::__tls_word_key as tls_word;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))]
-pub use crate::__tls_word_x86_64 as tls_word;
 
 // Facts that the headers of the platforms disagree on.
 

@@ -6,8 +6,8 @@
 //!
 //! Stable Rust offers no such thing: `thread_local!` needs the standard library, and in a shared library calls
 //! `__tls_get_addr`, which may allocate. One file per way to do it:
-//! * `x86_64.rs`, `aarch64.rs`: the *initial-exec* model of the ELF specification for thread-local storage (U. Drepper, "ELF
-//!   Handling For Thread-Local Storage"). The word lies in `.tdata`, its offset from the thread pointer in the global offset
+//! * `initial_exec.rs`: the *initial-exec* model of the ELF specification for thread-local storage (U. Drepper, "ELF Handling
+//!   For Thread-Local Storage"), with the instructions of a machine in `x86_64.rs`, `aarch64.rs`. The word lies in `.tdata`, its offset from the thread pointer in the global offset
 //!   table: two loads, which the linker turns into one in an executable. Works in libraries that are preloaded or loaded by
 //!   `dlopen`, as the dynamic loader keeps room for small ones.
 //! * `key.rs`: a pthread slot, on any other Unix.
@@ -20,6 +20,8 @@
 mod symbol;
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod initial_exec;
 mod key;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;

@@ -192,14 +192,7 @@ fn end(heap: HeapPtr, of_main: &'static str, name: &'static str, how: impl FnOnc
     }
     match runtime::find_heap(heap) {
         Some(heap) if heap.is_main() => _ = refuse(ptr::from_ref(heap).cast(), of_main),
-        Some(heap) if how(heap) => collect_orphan(),
+        Some(heap) if how(heap) => {}
         _ => _ = refuse(heap.cast(), name),
-    }
-}
-
-/// This thread's theap of the ended heap is not needed any more.
-fn collect_orphan() {
-    if let Some(theap) = runtime::live_theap() {
-        runtime::Thread::of(theap).end_orphans_now();
     }
 }

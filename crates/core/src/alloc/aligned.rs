@@ -3,8 +3,9 @@
 
 use core::ptr;
 
+use super::fail::fail;
 use super::free::free;
-use super::malloc::{alloc_bin, alloc_in, fail, malloc, zalloc};
+use super::malloc::{alloc_bin, alloc_in, malloc, zalloc};
 use super::single;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};

@@ -4,14 +4,12 @@
 //! empty page has no block), a page exhausted. All of them end in `malloc_slow`, a tail call, so that the fast path
 //! needs no stack.
 
-use core::ptr;
+use ferrimalloc_prim::cpu;
 
-use ferrimalloc_prim::{cpu, errno};
-
+use super::fail::fail;
 use super::single;
 use super::upkeep;
 use crate::base::*;
-use crate::diag::{self, Detail, ErrorKind};
 use crate::page::{Flag, Page};
 use crate::runtime::{current_theap, live_theap};
 use crate::theap::Theap;
@@ -126,13 +124,4 @@ fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Page> {
         upkeep::make_room(theap);
         theap.find_page(bin)
     })
-}
-
-/// Reports that `size` bytes can't be had, and is null.
-#[cold]
-pub(super) fn fail(size: usize) -> *mut u8 {
-    let kind = if size > MAX_REQUEST { ErrorKind::RequestTooLarge } else { ErrorKind::OutOfMemory };
-    diag::error(kind, ptr::null(), Detail::Bytes(size));
-    errno::set(ferrimalloc_prim::Errno::ENOMEM);
-    ptr::null_mut()
 }

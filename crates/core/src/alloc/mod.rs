@@ -6,16 +6,20 @@
 //! * `through`: allocation through a theap at hand.
 //! * `single`: blocks with a page of their own.
 //! * `realloc`: resizing, in place where possible; `rehome`: resizing into a heap.
+//! * `fail`: what is said when a request can't be met.
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway.
 //! * `query`: questions about a block.
 
 mod aligned;
+mod fail;
 mod free;
 mod malloc;
 mod query;
 mod realloc;
 mod rehome;
 mod single;
+#[cfg(test)]
+mod tests;
 mod through;
 mod upkeep;
 

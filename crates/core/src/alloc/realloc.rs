@@ -3,8 +3,9 @@
 use core::ptr;
 
 use super::aligned::alloc_aligned_at_in;
+use super::fail::fail;
 use super::free::free;
-use super::malloc::{alloc_in, fail};
+use super::malloc::alloc_in;
 use super::query::usable_size;
 use super::single;
 use crate::base::*;

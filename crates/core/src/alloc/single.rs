@@ -10,7 +10,7 @@ use core::ptr;
 
 use ferrimalloc_prim::mem;
 
-use super::malloc::fail;
+use super::fail::fail;
 use super::upkeep;
 use crate::arena::Arena;
 use crate::base::*;

@@ -1,81 +1,15 @@
 //! Memory for the allocator's own structures: theaps, heaps, bitmaps.
 //!
-//! Small pieces are runs of 128-byte units in *meta slices*, each with a bitmap of its free units in its first
-//! units. Larger pieces are slices. All memory handed out reads as zero and lives until it is given back; it never
-//! comes from a heap, so that no heap is needed to make one.
+//! Small pieces are runs of units in *meta slices* (`pool`), larger ones are slices. All memory handed out reads as zero and
+//! lives until it is given back; it never comes from a heap, so that no heap is needed to make one.
 
 use core::ptr;
 
+use super::pool::{MAX_UNITS, Meta, MetaSlice, UNIT_BYTES};
 use super::set::{ArenaSet, Want};
 use super::space::{Arena, Kind};
 use crate::base::*;
-use crate::bitmap::{BitRange, Bitmap, Fit, Hint};
-use crate::sync::{AtomicPtr, GrowingList, Node};
-
-const UNIT_BYTES: usize = 128;
-const UNITS: usize = SLICE_BYTES / UNIT_BYTES;
-/// Units taken by a meta slice's own description.
-const HEAD_UNITS: usize = (size_of::<MetaSlice>() + Bitmap::layout_bytes(UNITS)).div_ceil(UNIT_BYTES);
-/// Larger pieces get slices of their own.
-const MAX_UNITS: usize = UNITS / 4;
-
-/// A piece of metadata memory: what is needed to give it back.
-#[derive(Clone, Copy)]
-pub struct Meta {
-    pub start: *mut u8,
-    pub bytes: usize,
-}
-
-/// The head of a meta slice.
-#[repr(C, align(64))]
-pub(super) struct MetaSlice {
-    link: AtomicPtr<MetaSlice>,
-    free: Bitmap,
-}
-
-impl Node for MetaSlice {
-    fn link(&self) -> &AtomicPtr<MetaSlice> {
-        &self.link
-    }
-}
-
-/// The meta slices of a set of arenas, which live as long as the set.
-pub(super) type MetaPool = GrowingList<MetaSlice>;
-
-impl MetaSlice {
-    /// # Safety
-    /// `memory` is a whole zeroed slice of ours.
-    unsafe fn create(memory: *mut u8) -> &'static MetaSlice {
-        let bits = memory.wrapping_add(size_of::<MetaSlice>());
-        // SAFETY: the head units are zeroed and large enough by `HEAD_UNITS`.
-        unsafe {
-            let free = Bitmap::init_at(bits, UNITS);
-            free.set(BitRange::between(HEAD_UNITS, UNITS));
-            let slice = memory.cast::<MetaSlice>();
-            slice.write(MetaSlice { link: AtomicPtr::new(ptr::null_mut()), free });
-            &*slice
-        }
-    }
-
-    fn take(&self, units: usize) -> Option<*mut u8> {
-        let fit = Fit::new(units).aligned(2, 0);
-        let unit = self.free.find_claim(fit, Hint::default(), |_| true)?;
-        Some(self.memory().wrapping_add(unit * UNIT_BYTES))
-    }
-
-    fn memory(&self) -> *mut u8 {
-        ptr::from_ref(self).cast_mut().cast()
-    }
-
-    fn contains(&self, p: *const u8) -> bool {
-        (p as usize).wrapping_sub(self.memory() as usize) < SLICE_BYTES
-    }
-
-    fn put(&self, meta: Meta) {
-        let unit = (meta.start as usize - self.memory() as usize) / UNIT_BYTES;
-        self.free.set(BitRange::new(unit, meta.bytes.div_ceil(UNIT_BYTES)));
-    }
-}
+use crate::bitmap::BitRange;
 
 impl ArenaSet {
     /// Zeroed memory for `bytes` bytes of metadata, aligned to 256 bytes; `None` if there is none.

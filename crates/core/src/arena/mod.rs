@@ -6,14 +6,16 @@
 //! * `set`: the arenas of a sub-process: claiming slices from any of them, reserving another; `slots`: where they are
 //!   registered.
 //! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
-//! * `thp`: advice about transparent huge pages.
-//! * `meta`: memory for the allocator's own structures.
+//! * `mapping`: memory from the system for an arena; `thp`: advice about transparent huge pages.
+//! * `meta`: memory for the allocator's own structures; `pool`: slices that hold small pieces of it.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
 mod holding;
 mod manage;
+mod mapping;
 mod meta;
 pub mod page_map;
+mod pool;
 mod purge;
 mod set;
 mod slots;
@@ -22,7 +24,8 @@ mod space;
 pub(crate) mod tests;
 mod thp;
 
-pub use manage::{Commit, LargePages, Refusal, UserMemory};
-pub use meta::Meta;
+pub use manage::{Refusal, UserMemory};
+pub use mapping::{Backing, Commit, LargePages};
+pub use pool::Meta;
 pub use set::{ArenaSet, MAX_ARENAS, Want};
-pub use space::{Arena, Backing, Claim, CommitFn, Extent, Kind, Setup, Sharing};
+pub use space::{Arena, Claim, CommitFn, Extent, Kind, Setup, Sharing};

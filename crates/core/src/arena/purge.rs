@@ -14,9 +14,9 @@
 
 use core::ops::ControlFlow;
 
+use super::mapping::UNIT_SLICES;
 use super::set::ArenaSet;
 use super::space::{Arena, PurgeWay};
-use super::thp;
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
@@ -211,7 +211,7 @@ fn is_delay_chosen() -> bool {
 /// run never crosses a chunk, so a chunk is the most that can be asked for.
 fn smallest_purge() -> usize {
     let bytes = match options::get_size(OptionId::MinimalPurgeSize) {
-        0 if options::get(OptionId::AllowThp) == 2 => thp::UNIT_SLICES * SLICE_BYTES,
+        0 if options::get(OptionId::AllowThp) == 2 => UNIT_SLICES * SLICE_BYTES,
         bytes => bytes,
     };
     bytes.div_ceil(SLICE_BYTES).clamp(1, CHUNK_BITS)

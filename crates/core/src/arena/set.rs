@@ -1,11 +1,11 @@
 //! The arenas of a sub-process: claiming slices from any of them, and reserving another when they are full.
 
-use super::manage::{Commit, LargePages, map_arena};
-use super::meta::MetaPool;
+use super::mapping::{Backing, Commit, LargePages, map_arena};
 use super::page_map;
+use super::pool::MetaPool;
 use super::purge::Purging;
 use super::slots::Slots;
-use super::space::{Arena, Backing, Claim, Extent, Kind, Setup, Sharing};
+use super::space::{Arena, Claim, Extent, Kind, Setup, Sharing};
 use crate::base::*;
 use crate::bitmap::MAX_BITS;
 use crate::options::{self, OptionId};
@@ -15,8 +15,6 @@ use crate::sync::{AtomicUsize, Lock, Ordering};
 
 /// How many arenas a sub-process can have. The sizes of those it reserves grow, so this covers any address space.
 pub const MAX_ARENAS: usize = 160;
-/// Arenas start at multiples of this, so that chunks and huge OS pages are aligned: 32 MiB.
-pub(super) const ARENA_ALIGN: usize = crate::bitmap::CHUNK_BITS * SLICE_BYTES;
 /// After this many arenas the next ones are twice as large, and so on.
 const GROW_EVERY: usize = 4;
 /// The smallest arena worth reserving where address space is limited.

@@ -8,6 +8,7 @@ use core::ptr;
 use ferrimalloc_prim::mem::{self, Access};
 
 use super::holding::{Holding, Taken};
+use super::mapping::{Backing, UNIT_SLICES};
 use super::set::ArenaSet;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
@@ -63,19 +64,6 @@ pub enum Sharing {
     Shared,
     /// Only heaps that were made for this arena.
     Exclusive,
-}
-
-/// Where an arena's memory comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Backing {
-    /// Reserved from the system by us; unmapped when the arena is destroyed.
-    Os,
-    /// Huge OS pages of ours: always resident, never purged.
-    Huge,
-    /// The user's memory: never unmapped.
-    User,
-    /// The user's memory, always resident: never purged either.
-    UserPinned,
 }
 
 /// Commits (true) or decommits (false) a range of user memory, telling whether it is zero; false if refused.
@@ -188,7 +176,7 @@ fn chunks(slices: usize) -> usize {
 }
 
 fn thp_units(slices: usize) -> usize {
-    slices.div_ceil(super::thp::UNIT_SLICES)
+    slices.div_ceil(UNIT_SLICES)
 }
 
 impl Arena {

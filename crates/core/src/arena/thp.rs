@@ -6,15 +6,21 @@
 
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};
 
-use super::space::{Arena, Backing};
+use super::mapping::{Backing, UNIT_SLICES};
+use super::space::Arena;
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 
+<<<<<<< HEAD
 /// Slices of one huge OS page.
 pub const UNIT_SLICES: usize = (2 << 20) / SLICE_BYTES;
 /// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 16 MiB.
 const LARGE_HEAP_SLICES: usize = (16 << 20) / SLICE_BYTES;
+=======
+/// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 64 MiB.
+const LARGE_HEAP_SLICES: usize = (64 << 20) / SLICE_BYTES;
+>>>>>>> origin/helper/floors
 
 /// Whether units may be advised at all.
 fn is_wanted() -> bool {
@@ -49,13 +55,5 @@ impl Arena {
         let memory = self.slice_memory(units.start * UNIT_SLICES);
         // SAFETY: the units are part of the arena's mapping; the advice does not change contents.
         let _ = unsafe { mem::thp(memory, units.len * UNIT_SLICES * SLICE_BYTES, Thp::Advise) };
-    }
-}
-
-/// Under `THP=always`, a new arena starts without huge pages, which would make a small process large.
-pub fn refuse_at_first(start: *mut u8, bytes: usize) {
-    if mem::config().thp == ThpMode::Always {
-        // SAFETY: a mapping of ours that nobody uses yet.
-        let _ = unsafe { mem::thp(start, bytes, Thp::Refuse) };
     }
 }

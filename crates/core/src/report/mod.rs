@@ -20,7 +20,7 @@ pub use stats::print_stats;
 pub use version::{INTERFACE_VERSION, VERSION};
 
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use crate::diag::{Message, Output};
     use core::ffi::CStr;
     use std::string::{String, ToString};

@@ -72,14 +72,7 @@ fn adopt_orphans(heap: &'static Heap, me: usize) {
         }
         true
     });
-    loop {
-        let mut orphan = None;
-        Theap::for_each_of(heap, |theap| {
-            if theap.tid() != me {
-                orphan = Some(theap);
-            }
-        });
-        let Some(theap) = orphan else { return };
+    while let Some(theap) = Theap::find_of(heap, |theap| theap.tid() != me) {
         theap.forget_pages();
         theap.end();
     }

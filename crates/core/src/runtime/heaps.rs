@@ -12,7 +12,7 @@ use crate::theap::Theap;
 
 use super::gather::merge_heap_stats;
 use super::live_theap;
-use super::thread::{Thread, heap_ends};
+use super::thread::{Thread, current_theap, heap_ends};
 
 /// A new heap in this thread's sub-process; `None` without memory.
 pub fn heap_new() -> Option<&'static Heap> {
@@ -68,11 +68,13 @@ fn move_pages(from: &Heap, to: &'static Heap) {
 }
 
 fn move_theaps(from: &'static Heap, to: &'static Heap) {
-    loop {
-        let mut first = None;
-        Theap::for_each_of(from, |theap| first = first.or(Some(theap)));
-        let Some(theap) = first else { return };
+    while let Some(theap) = Theap::find_of(from, |_| true) {
         theap.move_to(to);
+    }
+    // This thread's theap of it is not needed any more; other threads see to theirs when they collect.
+    let current = current_theap();
+    if !current.is_empty_theap() {
+        Thread::of(current).end_orphans();
     }
 }
 

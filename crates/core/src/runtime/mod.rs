@@ -16,6 +16,8 @@ mod gather;
 mod heaps;
 mod process;
 mod subprocs;
+#[cfg(test)]
+pub(crate) mod tests;
 mod thread;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};

@@ -194,6 +194,7 @@ mod tests {
 
     #[test]
     fn slices_have_entries_of_their_own() {
+        let _ground = crate::arena::tests::ground();
         ensure_process();
         let here = (&raw const MAIN).cast::<u8>();
         let next = here.wrapping_add(SLICE_BYTES);

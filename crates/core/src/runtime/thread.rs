@@ -266,15 +266,9 @@ impl Thread {
         self.theaps().nth(1).is_some()
     }
 
-    /// Ends its theaps of heaps that have ended, unless another heap is ending right now.
-    pub fn end_orphans_now(&'static self) {
-        if let Some(_no_heap_ends) = ENDS.unless_now() {
-            self.end_orphans();
-        }
-    }
-
-    /// Theaps of deleted heaps have moved to the main heap, where the thread has a theap already.
-    fn end_orphans(&'static self) {
+    /// Ends its theaps of heaps that have ended, while no other ends: they have moved to the main heap, where the thread has
+    /// a theap already.
+    pub(super) fn end_orphans(&'static self) {
         let main = self.main_theap();
         let is_orphan = |theap: &Theap| {
             core::ptr::eq(theap.heap(), main.heap())

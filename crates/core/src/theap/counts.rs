@@ -3,8 +3,7 @@
 
 use core::cell::Cell;
 
-use super::theap::Theap;
-use crate::stats::RawStats;
+use crate::stats::{RawStats, Stats};
 
 /// Something worth counting that is too frequent for shared counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,25 +54,22 @@ impl Counts {
         // SAFETY: the word lives as long as the theap; a volatile load sees one of the values that its thread wrote.
         unsafe { self.0[event as usize].as_ptr().read_volatile() as i64 }
     }
-}
 
-impl Theap {
-    /// Adds what this theap has counted to `stats`; by any thread.
-    pub fn add_counts_to(&self, stats: &mut RawStats) {
-        stats.pages_reclaim_on_free.total += self.counts.peek(Event::Reclaimed);
-        stats.pages_retire.total += self.counts.peek(Event::Retired);
-        stats.page_searches_count.total += self.counts.peek(Event::Search);
-        stats.page_searches.total += self.counts.peek(Event::Searched);
-        stats.pages_abandoned.total += self.counts.peek(Event::Abandoned);
+    /// Adds them to `stats`; by any thread.
+    pub fn add_to(&self, stats: &mut RawStats) {
+        stats.pages_reclaim_on_free.total += self.peek(Event::Reclaimed);
+        stats.pages_retire.total += self.peek(Event::Retired);
+        stats.page_searches_count.total += self.peek(Event::Search);
+        stats.page_searches.total += self.peek(Event::Searched);
+        stats.pages_abandoned.total += self.peek(Event::Abandoned);
     }
 
-    /// Moves what this theap has counted to its heap's statistics; by its thread.
-    pub fn hand_over_counts(&self) {
-        let stats = self.heap().stats();
-        self.counts.move_to(Event::Reclaimed, |count| stats.pages_reclaim_on_free.add(count));
-        self.counts.move_to(Event::Retired, |count| stats.pages_retire.add(count));
-        self.counts.move_to(Event::Search, |count| stats.page_searches_count.add(count));
-        self.counts.move_to(Event::Searched, |count| stats.page_searches.add(count));
-        self.counts.move_to(Event::Abandoned, |count| stats.pages_abandoned.pass(count as u64));
+    /// Moves them to `stats`; by the theap's thread.
+    pub fn hand_over(&self, stats: &Stats) {
+        self.move_to(Event::Reclaimed, |count| stats.pages_reclaim_on_free.add(count));
+        self.move_to(Event::Retired, |count| stats.pages_retire.add(count));
+        self.move_to(Event::Search, |count| stats.page_searches_count.add(count));
+        self.move_to(Event::Searched, |count| stats.page_searches.add(count));
+        self.move_to(Event::Abandoned, |count| stats.pages_abandoned.pass(count as u64));
     }
 }

@@ -62,7 +62,14 @@ impl Theap {
     unsafe fn take_back(&'static self, page: &'static Page, p: *mut u8, chain: Chain) {
         // SAFETY: the precondition; the thread owns the page now.
         let freed = unsafe { page.reopen(p, chain) };
-        // Between the look at the hint and the claim, another thread may have taken the page and given it up.
+        self.take_in(page);
+        if freed == Freed::Empty {
+            self.page_emptied(page);
+        }
+    }
+
+    /// Enters a page that a free has claimed, whoever owned it last.
+    pub(super) fn take_in(&'static self, page: &'static Page) {
         page.set_theap(self.handle());
         page.set_owner_thread(self.tid());
         if page.is(Flag::Listed) {
@@ -70,9 +77,6 @@ impl Theap {
         }
         self.push_back(page);
         self.counts.add(Event::Reclaimed);
-        if freed == Freed::Empty {
-            self.page_emptied(page);
-        }
     }
 
     /// Lets go of all pages: those without blocks in use are released, the others are left for whoever frees into

@@ -4,12 +4,10 @@
 //! option `page_reclaim_on_free` at 1 by any thread that frees a block of it; at -1 by none. Two more options bound how
 //! many pages of a class a theap may have for that.
 
-use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::heap_of_page;
 use crate::options::{self, OptionId};
-use crate::page::{Flag, Freed, Page};
+use crate::page::{Freed, Page};
 
 /// Values of option `page_reclaim_on_free`.
 const NEVER: i64 = -1;
@@ -45,13 +43,7 @@ impl Theap {
         }
         let Some(chain) = page.remote.claim() else { return false };
         page.adopt(chain);
-        page.set_theap(self.handle());
-        page.set_owner_thread(self.tid());
-        if page.is(Flag::Listed) {
-            heap_of_page(page).registry().unlist(page);
-        }
-        self.push_back(page);
-        self.counts.add(Event::Reclaimed);
+        self.take_in(page);
         // SAFETY: the thread owns the page now, and the block is the caller's.
         if unsafe { page.push_local(p) } == Freed::Empty {
             self.page_emptied(page);

@@ -19,6 +19,7 @@ use crate::arena::Meta;
 use crate::base::*;
 use crate::heap::{Heap, Subproc};
 use crate::page::{EMPTY_PAGE, Page};
+use crate::stats::RawStats;
 
 const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
@@ -149,14 +150,29 @@ impl Theap {
 
     /// Calls `visit` with each of a heap's theaps. The list is locked meanwhile.
     pub fn for_each_of(heap: &Heap, mut visit: impl FnMut(&'static Theap)) {
+        Self::find_of(heap, |theap| {
+            visit(theap);
+            false
+        });
+    }
+
+    /// The first of a heap's theaps, newest first, that is `wanted`. The list is locked meanwhile.
+    pub fn find_of(heap: &Heap, mut wanted: impl FnMut(&'static Theap) -> bool) -> Option<&'static Theap> {
         let first = heap.theaps().lock();
         // SAFETY: the list holds live theaps.
-        let mut next = unsafe { first.0.cast::<Theap>().as_ref() };
-        while let Some(theap) = next {
-            // SAFETY: as above.
-            next = unsafe { theap.next_of_heap.get().as_ref() };
-            visit(theap);
-        }
+        let first = unsafe { first.0.cast::<Theap>().as_ref() };
+        // SAFETY: as above.
+        core::iter::successors(first, |theap| unsafe { theap.next_of_heap.get().as_ref() }).find(|theap| wanted(theap))
+    }
+
+    /// Adds what this theap has counted to `stats`; by any thread.
+    pub fn add_counts_to(&self, stats: &mut RawStats) {
+        self.counts.add_to(stats);
+    }
+
+    /// Moves what this theap has counted to its heap's statistics; by its thread.
+    pub fn hand_over_counts(&self) {
+        self.counts.hand_over(self.heap().stats());
     }
 
     /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).

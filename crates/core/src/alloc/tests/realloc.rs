@@ -1,0 +1,258 @@
+//! Resizing: in place where that is possible, with the contents everywhere.
+
+use super::*;
+use crate::arena::{Commit, LargePages, Sharing};
+use crate::heap::Heap;
+use crate::runtime::{heap_destroy, heap_new_in_arena};
+use crate::theap::Theap;
+
+fn filled(size: usize, seed: usize) -> *mut u8 {
+    let p = malloc(size);
+    fill(p, seed);
+    p
+}
+
+#[test]
+fn a_block_stays_while_it_is_large_enough_and_not_much_too_large() {
+    let _ground = ground();
+    for size in [64, 1000, 5000, 100_000] {
+        let p = malloc(size);
+        let usable = usable_size(p);
+        assert!([usable, usable - 1, usable / 2].into_iter().all(|size| resize(p, size) == p), "{size}");
+        let smaller = resize(p, usable / 2 - 1);
+        assert!(smaller != p && usable_size(smaller) < usable, "{size}");
+        release(smaller);
+    }
+}
+
+#[test]
+fn contents_survive_every_change_of_size() {
+    let _ground = ground();
+    let sizes = [1, 16, 500, 1025, 9000, 70_000, LARGE_BLOCK_MAX, LARGE_BLOCK_MAX + 1, 3 * MIB, 12 * MIB];
+    for from in sizes {
+        for to in sizes {
+            let p = filled(from, from ^ to);
+            let resized = resize(p, to);
+            assert!(!resized.is_null() && usable_size(resized) >= to);
+            assert!(holds(resized, from.min(to), from ^ to), "{from} to {to}");
+            fill(resized, 1);
+            release(resized);
+        }
+    }
+}
+
+#[test]
+fn null_is_allocated_and_nothing_is_a_small_block() {
+    let _ground = ground();
+    let p = resize(ptr::null_mut(), 100);
+    assert!(usable_size(p) >= 100);
+    let small = resize(p, 0);
+    assert!(!small.is_null() && usable_size(small) == 8);
+    release(small);
+}
+
+#[test]
+fn a_block_that_cannot_grow_is_as_it_was() {
+    let _ground = ground();
+    for size in [100, 100_000, 2 * MIB] {
+        let p = filled(size, 5);
+        assert!(is_refused(|| resize(p, MAX_REQUEST)) && is_refused(|| resize(p, usize::MAX)), "{size}");
+        assert!(holds(p, size, 5));
+        release(p);
+    }
+}
+
+#[test]
+fn what_is_no_block_is_not_resized() {
+    let _ground = ground();
+    live_theap().unwrap();
+    let mut here = [3u64; 2];
+    assert!(is_refused(|| resize(here.as_mut_ptr().cast(), 100)));
+    assert_eq!(here, [3; 2]);
+}
+
+#[test]
+fn growing_in_small_steps_moves_rarely() {
+    let _ground = ground();
+    let (mut p, mut moves) = (malloc(16), 0);
+    for size in (16..20_000).step_by(16) {
+        let grown = resize(p, size);
+        moves += usize::from(grown != p);
+        p = grown;
+    }
+    release(p);
+    assert!(moves < 45, "{moves} moves: a quarter of room each time makes it about 35");
+}
+
+/// An arena to itself, so that blocks lie side by side.
+struct Room {
+    heap: &'static Heap,
+    theap: &'static Theap,
+}
+
+impl Room {
+    fn new() -> Room {
+        let arenas = live_theap().unwrap().heap().subproc().arenas();
+        let arena = arenas.reserve_arena(64 * MIB, Commit::Now, LargePages::Never, Sharing::Exclusive);
+        let heap = heap_new_in_arena(arena.unwrap()).unwrap();
+        Room { heap, theap: theap_for(heap).unwrap() }
+    }
+
+    fn malloc(&self, size: usize) -> *mut u8 {
+        let p = malloc_in(self.theap, size);
+        fill(p, 0xC4);
+        p
+    }
+
+    fn resize(&self, p: *mut u8, size: usize) -> *mut u8 {
+        // SAFETY: a block of the test's, which goes on with the answer.
+        unsafe { realloc_in(self.theap, p, size, Zero::Any) }
+    }
+
+    /// A large block with another one right behind.
+    fn hemmed_in(&self) -> *mut u8 {
+        let p = self.malloc(4 * MIB);
+        let end = p.wrapping_add(page_of(p).area_bytes());
+        assert_eq!(self.malloc(4 * MIB), end);
+        p
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // SAFETY: the test is over; nobody uses its blocks any more.
+        assert!(unsafe { heap_destroy(self.heap) });
+    }
+}
+
+#[test]
+fn a_large_block_grows_into_free_memory_behind_it() {
+    let _ground = ground();
+    let room = Room::new();
+    let p = room.malloc(4 * MIB);
+    assert!(room.resize(p, 9 * MIB) == p && usable_size(p) == 9 * MIB && holds(p, 4 * MIB, 0xC4));
+    let other = room.malloc(4 * MIB);
+    assert!(other >= p.wrapping_add(9 * MIB) || other.wrapping_add(4 * MIB) <= p, "what it has taken is nobody else's");
+}
+
+#[test]
+fn a_large_block_that_has_moved_has_room_to_grow() {
+    let _ground = ground();
+    let room = Room::new();
+    let p = room.hemmed_in();
+    let first = room.resize(p, 8 * MIB);
+    assert!(first != p && holds(first, 4 * MIB, 0xC4));
+    let behind = first.wrapping_add(page_of(first).area_bytes());
+    assert!(behind >= first.wrapping_add(12 * MIB), "half of its size in reserve");
+    assert!(room.resize(first, 12 * MIB) == first && holds(first, 4 * MIB, 0xC4));
+}
+
+#[test]
+fn a_large_block_shrinks_where_it_is() {
+    let _ground = ground();
+    let p = filled(8 * MIB, 4);
+    let smaller = resize(p, MIB);
+    assert!(smaller == p && usable_size(p) == MIB && holds(p, MIB, 4));
+    release(smaller);
+}
+
+#[test]
+fn expanding_never_moves() {
+    let _ground = ground();
+    // SAFETY: null, or blocks of the test's.
+    let expand = |p, size| unsafe { super::super::expand(p, size) };
+    let p = malloc(1000);
+    assert!(expand(p, usable_size(p)) == p && expand(p, usable_size(p) + 1).is_null());
+    release(p);
+    let room = Room::new();
+    let large = room.malloc(2 * MIB);
+    assert!(expand(large, 9 * MIB / 4) == large && usable_size(large) == 9 * MIB / 4);
+    assert!(expand(large, MAX_REQUEST).is_null() && usable_size(large) == 9 * MIB / 4);
+    assert!(expand(ptr::null_mut(), 10).is_null());
+}
+
+#[test]
+fn what_zeroed_resizing_adds_is_zero() {
+    let _ground = ground();
+    let theap = live_theap().unwrap();
+    let sizes = [10, 100, 1000, 5000, 70_000, MIB, 2 * MIB, 9 * MIB];
+    for pair in sizes.windows(2) {
+        soil(pair[1]);
+        let p = filled(pair[0], 8);
+        let usable = usable_size(p);
+        // SAFETY: a block of the test's, which goes on with the answer.
+        let grown = unsafe { realloc_in(theap, p, pair[1], Zero::Zeroed) };
+        assert!(holds(grown, usable, 8), "{pair:?}");
+        assert!(holds(grown.wrapping_add(usable), pair[1] - usable, 0), "{pair:?}");
+        release(grown);
+    }
+}
+
+#[test]
+fn an_alignment_is_kept_over_resizing() {
+    let _ground = ground();
+    let theap = live_theap().unwrap();
+    for (align, offset) in [(64, 0), (4096, 0), (4096, 8), (MIB, 0)] {
+        let mut p: *mut u8 = ptr::null_mut();
+        let mut held = 0;
+        for size in [100, 90, 3000, 40, 200_000, 5 * MIB, 700] {
+            // SAFETY: null or a block of the test's, which goes on with the answer.
+            p = unsafe { realloc_aligned_at_in(theap, p, size, align, offset, Zero::Any) };
+            assert!((p as usize + offset).is_multiple_of(align) && usable_size(p) >= size);
+            assert!(held == 0 || holds(p, size.min(held), 0x5A), "{size} at {align} + {offset}");
+            fill(p, 0x5A);
+            held = size;
+        }
+        release(p);
+    }
+}
+
+#[test]
+fn a_block_moves_into_the_heap_that_is_asked_for() {
+    let _ground = ground();
+    let heap = heap_new().unwrap();
+    let theap = theap_for(heap).unwrap();
+    let into = |p, size, align| {
+        // SAFETY: null or a block of the test's, which goes on with the answer; the theap is this thread's.
+        unsafe { realloc_into(theap, p, size, Alignment { align, offset: 0 }, Zero::Any) }
+    };
+    for size in [100, 5000, 2 * MIB] {
+        let moved = into(filled(size, 2), size, 1);
+        assert!(heap_of(moved) == Some(heap) && holds(moved, size, 2), "though it would have fit where it was");
+        assert!(into(moved, size, 1) == moved, "it is there");
+        let aligned = into(moved, size + 100, 4096);
+        assert!((aligned as usize).is_multiple_of(4096) && holds(aligned, size, 2) && heap_of(aligned) == Some(heap));
+        assert!(into(aligned, MAX_REQUEST, 1).is_null() && holds(aligned, size, 2));
+        release(aligned);
+    }
+    // SAFETY: nothing of it is in use.
+    assert!(unsafe { crate::runtime::heap_destroy(heap) });
+}
+
+/// With the simulated system, which tells what was asked of it.
+#[cfg(feature = "sim")]
+mod on_sim {
+    use super::*;
+    use ferrimalloc_prim::sim::{self, Fault, Kind};
+
+    #[test]
+    fn a_large_block_that_must_move_takes_its_os_pages_along() {
+        let _ground = ground();
+        let room = Room::new();
+        let p = room.hemmed_in();
+        let grown = room.resize(p, 9 * MIB);
+        assert!(sim::calls(Kind::MovePages) == 1 && holds(grown, 4 * MIB, 0xC4));
+        let again = alloc_in(room.theap, 4 * MIB, Zero::Zeroed);
+        assert!(again == p && holds(again, 4 * MIB, 0), "where it was, zeros are left");
+    }
+
+    #[test]
+    fn and_is_copied_where_the_system_refuses() {
+        let _ground = ground();
+        let room = Room::new();
+        let p = room.hemmed_in();
+        sim::refuse(Kind::MovePages, Fault::From(1));
+        let grown = room.resize(p, 9 * MIB);
+        assert!(sim::refusals(Kind::MovePages) == 1 && holds(grown, 4 * MIB, 0xC4));
+    }
+}

@@ -1,0 +1,126 @@
+//! Memory from the system for an arena: aligned, inside of the page map's window, in huge OS pages where these are wanted.
+
+use ferrimalloc_prim::clock;
+use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
+
+use super::page_map;
+use crate::base::*;
+use crate::bitmap::CHUNK_BITS;
+use crate::os::{self, Region};
+
+/// Arenas start at multiples of this, so that chunks and huge OS pages are aligned: 32 MiB.
+const ARENA_ALIGN: usize = CHUNK_BITS * SLICE_BYTES;
+/// Slices of one transparent huge page.
+pub(super) const UNIT_SLICES: usize = (2 << 20) / SLICE_BYTES;
+
+/// Whether memory may be touched from the beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Commit {
+    Now,
+    /// Piece by piece, when it is needed.
+    Later,
+}
+
+/// Whether OS pages of 2 MiB may be used, which stay resident.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LargePages {
+    Never,
+    /// Where the system has enough of them.
+    Try,
+}
+
+/// Where an arena's memory comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Backing {
+    /// Reserved from the system by us; unmapped when the arena is destroyed.
+    Os,
+    /// Huge OS pages of ours: always resident, never purged.
+    Huge,
+    /// The user's memory: never unmapped.
+    User,
+    /// The user's memory, always resident: never purged either.
+    UserPinned,
+}
+
+/// Fresh memory for an arena.
+pub(super) struct Mapped {
+    pub region: Region,
+    pub backing: Backing,
+    pub commit: Commit,
+}
+
+/// Maps memory for an arena, in large OS pages if they are wanted and there are enough.
+pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Option<Mapped> {
+    if large == LargePages::Try
+        && let Some(region) = map_large(bytes)
+    {
+        return Some(Mapped { region, backing: Backing::Huge, commit: Commit::Now });
+    }
+    let access = if commit == Commit::Now { Access::ReadWrite } else { Access::None };
+    let admits = |start| page_map::admits(start, bytes);
+    let region = os::reserve(bytes, ARENA_ALIGN, access, admits, page_map::hints(bytes))?;
+    refuse_huge_at_first(region.start, bytes);
+    Some(Mapped { region, backing: Backing::Os, commit })
+}
+
+fn map_large(bytes: usize) -> Option<Region> {
+    let size = HugeSize::TwoMiB;
+    let bytes = bytes.is_multiple_of(size.bytes()).then_some(bytes)?;
+    let region = Region { start: mem::map_huge(0, bytes, size).ok()?, bytes };
+    keep_if_reachable(region)
+}
+
+fn keep_if_reachable(region: Region) -> Option<Region> {
+    if page_map::admits(region.start as usize, region.bytes) {
+        return Some(region);
+    }
+    // SAFETY: just mapped; nobody uses it.
+    unsafe { os::release(region) };
+    None
+}
+
+/// Maps huge pages one behind the other until there are enough, the system refuses, or time is up.
+pub(super) fn map_huge_run(pages: usize, node: Option<usize>, timeout_millis: u64) -> Option<Region> {
+    let began = clock::now_millis();
+    let in_time = || timeout_millis == 0 || clock::now_millis() - began <= timeout_millis;
+    let mut run = map_huge_page(0, node).and_then(keep_if_reachable)?;
+    for _ in 1..pages {
+        if !in_time() || !grow_run(&mut run, node) {
+            break;
+        }
+    }
+    Some(run)
+}
+
+/// Adds a page right behind the run; false if it can't be had there.
+fn grow_run(run: &mut Region, node: Option<usize>) -> bool {
+    let end = run.start as usize + run.bytes;
+    let Some(page) = map_huge_page(end, node) else { return false };
+    if page.start as usize == end && page_map::admits(end, page.bytes) {
+        run.bytes += page.bytes;
+        return true;
+    }
+    // SAFETY: just mapped; nobody uses it.
+    unsafe { os::release(page) };
+    false
+}
+
+/// 1 GiB in one huge page, or in many of 2 MiB, on `node` if the system can.
+fn map_huge_page(hint: usize, node: Option<usize>) -> Option<Region> {
+    let bytes = HugeSize::OneGiB.bytes();
+    let start =
+        mem::map_huge(hint, bytes, HugeSize::OneGiB).or_else(|_| mem::map_huge(hint, bytes, HugeSize::TwoMiB)).ok()?;
+    if let Some(node) = node {
+        // SAFETY: just mapped by us. Where it is bound is a preference.
+        let _ = unsafe { mem::bind_numa(start, bytes, node) };
+    }
+    Some(Region { start, bytes })
+}
+
+/// Under `THP=always`, a new arena starts without huge pages, which would make a small process large.
+fn refuse_huge_at_first(start: *mut u8, bytes: usize) {
+    if mem::config().thp == ThpMode::Always {
+        // SAFETY: a mapping of ours that nobody uses yet.
+        let _ = unsafe { mem::thp(start, bytes, Thp::Refuse) };
+    }
+}
