@@ -12,15 +12,8 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 
-<<<<<<< HEAD
-/// Slices of one huge OS page.
-pub const UNIT_SLICES: usize = (2 << 20) / SLICE_BYTES;
 /// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 16 MiB.
 const LARGE_HEAP_SLICES: usize = (16 << 20) / SLICE_BYTES;
-=======
-/// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 64 MiB.
-const LARGE_HEAP_SLICES: usize = (64 << 20) / SLICE_BYTES;
->>>>>>> origin/helper/floors
 
 /// Whether units may be advised at all.
 fn is_wanted() -> bool {

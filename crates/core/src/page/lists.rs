@@ -192,7 +192,7 @@ impl Page {
         (bytes / self.block_bytes()).max(1)
     }
 
-    /// How often blocks have been linked.
+    /// How often blocks have been linked since the page was made or started over.
     pub fn extensions(&self) -> usize {
         self.capacity().div_ceil(self.extension())
     }
@@ -305,6 +305,11 @@ impl Page {
     pub fn allocated_before(&self) -> u64 {
         // What is lent and not in the remote list is on `free`, and has not been allocated since it was put there.
         self.handed.get() - self.lent().saturating_sub(self.remote.count()) as u64
+    }
+
+    /// What was allocated before has been counted.
+    pub fn forget_allocated(&self) {
+        self.handed.set(self.lent().saturating_sub(self.remote.count()) as u64);
     }
 
     /// All blocks in use are free from now on: the page is about to be released with them. Walks `free`.
