@@ -4,12 +4,21 @@
 //! must be zero is, nothing aborts. After it: everything works again, and when all is freed no page is left.
 //!
 //! Each try is a process of its own, forked before the allocator has done anything, because its state is one per process; so
-//! a try may begin with the very first call. A process that hangs is killed by its alarm.
+//! a try may begin with the very first call. A process that hangs is killed by its alarm. As many run at once as there are
+//! processors.
 //!
-//! `cargo test -p ferrimalloc-core --features sim --test faults [-- SCENARIO…]`
+//! A try does the same whenever and wherever it is run: addresses and time are the simulated system's, and both follow
+//! from the try's name and the seed. (Scenario `threads` alone depends on the machine's scheduling.) A failure prints that
+//! name; the same is an argument to try it again:
+//!
+//! `cargo test -p ferrimalloc-core --features sim --test faults [-- PART-OF-A-NAME…]`
+//!
+//! The variable `FERRIMALLOC_TEST_SEED` gives other addresses and times, `FERRIMALLOC_TEST_TIMES` more faults.
 
 #[path = "faults/child.rs"]
 mod child;
+#[path = "faults/crew.rs"]
+mod crew;
 #[path = "faults/machine.rs"]
 mod machine;
 #[path = "faults/scenarios.rs"]
@@ -20,7 +29,7 @@ mod world;
 
 use child::{Outcome, Try};
 use ferrimalloc_prim::sim::{Fault, Kind};
-use machine::MACHINES;
+use machine::{MACHINES, Machine};
 use scenarios::{SCENARIOS, Scenario};
 use std::process::ExitCode;
 
@@ -32,64 +41,35 @@ const KINDS: [Kind; 8] =
 const EVERY: usize = 3;
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let is_wanted =
-        |scenario: &&Scenario| filters.is_empty() || filters.iter().any(|name| scenario.name.contains(name));
-    let mut tally = Tally::default();
-    for scenario in SCENARIOS.iter().filter(is_wanted) {
-        let before = tally;
-        MACHINES.iter().for_each(|machine| tally.add(try_all(scenario, machine)));
-        println!("test {} ... {}", scenario.name, tally.since(before));
-    }
-    println!("\ntest result: {}. {} passed; {} failed", tally.verdict(), tally.passed, tally.failed);
-    if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let undisturbed = crew::run(undisturbed_tries(&filters));
+    let disturbed = undisturbed.iter().flat_map(|outcome| disturbed_tries(outcome, &filters)).collect();
+    let mut outcomes = crew::run(disturbed);
+    outcomes.extend(undisturbed);
+    SCENARIOS.iter().for_each(|scenario| print_scenario(scenario, &outcomes));
+    conclude(&outcomes)
 }
 
-#[derive(Clone, Copy, Default)]
-struct Tally {
-    passed: usize,
-    failed: usize,
+/// Every scenario on every machine, if anything of it is asked for: the others' faults follow from these calls.
+fn undisturbed_tries(filters: &[String]) -> Vec<Try> {
+    let pairs = SCENARIOS.iter().flat_map(|scenario| MACHINES.iter().map(move |machine| (scenario, machine)));
+    let tries = pairs.map(|(scenario, machine)| Try::new(scenario, machine, Kind::Map, Fault::Never));
+    tries.filter(|attempt| attempt.may_lead_to(filters)).collect()
 }
 
-impl Tally {
-    fn add(&mut self, more: Tally) {
-        self.passed += more.passed;
-        self.failed += more.failed;
-    }
-
-    fn count(&mut self, outcome: &Outcome) {
-        if outcome.passed { self.passed += 1 } else { self.failed += 1 }
-    }
-
-    fn since(self, before: Tally) -> String {
-        let (passed, failed) = (self.passed - before.passed, self.failed - before.failed);
-        let verdict = if failed == 0 { "ok" } else { "FAILED" };
-        format!("{verdict} ({passed} schedules survived, {failed} not)")
-    }
-
-    fn verdict(self) -> &'static str {
-        if self.failed == 0 { "ok" } else { "FAILED" }
-    }
-}
-
-/// A scenario on a machine: first undisturbed, then with every fault.
-fn try_all(scenario: &'static Scenario, machine: &'static machine::Machine) -> Tally {
-    let mut tally = Tally::default();
-    let undisturbed = child::run(Try { scenario, machine, kind: Kind::Map, fault: Fault::Never });
-    tally.count(&undisturbed);
-    for kind in KINDS {
-        let calls = undisturbed.calls[kind as usize];
-        for fault in faults(calls).into_iter().filter(|fault| !is_beyond_simulation(machine, kind, *fault)) {
-            tally.count(&child::run(Try { scenario, machine, kind, fault }));
-        }
-    }
-    tally
+/// What an undisturbed try is tried with again: every fault that its calls give room for.
+fn disturbed_tries(outcome: &Outcome, filters: &[String]) -> Vec<Try> {
+    let Try { scenario, machine, .. } = outcome.attempt;
+    let faults = |kind: Kind| faults(outcome.calls[kind as usize]).into_iter().map(move |fault| (kind, fault));
+    let possible = KINDS.into_iter().flat_map(faults);
+    let tries = possible.filter(|&(kind, fault)| !is_beyond_simulation(machine, kind, fault));
+    let tries = tries.map(|(kind, fault)| Try::new(scenario, machine, kind, fault));
+    tries.filter(|attempt| attempt.is_wanted(filters)).collect()
 }
 
 /// A program that goes on asking while memory is out and every other mapping stays behind has more mappings in the end
 /// than the simulated system has room for.
-fn is_beyond_simulation(machine: &machine::Machine, kind: Kind, fault: Fault) -> bool {
+fn is_beyond_simulation(machine: &Machine, kind: Kind, fault: Fault) -> bool {
     machine.is_tight && kind == Kind::Unmap && matches!(fault, Fault::Every(_))
 }
 
@@ -100,4 +80,25 @@ fn faults(calls: usize) -> Vec<Fault> {
     let lasting = [1, 5, 50].into_iter().filter(|&k| k <= calls).map(Fault::From);
     let repeated = [2].into_iter().filter(|&k| k <= calls).map(Fault::Every);
     single.chain(lasting).chain(repeated).collect()
+}
+
+fn print_scenario(scenario: &Scenario, outcomes: &[Outcome]) {
+    let of_scenario = || outcomes.iter().filter(|outcome| outcome.attempt.scenario.name == scenario.name);
+    let failed = of_scenario().filter(|outcome| !outcome.passed()).count();
+    let survived = of_scenario().count() - failed;
+    if survived + failed > 0 {
+        println!("test {} ... {} ({survived} schedules survived, {failed} not)", scenario.name, verdict(failed));
+    }
+}
+
+fn conclude(outcomes: &[Outcome]) -> ExitCode {
+    let failures: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
+    failures.iter().for_each(|outcome| println!("{} ... FAILED", outcome.story()));
+    let (passed, failed) = (outcomes.len() - failures.len(), failures.len());
+    println!("\ntest result: {}. {passed} passed; {failed} failed", verdict(failed));
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn verdict(failed: usize) -> &'static str {
+    if failed == 0 { "ok" } else { "FAILED" }
 }

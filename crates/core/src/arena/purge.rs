@@ -146,6 +146,7 @@ impl ArenaSet {
     /// Purges everything that is free, whatever the delay.
     pub fn purge_all(&self) {
         self.purge_down_to(0);
+        os::offer_again();
     }
 
     fn purge_arena(&self, arena: &Arena, target: usize) {

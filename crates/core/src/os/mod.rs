@@ -1,12 +1,13 @@
 //! Floor 3: address space from the operating system, aligned, and inside the window that the page map covers.
 
+mod kept;
 mod numa;
 mod region;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use numa::{current_numa_node, numa_nodes};
-pub use region::{Region, release, reserve};
+pub use region::{Region, offer_again, release, reserve};
 
 use ferrimalloc_prim::mem;
 

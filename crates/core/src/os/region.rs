@@ -6,6 +6,7 @@
 
 use ferrimalloc_prim::mem::{self, Access};
 
+use super::kept;
 use crate::base::{align_down, align_up};
 
 /// Address space of ours.
@@ -27,6 +28,7 @@ pub fn reserve(
     admits: impl Fn(usize) -> bool,
     hints: impl Iterator<Item = usize>,
 ) -> Option<Region> {
+    offer_again();
     core::iter::once(0).chain(hints).take(ATTEMPTS).find_map(|hint| reserve_at(hint, bytes, align, access, &admits))
 }
 
@@ -73,8 +75,8 @@ fn trim(start: *mut u8, larger: usize, bytes: usize, align: usize) -> Region {
     kept
 }
 
-/// Gives a region back. That the system refuses (it ran out of mappings) costs address space and nothing else; its
-/// memory is given back then.
+/// Gives a region back. If the system refuses (it ran out of mappings), the region's memory is given back at least, and
+/// its addresses are offered again later.
 ///
 /// # Safety
 /// The region is ours, and nobody uses it any more.
@@ -86,8 +88,15 @@ pub unsafe fn release(region: Region) {
     unsafe {
         if mem::unmap(region.start, region.bytes).is_err() {
             let _ = mem::discard(region.start, region.bytes);
+            kept::keep(region);
         }
     }
+}
+
+/// Offers regions to the system again that it would not take back.
+pub fn offer_again() {
+    // SAFETY: what is kept came from `release`: ours, and used by nobody.
+    kept::offer_again(|region| unsafe { mem::unmap(region.start, region.bytes).is_ok() });
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use crate::machine::Machine;
 use crate::scenarios::Scenario;
+use crate::support;
 use crate::world::{Weather, World};
 use ferrimalloc_prim::sim::{self, Fault, Kind, Limits};
-use std::panic::{self, AssertUnwindSafe};
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::ptr;
 
 /// A scenario, where, and with which calls refused.
@@ -14,78 +16,120 @@ pub struct Try {
     pub machine: &'static Machine,
     pub kind: Kind,
     pub fault: Fault,
+    seed: u64,
 }
 
 const KINDS: usize = Kind::BindNuma as usize + 1;
-const SECONDS: u32 = 60;
+const SECONDS: u32 = 120;
 
+/// How many calls of each kind a scenario made.
+type Calls = [usize; KINDS];
+
+impl Try {
+    pub fn new(scenario: &'static Scenario, machine: &'static Machine, kind: Kind, fault: Fault) -> Try {
+        Try { scenario, machine, kind, fault, seed: support::seed() }
+    }
+
+    /// Whether its name has one of the filters in it, if there are any.
+    pub fn is_wanted(&self, filters: &[String]) -> bool {
+        filters.is_empty() || filters.iter().any(|filter| self.to_string().contains(filter))
+    }
+
+    /// Whether it, or the same with a fault, might be wanted.
+    pub fn may_lead_to(&self, filters: &[String]) -> bool {
+        let place = format!("{} ({},", self.scenario.name, self.machine.name);
+        self.is_wanted(filters) || filters.iter().any(|filter| filter.starts_with(&place))
+    }
+
+    /// A number that only follows from its name.
+    fn number(&self) -> u64 {
+        self.to_string().bytes().fold(0, |number, byte| support::mix(number ^ u64::from(byte)))
+    }
+}
+
+impl fmt::Display for Try {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let Try { scenario, machine, kind, fault, seed } = self;
+        write!(out, "{} ({}, {kind:?} {fault:?}, seed {seed})", scenario.name, machine.name)
+    }
+}
+
+/// A try that has ended.
 pub struct Outcome {
-    pub passed: bool,
-    /// How many calls of each kind the scenario makes.
-    pub calls: [usize; KINDS],
+    pub attempt: Try,
+    pub calls: Calls,
+    status: libc::c_int,
 }
 
-/// Runs a try in a child and reports how it went; tells on stderr if badly.
-pub fn run(attempt: Try) -> Outcome {
-    let calls = shared_calls();
-    // SAFETY: this process has one thread.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "fork");
-    if child == 0 {
-        live(attempt, calls);
+impl Outcome {
+    pub fn passed(&self) -> bool {
+        self.status == 0
     }
-    let status = wait(child);
-    // SAFETY: the shared page, whose writer has ended.
-    let outcome = Outcome { passed: status == 0, calls: unsafe { calls.read() } };
-    // SAFETY: mapped above.
-    unsafe { libc::munmap(calls.cast(), size_of::<[usize; KINDS]>()) };
-    if status != 0 {
-        eprintln!("{attempt}: {}", describe(status));
+
+    /// The try and how it ended.
+    pub fn story(&self) -> String {
+        match libc::WIFSIGNALED(self.status) {
+            true => format!("{}: died of signal {}", self.attempt, libc::WTERMSIG(self.status)),
+            false => format!("{}: exit code {}", self.attempt, libc::WEXITSTATUS(self.status)),
+        }
     }
-    outcome
 }
 
-impl std::fmt::Display for Try {
-    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Try { scenario, machine, kind, fault } = self;
-        write!(out, "{} ({}, {kind:?} {fault:?})", scenario.name, machine.name)
+/// A try that is running.
+pub struct Child {
+    pub pid: libc::pid_t,
+    attempt: Try,
+    calls: *mut Calls,
+}
+
+impl Child {
+    pub fn start(attempt: Try) -> Child {
+        let calls = shared_calls();
+        // SAFETY: this process has one thread.
+        let pid = unsafe { libc::fork() };
+        assert!(pid >= 0, "fork");
+        if pid == 0 {
+            live(attempt, calls);
+        }
+        Child { pid, attempt, calls }
+    }
+
+    /// It has ended with this status.
+    pub fn ended(self, status: libc::c_int) -> Outcome {
+        // SAFETY: the shared page, whose writer has ended.
+        let outcome = Outcome { attempt: self.attempt, calls: unsafe { self.calls.read() }, status };
+        // SAFETY: mapped for this child.
+        unsafe { libc::munmap(self.calls.cast(), size_of::<Calls>()) };
+        outcome
     }
 }
 
 /// Memory for the counts, shared with the child.
-fn shared_calls() -> *mut [usize; KINDS] {
+fn shared_calls() -> *mut Calls {
     let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
     // SAFETY: a fresh mapping.
-    let page = unsafe { libc::mmap(ptr::null_mut(), size_of::<[usize; KINDS]>(), access, flags, -1, 0) };
+    let page = unsafe { libc::mmap(ptr::null_mut(), size_of::<Calls>(), access, flags, -1, 0) };
     assert_ne!(page, libc::MAP_FAILED);
     page.cast()
 }
 
-fn wait(child: libc::pid_t) -> libc::c_int {
-    let mut status = 0;
-    // SAFETY: a child of ours and a local.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    status
-}
-
-fn describe(status: libc::c_int) -> String {
-    if libc::WIFSIGNALED(status) {
-        return format!("died of signal {}", libc::WTERMSIG(status));
-    }
-    format!("exit code {}", libc::WEXITSTATUS(status))
-}
-
 /// The child: never returns.
-fn live(attempt: Try, calls: *mut [usize; KINDS]) -> ! {
+fn live(attempt: Try, calls: *mut Calls) -> ! {
     // SAFETY: no handler is installed: the alarm ends the process.
     unsafe { libc::alarm(SECONDS) };
+    panic::set_hook(Box::new(move |panic| tell(attempt, panic)));
     let lived = panic::catch_unwind(AssertUnwindSafe(|| endure(attempt, calls)));
     // SAFETY: ends the process without its parent's exit handlers.
     unsafe { libc::_exit(if lived.is_ok() { 0 } else { 101 }) }
 }
 
-fn endure(attempt: Try, calls: *mut [usize; KINDS]) {
-    attempt.machine.start();
+/// On one line, so that whoever looks for panics in a log finds all of it.
+fn tell(attempt: Try, panic: &PanicHookInfo) {
+    eprintln!("{attempt}: {}", panic.to_string().replace('\n', " "));
+}
+
+fn endure(attempt: Try, calls: *mut Calls) {
+    attempt.machine.start(attempt.number());
     sim::refuse(attempt.kind, attempt.fault);
     let may_fail = attempt.fault != Fault::Never || attempt.machine.is_tight;
     let mut world = World::new(if may_fail { Weather::Stormy } else { Weather::Fair });
@@ -96,7 +140,7 @@ fn endure(attempt: Try, calls: *mut [usize; KINDS]) {
     recover(attempt, world);
 }
 
-fn count_calls() -> [usize; KINDS] {
+fn count_calls() -> Calls {
     use Kind::*;
     let mut calls = [0; KINDS];
     for kind in [Map, MapHuge, Unmap, Commit, Protect, Discard, Reset, Thp, DontDump, MovePages, BindNuma] {

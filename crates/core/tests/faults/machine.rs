@@ -1,7 +1,7 @@
 //! The machines on which scenarios run.
 
 use ferrimalloc_prim::mem::{self, MemConfig, ThpMode};
-use ferrimalloc_prim::sim::{self, Limits, Mode};
+use ferrimalloc_prim::sim::{self, Clock, Limits, Mode};
 
 pub struct Machine {
     pub name: &'static str,
@@ -53,11 +53,28 @@ pub const MACHINES: &[Machine] = &[
     },
 ];
 
+/// How fast time goes: it stands still, it is slow, or each call lasts as long as a purge is delayed.
+const STEPS_MILLIS: [u64; 4] = [0, 1, 30, 1000];
+
+/// A usual machine, whatever this one and its limits are.
+fn usual_config() -> MemConfig {
+    MemConfig {
+        physical_bytes: 16 << 30,
+        overcommits: true,
+        address_limit_bytes: usize::MAX,
+        thp: ThpMode::Madvise,
+        ..*mem::config()
+    }
+}
+
 impl Machine {
-    /// Makes the simulated system this machine.
-    pub fn start(&self) {
-        let mut config = *mem::config();
+    /// Makes the simulated system this machine. Addresses and the clock's pace follow from `number`.
+    pub fn start(&self, number: u64) {
+        let mut config = usual_config();
         (self.configure)(&mut config);
+        let os_pages = number as usize % (1 << 20);
+        sim::set_top((3 << (config.va_bits - 2)) - os_pages * config.os_page_bytes);
+        sim::set_clock(Clock::Steps(STEPS_MILLIS[(number >> 32) as usize % STEPS_MILLIS.len()]));
         sim::set_config(Some(Box::leak(Box::new(config))));
         sim::set_limits(self.limits);
         sim::set_mode(self.mode);

@@ -9,8 +9,13 @@ mod shadow;
 
 pub use block::Block;
 pub use books::Books;
-pub use numbers::Numbers;
+pub use numbers::{Numbers, mix};
 pub use shadow::Shadow;
+
+/// Where numbers without a pattern begin: the variable `FERRIMALLOC_TEST_SEED`.
+pub fn seed() -> u64 {
+    std::env::var("FERRIMALLOC_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0)
+}
 
 /// How much longer than usual to test: the variable `FERRIMALLOC_TEST_TIMES`.
 pub fn times() -> usize {

@@ -15,6 +15,9 @@ use core::sync::atomic::Ordering;
 /// What memory holds whose contents nobody may rely on.
 const POISON: u8 = 0xDF;
 
+/// Mappings of this size on are backed with large pages where the machine has them.
+const LARGE_BYTES: usize = 4 << 20;
+
 pub(crate) use real_mem::populate;
 
 pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
@@ -22,6 +25,10 @@ pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
     let config = super::CONFIG.load(Ordering::Acquire);
     // SAFETY: null or from a `&'static MemConfig`.
     unsafe { config.as_ref() }
+}
+
+pub(crate) fn replaced_millis() -> Option<u64> {
+    super::look_at_clock()
 }
 
 fn range(p: *mut u8, bytes: usize) -> Range<usize> {
@@ -45,9 +52,23 @@ fn then(verdict: Verdict, work: impl FnOnce() -> Result<(), Errno>) -> Verdict {
 pub(crate) fn map(hint: usize, bytes: usize, access: Access) -> Result<*mut u8, Errno> {
     KERNEL.with(|kernel| {
         kernel.admit_mapping(Kind::Map, bytes, access)?;
-        let p = real_mem::map(hint, bytes, real_access(kernel.mode, access))?;
+        let p = real_mem::map(kernel.place(hint, bytes), bytes, real_access(kernel.mode, access))?;
+        // SAFETY: mapped just now.
+        unsafe { back_cheaply(p, bytes) };
         Ok(book(kernel, p, bytes, access))
     })
+}
+
+/// Has the machine back large mappings with large pages, whatever the simulated system does: most of the time that a test
+/// takes would go into faults of small ones.
+///
+/// # Safety
+/// The range is mapped.
+unsafe fn back_cheaply(p: *mut u8, bytes: usize) {
+    if bytes >= LARGE_BYTES {
+        // SAFETY: the caller's promise; advice does not change the contents.
+        let _ = unsafe { real_mem::thp(p, bytes, Thp::Advise) };
+    }
 }
 
 /// What inaccessible memory really is.
@@ -57,7 +78,7 @@ fn real_access(mode: Mode, access: Access) -> Access {
 
 /// Books a new mapping. The kernel rounds its end up to a whole page.
 fn book(kernel: &mut Kernel, p: *mut u8, bytes: usize, access: Access) -> *mut u8 {
-    kernel.regions.add(range(p, bytes.next_multiple_of(crate::unix::mem::os_page_bytes())), access);
+    kernel.book(range(p, bytes.next_multiple_of(crate::unix::mem::os_page_bytes())), access);
     p
 }
 

@@ -3,6 +3,7 @@
 //! Decides and books; touching memory is the backend's. Nothing here panics under the lock: misuse comes back as [`Misuse`].
 
 use super::lock::Locked;
+use super::place::Places;
 use super::regions::Regions;
 use super::{Fault, KINDS, Kind, Limits, Mode};
 use crate::errno::Errno;
@@ -63,16 +64,19 @@ pub(crate) struct Kernel {
     pub(crate) regions: Regions,
     pub(crate) mode: Mode,
     pub(crate) limits: Limits,
+    pub(crate) places: Places,
     tallies: [Tally; KINDS],
 }
 
 impl Kernel {
     const fn new() -> Self {
-        Kernel { regions: Regions::new(), mode: Mode::Plain, limits: Limits::NONE, tallies: [UNUSED; KINDS] }
+        let (regions, places) = (Regions::new(), Places::MACHINE);
+        Kernel { regions, mode: Mode::Plain, limits: Limits::NONE, places, tallies: [UNUSED; KINDS] }
     }
 
     pub(crate) fn forget_settings(&mut self) {
         (self.mode, self.limits, self.tallies) = (Mode::Plain, Limits::NONE, [UNUSED; KINDS]);
+        self.places = Places::MACHINE;
     }
 
     pub(crate) fn refuse(&mut self, kind: Kind, fault: Fault) {
@@ -114,6 +118,17 @@ impl Kernel {
             Access::None | Access::Read => Ok(()),
             Access::ReadWrite => fits(self.accessible_bytes(), bytes, self.limits.accessible_bytes),
         }
+    }
+
+    /// Where a mapping goes if the caller would like it at `hint`; 0 leaves it to the machine.
+    pub(crate) fn place(&self, hint: usize, bytes: usize) -> usize {
+        self.places.choose(&self.regions, self.mode, hint, bytes)
+    }
+
+    /// Books a new mapping.
+    pub(crate) fn book(&mut self, range: Range<usize>, access: Access) {
+        self.places.note(range.start);
+        self.regions.add(range, access);
     }
 
     /// Changes the access of a range, on paper.

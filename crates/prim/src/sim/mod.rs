@@ -20,12 +20,14 @@
 pub(crate) mod backend;
 mod kernel;
 mod lock;
+mod place;
 mod regions;
 
 use crate::mem::MemConfig;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use kernel::{KERNEL, Kernel};
+use place::Places;
 
 /// What a call asks for; faults and counters are kept for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +100,7 @@ impl Limits {
 /// Forgets faults, limits, counters, mode and configuration. What is mapped stays mapped.
 pub fn reset() {
     set_config(None);
+    set_clock(Clock::Machine);
     KERNEL.with(Kernel::forget_settings);
 }
 
@@ -134,6 +137,42 @@ pub fn set_mode(mode: Mode) {
 /// Sets the limits for calls from now on.
 pub fn set_limits(limits: Limits) {
     KERNEL.with(|kernel| kernel.limits = limits);
+}
+
+/// Puts fresh mappings below `top`, the highest addresses that are free first, so that the same calls always get the same
+/// addresses; a multiple of the OS page size, far from what else the process has mapped.
+pub fn set_top(top: usize) {
+    KERNEL.with(|kernel| kernel.places = Places::below(top));
+}
+
+/// What [`clock::now_millis`](crate::clock::now_millis) tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The machine's time.
+    Machine,
+    /// At each look so many milliseconds more, whatever the machine's time.
+    Steps(u64),
+}
+
+/// Milliseconds per look at the clock; [`MACHINE_CLOCK`] for the machine's own.
+static CLOCK_STEP: AtomicU64 = AtomicU64::new(MACHINE_CLOCK);
+static CLOCK_NOW: AtomicU64 = AtomicU64::new(0);
+const MACHINE_CLOCK: u64 = u64::MAX;
+
+/// Sets the clock.
+pub fn set_clock(clock: Clock) {
+    let step = match clock {
+        Clock::Machine => MACHINE_CLOCK,
+        Clock::Steps(millis) => millis,
+    };
+    CLOCK_STEP.store(step, Ordering::Relaxed);
+}
+
+pub(crate) fn look_at_clock() -> Option<u64> {
+    match CLOCK_STEP.load(Ordering::Relaxed) {
+        MACHINE_CLOCK => None,
+        step => Some(1 + step + CLOCK_NOW.fetch_add(step, Ordering::Relaxed)),
+    }
 }
 
 static CONFIG: AtomicPtr<MemConfig> = AtomicPtr::new(ptr::null_mut());

@@ -26,6 +26,11 @@ pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
     None
 }
 
+/// Of the simulated system only.
+pub(crate) fn replaced_millis() -> Option<u64> {
+    None
+}
+
 pub(crate) fn os_page_bytes() -> usize {
     system_value(libc::_SC_PAGESIZE).unwrap_or(4096)
 }
