@@ -50,7 +50,7 @@ impl Theap {
     /// How many pages with blocks a search compares. It is mostly the first that is taken: always to take the fullest means
     /// to search again soon.
     fn max_candidates(&self) -> i64 {
-        let is_thorough = self.counts.add(Event::Search) % THOROUGH_EVERY == 0;
+        let is_thorough = self.counts.add(Event::Search).is_multiple_of(THOROUGH_EVERY);
         match is_thorough || options::is_chosen(OptionId::PageMaxCandidates) {
             true => options::get(OptionId::PageMaxCandidates).max(1),
             false => 1,
