@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 /* -- what the children do -- */
 
@@ -166,6 +167,55 @@ static void part_nodes(void) {
   mi_arenas_print();
 }
 
+/* Some of everything, in several threads, in a heap of each one's own; counts what is not as it should be. */
+static bool count_block(const mi_heap_t* heap, const mi_heap_area_t* area, void* block, size_t size, void* arg) {
+  (void)heap, (void)area, (void)size;
+  *(int*)arg += block != NULL;
+  return true;
+}
+
+static void* do_everything(void* arg) {
+  enum { COUNT = 600 };
+  long damaged = 0;
+  unsigned char* blocks[COUNT];
+  mi_heap_t* heap = mi_heap_new();
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < COUNT; i++) {
+      size_t size = (size_t)1 << (i % 21);
+      blocks[i] = (unsigned char*)(i % 2 ? mi_malloc(size) : mi_heap_malloc(heap, size));
+      if (blocks[i] != NULL) blocks[i][0] = blocks[i][size - 1] = (unsigned char)i;
+      damaged += blocks[i] == NULL;
+    }
+    int seen = 0;
+    if (!mi_heap_visit_blocks(heap, true, &count_block, &seen) || seen != COUNT / 2) damaged++;
+    for (int i = 0; i < COUNT; i++) {
+      damaged += blocks[i][0] != (unsigned char)i || blocks[i][((size_t)1 << (i % 21)) - 1] != (unsigned char)i;
+      mi_free(blocks[i]);
+    }
+    mi_collect(round == 1);
+  }
+  (mi_heap_malloc(heap, 100) == NULL ? mi_heap_delete : mi_heap_destroy)(heap);
+  __atomic_fetch_add((long*)arg, damaged, __ATOMIC_RELAXED);
+  return NULL;
+}
+
+static void part_everything(void) {
+  pthread_t threads[4];
+  long damaged = 0;
+  for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, &do_everything, &damaged);
+  pid_t child = fork();
+  if (child == 0) {
+    damaged = 0;
+    do_everything(&damaged);
+    _exit(damaged != 0);
+  }
+  for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+  int status = 1;
+  waitpid(child, &status, 0);
+  tell("damaged", damaged);
+  tell("damaged_in_child", status);
+}
+
 /* Writes behind a block of `size` bytes. */
 static void write_behind(size_t size) {
   char* p = (char*)mi_malloc(size);
@@ -315,6 +365,26 @@ static void test_reclaim(void) {
   CHECK(with("free_own", "MIMALLOC_PAGE_MAX_RECLAIM=0", "reclaimed_on_free") == 0);
 }
 
+/* Nothing breaks under any option. */
+static void test_all(void) {
+  static const char* SETTINGS[] = {
+    "ARENA_EAGER_COMMIT=0", "ARENA_EAGER_COMMIT=1", "PURGE_DECOMMITS=0", "ALLOW_LARGE_OS_PAGES=1", "RESERVE_HUGE_OS_PAGES=1",
+    "RESERVE_OS_MEMORY=512MiB", "PURGE_DELAY=0", "PURGE_DELAY=-1", "USE_NUMA_NODES=4", "ARENA_RESERVE=8MiB", "ARENA_PURGE_MULT=5",
+    "DISALLOW_ARENA_ALLOC=1", "VISIT_ABANDONED=1", "GENERIC_COLLECT=10", "PAGE_RECLAIM_ON_FREE=1", "PAGE_RECLAIM_ON_FREE=-1",
+    "PAGE_FULL_RETAIN=0", "PAGE_FULL_RETAIN=100", "PAGE_MAX_CANDIDATES=1", "PAGE_MAX_CANDIDATES=100", "MAX_VABITS=40",
+    "PAGEMAP_COMMIT=1", "PAGE_COMMIT_ON_DEMAND=1", "PAGE_MAX_RECLAIM=0", "PAGE_CROSS_THREAD_MAX_RECLAIM=0", "ALLOW_THP=0",
+    "ALLOW_THP=2", "MINIMAL_PURGE_SIZE=1MiB", "ARENA_MAX_OBJECT_SIZE=1MiB", "ARENA_IS_NUMA_LOCAL=1", "DESTROY_ON_EXIT=1",
+  };
+  if (!on_ours()) return; /* some end the reference's process */
+  for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; i++) {
+    char setting[100];
+    snprintf(setting, sizeof setting, "MIMALLOC_%s", SETTINGS[i]);
+    const outcome_t* child = run_child("everything", setting);
+    if (told(child, "damaged") != 0 || child->code != 0) printf("%s: code %d, signal %d\n", setting, child->code, child->signal);
+    CHECK(child->code == 0 && told(child, "damaged") == 0 && told(child, "damaged_in_child") == 0);
+  }
+}
+
 static bool faults(const char* part, const char* settings) { return run_child(part, settings)->signal == SIGSEGV; }
 
 static void test_guarded(void) {
@@ -339,7 +409,7 @@ static const part_t PARTS[] = {
   {"start", &part_start}, {"misuse", &part_misuse}, {"free_100mib", &part_free_100mib},
   {"free_every_other", &part_free_every_other}, {"allocate", &part_allocate}, {"8mib", &part_8mib},
   {"sizes", &part_sizes}, {"beats", &part_beats}, {"free_left", &part_free_left}, {"free_own", &part_free_own},
-  {"end", &part_end}, {"nodes", &part_nodes}, {"print_stats", &part_print_stats}, {"behind_100", &part_behind_100},
+  {"end", &part_end}, {"nodes", &part_nodes}, {"everything", &part_everything}, {"print_stats", &part_print_stats}, {"behind_100", &part_behind_100},
   {"behind_5000", &part_behind_5000}, {"behind_exactly", &part_behind_exactly}, {"sampled", &part_sampled}, {NULL, NULL},
 };
 
@@ -354,6 +424,7 @@ int main(int argc, char** argv) {
   test_numa();
   test_upkeep();
   test_reclaim();
+  test_all();
   test_guarded();
   return check_report();
 }

@@ -54,6 +54,8 @@ pub struct MemConfig {
 pub enum Access {
     /// Any access is a fault.
     None,
+    /// Reading; writing is a fault. Costs no promise of memory under strict accounting.
+    Read,
     /// Reading and writing.
     ReadWrite,
 }

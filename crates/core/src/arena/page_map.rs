@@ -4,7 +4,10 @@
 //! entries that were touched take memory. Untouched ones read as zero, which is a valid entry of "no page here", so
 //! an address that was never ours is judged by reading, never by following it.
 //!
-//! Where so much address space can't be had (a limit, strict accounting, valgrind, 32 bits), the table covers a
+//! Under strict accounting a writable table would be charged for whole. There it can only be read, but for the entries of
+//! what is ours: they are made writable before anything is written there.
+//!
+//! Where so much address space can't be had (a limit, valgrind, 32 bits), the table covers a
 //! smaller aligned *window* and all arenas are kept inside it: `mask` drops the address bits above it.
 //!
 //! Before initialisation the table is a single zero entry and the mask 0, so that a `free` before the first `malloc`
@@ -128,6 +131,21 @@ pub fn init(max_bits: u32) -> bool {
     (MIN_WINDOW_BITS.min(bits)..=bits).rev().any(try_init)
 }
 
+/// Makes the entries of `bytes` from `start` on writable, where the table is not from the start; false if refused.
+pub fn open(start: *const u8, bytes: usize) -> bool {
+    mem::config().overcommits || open_strictly(start, bytes)
+}
+
+#[cold]
+fn open_strictly(start: *const u8, bytes: usize) -> bool {
+    let os_page = mem::config().os_page_bytes;
+    let first = entry(start).cast::<u8>();
+    let from = align_down(first as usize, os_page);
+    let end = (first as usize + bytes.div_ceil(SLICE_BYTES) * ENTRY_BYTES).next_multiple_of(os_page);
+    // SAFETY: a part of the table; its contents stay.
+    unsafe { mem::protect(first.with_addr(from), end - from, Access::ReadWrite).is_ok() }
+}
+
 /// Has the system back the entries of `bytes` from `start` on, which are ours, with memory now.
 pub fn populate(start: *const u8, bytes: usize) {
     let entries = bytes / SLICE_BYTES * ENTRY_BYTES;
@@ -141,14 +159,14 @@ fn first_window_bits(max_bits: u32) -> u32 {
     let config = mem::config();
     let limit = config.address_limit_bytes;
     let by_limit = if limit == usize::MAX { u32::MAX } else { limit.ilog2() + 3 };
-    let by_accounting = if config.overcommits { u32::MAX } else { config.physical_bytes.max(1).ilog2() + 2 };
     let by_option = if max_bits == 0 { u32::MAX } else { max_bits };
-    config.va_bits.min(by_limit).min(by_accounting).min(by_option).max(MIN_WINDOW_BITS)
+    config.va_bits.min(by_limit).min(by_option).max(MIN_WINDOW_BITS)
 }
 
 fn try_init(bits: u32) -> bool {
     let bytes = 1usize << (bits - SHIFT);
-    let Ok(table) = mem::map(0, bytes, Access::ReadWrite) else { return false };
+    let access = if mem::config().overcommits { Access::ReadWrite } else { Access::Read };
+    let Ok(table) = mem::map(0, bytes, access) else { return false };
     // SAFETY: the table was just mapped. Both are advice: a core file must not hold the table, and a touched entry
     // must not cost a huge page.
     unsafe {

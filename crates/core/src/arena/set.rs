@@ -227,6 +227,9 @@ impl ArenaSet {
         if !super::space::is_manageable(setup.start, setup.bytes) || self.arenas.is_full() {
             return None;
         }
+        if !page_map::open(setup.start, setup.bytes) {
+            return None;
+        }
         // SAFETY: the precondition.
         let arena = unsafe { Arena::create(self, setup)? };
         if self.register(arena) {

@@ -57,6 +57,6 @@ fn count_past_blocks(stats: &Stats, page: &Page) {
     let blocks = page.allocated_before();
     stats.malloc_bins[stats_bin(page)].pass(blocks);
     stats.malloc_normal.pass(blocks * page.block_bytes() as u64);
-    stats.page_committed.pass((page.capacity() * page.block_bytes()) as u64);
+    stats.page_committed.pass(page.touched_bytes() as u64);
     stats.pages_extended.add(page.extensions());
 }

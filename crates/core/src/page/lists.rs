@@ -192,7 +192,7 @@ impl Page {
         (bytes / self.block_bytes()).max(1)
     }
 
-    /// How often blocks have been linked.
+    /// How often blocks have been linked since the page was made or started over.
     pub fn extensions(&self) -> usize {
         self.capacity().div_ceil(self.extension())
     }

@@ -123,7 +123,7 @@ fn add_shared(found: &mut RawStats, page: &Page, bin: usize, used: i64) {
     found.malloc_bins[bin].total += allocated;
     found.pages_abandoned.current += i64::from(page.owner().is_unowned());
     add_came(&mut found.malloc_normal, allocated * block_bytes, used * block_bytes);
-    let committed = page.capacity() as i64 * block_bytes;
+    let committed = page.touched_bytes() as i64;
     add_came(&mut found.page_committed, committed, committed);
     found.pages_extended.total += page.extensions() as i64;
 }

@@ -89,7 +89,7 @@ impl Kernel {
     }
 
     pub(crate) fn mapped_bytes(&self) -> usize {
-        self.accessible_bytes() + self.regions.bytes_with(Access::None)
+        self.accessible_bytes() + self.regions.bytes_with(Access::None) + self.regions.bytes_with(Access::Read)
     }
 
     pub(crate) fn accessible_bytes(&self) -> usize {
@@ -111,14 +111,14 @@ impl Kernel {
         self.admit(kind)?;
         fits(self.mapped_bytes(), bytes, self.limits.mapped_bytes)?;
         match access {
-            Access::None => Ok(()),
+            Access::None | Access::Read => Ok(()),
             Access::ReadWrite => fits(self.accessible_bytes(), bytes, self.limits.accessible_bytes),
         }
     }
 
     /// Changes the access of a range, on paper.
     pub(crate) fn protect(&mut self, range: Range<usize>, access: Access) -> Verdict {
-        let kind = if access == Access::None { Kind::Protect } else { Kind::Commit };
+        let kind = if access == Access::ReadWrite { Kind::Commit } else { Kind::Protect };
         let verdict = self.admit_on(kind, &range)?.and_then(|()| self.fits_accessible(&range, access));
         if verdict.is_ok() {
             self.regions.set_access(range, access);
@@ -127,9 +127,9 @@ impl Kernel {
     }
 
     fn fits_accessible(&self, range: &Range<usize>, access: Access) -> Result<(), Errno> {
-        let inaccessible = self.regions.parts(range.clone()).filter(|part| part.access == Access::None);
+        let inaccessible = self.regions.parts(range.clone()).filter(|part| part.access != Access::ReadWrite);
         match access {
-            Access::None => Ok(()),
+            Access::None | Access::Read => Ok(()),
             Access::ReadWrite => {
                 fits(self.accessible_bytes(), inaccessible.map(|part| part.bytes()).sum(), self.limits.accessible_bytes)
             }

@@ -38,7 +38,7 @@ pub enum Kind {
     Unmap,
     /// `protect` to `ReadWrite`: what takes memory from the kernel's budget under strict accounting.
     Commit,
-    /// `protect` to `None`.
+    /// `protect` to `None` or `Read`.
     Protect,
     /// `discard`.
     Discard,

@@ -134,7 +134,7 @@ impl Regions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Access::{None as N, ReadWrite as W};
+    use Access::{None as N, Read as R, ReadWrite as W};
     use std::boxed::Box;
     use std::vec::Vec;
 
@@ -177,7 +177,7 @@ mod tests {
         for _ in 0..20_000 {
             let start = number(60);
             let range = start..start + 1 + number(64 - start - 1).min(11);
-            let access = [N, W][number(2)];
+            let access = [N, R, W][number(3)];
             let mapped = expected[range.clone()].iter().filter(|a| a.is_some()).count();
             assert_eq!(regions.cover(range.clone()), mapped == range.len());
             match number(3) {

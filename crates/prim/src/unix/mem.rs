@@ -56,6 +56,7 @@ fn limit_bytes(read: impl FnOnce(&mut libc::rlimit) -> c_int) -> usize {
 fn protection(access: Access) -> c_int {
     match access {
         Access::None => libc::PROT_NONE,
+        Access::Read => libc::PROT_READ,
         Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
     }
 }
