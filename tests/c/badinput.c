@@ -201,6 +201,46 @@ static void test_delete_beside_thread(void) {
   mi_free(late.before);
 }
 
+/* Heaps are deleted while others allocate elsewhere and free blocks of them. The contract allows that, and every block
+ * must be whole when it is freed. */
+enum { MAILBOXES = 64 };
+typedef struct { void* boxes[MAILBOXES]; bool done; long damaged; } post_t;
+
+static void* free_mail(void* arg) {
+  post_t* post = (post_t*)arg;
+  mi_heap_t* own = mi_heap_new();
+  for (unsigned i = 0; !__atomic_load_n(&post->done, __ATOMIC_ACQUIRE); i++) {
+    unsigned char* mail = (unsigned char*)__atomic_exchange_n(&post->boxes[i % MAILBOXES], NULL, __ATOMIC_ACQ_REL);
+    if (mail != NULL && mail[0] != mail[1]) __atomic_fetch_add(&post->damaged, 1, __ATOMIC_RELAXED);
+    mi_free(mail);
+    mi_free(mi_malloc(i % 3000));
+    mi_free(mi_heap_malloc(own, i % 3000));
+  }
+  mi_heap_delete(own);
+  return NULL;
+}
+
+static void send_mail(post_t* post, mi_heap_t* heap, unsigned seed) {
+  unsigned char* mail = (unsigned char*)mi_heap_malloc(heap, 2 + seed % 2000);
+  mail[0] = mail[1] = (unsigned char)seed;
+  mi_free(__atomic_exchange_n(&post->boxes[seed % MAILBOXES], mail, __ATOMIC_ACQ_REL));
+}
+
+static void test_delete_beside_busy_threads(void) {
+  static post_t post;
+  pthread_t threads[3];
+  for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, &free_mail, &post);
+  for (unsigned round = 0; round < 300; round++) {
+    mi_heap_t* heap = mi_heap_new();
+    for (unsigned i = 0; i < 500; i++) send_mail(&post, heap, round * 7 + i);
+    mi_heap_delete(heap);
+  }
+  __atomic_store_n(&post.done, true, __ATOMIC_RELEASE);
+  for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < MAILBOXES; i++) mi_free(post.boxes[i]);
+  CHECK(post.damaged == 0);
+}
+
 /* The default theap's heap goes away: allocation falls back to the main heap. The reference crashes. */
 static void test_delete_default(void) {
   if (!on_ours()) return;
@@ -297,6 +337,7 @@ int main(int argc, char** argv) {
   test_report_foreign();
   test_error_hook();
   test_delete_beside_thread();
+  test_delete_beside_busy_threads();
   test_delete_default();
   test_arenas();
   test_subprocs();
