@@ -6,7 +6,6 @@
 //! shared counter touched here would be felt by programs that allocate large blocks.
 
 use super::heap::Heap;
-use crate::base::SLICE_BYTES;
 use crate::page::Page;
 use crate::stats::{HUGE_BIN, Stats, stats_bin_of};
 
@@ -25,7 +24,6 @@ impl Heap {
             stats.malloc_huge_count.increment();
         } else {
             stats.page_bins[stats_bin(page)].increase(1);
-            self.room().increase(page.slices() * SLICE_BYTES);
         }
     }
 
@@ -37,7 +35,6 @@ impl Heap {
             stats.malloc_huge.decrease(page.block_bytes());
         } else {
             stats.page_bins[stats_bin(page)].decrease(1);
-            self.room().decrease(page.slices() * SLICE_BYTES);
             count_past_blocks(stats, page);
         }
     }
@@ -53,8 +50,12 @@ impl Heap {
     }
 }
 
+/// Nothing, if a theap has seen to it.
 fn count_past_blocks(stats: &Stats, page: &Page) {
     let blocks = page.allocated_before();
+    if blocks == 0 {
+        return;
+    }
     stats.malloc_bins[stats_bin(page)].pass(blocks);
     stats.malloc_normal.pass(blocks * page.block_bytes() as u64);
     stats.page_committed.pass(page.touched_bytes() as u64);

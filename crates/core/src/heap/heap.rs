@@ -9,7 +9,7 @@ use super::registry::Registry;
 use super::subproc::Subproc;
 use crate::arena::{Arena, Meta};
 use crate::page::{Page, Term};
-use crate::stats::{StatCount, Stats};
+use crate::stats::Stats;
 use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
 
 /// A handle of the theap floor, kept for it.
@@ -31,8 +31,6 @@ pub struct Heap {
     /// The first of its theaps.
     theaps: Lock<TheapHandle>,
     stats: Stats,
-    /// Bytes of the pages that blocks share: blocks never had more.
-    room: StatCount,
     meta: Meta,
     /// Neighbours among the sub-process's heaps, under its lock.
     next: AtomicPtr<Heap>,
@@ -143,11 +141,6 @@ impl Heap {
 
     pub fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    /// Bytes of the pages that blocks share.
-    pub fn room(&self) -> &StatCount {
-        &self.room
     }
 
     /// Whether this is its sub-process's main heap, which can't be deleted.

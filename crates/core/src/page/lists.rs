@@ -307,6 +307,11 @@ impl Page {
         self.handed.get() - self.lent().saturating_sub(self.remote.count()) as u64
     }
 
+    /// What was allocated before has been counted.
+    pub fn forget_allocated(&self) {
+        self.handed.set(self.lent().saturating_sub(self.remote.count()) as u64);
+    }
+
     /// All blocks in use are free from now on: the page is about to be released with them. Walks `free`.
     pub fn drop_blocks(&self) {
         // SAFETY: the caller owns the page.

@@ -29,7 +29,7 @@ pub(super) unsafe fn after_fork() {
 /// What a heap counts for itself.
 pub fn heap_stats(heap: &Heap) -> RawStats {
     let counted = heap.stats().snapshot();
-    with_peaks(&counted.with(&with_singles(&walked(heap), &counted)), heap.room().snapshot().peak)
+    with_peaks(&counted.with(&with_singles(&walked(heap), &counted)))
 }
 
 /// What a sub-process counts besides its heaps: arenas, threads, and what ended heaps left.
@@ -62,7 +62,6 @@ pub fn reset_stats(subproc: &Subproc) {
 fn reset_heap_stats(heap: &Heap) {
     let _alone = SETTLING.lock();
     heap.stats().reset();
-    heap.room().restart();
     heap.stats().rebase(&walked(heap));
 }
 
@@ -72,7 +71,7 @@ pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
     let counted = heap.stats().take();
     let walked = walked(heap);
     let found = with_singles(&walked, &counted);
-    let all = with_peaks(&counted.with(&found), heap.room().snapshot().peak);
+    let all = with_peaks(&counted.with(&found));
     into.merge_raw(&all.without_present(&found));
     heap.stats().rebase(&walked);
 }
@@ -133,9 +132,9 @@ fn add_came(count: &mut RawCount, total: i64, current: i64) {
     count.current += current;
 }
 
-/// Fills in what follows from the rest: sums, and peaks as far as they are known. Shared pages have had `room_bytes` at most.
-fn with_peaks(stats: &RawStats, room_bytes: i64) -> RawStats {
-    let mut all = *stats;
+/// Fills in what follows from the rest: sums, and peaks as far as they are known.
+fn with_peaks(stats: &RawStats) -> RawStats {
+    let (mut all, room_bytes) = (*stats, room_of_shared_pages(stats));
     all.malloc_normal = all.malloc_normal.with_peak_below(room_bytes);
     // Those with a page of their own are committed as a whole.
     all.page_committed = all.page_committed.with_peak_below(room_bytes).merged(&all.malloc_huge);
@@ -147,6 +146,12 @@ fn with_peaks(stats: &RawStats, room_bytes: i64) -> RawStats {
         all.malloc_bins[bin] = all.malloc_bins[bin].with_peak_below(most);
     }
     all
+}
+
+/// How many bytes pages that blocks share have had at most, if those of each size were there at the same time.
+fn room_of_shared_pages(stats: &RawStats) -> i64 {
+    let room = |(bin, count): (usize, &RawCount)| count.peak * page_bytes_of(stats_bin_size(bin)) as i64;
+    stats.page_bins[..HUGE_BIN].iter().enumerate().map(room).sum()
 }
 
 fn blocks_in_shared_pages(stats: &RawStats) -> i64 {

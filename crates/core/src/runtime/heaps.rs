@@ -42,7 +42,6 @@ pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
     move_pages(heap, main);
     move_theaps(heap, main);
     merge_heap_stats(heap, main.stats());
-    main.room().merge(&heap.room().snapshot());
     // SAFETY: pages and theaps have gone to the main heap.
     unsafe { heap.free() };
     true

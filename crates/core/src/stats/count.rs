@@ -101,7 +101,7 @@ impl StatCount {
     }
 
     /// Starts over from what there is now.
-    pub fn restart(&self) {
+    pub(super) fn restart(&self) {
         let current = self.current();
         self.total.store(current, Relaxed);
         self.peak.store(current, Relaxed);

@@ -3,7 +3,9 @@
 
 use core::cell::Cell;
 
-use crate::stats::{RawStats, Stats};
+use crate::heap::stats_bin;
+use crate::page::Page;
+use crate::stats::{HUGE_BIN, RawStats, Stats};
 
 /// Something worth counting that is too frequent for shared counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,39 +20,58 @@ pub(super) enum Event {
     Searched,
     /// A page is given up.
     Abandoned,
+    /// Blocks were linked in a page that has been released.
+    Extended,
+    /// Bytes of such a page's blocks that were used.
+    Committed,
+    /// Bytes of blocks that were allocated in such a page.
+    Allocated,
 }
 
-const EVENTS: usize = 5;
+const EVENTS: usize = 8;
 
 /// The counts. Valid when zeroed.
-pub(super) struct Counts([Cell<usize>; EVENTS]);
+pub(super) struct Counts {
+    events: [Cell<usize>; EVENTS],
+    /// Blocks that were allocated in pages that have been released, by size bin.
+    blocks: [Cell<usize>; HUGE_BIN],
+}
 
 impl Counts {
     pub const fn new() -> Self {
-        Self([const { Cell::new(0) }; EVENTS])
+        Self { events: [const { Cell::new(0) }; EVENTS], blocks: [const { Cell::new(0) }; HUGE_BIN] }
     }
 
     pub fn reset(&self) {
-        self.0.iter().for_each(|count| count.set(0));
+        self.events.iter().chain(&self.blocks).for_each(|count| count.set(0));
     }
 
     #[inline]
     pub fn add(&self, event: Event) {
-        let count = &self.0[event as usize];
-        count.set(count.get() + 1);
+        self.add_many(event, 1);
     }
 
-    fn move_to(&self, event: Event, add: impl Fn(usize)) {
-        let count = self.0[event as usize].replace(0);
-        if count > 0 {
-            add(count);
-        }
+    #[inline]
+    fn add_many(&self, event: Event, amount: usize) {
+        add(&self.events[event as usize], amount);
     }
 
-    /// By any thread.
+    fn move_to(&self, event: Event, put: impl Fn(usize)) {
+        move_word(&self.events[event as usize], put);
+    }
+
     fn peek(&self, event: Event) -> i64 {
-        // SAFETY: the word lives as long as the theap; a volatile load sees one of the values that its thread wrote.
-        unsafe { self.0[event as usize].as_ptr().read_volatile() as i64 }
+        peek(&self.events[event as usize])
+    }
+
+    /// Counts what was allocated in a page, no singleton, that is about to be released.
+    pub fn add_past(&self, page: &Page) {
+        let blocks = page.allocated_before() as usize;
+        add(&self.blocks[stats_bin(page)], blocks);
+        self.add_many(Event::Allocated, blocks * page.block_bytes());
+        self.add_many(Event::Committed, page.touched_bytes());
+        self.add_many(Event::Extended, page.extensions());
+        page.forget_allocated();
     }
 
     /// Adds them to `stats`; by any thread.
@@ -60,6 +81,12 @@ impl Counts {
         stats.page_searches_count.total += self.peek(Event::Search);
         stats.page_searches.total += self.peek(Event::Searched);
         stats.pages_abandoned.total += self.peek(Event::Abandoned);
+        stats.pages_extended.total += self.peek(Event::Extended);
+        stats.page_committed.total += self.peek(Event::Committed);
+        stats.malloc_normal.total += self.peek(Event::Allocated);
+        for (bin, blocks) in stats.malloc_bins.iter_mut().zip(&self.blocks) {
+            bin.total += peek(blocks);
+        }
     }
 
     /// Moves them to `stats`; by the theap's thread.
@@ -69,5 +96,29 @@ impl Counts {
         self.move_to(Event::Search, |count| stats.page_searches_count.add(count));
         self.move_to(Event::Searched, |count| stats.page_searches.add(count));
         self.move_to(Event::Abandoned, |count| stats.pages_abandoned.pass(count as u64));
+        self.move_to(Event::Extended, |count| stats.pages_extended.add(count));
+        self.move_to(Event::Committed, |bytes| stats.page_committed.pass(bytes as u64));
+        self.move_to(Event::Allocated, |bytes| stats.malloc_normal.pass(bytes as u64));
+        for (bin, blocks) in stats.malloc_bins.iter().zip(&self.blocks) {
+            move_word(blocks, |blocks| bin.pass(blocks as u64));
+        }
     }
+}
+
+#[inline]
+fn add(word: &Cell<usize>, amount: usize) {
+    word.set(word.get() + amount);
+}
+
+fn move_word(word: &Cell<usize>, put: impl Fn(usize)) {
+    let count = word.replace(0);
+    if count > 0 {
+        put(count);
+    }
+}
+
+/// By any thread.
+fn peek(word: &Cell<usize>) -> i64 {
+    // SAFETY: the word lives as long as the theap; a volatile load sees one of the values that its thread wrote.
+    unsafe { word.as_ptr().read_volatile() as i64 }
 }

@@ -100,6 +100,7 @@ impl Theap {
         self.remove(page);
         debug_assert!(!page.is(Flag::Queued) && !page.is(Flag::Retired));
         debug_assert_eq!(page.used(), page.remote.count());
+        self.counts.add_past(page);
         release_page(page);
     }
 
