@@ -2,6 +2,8 @@
 
 use core::ptr;
 
+use ferrimalloc_prim::thread::id as thread_id;
+
 use super::aligned::alloc_aligned_at_in;
 use super::fail::fail;
 use super::free::free;
@@ -10,7 +12,7 @@ use super::query::usable_size;
 use super::single;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::page::{Lookup, Page};
+use crate::page::{Lookup, Owner, Page};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
 
@@ -24,6 +26,22 @@ const GROWTH_SHARE: usize = 4;
 /// `p` is null or a block of this allocator; after success only the answer may be used.
 #[inline]
 pub unsafe fn realloc(p: *mut u8, size: usize) -> *mut u8 {
+    let page = Page::entry(p);
+    if page.owner() == Owner::thread(thread_id()) && stays(size, page.block_bytes()) {
+        return p;
+    }
+    // SAFETY: the precondition.
+    unsafe { realloc_slow(p, size) }
+}
+
+/// Whether a block of `usable` bytes is right for `size` bytes: large enough, and not twice as large as it need be.
+#[inline(always)]
+fn stays(size: usize, usable: usize) -> bool {
+    size <= usable && size >= usable / 2 && size > 0
+}
+
+#[inline(never)]
+unsafe extern "C" fn realloc_slow(p: *mut u8, size: usize) -> *mut u8 {
     match live_theap() {
         // SAFETY: the precondition.
         Some(theap) => unsafe { realloc_in(theap, p, size, Zero::Any) },
@@ -41,7 +59,7 @@ pub unsafe fn realloc_in(theap: &'static Theap, p: *mut u8, size: usize, zero: Z
         return alloc_in(theap, size, zero);
     }
     let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
-    if size <= usable && size >= usable / 2 && size > 0 {
+    if stays(size, usable) {
         return p;
     }
     if page.is_singleton() && size > LARGE_BLOCK_MAX {
@@ -137,7 +155,7 @@ pub unsafe fn realloc_aligned_at_in(
     }
     let Some((_, usable)) = resizable(p) else { return invalid(p, size) };
     let is_aligned = align.is_power_of_two() && (p as usize).wrapping_add(offset) & (align - 1) == 0;
-    if is_aligned && size <= usable && size >= usable / 2 && size > 0 {
+    if is_aligned && stays(size, usable) {
         return p;
     }
     let block = alloc_aligned_at_in(theap, size, align, offset, zero);
