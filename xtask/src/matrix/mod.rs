@@ -30,9 +30,14 @@ pub struct Program {
 
 /// Runs a program on both faces and compares.
 pub fn run(program: &Program, testbed: &Testbed) -> Result<String> {
+    run_with(program, testbed, &[])
+}
+
+/// The same with variables in the environment of the second run.
+pub fn run_with(program: &Program, testbed: &Testbed, settings: &'static [(&str, &str)]) -> Result<String> {
     let log = testbed.log(program.name)?;
     let plain = script::run(program, &Face::Plain, testbed, &log).context("without the library")?;
-    let face = Face::Preloaded(testbed.library()?.to_owned());
+    let face = Face::Preloaded(testbed.library()?.to_owned(), settings);
     let preloaded = script::run(program, &face, testbed, &log).context("with the library")?;
     compare(&plain, &preloaded)?;
     Ok(format!("the same {} lines; {}", plain.lines().count(), costs(&plain, &preloaded)))
