@@ -460,7 +460,12 @@ fn visitors_of_heaps_may_end_them() {
 fn all_of_it_holds_at_every_level() {
     let _alone = alone();
     support::at_every_level(
-        &["all_of_it_holds_at_every_level", "statistics_count_blocks_pages_and_large_blocks", "totals_of_blocks"],
+        &[
+            "all_of_it_holds_at_every_level",
+            "statistics_count_blocks_pages_and_large_blocks",
+            "totals_of_blocks",
+            "totals_follow",
+        ],
         &["totals_", "peaks_", "pages_are_counted"],
     );
 }

@@ -1,6 +1,6 @@
 //! One run of a script of the matrix.
 
-use super::Program;
+use super::{Program, Settings};
 use crate::packages;
 use crate::process::{self, Finished};
 use crate::test::Testbed;
@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 pub enum Face {
     Plain,
     /// With variables in the environment.
-    Preloaded(PathBuf, &'static [(&'static str, &'static str)]),
+    Preloaded(PathBuf, Settings),
 }
 
 /// What a script printed and what it cost.
