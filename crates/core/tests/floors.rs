@@ -22,11 +22,11 @@ const CIRCLES: &[(&str, &[&str])] = &[
     // An arena knows its set, which does the books and purges its arenas.
     ("arena", &["purge", "set", "space"]),
     // A heap has a registry of pages, which it supplies; a sub-process has heaps, which know it.
-    ("heap", &["ending", "heap", "registry", "subproc", "supply", "unowned"]),
+    ("heap", &["checking", "ending", "heap", "registry", "subproc", "supply", "unowned"]),
     // The process, its sub-processes and its threads begin and end each other.
     ("runtime", &["deferred", "fork", "gather", "process", "subprocs", "thread"]),
     // What a theap has and does, told by subject.
-    ("theap", &["queue", "retire", "theap"]),
+    ("theap", &["queue", "retire", "theap", "watch"]),
 ];
 
 /// The longest function; lines, first and last included.

@@ -4,6 +4,8 @@
 
 #![cfg(not(loom))]
 
+mod support;
+
 use std::collections::HashSet;
 use std::sync::{Barrier, Mutex, MutexGuard};
 use std::thread;
@@ -451,4 +453,19 @@ fn visitors_of_heaps_may_end_them() {
         true
     });
     assert_eq!(left, 1);
+}
+
+/// All but the tests that count bytes: checked blocks are larger, guarded ones have pages of their own.
+#[test]
+fn all_of_it_holds_at_every_level() {
+    let _alone = alone();
+    support::at_every_level(
+        &[
+            "all_of_it_holds_at_every_level",
+            "statistics_count_blocks_pages_and_large_blocks",
+            "totals_of_blocks",
+            "totals_follow",
+        ],
+        &["totals_", "peaks_", "pages_are_counted"],
+    );
 }

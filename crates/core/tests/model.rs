@@ -13,6 +13,7 @@ mod support;
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Force, Zero};
 use ferrimalloc_core::heap::Heap;
+use ferrimalloc_core::options::{self, OptionId};
 use ferrimalloc_core::runtime;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -150,7 +151,9 @@ impl<'a> Model<'a> {
     fn malloc(&mut self, size: usize, zero: Zero) {
         let p = if zero == Zero::Any { alloc::malloc(size) } else { alloc::zalloc(size) };
         assert_eq!(p as usize % if size <= 8 { 8 } else { 16 }, 0, "{size} bytes at {p:p}");
-        assert!(alloc::good_size(size) <= alloc::usable_size(p), "{size} bytes at {p:p}");
+        // A guarded block ends where its guard begins, wherever its class would.
+        let is_guarded = options::get(OptionId::GuardedSampleRate) > 0;
+        assert!(is_guarded || alloc::good_size(size) <= alloc::usable_size(p), "{size} bytes at {p:p}");
         self.keep(p, size, zero);
     }
 
@@ -312,8 +315,11 @@ fn check_nothing_left(before: Books) {
 fn one_thread_agrees_with_the_model() {
     let _turn = turn();
     let before = Books::collected();
-    let config =
-        ProptestConfig { cases: 150 * support::times() as u32, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: (150 * support::times() / support::share()) as u32,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(raws in vec(raw(), 1..400))| {
         let shadow = Shadow::new();
         let mut model = Model::new(&shadow, 1);
@@ -421,7 +427,7 @@ fn play_together(shadow: &Shadow, shared: &[&'static Heap], inherited: Vec<Held>
 fn threads_agree_with_the_model() {
     let _turn = turn();
     let before = Books::collected();
-    for round in 1..=6 * support::times() as u64 {
+    for round in 1..=(6 * support::times() / support::share()) as u64 {
         let shadow = Shadow::new();
         let shared = [runtime::heap_new().expect("memory"), runtime::heap_new().expect("memory")];
         let mut left = Vec::new();
@@ -459,4 +465,10 @@ fn memory_that_did_not_move_is_not_taken_for_zero() {
     let moved = shadow.adopt(moved, 20 * MIB, 3);
     let fresh = shadow.adopt_zeroed(alloc::zalloc(6 * MIB), 6 * MIB, 4);
     [wall, moved, fresh].into_iter().for_each(|block| free(&shadow, block));
+}
+
+#[test]
+fn all_of_it_holds_at_every_level() {
+    let _turn = turn();
+    support::at_every_level(&["all_of_it_holds_at_every_level"], &[]);
 }

@@ -328,3 +328,9 @@ extern "C" fn free_and_allocate(_: *mut libc::c_void) -> *mut libc::c_void {
     (0..100).map(|seed| malloc(seed as usize * 20, seed)).collect::<Vec<_>>().into_iter().for_each(free);
     ptr::null_mut()
 }
+
+#[test]
+fn all_of_it_holds_at_every_level() {
+    let _turn = turn();
+    support::at_every_level(&["all_of_it_holds_at_every_level"], &[]);
+}

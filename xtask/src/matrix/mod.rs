@@ -15,7 +15,8 @@ use crate::packages::Need;
 use crate::show;
 use crate::test::{Pace, Testbed};
 use anyhow::{Context, Result, bail};
-use script::{Face, Output};
+use script::Face;
+pub use script::Output;
 use std::time::Duration;
 
 /// One line of the table.
@@ -30,12 +31,27 @@ pub struct Program {
 
 /// Runs a program on both faces and compares.
 pub fn run(program: &Program, testbed: &Testbed) -> Result<String> {
+    let (plain, mut preloaded) = run_under(program, testbed, &[&[]])?;
+    let preloaded = preloaded.pop().context("it was run")?;
+    Ok(format!("the same {} lines; {}", plain.lines().count(), costs(&plain, &preloaded)))
+}
+
+/// Variables in the environment of a run.
+pub type Settings = &'static [(&'static str, &'static str)];
+
+/// Runs a program without the library, then with it under each of `settings`, and compares. Answers what it printed.
+pub fn run_under(program: &Program, testbed: &Testbed, settings: &[Settings]) -> Result<(Output, Vec<Output>)> {
     let log = testbed.log(program.name)?;
     let plain = script::run(program, &Face::Plain, testbed, &log).context("without the library")?;
-    let face = Face::Preloaded(testbed.library()?.to_owned());
-    let preloaded = script::run(program, &face, testbed, &log).context("with the library")?;
-    compare(&plain, &preloaded)?;
-    Ok(format!("the same {} lines; {}", plain.lines().count(), costs(&plain, &preloaded)))
+    let run = |settings: &Settings| -> Result<Output> {
+        let face = Face::Preloaded(testbed.library()?.to_owned(), settings);
+        let preloaded = script::run(program, &face, testbed, &log)?;
+        compare(&plain, &preloaded)?;
+        Ok(preloaded)
+    };
+    let runs = settings.iter().map(|settings| run(settings).with_context(|| format!("with the library {settings:?}")));
+    let runs = runs.collect::<Result<Vec<Output>>>()?;
+    Ok((plain, runs))
 }
 
 fn compare(plain: &Output, preloaded: &Output) -> Result<()> {

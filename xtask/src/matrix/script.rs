@@ -1,6 +1,6 @@
 //! One run of a script of the matrix.
 
-use super::Program;
+use super::{Program, Settings};
 use crate::packages;
 use crate::process::{self, Finished};
 use crate::test::Testbed;
@@ -13,7 +13,8 @@ use std::process::{Command, Stdio};
 
 pub enum Face {
     Plain,
-    Preloaded(PathBuf),
+    /// With variables in the environment.
+    Preloaded(PathBuf, Settings),
 }
 
 /// What a script printed and what it cost.
@@ -70,7 +71,9 @@ fn shell(program: &Program, face: &Face, folder: &Path) -> Result<Command> {
 fn preload(command: &mut Command, face: &Face) {
     match face {
         Face::Plain => command.env("LIBRARY", "").env_remove("LD_PRELOAD"),
-        Face::Preloaded(library) => command.env("LIBRARY", library).env("LD_PRELOAD", library),
+        Face::Preloaded(library, settings) => {
+            command.env("LIBRARY", library).env("LD_PRELOAD", library).envs(settings.iter().copied())
+        }
     };
 }
 

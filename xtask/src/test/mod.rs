@@ -5,6 +5,7 @@
 mod c_interface;
 mod c_programs;
 mod cargo_stages;
+mod checked;
 mod disassembly;
 mod faces;
 mod listing;
@@ -77,6 +78,7 @@ const STAGES: &[Stage] = &[
         c_interface::check,
     ),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
+    slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
     stage("memory", "resident set and time against their limits", memory::check),
 ];
 

@@ -81,14 +81,19 @@ export! {
         resized(own_theap(theap), p, newsize, Alignment::NATURAL, Zero::Any)
     }
 
-    /// Guarded blocks are sampled per process here (options `guarded_*`): has no effect.
+    /// From now on one of `sample_rate` allocations through the theap gets a guard OS page behind it (0: none);
+    /// `seed` determines which (0: chance).
     fn mi_theap_guarded_set_sample_rate(theap: TheapPtr, sample_rate: usize, seed: usize) {
-        let _ = (theap, sample_rate, seed);
+        if let Some(theap) = own_theap(theap) {
+            theap.sample_guarded(sample_rate, seed);
+        }
     }
 
-    /// As [`mi_theap_guarded_set_sample_rate`].
+    /// Only sizes from `min` to `max` are guarded, and counted in the sampling.
     fn mi_theap_guarded_set_size_bound(theap: TheapPtr, min: usize, max: usize) {
-        let _ = (theap, min, max);
+        if let Some(theap) = own_theap(theap) {
+            theap.bound_guarded(min, max);
+        }
     }
 
     /// Shows `visitor` the pages that the theap allocates from, and with `visit_blocks` their blocks. Full pages belong

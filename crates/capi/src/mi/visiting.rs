@@ -21,7 +21,7 @@ impl From<&Area> for HeapArea {
             reserved: area.reserved_bytes,
             committed: area.committed_bytes,
             used: area.used,
-            block_size: area.block_bytes,
+            block_size: area.usable_bytes,
             full_block_size: area.block_bytes,
             reserved1: ptr::null_mut(),
         }

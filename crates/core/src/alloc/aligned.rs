@@ -5,18 +5,21 @@ use core::ptr;
 
 use super::fail::fail;
 use super::free::free;
-use super::malloc::{alloc_bin, alloc_in, malloc, zalloc};
+use super::malloc::{self, alloc_bin, malloc, zalloc};
 use super::single;
+use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::page::{Lookup, Page};
-use crate::runtime::live_theap;
+use crate::runtime::{current_theap, live_theap};
 use crate::theap::Theap;
 
 /// Allocates `size` bytes at a multiple of `align`, a power of two; null if `align` is none, or without memory.
 #[inline]
 pub fn malloc_aligned(size: usize, align: usize, zero: Zero) -> *mut u8 {
-    if align.is_power_of_two() && align <= MAX_NATURAL_ALIGN && size <= LARGE_BLOCK_MAX - MAX_NATURAL_ALIGN {
+    let is_natural =
+        align.is_power_of_two() && align <= MAX_NATURAL_ALIGN && size <= LARGE_BLOCK_MAX - MAX_NATURAL_ALIGN;
+    if is_natural && !current_theap().is_watched() {
         // A class that serves a multiple of the alignment has blocks of a multiple of it: where the classes are
         // closer together than `align`, it is a class itself, elsewhere their distance is a multiple.
         let rounded = (size.max(1) + (align - 1)) & !(align - 1);
@@ -43,6 +46,17 @@ pub fn alloc_aligned_at_in(theap: &'static Theap, size: usize, align: usize, off
         return fail(size);
     }
     let offset = offset & (align - 1);
+    if theap.is_watched() {
+        match watched::alloc_aligned(theap, size, align, offset, zero) {
+            Answer::Ordinary => (),
+            Answer::Block(block) => return block,
+            Answer::OutOfMemory => return fail(size),
+        }
+    }
+    alloc_ordinary(theap, size, align, offset, zero)
+}
+
+fn alloc_ordinary(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
     if offset == 0 {
         return match Bin::of_aligned(size, align) {
             Some(bin) => alloc_bin(theap, bin, zero).unwrap_or_else(|| fail(size)),
@@ -57,7 +71,7 @@ pub fn alloc_aligned_at_in(theap: &'static Theap, size: usize, align: usize, off
 
 /// Takes a block that is larger by the alignment and hands out an address inside.
 fn shifted(theap: &'static Theap, larger: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
-    let block = alloc_in(theap, larger, zero);
+    let block = malloc::alloc_ordinary(theap, larger, zero);
     if block.is_null() {
         return block;
     }

@@ -6,9 +6,12 @@
 
 use ferrimalloc_prim::thread::id as thread_id;
 
+use super::checked::{self, Verdict};
+use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::heap::release_page;
+use crate::heap::{release_page, settle};
 use crate::options;
+use crate::page::remote::Push;
 use crate::page::{Freed, Owner, Page};
 use crate::runtime::current_theap;
 use crate::theap::{Theap, push_remote};
@@ -51,14 +54,26 @@ extern "C" fn free_slow(p: *mut u8, entry: &'static Page) {
             return;
         }
     }
+    if page.owner().is_checked() {
+        return free_checked(p, page);
+    }
     free_not_ordinary(p, page);
+}
+
+fn free_checked(p: *mut u8, page: &'static Page) {
+    if checked::free(p, page) == Verdict::Release {
+        free_single(page, p);
+    }
 }
 
 #[inline(never)]
 extern "C" fn free_not_ordinary(p: *mut u8, page: &'static Page) {
     let owner = page.owner();
-    if owner == Owner::NONE || !(p as usize).is_multiple_of(crate::base::WORD_BYTES) {
+    if owner == Owner::NONE || !(p as usize).is_multiple_of(WORD_BYTES) && !page.is_singleton() {
         return free_invalid(p);
+    }
+    if page.is_singleton() {
+        return free_single(page, p);
     }
     let block = if owner.has_interior() { page.block_of(p) } else { p };
     if owner.tid() != thread_id() {
@@ -78,7 +93,7 @@ fn free_other(page: &'static Page, block: *mut u8) {
     let theap = current_theap();
     // SAFETY: the block is the caller's.
     unsafe {
-        if theap.is_empty_theap() || page.is_singleton() || !gathers(theap, page) {
+        if theap.is_empty_theap() || !gathers(theap, page) {
             push_remote(page, block, block, 1);
         } else if !page.owner().is_unowned() || !theap.free_abandoned(page, block) {
             theap.free_remote(page, block);
@@ -98,9 +113,7 @@ fn free_given_up(page: &'static Page, block: *mut u8) {
     let theap = Theap::of_page(page);
     // SAFETY: the block is the caller's.
     unsafe {
-        if page.is_singleton() {
-            free_single(page, block);
-        } else if theap.serves(thread_id(), page.heap()) {
+        if theap.serves(thread_id(), page.heap()) {
             theap.free_given_up(page, block);
         } else {
             push_remote(page, block, block, 1);
@@ -114,9 +127,13 @@ fn free_single(page: &'static Page, block: *mut u8) {
     }
     match page.remote.claim() {
         Some(_) => release_page(page),
-        // A thread in search of a page has claimed it by mistake and lets go of it at once, or releases it.
-        // SAFETY: the block is the caller's.
-        None => unsafe { push_remote(page, block, block, 1) },
+        // A thread in search of a page has claimed it by mistake and lets go of it at once, or releases it. The only block
+        // of a page needs no link.
+        None => {
+            if page.remote.push(page.offset_of(block), 1, |_| ()) == Push::Claimed {
+                settle(page);
+            }
+        }
     }
 }
 
@@ -124,7 +141,7 @@ fn free_single(page: &'static Page, block: *mut u8) {
 fn free_invalid(p: *mut u8) {
     if !p.is_null() {
         // This may be the first that the process hears of us.
-        options::init();
+        options::hardening();
         diag::error(ErrorKind::InvalidFree, p, Detail::Nothing);
     }
 }

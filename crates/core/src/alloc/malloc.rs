@@ -6,9 +6,11 @@
 
 use ferrimalloc_prim::cpu;
 
+use super::checked;
 use super::fail::fail;
 use super::single;
-use super::upkeep;
+use super::upkeep::find_page;
+use super::watched::{self, Answer};
 use crate::base::*;
 use crate::page::{Flag, Page};
 use crate::runtime::{current_theap, live_theap};
@@ -62,10 +64,11 @@ fn clear(page: &Page, block: *mut u8) {
 
 #[inline(never)]
 extern "C" fn malloc_medium(size: usize) -> *mut u8 {
-    if size > LARGE_BLOCK_MAX {
+    let theap = current_theap();
+    if size > LARGE_BLOCK_MAX || theap.is_watched() {
         return malloc_slow(size);
     }
-    let Some(page) = current_theap().queue(Bin::of_geometric(size)).first() else { return malloc_slow(size) };
+    let Some(page) = theap.queue(Bin::of_geometric(size)).first() else { return malloc_slow(size) };
     let block = page.pop();
     if block.is_null() { malloc_again(size, page) } else { block }
 }
@@ -81,6 +84,10 @@ extern "C" fn malloc_again(size: usize, page: &'static Page) -> *mut u8 {
 #[cold]
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
+    let theap = current_theap();
+    if theap.is_only_checked() {
+        return malloc_checked(theap, size);
+    }
     match live_theap() {
         Some(theap) => alloc_in(theap, size, Zero::Any),
         None => fail(size),
@@ -97,6 +104,29 @@ extern "C" fn zalloc_slow(size: usize) -> *mut u8 {
 
 /// Allocates through one of this thread's theaps.
 pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
+    if theap.is_watched() {
+        return alloc_watched(theap, size, zero);
+    }
+    alloc_ordinary(theap, size, zero)
+}
+
+#[inline(never)]
+fn malloc_checked(theap: &'static Theap, size: usize) -> *mut u8 {
+    let block = checked::malloc(theap, size);
+    if block.is_null() { alloc_watched(theap, size, Zero::Any) } else { block }
+}
+
+#[inline(never)]
+fn alloc_watched(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
+    match watched::alloc(theap, size, zero) {
+        Answer::Block(block) => block,
+        Answer::Ordinary => alloc_ordinary(theap, size, zero),
+        Answer::OutOfMemory => fail(size),
+    }
+}
+
+/// Allocates without asking what is watched: an ordinary block of a theap whose pages are not checked.
+pub(super) fn alloc_ordinary(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
     if size > LARGE_BLOCK_MAX {
         return single::alloc(theap, size, 1, 0, zero);
     }
@@ -114,14 +144,4 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
         clear(page, block);
     }
     Some(block)
-}
-
-/// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is
-/// given back first.
-fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Page> {
-    upkeep::in_slow_path(theap);
-    theap.find_page(bin).or_else(|| {
-        upkeep::make_room(theap);
-        theap.find_page(bin)
-    })
 }

@@ -9,11 +9,17 @@
 //! * `fail`: what is said when a request can't be met.
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway.
 //! * `query`: questions about a block.
+//! * `watched`: where allocation goes that is checked or guarded; `checked`: blocks of checked pages; `padding` behind
+//!   them; `filling` in them; `guarded`: blocks with an inaccessible OS page behind them.
 
 mod aligned;
+mod checked;
 mod fail;
+mod filling;
 mod free;
+mod guarded;
 mod malloc;
+mod padding;
 mod query;
 mod realloc;
 mod rehome;
@@ -22,6 +28,7 @@ mod single;
 mod tests;
 mod through;
 mod upkeep;
+mod watched;
 
 pub use crate::runtime::{DeferredFreeFn, register_deferred_free};
 pub use aligned::{alloc_aligned_at_in, malloc_aligned, malloc_aligned_at};

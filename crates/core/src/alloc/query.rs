@@ -1,7 +1,10 @@
 //! Questions about blocks and sizes.
 
+use super::checked;
 use crate::base;
+use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::{Heap, walk_of};
+use crate::options::{self, Hardening};
 use crate::os;
 use crate::page::{Lookup, Page};
 use crate::runtime::page_around;
@@ -10,17 +13,35 @@ use crate::runtime::page_around;
 /// ours.
 pub fn usable_size(p: *const u8) -> usize {
     match Page::lookup(p) {
-        Lookup::Page(page) if page.owner().has_interior() => {
-            let block = page.block_of(p.cast_mut());
-            page.block_bytes() - (p as usize - block as usize)
-        }
-        Lookup::Page(page) => page.block_bytes(),
+        Lookup::Page(page) => size_of_block(p, page).unwrap_or_else(|| no_block(p)),
         Lookup::None => 0,
     }
 }
 
-/// The usable size that a request of `size` bytes would get.
+/// The same where the page is known; `None` if there is no block, as far as that can be told.
+pub(super) fn size_of_block(p: *const u8, page: &'static Page) -> Option<usize> {
+    let owner = page.owner();
+    if owner.is_checked() {
+        checked::usable_size(p.cast_mut(), page)
+    } else if owner.has_interior() {
+        let block = page.block_of(p.cast_mut());
+        Some(page.block_bytes() - (p as usize - block as usize))
+    } else {
+        Some(page.block_bytes())
+    }
+}
+
+#[cold]
+fn no_block(p: *const u8) -> usize {
+    diag::error(ErrorKind::InvalidPointer, p, Detail::Nothing);
+    0
+}
+
+/// The usable size that a request of `size` bytes would get. In checked pages with padding that is `size` itself.
 pub fn good_size(size: usize) -> usize {
+    if options::hardening().is_some_and(Hardening::pads) {
+        return size;
+    }
     base::good_size(size, os::os_page_bytes())
 }
 

@@ -5,11 +5,13 @@ use core::ptr;
 use ferrimalloc_prim::thread::id as thread_id;
 
 use super::aligned::alloc_aligned_at_in;
+use super::checked;
 use super::fail::fail;
 use super::free::free;
 use super::malloc::alloc_in;
-use super::query::usable_size;
+use super::query::{size_of_block, usable_size};
 use super::single;
+use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::page::{Lookup, Owner, Page};
@@ -59,6 +61,10 @@ pub unsafe fn realloc_in(theap: &'static Theap, p: *mut u8, size: usize, zero: Z
         return alloc_in(theap, size, zero);
     }
     let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
+    if page.owner().is_checked() {
+        // SAFETY: the precondition.
+        return unsafe { realloc_checked(theap, page, p, usable, size, zero) };
+    }
     if stays(size, usable) {
         return p;
     }
@@ -72,8 +78,47 @@ pub unsafe fn realloc_in(theap: &'static Theap, p: *mut u8, size: usize, zero: Z
 /// The page of a block and the bytes that the block's user has.
 fn resizable(p: *mut u8) -> Option<(&'static Page, usize)> {
     match Page::lookup(p) {
-        Lookup::Page(page) => Some((page, usable_size(p))),
+        Lookup::Page(page) => Some((page, size_of_block(p, page)?)),
         Lookup::None => None,
+    }
+}
+
+/// Resizes a block of a checked page.
+///
+/// # Safety
+/// As for [`realloc`]; the block has `usable` bytes.
+unsafe fn realloc_checked(
+    theap: &'static Theap,
+    page: &'static Page,
+    p: *mut u8,
+    usable: usize,
+    size: usize,
+    zero: Zero,
+) -> *mut u8 {
+    if size > MAX_REQUEST {
+        return fail(size);
+    }
+    if size > 0 && checked::resize_in_place(p, page, usable, size, zero) {
+        return p;
+    }
+    if page.is_singleton() && size > LARGE_BLOCK_MAX && !theap.is_sampled() {
+        let Some(block) = checked::move_single(theap, page, usable, size, zero) else { return fail(size) };
+        // SAFETY: the contents have moved.
+        unsafe { free(p) };
+        return block;
+    }
+    // SAFETY: the precondition; the new block has `size` bytes.
+    unsafe { move_to(alloc_roomy(theap, usable, size, zero), p, usable.min(size), usable, zero) }
+}
+
+/// A block for contents of `usable` bytes that are to have `size`, with room for more if it is growing.
+fn alloc_roomy(theap: &'static Theap, usable: usize, size: usize, zero: Zero) -> *mut u8 {
+    let roomy = usable + usable / GROWTH_SHARE;
+    let room = if size > usable && size < roomy && roomy <= LARGE_BLOCK_MAX { roomy } else { size };
+    match watched::alloc_roomy(theap, size, room, zero) {
+        Answer::Block(block) => block,
+        Answer::Ordinary => alloc_in(theap, room, zero),
+        Answer::OutOfMemory => fail(size),
     }
 }
 
@@ -153,9 +198,13 @@ pub unsafe fn realloc_aligned_at_in(
     if p.is_null() {
         return alloc_aligned_at_in(theap, size, align, offset, zero);
     }
-    let Some((_, usable)) = resizable(p) else { return invalid(p, size) };
+    let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
     let is_aligned = align.is_power_of_two() && (p as usize).wrapping_add(offset) & (align - 1) == 0;
-    if is_aligned && stays(size, usable) {
+    if page.owner().is_checked() {
+        if is_aligned && size > 0 && size <= MAX_REQUEST && checked::resize_in_place(p, page, usable, size, zero) {
+            return p;
+        }
+    } else if is_aligned && stays(size, usable) {
         return p;
     }
     let block = alloc_aligned_at_in(theap, size, align, offset, zero);
@@ -170,6 +219,10 @@ pub unsafe fn realloc_aligned_at_in(
 pub unsafe fn expand(p: *mut u8, size: usize) -> *mut u8 {
     match resizable(p) {
         Some((_, usable)) if size <= usable => p,
+        Some((page, usable)) if page.owner().is_checked() => {
+            let is_done = size <= MAX_REQUEST && checked::resize_in_place(p, page, usable, size, Zero::Any);
+            if is_done { p } else { ptr::null_mut() }
+        }
         Some((page, _)) if page.is_singleton() && single::resize_in_place(page, size) => p,
         _ => ptr::null_mut(),
     }

@@ -17,7 +17,7 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::heap::{SingleRequest, heap_of_page};
 use crate::os;
-use crate::page::{Flag, Origin, Page};
+use crate::page::{Flag, Lookup, Origin, Page};
 use crate::theap::Theap;
 
 /// Allocates a block with a page of its own.
@@ -25,7 +25,7 @@ pub(super) fn alloc(theap: &'static Theap, size: usize, align: usize, offset: us
     alloc_spare(theap, size, align, offset, 0, zero).unwrap_or_else(|| fail(size))
 }
 
-fn alloc_spare(
+pub(super) fn alloc_spare(
     theap: &'static Theap,
     size: usize,
     align: usize,
@@ -35,17 +35,31 @@ fn alloc_spare(
 ) -> Option<*mut u8> {
     let bytes = block_bytes(size)?;
     let request = SingleRequest { bytes, align, offset, spare_bytes, zero };
-    upkeep::in_slow_path(theap);
-    let page = fresh(theap, &request).or_else(|| {
+    let page = alloc_request(theap, &request).or_else(|| {
         upkeep::make_room(theap);
-        fresh(theap, &SingleRequest { spare_bytes: 0, ..request })
+        alloc_request(theap, &SingleRequest { spare_bytes: 0, ..request })
     })?;
+    Some(page.start())
+}
+
+/// A page with its block lent; `None` without memory.
+pub(super) fn alloc_request(theap: &'static Theap, request: &SingleRequest) -> Option<&'static Page> {
+    upkeep::in_slow_path(theap);
+    let page = fresh(theap, request)?;
     let block = lend(page, theap.tid());
-    if zero == Zero::Zeroed && !page.is(Flag::FreshIsZero) {
+    if request.zero == Zero::Zeroed && !page.is(Flag::FreshIsZero) {
         // SAFETY: the block is ours and that large.
-        unsafe { ptr::write_bytes(block, 0, bytes) };
+        unsafe { ptr::write_bytes(block, 0, request.bytes) };
     }
-    Some(block)
+    Some(page)
+}
+
+/// The page of a block just allocated here.
+pub(super) fn page_of(block: *const u8) -> &'static Page {
+    match Page::lookup(block) {
+        Lookup::Page(page) => page,
+        Lookup::None => Page::entry(block),
+    }
 }
 
 fn fresh(theap: &'static Theap, request: &SingleRequest) -> Option<&'static Page> {
@@ -73,6 +87,9 @@ fn lend(page: &'static Page, tid: usize) -> *mut u8 {
 /// Makes the block `size` bytes large where it is; false if that can't be done. The caller owns the block.
 pub(super) fn resize_in_place(page: &'static Page, size: usize) -> bool {
     let Some(bytes) = block_bytes(size) else { return false };
+    if page.owner().is_guarded() {
+        return false;
+    }
     if bytes > page.area_bytes() && !extend(page, bytes) {
         return false;
     }

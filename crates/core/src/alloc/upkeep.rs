@@ -1,7 +1,9 @@
 //! What a thread does besides when it is in a slow path anyway: hand over gathered remote frees, run the deferred-free
 //! hook, let empty pages expire, purge what is due, collect.
 
+use super::filling;
 use crate::base::*;
+use crate::page::Page;
 use crate::runtime::{Thread, current_theap, has_deferred_free, run_deferred_free};
 use crate::theap::{Theap, Tick};
 
@@ -27,6 +29,16 @@ fn tick(theap: &'static Theap) {
     theap.heap().subproc().arenas().purge_due(Force::Routine);
 }
 
+/// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is
+/// given back first.
+pub(super) fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Page> {
+    in_slow_path(theap);
+    theap.find_page(bin).or_else(|| {
+        make_room(theap);
+        theap.find_page(bin)
+    })
+}
+
 /// Memory has run out: gives back whatever this thread and the arenas keep.
 #[cold]
 pub(super) fn make_room(theap: &'static Theap) {
@@ -43,6 +55,9 @@ pub fn collect(force: Force) {
     let thread = Thread::of(theap);
     run_deferred_free(thread, thread.beat(), force);
     thread.collect(force);
+    if theap.levels().audits() {
+        thread.theaps().for_each(filling::audit);
+    }
     theap.heap().subproc().arenas().purge_due(force);
 }
 

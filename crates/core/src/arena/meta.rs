@@ -5,11 +5,16 @@
 
 use core::ptr;
 
+use ferrimalloc_prim::mem::{self, Access};
+
+use super::mapping::Backing;
 use super::pool::{MAX_UNITS, Meta, MetaSlice, UNIT_BYTES};
 use super::set::{ArenaSet, Want};
 use super::space::{Arena, Kind};
 use crate::base::*;
 use crate::bitmap::BitRange;
+use crate::options::{self, Hardening};
+use crate::os;
 
 impl ArenaSet {
     /// Zeroed memory for `bytes` bytes of metadata, aligned to 256 bytes; `None` if there is none.
@@ -22,12 +27,29 @@ impl ArenaSet {
     fn meta_units(&self, units: usize) -> Option<*mut u8> {
         self.meta.iter().find_map(|slice| slice.take(units)).or_else(|| {
             let memory = self.meta_slices(SLICE_BYTES)?;
+            let guard_bytes = self.guard_both_ends(memory);
             // SAFETY: a fresh, zeroed slice.
-            let slice = unsafe { MetaSlice::create(memory) };
+            let slice = unsafe { MetaSlice::create(memory, guard_bytes) };
             let taken = slice.take(units);
             self.meta.push(slice);
             taken
         })
+    }
+
+    /// Makes the first and the last OS page of a fresh meta slice inaccessible, if metadata is to be guarded; answers the
+    /// bytes lost at each end.
+    fn guard_both_ends(&self, memory: *mut u8) -> usize {
+        let bytes = os::os_page_bytes();
+        let is_ours = self.find(memory).is_some_and(|arena| arena.backing() == Backing::Os);
+        let is_wanted = options::hardening().is_some_and(Hardening::guards_metadata);
+        if !is_wanted || !is_ours || 4 * bytes > SLICE_BYTES {
+            return 0;
+        }
+        for end in [memory, memory.wrapping_add(SLICE_BYTES - bytes)] {
+            // SAFETY: the slice is unused, and nothing is placed in these parts. That the system refuses costs the guard.
+            let _ = unsafe { mem::protect(end, bytes, Access::None) };
+        }
+        bytes
     }
 
     fn meta_slices(&self, bytes: usize) -> Option<*mut u8> {

@@ -28,6 +28,8 @@ pub struct Meta {
 pub(super) struct MetaSlice {
     link: AtomicPtr<MetaSlice>,
     free: Bitmap,
+    /// How many units there are, those of the head included.
+    units: usize,
 }
 
 impl Node for MetaSlice {
@@ -41,15 +43,17 @@ pub(super) type MetaPool = GrowingList<MetaSlice>;
 
 impl MetaSlice {
     /// # Safety
-    /// `memory` is a whole zeroed slice of ours.
-    pub unsafe fn create(memory: *mut u8) -> &'static MetaSlice {
+    /// `memory` is a whole zeroed slice of ours, of which `guard_bytes` at each end can't be touched.
+    pub unsafe fn create(memory: *mut u8, guard_bytes: usize) -> &'static MetaSlice {
+        let units = UNITS - 2 * guard_bytes / UNIT_BYTES;
+        let memory = memory.wrapping_add(guard_bytes);
         let bits = memory.wrapping_add(size_of::<MetaSlice>());
         // SAFETY: the head units are zeroed and large enough by `HEAD_UNITS`.
         unsafe {
-            let free = Bitmap::init_at(bits, UNITS);
-            free.set(BitRange::between(HEAD_UNITS, UNITS));
+            let free = Bitmap::init_at(bits, units);
+            free.set(BitRange::between(HEAD_UNITS, units));
             let slice = memory.cast::<MetaSlice>();
-            slice.write(MetaSlice { link: AtomicPtr::new(ptr::null_mut()), free });
+            slice.write(MetaSlice { link: AtomicPtr::new(ptr::null_mut()), free, units });
             &*slice
         }
     }
@@ -65,7 +69,7 @@ impl MetaSlice {
     }
 
     pub fn contains(&self, p: *const u8) -> bool {
-        (p as usize).wrapping_sub(self.memory() as usize) < SLICE_BYTES
+        (p as usize).wrapping_sub(self.memory() as usize) < self.units * UNIT_BYTES
     }
 
     pub fn put(&self, meta: Meta) {

@@ -12,6 +12,8 @@ use super::mapping::{Backing, UNIT_SLICES};
 use super::set::ArenaSet;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
+use crate::options::{self, Hardening};
+use crate::os;
 use crate::stats::ChunkBin;
 use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -171,6 +173,17 @@ fn offsets(slices: usize) -> Offsets {
     Offsets { bitmaps, advised, kinds, end: layout.next }
 }
 
+/// Whether a guard OS page is to stand between an arena's structures and its slices.
+fn is_to_be_guarded(setup: &Setup) -> bool {
+    setup.backing == Backing::Os && options::hardening().is_some_and(Hardening::guards_metadata)
+}
+
+/// Bytes of an arena's structures, and of the guard behind them.
+fn info_bytes_with_guard(offsets: &Offsets, setup: &Setup) -> usize {
+    let guard_bytes = os::os_page_bytes();
+    if is_to_be_guarded(setup) { offsets.end.next_multiple_of(guard_bytes) + guard_bytes } else { offsets.end }
+}
+
 fn chunks(slices: usize) -> usize {
     slices.div_ceil(CHUNK_BITS)
 }
@@ -192,7 +205,7 @@ impl Arena {
     pub unsafe fn create(set: &ArenaSet, setup: &Setup) -> Option<&'static Arena> {
         let slices = setup.bytes / SLICE_BYTES;
         let offsets = offsets(slices);
-        let info_slices = offsets.end.div_ceil(SLICE_BYTES);
+        let info_slices = info_bytes_with_guard(&offsets, setup).div_ceil(SLICE_BYTES);
         if info_slices + 1 > slices {
             return None;
         }
@@ -207,6 +220,9 @@ impl Arena {
         // SAFETY: the memory is committed, zero, large enough by `offsets`, and ours.
         let arena = unsafe { Self::lay_out(set, setup, slices, info_slices, &offsets) };
         arena.open(setup);
+        if is_to_be_guarded(setup) {
+            arena.guard_info();
+        }
         Some(arena)
     }
 
@@ -245,6 +261,14 @@ impl Arena {
             place.write(arena);
             &*place
         }
+    }
+
+    /// Makes the last OS page in front of the slices for claims inaccessible. That the system refuses costs the guard.
+    fn guard_info(&self) {
+        let guard_bytes = os::os_page_bytes();
+        let guard = self.start.wrapping_add(self.info_slices * SLICE_BYTES - guard_bytes);
+        // SAFETY: no structure reaches that far (`info_bytes_with_guard`).
+        let _ = unsafe { mem::protect(guard, guard_bytes, Access::None) };
     }
 
     /// Opens the slices behind the structures for claims.

@@ -1,9 +1,11 @@
 //! Floor 1: sizes, size classes and small value types. No state, no unsafe code.
 
 mod bins;
+mod build;
 mod consts;
 
 pub use bins::{Bin, good_size};
+pub use build::{BUILD, GUARDED_SAMPLE_RATE};
 pub use consts::*;
 
 /// Whether memory handed out must read as zero.

@@ -4,10 +4,11 @@
 //! * `heap`: a first-class heap; `count`: what it counts of its pages.
 //! * `registry`: which pages a heap has, and which of them any thread may take: bitmaps per arena.
 //! * `ending`: a page's heap for those who may meet it at its end.
-//! * `supply`: making and releasing a heap's pages.
+//! * `supply`: making and releasing a heap's pages; `checking`: what checked and guarded pages have besides.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
 //! * `unowned`: what becomes of a page that nobody owns when blocks are freed into it.
 
+mod checking;
 mod count;
 mod ending;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
@@ -20,6 +21,7 @@ pub(crate) mod tests;
 mod unowned;
 mod visit;
 
+pub use checking::{check_page, forget_guard, guard_single, may_guard};
 pub use count::stats_bin;
 pub use ending::{close_gate, gates, heap_of_page};
 pub use heap::Heap;

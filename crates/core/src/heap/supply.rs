@@ -2,6 +2,7 @@
 
 use ferrimalloc_prim::mem::Access;
 
+use super::checking;
 use super::ending::heap_of_page;
 use super::heap::Heap;
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
@@ -234,6 +235,10 @@ impl Heap {
 }
 
 fn give_back(page: &'static Page, arenas: &ArenaSet) {
+    checking::drop_ledger(page, arenas);
+    if !checking::unguard(page) {
+        return retain(page);
+    }
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
     if !page.is(Flag::Extensible) && origin != Origin::Os {
         arenas.note_unfilled(slices);
@@ -258,6 +263,12 @@ fn clean_slices(page: &Page) -> usize {
     }
     let end = page.start() as usize + page.touched_bytes();
     page.slices() - (end - page.memory() as usize).div_ceil(SLICE_BYTES)
+}
+
+/// The memory of a page whose guard the system would not remove is never used again.
+#[cold]
+fn retain(page: &'static Page) {
+    page.erase();
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct Area {
     pub used: usize,
     /// From one block to the next.
     pub block_bytes: usize,
+    /// Of those, what the user can have at most.
+    pub usable_bytes: usize,
 }
 
 /// How closely to look.
@@ -75,6 +77,7 @@ fn area_of(page: &Page, used: usize) -> Area {
         committed_bytes: page.capacity() * block_bytes,
         used,
         block_bytes,
+        usable_bytes: block_bytes - page.seal_bytes(),
     }
 }
 

@@ -8,11 +8,13 @@
 //! 1. What the program set, before or after, is never replaced by the environment or by a default.
 //! 2. Reading an option takes two loads, waits for nobody, and cannot fail.
 
+mod hardening;
 mod parse;
 mod print;
 mod store;
 mod table;
 
+pub use hardening::{Hardening, hardening, set_hardening};
 pub use parse::{Invalid, parse};
 pub use store::{Environment, OptionStore};
 pub use table::{Kind, OptionId, Spec, Standing};

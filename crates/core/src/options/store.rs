@@ -11,7 +11,7 @@ use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicI64, AtomicU64, Attempt};
 
 /// The first found wins.
-const PREFIXES: [&str; 2] = ["FERRIMALLOC_", "MIMALLOC_"];
+pub(super) const PREFIXES: [&str; 2] = ["FERRIMALLOC_", "MIMALLOC_"];
 const NAME_BYTES_MAX: usize = 64;
 /// No valid value is longer.
 const VALUE_BYTES_MAX: usize = 64;

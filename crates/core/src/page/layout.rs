@@ -12,6 +12,7 @@
 //! 2. `lent == 0` implies that every block is on `local_free`: the page is empty.
 //! 3. Blocks beyond `capacity` (up to `reserved`) have never been linked.
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
+//! 5. A checked page (see `checks`) has empty lists; its ledger says which blocks are free.
 //!
 //! # Who may touch what
 //! Any thread: `owner`, `remote`, `tenure`, and as hints `theap`, `used_unowned` (atomic). Constant while the page has blocks in use: `block_bytes`, `start`, `bin`,
@@ -35,8 +36,10 @@ use crate::sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 /// | 0 | no page (untouched or released metadata) |
 /// | tid | owned by that thread, ordinary: the fast path of `free` compares with this |
 /// | tid + INTERIOR | owned by that thread; blocks may be known by addresses inside them |
+/// | … + CHECKED | … and checked: no fast path takes such a page for an ordinary one |
 /// | tid + UNOWNED (+ INTERIOR) | nobody's; that thread owned it last (a hint) |
 /// | UNOWNED (+ INTERIOR) | nobody's; its last owner has ended |
+/// | … + GUARDED | … and its last OS page, or the one behind its only block, is inaccessible |
 /// | STUB | not the first slice of its page |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner(usize);
@@ -45,7 +48,9 @@ impl Owner {
     pub const NONE: Owner = Owner(0);
     pub const STUB: Owner = Owner(2);
     const UNOWNED: usize = 1;
+    const GUARDED: usize = 2;
     const INTERIOR: usize = 4;
+    const CHECKED: usize = 8;
     const FLAGS: usize = 15;
 
     /// The word of a page owned by thread `tid`.
@@ -70,8 +75,23 @@ impl Owner {
         self.0 & Self::INTERIOR != 0
     }
 
+    #[inline]
+    pub const fn is_checked(self) -> bool {
+        self.0 & Self::CHECKED != 0
+    }
+
+    #[inline]
+    pub const fn is_guarded(self) -> bool {
+        self.0 & Self::GUARDED != 0
+    }
+
+    #[inline]
+    pub(super) const fn checked(self) -> Owner {
+        Owner(self.0 | Self::CHECKED)
+    }
+
     const fn with_tid(self, tid: usize) -> Owner {
-        Owner(self.0 & Self::INTERIOR | tid)
+        Owner(self.0 & (Self::GUARDED | Self::INTERIOR | Self::CHECKED) | tid)
     }
 }
 
@@ -149,7 +169,8 @@ pub struct Page {
     /// How many slices are committed, of a page that is committed as it fills; else 0.
     committed: Cell<u16>,
     arena: Cell<*const Arena>,
-    /// While retired: what `free` was, to see whether the page has been used since.
+    /// While retired: what `free` was, to see whether the page has been used since. Of a checked page: where its ledger
+    /// is, or of a single block, the bytes of padding behind it.
     retired_free: Cell<*mut Block>,
     /// How many blocks have been put on `free` so far, each as often as that was: those and not on `free` now have
     /// been allocated.
@@ -314,6 +335,26 @@ impl Page {
         self.owner.store(self.owner().with_tid(tid).0 | Owner::UNOWNED, Ordering::Relaxed);
     }
 
+    /// Marks the page as checked, for as long as it lives; by its owner, or the holder of its only block.
+    pub(super) fn set_checked(&self) {
+        self.owner.store(self.owner().checked().0, Ordering::Relaxed);
+    }
+
+    /// Marks the page as guarded; by its owner, or the holder of its only block.
+    pub fn set_guarded(&self) {
+        self.owner.store(self.owner().0 | Owner::GUARDED, Ordering::Relaxed);
+    }
+
+    /// What `retired_free` means in a checked page.
+    #[inline]
+    pub(super) fn side_word(&self) -> usize {
+        self.retired_free.get() as usize
+    }
+
+    pub(super) fn set_side_word(&self, word: usize) {
+        self.retired_free.set(ptr::with_exposed_provenance_mut(word));
+    }
+
     /// From now on blocks may be known by addresses inside them; by its owner.
     pub fn set_interior(&self) {
         self.owner.store(self.owner().0 | Owner::INTERIOR, Ordering::Relaxed);
@@ -437,6 +478,11 @@ impl Page {
         &self.tenure
     }
 
+    /// The page is to hold fewer blocks than there is room for; before any is linked.
+    pub fn set_reserved(&self, blocks: u16) {
+        self.reserved.set(blocks);
+    }
+
     /// How many blocks the page can hold.
     #[inline]
     pub fn reserved(&self) -> usize {
@@ -496,11 +542,16 @@ impl Page {
     pub fn note_retired(&self) {
         self.raise(Flag::Retired);
         self.retired_age.set(0);
-        self.retired_free.set(self.free.get());
+        if !self.owner().is_checked() {
+            self.retired_free.set(self.free.get());
+        }
     }
 
     /// Whether the lists look as they did at [`Page::note_retired`]. Blocks freed by others may have restored the look.
     pub fn seems_unused_since_retired(&self) -> bool {
+        if self.owner().is_checked() {
+            return self.lent() == 0;
+        }
         self.free.get() == self.retired_free.get() && self.local_free.get().is_null()
     }
 

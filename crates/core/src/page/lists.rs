@@ -76,6 +76,9 @@ impl Page {
     /// Whether `pop` can succeed after [`Page::refill`].
     #[inline]
     pub fn has_available(&self) -> bool {
+        if self.has_ledger() {
+            return self.has_available_checked();
+        }
         !self.free.get().is_null()
             || !self.local_free.get().is_null()
             || self.remote.count() > 0
@@ -91,6 +94,9 @@ impl Page {
     /// False if the page is full.
     #[inline]
     pub fn refill(&self) -> bool {
+        if self.has_ledger() {
+            return self.refill_checked();
+        }
         !self.free.get().is_null()
             || self.refill_local()
             || self.refill_remote()
@@ -140,7 +146,7 @@ impl Page {
 
     /// Counts blocks that have been put on `free`.
     #[inline]
-    fn hand(&self, blocks: usize) {
+    pub(super) fn hand(&self, blocks: usize) {
         self.handed.set(self.handed.get() + blocks as u64);
     }
 
@@ -148,6 +154,9 @@ impl Page {
     pub fn adopt(&self, chain: Chain) {
         if chain.count == 0 {
             return;
+        }
+        if self.has_ledger() {
+            return self.accept_freed(chain.count);
         }
         if self.free.get().is_null() {
             return self.accept(chain);
@@ -203,6 +212,9 @@ impl Page {
     pub fn start_over(&self) {
         debug_assert!(self.used() == 0 && self.remote.count() == 0);
         self.refill();
+        if self.has_ledger() {
+            return;
+        }
         let bytes = self.block_bytes();
         let is_worth_it = bytes <= START_OVER_MAX && self.capacity() * bytes > EXTEND_BYTES;
         // SAFETY: the owner reads its own list.
@@ -256,6 +268,9 @@ impl Page {
 
     /// Recomputes `lent` from the lists, for a page whose owner vanished in the middle of a `free`.
     pub fn recount(&self) {
+        if self.has_ledger() {
+            return self.recount_checked();
+        }
         // SAFETY: the caller owns the page now.
         let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
         self.lent.set((self.capacity() - local) as u32);
@@ -269,7 +284,7 @@ impl Page {
     }
 
     /// The last fresh block has been lent.
-    fn note_filled(&self) {
+    pub(super) fn note_filled(&self) {
         self.drop_flag(Flag::Extensible);
         if let Origin::Arena(arena) = self.origin() {
             arena.set().note_filled(self.slices());

@@ -79,6 +79,9 @@ impl Page {
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
     pub fn mark_free(&self, marks: &mut Marks) -> usize {
         *marks = Marks::new();
+        if self.has_ledger() {
+            return self.mark_free_checked(marks);
+        }
         for list in [&self.free, &self.local_free] {
             self.for_each_listed(peek(list), |index| marks.set(index));
         }
@@ -86,6 +89,12 @@ impl Page {
         if chain.count > 0 {
             self.for_each_listed(self.block_at(chain.head).cast(), |index| marks.set(index));
         }
+        self.linked_blocks() - marks.count()
+    }
+
+    fn mark_free_checked(&self, marks: &mut Marks) -> usize {
+        let ledger = self.ledger();
+        (0..self.linked_blocks()).filter(|&index| !ledger.is_used(index)).for_each(|index| marks.set(index));
         self.linked_blocks() - marks.count()
     }
 

@@ -7,7 +7,7 @@
 //! child, and so are the few remote frees that it had gathered.
 
 use super::process::reopening;
-use super::thread::{current_theap, ended_threads, heap_ends};
+use super::thread::{Thread, current_theap, ended_threads, heap_ends};
 use super::{current_subproc, deferred, gather, process, subprocs};
 use crate::diag;
 use crate::heap::{Heap, Subproc};
@@ -47,6 +47,7 @@ pub(super) extern "C" fn child() {
     options::after_fork();
     deferred::after_fork();
     let me = thread_id();
+    reseed();
     subprocs::for_each_subproc(|subproc| {
         subproc.for_each_heap(|heap| {
             adopt_orphans(heap, me);
@@ -55,6 +56,14 @@ pub(super) extern "C" fn child() {
         forget_threads(subproc);
         true
     });
+}
+
+/// The keys of this thread's checked pages are to differ from the parent's from now on.
+fn reseed() {
+    let theap = current_theap();
+    if !theap.is_empty_theap() {
+        Thread::of(theap).theaps().for_each(Theap::reseed);
+    }
 }
 
 /// Counts this thread alone.

@@ -4,7 +4,7 @@
 //! them all.
 
 use crate::arena::Meta;
-use crate::heap::{Heap, Subproc, gates, release_page, unlock};
+use crate::heap::{Heap, Subproc, forget_guard, gates, release_page, unlock};
 use crate::page::{Lookup, Origin, Page};
 use crate::sync::Lock;
 use crate::theap::Theap;
@@ -188,7 +188,10 @@ pub(super) unsafe fn release_memory(subproc: &'static Subproc) {
 
 fn erase(page: &'static Page) {
     match page.origin() {
-        Origin::Arena(_) => page.erase(),
+        Origin::Arena(_) => {
+            forget_guard(page);
+            page.erase();
+        }
         Origin::Os => {
             page.remote.claim_in_place();
             release_page(page);

@@ -3,6 +3,7 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
+use crate::heap::release_page;
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Page};
 
@@ -65,7 +66,8 @@ impl Theap {
     /// Takes a page with free blocks that nobody owns.
     fn take_listed(&'static self, bin: Bin) -> Option<&'static Page> {
         let heap = self.heap();
-        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, |page| heap.has(page))?;
+        let is_ours = |page: &Page| heap.has(page) && self.suits(page);
+        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours)?;
         page.adopt(chain);
         self.own(page);
         heap.stats().pages_reclaim_on_alloc.increment();
@@ -74,6 +76,10 @@ impl Theap {
 
     fn fresh(&'static self, bin: Bin) -> Option<&'static Page> {
         let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed())?;
+        if !self.prepare_page(page) {
+            release_page(page);
+            return None;
+        }
         self.push_front(page);
         page.refill().then_some(page)
     }

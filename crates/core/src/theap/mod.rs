@@ -8,9 +8,11 @@
 //! * `reclaim`: what the options say about taking pages back, and giving pages up on request.
 //! * `batch`: frees into other threads' pages, gathered (`gather`).
 //! * `identity`: whose theap it is, for those who find it in a page.
+//! * `watch`: what a theap does besides: checked pages, guarded blocks; `checked`: those pages.
 //! * `collect`: upkeep; `counts`: what is counted on the way.
 
 mod batch;
+mod checked;
 mod collect;
 mod counts;
 mod find;
@@ -24,6 +26,7 @@ mod retire;
 mod tests;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod theap;
+mod watch;
 
 pub use batch::push_remote;
 pub use collect::Tick;

@@ -40,8 +40,7 @@ impl Theap {
     /// `p` is a block of the page that nobody uses any more.
     #[inline]
     pub unsafe fn free_given_up(&'static self, page: &'static Page, p: *mut u8) {
-        let enough = (page.reserved() / TAKE_BACK_SHARE).clamp(1, MAX_TAKE_BACK);
-        let wanted = if self.may_take_back(page) { enough } else { usize::MAX };
+        let wanted = self.wanted_to_take_back(page);
         let freed = page.remote.push_or_claim(page.offset_of(p), wanted, |next| {
             let next = next.map_or(core::ptr::null_mut(), |offset| page.block_at(offset));
             // SAFETY: the block is ours until it is pushed.
@@ -53,6 +52,13 @@ impl Theap {
             // SAFETY: the precondition; the thread owns the page now.
             PushOrClaim::Claimed(chain) => unsafe { self.take_back(page, p, chain) },
         }
+    }
+
+    /// How many blocks of a page that this thread owned last must be free before it is taken back.
+    #[inline]
+    pub(super) fn wanted_to_take_back(&self, page: &Page) -> usize {
+        let enough = (page.reserved() / TAKE_BACK_SHARE).clamp(1, MAX_TAKE_BACK);
+        if self.may_take_back(page) { enough } else { usize::MAX }
     }
 
     /// Takes back a page that this thread had given up and has just claimed with `chain`, to free block `p` of it.

@@ -161,11 +161,17 @@ impl Theap {
     }
 
     fn update_direct(&self, bin: Bin) {
-        let first = self.queue(bin).first().map_or(&raw const EMPTY_PAGE, ptr::from_ref);
+        let first = self.queue(bin).first().filter(|_| !self.is_watched());
+        let first = first.map_or(&raw const EMPTY_PAGE, ptr::from_ref);
         let (from, end) = DIRECT_RANGE[bin.index()];
         for direct in &self.direct[usize::from(from)..usize::from(end)] {
             direct.set(first);
         }
+    }
+
+    /// After the theap has begun or ceased to be watched.
+    pub(super) fn update_all_direct(&self) {
+        (0..Bin::COUNT).filter_map(Bin::from_index).for_each(|bin| self.update_direct(bin));
     }
 
     /// Makes all queues empty, whatever state they are in.

@@ -20,9 +20,10 @@ impl Theap {
         options::get(OptionId::PageReclaimOnFree) != NEVER && (limit < 0 || self.has_fewer_pages(page.bin(), limit))
     }
 
-    fn may_take_from_others(&self, page: &Page) -> bool {
+    pub(super) fn may_take_from_others(&self, page: &Page) -> bool {
         options::get(OptionId::PageReclaimOnFree) == BY_ANY
             && self.heap().has(page)
+            && self.suits(page)
             && self.has_fewer_pages(page.bin(), options::get(OptionId::PageCrossThreadMaxReclaim))
     }
 

@@ -15,6 +15,7 @@ use super::counts::Counts;
 use super::identity::Identity;
 use super::queue::Queue;
 use super::retire::Retired;
+use super::watch::Watch;
 use crate::arena::Meta;
 use crate::base::*;
 use crate::heap::{Heap, Subproc};
@@ -40,6 +41,7 @@ pub struct Theap {
     pub(super) counts: Counts,
     pub(super) retired: Retired,
     pub(super) batch: Batch,
+    pub(super) watch: Watch,
     /// The next theap of the same thread.
     next_of_thread: Cell<*const Theap>,
     /// Neighbours in the heap's list, under its lock.
@@ -67,6 +69,7 @@ impl Theap {
             counts: Counts::new(),
             retired: Retired::new(),
             batch: Batch::new(),
+            watch: Watch::new(),
             next_of_thread: Cell::new(ptr::null()),
             next_of_heap: Cell::new(ptr::null()),
             prev_of_heap: Cell::new(ptr::null()),
@@ -85,6 +88,7 @@ impl Theap {
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
+        theap.start_watch();
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);
         heap.subproc().arenas().stats().theaps.increase(1);

@@ -4,7 +4,7 @@ use crate::support::{Block, Numbers};
 use crate::world::World;
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Force;
-use ferrimalloc_core::options::{self, OptionId};
+use ferrimalloc_core::options::{self, Hardening, OptionId};
 use ferrimalloc_core::runtime;
 use std::sync::mpsc;
 use std::thread;
@@ -28,10 +28,31 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "many_arenas", run: many_arenas },
     Scenario { name: "no_arenas", run: no_arenas },
     Scenario { name: "threads", run: threads },
+    Scenario { name: "checked_small_blocks", run: |world| checked(small_blocks, world) },
+    Scenario { name: "checked_medium_and_large_blocks", run: |world| checked(medium_and_large_blocks, world) },
+    Scenario { name: "checked_growing_arrays", run: |world| checked(growing_arrays, world) },
+    Scenario { name: "checked_zeroed_memory", run: |world| checked(zeroed_memory, world) },
+    Scenario { name: "checked_alignments", run: |world| checked(alignments, world) },
+    Scenario { name: "checked_threads", run: |world| checked(threads, world) },
+    Scenario { name: "guarded_small_blocks", run: |world| guarded(small_blocks, world) },
+    Scenario { name: "guarded_threads", run: |world| guarded(threads, world) },
 ];
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
+
+/// The same at the highest level: checked pages with ledgers, padding and guards.
+fn checked(run: fn(&mut World), world: &mut World) {
+    options::set(OptionId::ShowErrors, 0);
+    options::set_hardening(Hardening { secure: 5, debug: 0 });
+    run(world);
+}
+
+/// The same with many guarded blocks.
+fn guarded(run: fn(&mut World), world: &mut World) {
+    options::set(OptionId::GuardedSampleRate, 10);
+    run(world);
+}
 
 fn start(world: &mut World) {
     world.malloc(1);

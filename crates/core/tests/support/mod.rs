@@ -4,11 +4,13 @@
 
 mod block;
 mod books;
+mod levels;
 mod numbers;
 mod shadow;
 
 pub use block::Block;
 pub use books::Books;
+pub use levels::{at_every_level, share};
 pub use numbers::{Numbers, mix};
 pub use shadow::Shadow;
 

@@ -1,0 +1,287 @@
+//! Blocks of checked pages: allocated at random, sealed behind, and looked at when they come back.
+//!
+//! What a page does besides keeping its ledger is its style: padding (`padding`), filling fresh and freed memory
+//! (`filling`). A block above 512 KiB has a page of its own and no ledger; its
+//! padding is filler alone, and its size stands in the page.
+//!
+//! A thread that frees a block of another's page does all the checking itself: it has the block, and everything that it
+//! looks at is constant while the block is in use. An error is reported where it is found. Frees that are wrong are then
+//! ignored; a block whose padding was damaged is freed.
+
+use core::ptr;
+
+use ferrimalloc_prim::thread::id as thread_id;
+
+use super::filling;
+use super::padding::{self, FILLED_BYTES, SEAL_BYTES, Sealed};
+use super::single;
+use super::upkeep;
+use crate::base::*;
+use crate::diag::{self, Detail, ErrorKind};
+use crate::page::{AlreadyFree, Freed, Page, owned_and_checked};
+use crate::runtime::current_theap;
+use crate::theap::Theap;
+
+/// What a free has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// Freed, or refused: nothing is left to do.
+    Done,
+    /// A block with a page of its own, which may be released.
+    Release,
+}
+
+/// The class that serves a request in a checked page of the theap, and has `align`; `None` if that takes a page of its own.
+pub(super) fn bin_for(theap: &Theap, room: usize, align: usize) -> Option<Bin> {
+    Bin::of_aligned(room.checked_add(theap.style().seal_bytes())?, align)
+}
+
+/// Allocates a block of `size` bytes from the page at hand, through a theap that checks and does nothing else; null if
+/// that has none.
+#[inline]
+pub(super) fn malloc(theap: &'static Theap, size: usize) -> *mut u8 {
+    if size > SMALL_SIZE_MAX {
+        return ptr::null_mut();
+    }
+    let Some(page) = theap.queue(Bin::of(size + theap.style().seal_bytes())).first() else { return ptr::null_mut() };
+    let block = page.take_checked();
+    if !block.is_null() {
+        hand_out(page, block, size, Zero::Any);
+    }
+    block
+}
+
+/// Allocates a block of `size` bytes from a class that has room for it; `None` without memory.
+pub(super) fn alloc(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Option<*mut u8> {
+    if let Some(page) = theap.queue(bin).first() {
+        let block = page.take_checked();
+        if !block.is_null() {
+            hand_out(page, block, size, zero);
+            return Some(block);
+        }
+    }
+    let page = upkeep::find_page(theap, bin)?;
+    let block = page.take_checked();
+    hand_out(page, block, size, zero);
+    Some(block)
+}
+
+#[inline]
+fn hand_out(page: &'static Page, block: *mut u8, size: usize, zero: Zero) {
+    let ledger = page.ledger();
+    let style = ledger.style();
+    let room = page.block_bytes() - style.seal_bytes();
+    // SAFETY: the block was just taken, and has that much room.
+    unsafe {
+        if style.fills {
+            filling::on_alloc(page, block, style, size);
+        }
+        if style.pads {
+            Sealed { block, room, key: ledger.key() }.close(size);
+        }
+        if zero == Zero::Zeroed {
+            ptr::write_bytes(block, 0, if style.pads { size } else { room });
+        }
+    }
+}
+
+/// Frees block `p` of a checked page after looking at everything that can be looked at.
+#[inline(never)]
+pub(super) fn free(p: *mut u8, page: &'static Page) -> Verdict {
+    if page.is_singleton() {
+        return free_single(p, page);
+    }
+    let Some(index) = page.index_of_start(p) else { return refuse(ErrorKind::InvalidFree, p) };
+    let ledger = page.ledger();
+    if !ledger.is_used(index) {
+        return refuse(ErrorKind::DoubleFree, p);
+    }
+    let style = ledger.style();
+    if style.pads {
+        // SAFETY: the block is in use, by the caller.
+        if let Err(at) = unsafe { sealed(p, page).verify() } {
+            report_overflow(p, at);
+        }
+        if style.fills {
+            // SAFETY: the block is the caller's until it is freed below.
+            unsafe { filling::on_free(page, p) };
+        }
+    }
+    if page.owner() == owned_and_checked(thread_id()) { put(page, index, p) } else { put_remote(page, index, p) }
+}
+
+#[inline]
+fn put(page: &'static Page, index: usize, p: *mut u8) -> Verdict {
+    match page.put_checked(index) {
+        Ok(Freed::InUse) => Verdict::Done,
+        Ok(Freed::Empty) => {
+            Theap::of_page(page).page_emptied(page);
+            Verdict::Done
+        }
+        Err(AlreadyFree) => refuse(ErrorKind::DoubleFree, p),
+    }
+}
+
+fn put_remote(page: &'static Page, index: usize, p: *mut u8) -> Verdict {
+    if page.ledger().put_remote(index).is_err() {
+        return refuse(ErrorKind::DoubleFree, p);
+    }
+    let theap = current_theap();
+    let is_taken = page.owner().is_unowned() && !theap.is_empty_theap() && theap.reclaim_for_freed(page);
+    if !is_taken {
+        Theap::count_freed(page, p);
+    }
+    Verdict::Done
+}
+
+fn free_single(p: *mut u8, page: &Page) -> Verdict {
+    if p != page.start() {
+        return refuse(ErrorKind::InvalidFree, p);
+    }
+    verify_single(p, page);
+    Verdict::Release
+}
+
+fn verify_single(p: *mut u8, page: &Page) {
+    let slack = page.padding_bytes();
+    // SAFETY: the padding is the end of a block in use.
+    if let Err(at) = unsafe { padding::verify_filler(p.wrapping_add(page.block_bytes() - slack), slack) } {
+        report_overflow(p, at);
+    }
+}
+
+#[cold]
+fn refuse(kind: ErrorKind, p: *mut u8) -> Verdict {
+    diag::error(kind, p, Detail::Nothing);
+    Verdict::Done
+}
+
+#[cold]
+fn report_overflow(block: *mut u8, at: *mut u8) {
+    diag::error(ErrorKind::BlockOverflow, block, Detail::At(at));
+}
+
+/// How many bytes the block at `p` of a checked page has for its user; `None` if there is no block, or it is free.
+pub(super) fn usable_size(p: *mut u8, page: &'static Page) -> Option<usize> {
+    if page.is_singleton() {
+        return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
+    }
+    if !page.index_of_start(p).is_some_and(|index| page.ledger().is_used(index)) {
+        return None;
+    }
+    if !page.ledger().style().pads {
+        return Some(page.block_bytes());
+    }
+    let sealed = sealed(p, page);
+    // SAFETY: the block is in use.
+    let size = unsafe { sealed.size() };
+    Some(size.unwrap_or_else(|| {
+        report_overflow(p, p.wrapping_add(sealed.room));
+        sealed.room
+    }))
+}
+
+#[inline]
+fn sealed(block: *mut u8, page: &Page) -> Sealed {
+    Sealed { block, room: page.block_bytes() - SEAL_BYTES, key: page.ledger().key() }
+}
+
+/// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
+/// waste half of it. What it gains reads as zero if that is asked for. By whoever has the block.
+pub(super) fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+    if page.is_singleton() {
+        return resize_single(p, page, usable, size, zero);
+    }
+    if size < page.block_bytes() / 2 {
+        return false;
+    }
+    if !page.ledger().style().pads {
+        return size <= page.block_bytes();
+    }
+    let sealed = sealed(p, page);
+    if size > sealed.room {
+        return false;
+    }
+    // SAFETY: the block is the caller's, and has that much room.
+    unsafe {
+        if let Err(at) = sealed.verify() {
+            report_overflow(p, at);
+        }
+        sealed.close(size);
+        clear_gained(p, usable, size, zero);
+    }
+    true
+}
+
+fn resize_single(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+    verify_single(p, page);
+    if size + SINGLE_PADDING <= LARGE_BLOCK_MAX || !single::resize_in_place(page, size + SINGLE_PADDING) {
+        return false;
+    }
+    // SAFETY: the block is the caller's, and has that many bytes now.
+    unsafe {
+        seal_single(page, size);
+        clear_gained(p, usable, size, zero);
+    }
+    true
+}
+
+/// # Safety
+/// The block has `size` bytes and is the caller's.
+unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
+    if zero == Zero::Zeroed && size > usable {
+        // SAFETY: the precondition.
+        unsafe { ptr::write_bytes(p.wrapping_add(usable), 0, size - usable) };
+    }
+}
+
+/// Moves a block with a page of its own, of `usable` bytes, to one of `size` bytes with room to grow, without copying if
+/// that can be helped; `None` without memory. The old block still has to be freed.
+pub(super) fn move_single(
+    theap: &'static Theap,
+    page: &'static Page,
+    usable: usize,
+    size: usize,
+    zero: Zero,
+) -> Option<*mut u8> {
+    let block = single::alloc_moved(theap, page, size.checked_add(SINGLE_PADDING)?)?;
+    // The padding may have moved along with the contents.
+    page.set_padding(0);
+    // SAFETY: the block is new, and has that many bytes.
+    unsafe {
+        seal_single(single::page_of(block), size);
+        clear_gained(block, usable, size, zero);
+    }
+    Some(block)
+}
+
+/// Allocates a block with a page of its own, checked if blocks get padding: there is nothing else to check.
+pub(super) fn alloc_single(
+    theap: &'static Theap,
+    size: usize,
+    align: usize,
+    offset: usize,
+    zero: Zero,
+) -> Option<*mut u8> {
+    if !theap.style().pads {
+        return single::alloc_spare(theap, size, align, offset, 0, zero);
+    }
+    let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, align, offset, 0, zero)?;
+    // SAFETY: the block is new.
+    unsafe { seal_single(single::page_of(block), size) };
+    Some(block)
+}
+
+/// Bytes that a block with a page of its own gets behind what was asked for, at least.
+pub(super) const SINGLE_PADDING: usize = 16;
+
+/// Marks a block with a page of its own, just allocated or resized, as one of `size` bytes; the rest is padding.
+///
+/// # Safety
+/// The block is the caller's.
+pub(super) unsafe fn seal_single(page: &Page, size: usize) {
+    let slack = page.block_bytes() - size;
+    page.set_padding(slack);
+    // SAFETY: the precondition; the slack is the block's end.
+    unsafe { padding::fill(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
+}

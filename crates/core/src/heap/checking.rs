@@ -1,0 +1,120 @@
+//! What a checked page has besides an ordinary one: a ledger in metadata memory, and a guard OS page at its end.
+//!
+//! A guard OS page is inaccessible, so that whoever runs over the page's end faults. Arenas over memory of the program's
+//! own, and of huge OS pages, do without. Each guard splits a mapping, of which a process can have 65,530 (Linux's
+//! `vm.max_map_count`), so there are never more than [`MAX_GUARDS`]: the program needs some itself, for threads.
+
+use ferrimalloc_prim::mem::{self, Access};
+
+use super::heap::Heap;
+use crate::arena::{ArenaSet, Backing, Meta};
+use crate::base::*;
+use crate::options::Hardening;
+use crate::os;
+use crate::page::{Ledger, Origin, Page, Style};
+use crate::sync::{AtomicUsize, Ordering};
+
+/// How many guards there may be at a time, in all sub-processes.
+const MAX_GUARDS: usize = 24_000;
+static GUARDS: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes a fresh page a checked one; false without memory for its ledger. By its owner.
+pub fn check_page(page: &'static Page, key: u64, style: Style, levels: Hardening) -> bool {
+    if levels.guards_pages() {
+        guard_end(page);
+    }
+    let arenas = Heap::of_page(page).subproc().arenas();
+    let Some(Meta { start, .. }) = arenas.meta_alloc(Ledger::bytes(page.reserved())) else { return false };
+    // SAFETY: fresh metadata memory of that size, given back by `drop_ledger` when the page is.
+    unsafe { page.check(Ledger::create(start, page.reserved(), page.block_bytes(), key, style)) };
+    true
+}
+
+/// The page is about to be erased.
+pub(super) fn drop_ledger(page: &Page, arenas: &ArenaSet) {
+    if page.has_ledger() {
+        let ledger = page.ledger();
+        let meta = Meta { start: core::ptr::from_ref(ledger).cast_mut().cast(), bytes: Ledger::bytes(page.reserved()) };
+        // SAFETY: allocated by `check_page`; no block of the page is in use any more.
+        unsafe { arenas.meta_free(meta) };
+    }
+}
+
+/// Makes the last OS page of a fresh page inaccessible, and does without the blocks there.
+fn guard_end(page: &'static Page) {
+    let guard = os::os_page_bytes();
+    let blocks = page.area_bytes().saturating_sub(guard) / page.block_bytes();
+    if blocks > 0 && guard < SLICE_BYTES && guard_at(page, end_of(page).wrapping_sub(guard)) {
+        page.set_reserved(blocks.min(page.reserved()) as u16);
+    }
+}
+
+fn end_of(page: &Page) -> *mut u8 {
+    page.memory().wrapping_add(page.slices() * SLICE_BYTES)
+}
+
+/// Makes the OS page behind a single block inaccessible, which belongs to the block's page; false if that can't be
+/// done. By whoever has the block.
+pub fn guard_single(page: &'static Page) -> bool {
+    guard_at(page, guard_of(page))
+}
+
+fn guard_at(page: &'static Page, guard: *mut u8) -> bool {
+    if let Origin::Arena(arena) = page.origin()
+        && arena.backing() != Backing::Os
+    {
+        return false;
+    }
+    if !take_guard() {
+        return false;
+    }
+    // SAFETY: an OS page of the page's own, where no block is.
+    let done = unsafe { mem::protect(guard, os::os_page_bytes(), Access::None) }.is_ok();
+    if done {
+        page.set_guarded();
+    } else {
+        GUARDS.fetch_sub(1, Ordering::Relaxed);
+    }
+    done
+}
+
+/// Whether there may be more guards.
+pub fn may_guard() -> bool {
+    GUARDS.load(Ordering::Relaxed) < MAX_GUARDS
+}
+
+/// Counts one more guard, if there may be one.
+fn take_guard() -> bool {
+    let is_over = GUARDS.fetch_add(1, Ordering::Relaxed) >= MAX_GUARDS;
+    if is_over {
+        GUARDS.fetch_sub(1, Ordering::Relaxed);
+    }
+    !is_over
+}
+
+/// The guard goes with the memory of its page.
+pub fn forget_guard(page: &Page) {
+    if page.owner().is_guarded() {
+        GUARDS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where a guarded page's guard is.
+fn guard_of(page: &Page) -> *mut u8 {
+    let behind = if page.is_singleton() {
+        page.start().wrapping_add(page.block_bytes())
+    } else {
+        end_of(page).wrapping_sub(os::os_page_bytes())
+    };
+    behind.map_addr(|address| align_down(address + os::os_page_bytes() - 1, os::os_page_bytes()))
+}
+
+/// Makes the guard ordinary memory again; false if the system refuses: then the page's memory can't be used again.
+pub(super) fn unguard(page: &Page) -> bool {
+    if !page.owner().is_guarded() {
+        return true;
+    }
+    forget_guard(page);
+    // SAFETY: the guard is the page's own memory.
+    unsafe { mem::protect(guard_of(page), os::os_page_bytes(), Access::ReadWrite) }.is_ok()
+}

@@ -1,0 +1,265 @@
+//! What checked pages and guarded blocks find, and what they do about it.
+//!
+//! Levels are those of the process, so each test chooses its own and works in a thread of its own, one at a time.
+
+#![cfg(not(loom))]
+
+use ferrimalloc_core::alloc;
+use ferrimalloc_core::base::{Force, Zero};
+use ferrimalloc_core::diag;
+use ferrimalloc_core::options::{self, Hardening, OptionId};
+use ferrimalloc_core::runtime;
+use std::collections::HashSet;
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+const DOUBLE_FREE: i32 = libc::EAGAIN;
+const CORRUPT: i32 = libc::EFAULT;
+const INVALID: i32 = libc::EINVAL;
+
+static TURN: Mutex<()> = Mutex::new(());
+static REPORTS: AtomicUsize = AtomicUsize::new(0);
+static LAST: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn note(code: i32, _: *mut c_void) {
+    REPORTS.fetch_add(1, Ordering::Relaxed);
+    LAST.store(code, Ordering::Relaxed);
+}
+
+/// Runs `test` in a fresh thread at these levels.
+fn at(secure: u8, debug: u8, test: impl FnOnce() + Send) {
+    let _alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    diag::register_error(Some(note), ptr::null_mut());
+    options::set(OptionId::ShowErrors, 0);
+    options::set_hardening(Hardening { secure, debug });
+    options::set(OptionId::GuardedSampleRate, 0);
+    thread::scope(|scope| scope.spawn(test).join().expect("no panic"));
+    options::set_hardening(Hardening::NONE);
+    options::set(OptionId::GuardedSampleRate, 0);
+}
+
+/// The code of the one error that `misuse` causes; 0 if there is none.
+fn reported(misuse: impl FnOnce()) -> i32 {
+    let before = REPORTS.load(Ordering::Relaxed);
+    misuse();
+    match REPORTS.load(Ordering::Relaxed) - before {
+        0 => 0,
+        1 => LAST.load(Ordering::Relaxed),
+        more => panic!("{more} reports"),
+    }
+}
+
+fn free(p: *mut u8) {
+    // SAFETY: the tests mean it, also where it is wrong: checked pages bear that.
+    unsafe { alloc::free(p) }
+}
+
+fn free_elsewhere(p: *mut u8) {
+    let address = p as usize;
+    thread::spawn(move || free(address as *mut u8)).join().expect("no panic");
+}
+
+/// Changes a byte at a distance from a block.
+fn damage(p: *mut u8, distance: usize) {
+    // SAFETY: still inside of the page.
+    unsafe { *p.add(distance) ^= 0x21 };
+}
+
+const SIZES: [usize; 12] = [0, 1, 7, 8, 9, 24, 100, 1000, 1024, 5000, 70_000, 300_000];
+
+#[test]
+fn a_second_free_is_refused_at_every_level() {
+    for (secure, debug) in [(2, 0), (3, 0), (4, 0), (5, 0), (0, 1), (0, 3)] {
+        at(secure, debug, || {
+            for size in SIZES {
+                let (p, _stays) = (alloc::malloc(size), alloc::malloc(size));
+                assert_eq!(reported(|| free(p)), 0);
+                assert_eq!(reported(|| free(p)), DOUBLE_FREE, "{size}");
+                assert_eq!(reported(|| free_elsewhere(p)), DOUBLE_FREE, "{size}");
+                let q = alloc::malloc(size);
+                assert_eq!(reported(|| free_elsewhere(q)), 0);
+                assert_eq!(reported(|| free_elsewhere(q)), DOUBLE_FREE, "{size}");
+                assert_eq!(reported(|| free(q)), DOUBLE_FREE, "{size}");
+            }
+        });
+    }
+}
+
+#[test]
+fn after_a_second_free_no_block_is_handed_out_twice() {
+    at(4, 0, || {
+        let p = alloc::malloc(40);
+        free(p);
+        assert_eq!(reported(|| free(p)), DOUBLE_FREE);
+        let blocks: HashSet<usize> = (0..5000).map(|_| alloc::malloc(40) as usize).collect();
+        assert_eq!(blocks.len(), 5000);
+        blocks.into_iter().for_each(|p| free(p as *mut u8));
+    });
+}
+
+#[test]
+fn one_byte_behind_a_block_is_found_when_it_is_freed() {
+    for (secure, debug) in [(3, 0), (4, 0), (5, 0), (0, 1)] {
+        at(secure, debug, || {
+            for size in SIZES {
+                let (p, q) = (alloc::malloc(size), alloc::malloc(size));
+                assert_eq!(alloc::usable_size(p), size);
+                damage(p, size);
+                damage(q, size);
+                assert_eq!(reported(|| free(p)), CORRUPT, "{size}");
+                assert_eq!(reported(|| free_elsewhere(q)), CORRUPT, "{size}");
+            }
+        });
+    }
+}
+
+#[test]
+fn large_blocks_are_checked_too() {
+    at(4, 0, || {
+        for size in [600_000, 700_001, 3 << 20] {
+            let p = alloc::malloc(size);
+            assert_eq!(alloc::usable_size(p), size);
+            damage(p, size);
+            assert_eq!(reported(|| free(p)), CORRUPT, "{size}");
+            assert_eq!(reported(|| free(p)), INVALID, "its page has gone");
+        }
+    });
+}
+
+#[test]
+fn overflows_are_found_after_resizing_too() {
+    at(4, 0, || {
+        for (from, to) in [(100, 104), (104, 101), (100, 5000), (5000, 4000), (900_000, 910_000), (600_000, 8 << 20)] {
+            let p = alloc::malloc(from);
+            // SAFETY: our own block.
+            let p = unsafe { alloc::realloc(p, to) };
+            assert_eq!(alloc::usable_size(p), to);
+            damage(p, to);
+            assert_eq!(reported(|| free(p)), CORRUPT, "{from} {to}");
+        }
+    });
+}
+
+#[test]
+fn addresses_inside_blocks_and_wild_ones_are_refused() {
+    at(2, 0, || {
+        let p = alloc::malloc(100);
+        for distance in [1, 8, 16, 64] {
+            assert_eq!(reported(|| free(p.wrapping_add(distance))), INVALID);
+            assert_eq!(reported(|| free_elsewhere(p.wrapping_add(distance))), INVALID);
+            assert_eq!(reported(|| assert_eq!(alloc::usable_size(p.wrapping_add(distance)), 0)), INVALID);
+        }
+        let large = alloc::malloc(3 << 20);
+        assert_eq!(reported(|| free(large.wrapping_add(4096))), INVALID);
+        assert_eq!(reported(|| free(0x1234_5678 as *mut u8)), INVALID);
+        // SAFETY: refused without being followed.
+        assert_eq!(reported(|| assert!(unsafe { alloc::realloc(p.wrapping_add(16), 10) }.is_null())), INVALID);
+        assert_eq!(reported(|| [p, large].into_iter().for_each(free)), 0);
+    });
+}
+
+#[test]
+fn writing_to_freed_memory_is_found() {
+    at(0, 2, || {
+        let blocks: Vec<_> = (0..100).map(|_| alloc::malloc(200)).collect();
+        blocks.iter().for_each(|&p| free(p));
+        damage(blocks[50], 60);
+        let again = || (0..300).map(|_| alloc::malloc(200)).collect::<Vec<_>>();
+        let mut blocks = Vec::new();
+        assert_eq!(reported(|| blocks = again()), CORRUPT);
+        blocks.into_iter().for_each(free);
+    });
+    at(0, 3, || {
+        let (p, _stays) = (alloc::malloc(200), alloc::malloc(200));
+        free(p);
+        assert_eq!(reported(|| alloc::collect(Force::Routine)), 0);
+        damage(p, 60);
+        assert_eq!(reported(|| alloc::collect(Force::Routine)), CORRUPT);
+    });
+}
+
+#[test]
+fn debug_levels_fill_memory() {
+    at(0, 1, || {
+        let (p, _stays) = (alloc::malloc(100), alloc::malloc(100));
+        // SAFETY: our own block; after its free the page is still there.
+        let byte = |at: usize| unsafe { p.add(at).read_volatile() };
+        assert_eq!([byte(0), byte(99), byte(100)], [0xD0, 0xD0, 0xDE]);
+        free(p);
+        assert_eq!([byte(0), byte(99)], [0xDF, 0xDF]);
+        let zeroed = alloc::zalloc(100);
+        // SAFETY: our own block.
+        assert!((0..100).all(|at| unsafe { *zeroed.add(at) } == 0));
+    });
+}
+
+#[test]
+fn the_order_of_blocks_is_not_that_of_addresses() {
+    at(2, 0, || {
+        let orders: HashSet<Vec<usize>> = (0..4)
+            .map(|_| {
+                let heap = runtime::heap_new().expect("memory");
+                let theap = runtime::theap_for(heap).expect("memory");
+                let blocks: Vec<usize> = (0..64).map(|_| alloc::alloc_in(theap, 64, Zero::Any) as usize).collect();
+                let first = blocks.iter().min().expect("64 blocks");
+                blocks.iter().map(|p| p - first).collect()
+            })
+            .collect();
+        assert_eq!(orders.len(), 4);
+        assert!(orders.iter().all(|order| !order.is_sorted()));
+    });
+}
+
+/// Whether the mapping at an address is inaccessible.
+fn is_inaccessible(address: usize) -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
+    maps.lines().any(|line| {
+        let (range, rest) = line.split_once(' ').expect("a range");
+        let (start, end) = range.split_once('-').expect("two addresses");
+        let parse = |text| usize::from_str_radix(text, 16).expect("an address");
+        (parse(start)..parse(end)).contains(&address) && rest.starts_with("---")
+    })
+}
+
+#[cfg(not(feature = "sim"))]
+#[test]
+fn guarded_blocks_end_at_a_guard() {
+    at(0, 0, || {
+        options::set(OptionId::GuardedSampleRate, 1);
+        // The thread's theap is made by its first allocation, with the options of that moment.
+        for size in [1, 100, 4096, 5000, 600_000] {
+            let p = alloc::malloc(size);
+            let end = p as usize + alloc::usable_size(p);
+            assert!(end - (p as usize + size) < 16);
+            assert!(is_inaccessible(end) && !is_inaccessible(end - 1), "{size}");
+            free(p);
+            assert!(!is_inaccessible(end), "{size}");
+        }
+    });
+}
+
+#[cfg(not(feature = "sim"))]
+#[test]
+fn level_five_guards_the_end_of_pages() {
+    at(5, 0, || {
+        // A heap of its own: in the main one a page of another level may be left.
+        let heap = runtime::heap_new().expect("memory");
+        let p = alloc::alloc_in(runtime::theap_for(heap).expect("memory"), 100, Zero::Any) as usize;
+        assert!(is_inaccessible((p | 0xFFFF) - 4));
+    });
+}
+
+#[test]
+fn threads_without_levels_and_with_them_free_each_others_blocks() {
+    let plain: Vec<usize> = (0..100).map(|_| alloc::malloc(100) as usize).collect();
+    at(4, 0, || {
+        let checked: Vec<usize> = (0..100).map(|_| alloc::malloc(100) as usize).collect();
+        assert_eq!(reported(|| plain.into_iter().for_each(|p| free(p as *mut u8))), 0);
+        options::set_hardening(Hardening::NONE);
+        let ordinary = thread::spawn(move || checked.into_iter().for_each(|p| free(p as *mut u8)));
+        assert_eq!(reported(|| ordinary.join().expect("no panic")), 0);
+    });
+}
