@@ -152,6 +152,7 @@ fn models_command(tree: &Tree, models: &str, log: &Path) -> Result<Command> {
         .current_dir(tree.root())
         .env("RUSTFLAGS", "--cfg loom")
         .env("RUST_BACKTRACE", "0")
+        .env("STOP_AT_FIRST_FAILURE", "1")
         .env("CARGO_TERM_COLOR", "never")
         .env("CARGO_TARGET_DIR", tree.target())
         .env("CARGO_PROFILE_RELEASE_LTO", "off")

@@ -5,6 +5,9 @@
 //! are the invariants in `src/arena/holding.rs`.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::arena::holding::{Holding, Taken};
 use ferrimalloc_core::bitmap::{BitRange, Bitmap, CHUNK_BITS, FIELD_BITS};
 use ferrimalloc_core::stats::count::{RawCount, StatCount, StatCounter};
@@ -190,6 +193,26 @@ fn purging_twice_at_once() {
         let other = spawn(&slices, |slices| slices.purge(PAIR));
         slices.purge(FIRST);
         join(other);
+        slices.finish();
+    });
+}
+
+/// Both slices are taken, only the first one is used, and the other one goes back as clean as it was: to whoever takes it
+/// next, while the first one is purged.
+#[test]
+fn what_was_not_used_stays_clean() {
+    bounded(2, || {
+        let slices = Slices::new();
+        let purger = spawn(&slices, Slices::purge_all);
+        assert!(slices.holding.free().try_claim(PAIR));
+        assert_eq!(slices.holding.note_taken(PAIR), Taken { purgeable: 0, clean: 2 });
+        slices.write(FIRST, 1);
+        let purgeable = slices.holding.give_back(PAIR, 1, true);
+        slices.unused.increase(purgeable);
+        if slices.allocate(SECOND) {
+            slices.free(SECOND);
+        }
+        join(purger);
         slices.finish();
     });
 }

@@ -6,6 +6,9 @@
 //! `src/theap/gather.rs`.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::page::remote::{BlockOffset, Push, Remote};
 use ferrimalloc_core::page::tenure::{Gates, Tenure, Term};
 use ferrimalloc_core::runtime::ends::Ends;

@@ -4,6 +4,9 @@
 //! What is published are cells that loom watches: reading one that its writer did not publish is an error.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::arena::slots::Slots;
 use ferrimalloc_core::diag::pair::Pair;
 use ferrimalloc_core::diag::turnstile::{Entry, Turnstile};

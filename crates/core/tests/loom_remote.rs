@@ -6,6 +6,9 @@
 //! list of pages for anybody to take is a relaxed flag here, so that all order must come from the word itself.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::page::remote::{BlockOffset, Chain, Push, PushOrClaim, Remote};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;

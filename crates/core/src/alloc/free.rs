@@ -57,7 +57,7 @@ extern "C" fn free_slow(p: *mut u8, entry: &'static Page) {
 #[inline(never)]
 extern "C" fn free_not_ordinary(p: *mut u8, page: &'static Page) {
     let owner = page.owner();
-    if owner == Owner::NONE || !(p as usize).is_multiple_of(crate::base::WORD_BYTES) {
+    if owner == Owner::NONE || !(p as usize).is_multiple_of(crate::base::WORD_BYTES) || !page.reaches(p) {
         return free_invalid(p);
     }
     let block = if owner.has_interior() { page.block_of(p) } else { p };
