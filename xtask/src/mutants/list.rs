@@ -17,7 +17,7 @@ impl Mutant {
             "page/remote.rs" => "loom_remote",
             "sync/lock.rs" | "sync/once.rs" => "loom_sync",
             "arena/holding.rs" | "stats/count.rs" => "loom_arena",
-            "page/tenure.rs" | "theap/identity.rs" | "theap/gather.rs" => "loom_heaps",
+            "page/tenure.rs" | "theap/identity.rs" | "theap/gather.rs" | "runtime/ends.rs" => "loom_heaps",
             _ => "loom_publish",
         }
     }
@@ -374,4 +374,13 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("page/remote.rs", "a mistaken claim forgets the threshold",
         "return Some(current.threshold())",
         "return Some(FIELD_MASK as usize)"),
+    mutant("runtime/ends.rs", "a heap ends without the lock",
+        "pub fn begin(&self) -> LockGuard<'_, ()> { self.0.lock() }",
+        "pub fn begin(&self) -> LockGuard<'_, ()> { extern crate std; std::boxed::Box::leak(std::boxed::Box::new(Lock::new(()))).lock() }"),
+    mutant("runtime/ends.rs", "a thread ends without the lock",
+        "pub fn wait(&self) -> LockGuard<'_, ()> { self.0.lock() }",
+        "pub fn wait(&self) -> LockGuard<'_, ()> { extern crate std; std::boxed::Box::leak(std::boxed::Box::new(Lock::new(()))).lock() }"),
+    mutant("runtime/ends.rs", "a thread collects while a heap ends",
+        "self.0.try_lock()",
+        "Some({ extern crate std; std::boxed::Box::leak(std::boxed::Box::new(Lock::new(()))).lock() })"),
 ];
