@@ -12,6 +12,7 @@ mod tree;
 use crate::{process, workspace};
 use anyhow::{Context, Result, bail};
 use list::{MUTANTS, Mutant};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::Path;
@@ -30,7 +31,7 @@ pub struct Args {
 }
 
 /// The models take seconds when nothing is wrong.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// What became of a mutant.
 enum Fate {
@@ -61,20 +62,43 @@ impl fmt::Display for Fate {
     }
 }
 
+/// How many mutants of a file there were, and how many of them were caught.
+#[derive(Default)]
+struct Tally {
+    caught: usize,
+    all: usize,
+}
+
+impl Tally {
+    fn count(&mut self, fate: &Fate) {
+        self.caught += usize::from(fate.is_good());
+        self.all += 1;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{} of {} caught", self.caught, self.all)
+    }
+}
+
 pub fn execute(args: Args) -> Result<ExitCode> {
     let mutants: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| is_wanted(mutant, &args.only)).collect();
     if args.list {
-        mutants.iter().for_each(|mutant| println!("{:40} {}", mutant.name, mutant.file));
+        mutants.iter().for_each(|mutant| println!("{:45} {}", mutant.name, mutant.file));
         return Ok(ExitCode::SUCCESS);
     }
     let tree = Tree::copy()?;
     check_models(&tree, &mutants)?;
-    let mut good = 0;
+    let mut tallies = BTreeMap::new();
     for mutant in &mutants {
         let fate = try_mutant(&tree, mutant)?;
-        good += usize::from(fate.is_good());
-        println!("{:40} {fate}", mutant.name);
+        tallies.entry((mutant.file, mutant.models())).or_insert_with(Tally::default).count(&fate);
+        println!("{:45} {fate}", mutant.name);
     }
+    println!();
+    tallies.iter().for_each(|((file, models), tally)| println!("{file:20} {models:15} {tally}"));
+    let good: usize = tallies.values().map(|tally| tally.caught).sum();
     println!("{good} of {} mutants caught", mutants.len());
     Ok(if good == mutants.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -128,6 +152,7 @@ fn models_command(tree: &Tree, models: &str, log: &Path) -> Result<Command> {
         .current_dir(tree.root())
         .env("RUSTFLAGS", "--cfg loom")
         .env("RUST_BACKTRACE", "0")
+        .env("STOP_AT_FIRST_FAILURE", "1")
         .env("CARGO_TERM_COLOR", "never")
         .env("CARGO_TARGET_DIR", tree.target())
         .env("CARGO_PROFILE_RELEASE_LTO", "off")

@@ -5,6 +5,9 @@
 //! are the invariants in `src/arena/holding.rs`.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::arena::holding::{Holding, Taken};
 use ferrimalloc_core::bitmap::{BitRange, Bitmap, CHUNK_BITS, FIELD_BITS};
 use ferrimalloc_core::stats::count::{RawCount, StatCount, StatCounter};
@@ -79,6 +82,8 @@ impl Slices {
             return false;
         }
         let Taken { purgeable, clean } = self.holding.note_taken(range);
+        let waits = |slice: usize| self.holding.is_purgeable(slice);
+        assert!(!(range.start..range.end()).any(waits), "what is held does not wait to be purged");
         if clean == range.len {
             (range.start..range.end()).for_each(|slice| assert_eq!(self.contents(slice), 0, "known to be zero"));
         }
@@ -191,6 +196,25 @@ fn purging_twice_at_once() {
         slices.purge(FIRST);
         join(other);
         slices.finish();
+    });
+}
+
+/// Both slices are taken, only the first one is used, and the other one goes back as clean as it was, while all that waits
+/// is purged.
+#[test]
+fn what_was_not_used_stays_clean() {
+    bounded(2, || {
+        let slices = Slices::new();
+        let purger = spawn(&slices, Slices::purge_all);
+        assert!(slices.holding.free().try_claim(PAIR));
+        assert_eq!(slices.holding.note_taken(PAIR), Taken { purgeable: 0, clean: 2 });
+        slices.write(FIRST, 1);
+        let purgeable = slices.holding.give_back(PAIR, 1, true);
+        slices.unused.increase(purgeable);
+        join(purger);
+        slices.finish();
+        assert!(slices.holding.free().try_claim(SECOND));
+        assert_eq!(slices.holding.note_taken(SECOND), Taken { purgeable: 0, clean: 1 });
     });
 }
 

@@ -4,6 +4,9 @@
 //! The numbers in the comments are the invariants in `src/bitmap/bitmap.rs`. Chunks have two fields here.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::bitmap::{BitRange, Bitmap, CHUNK_BITS, FIELD_BITS, Fate, Fit, Hint};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;

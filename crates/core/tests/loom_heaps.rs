@@ -6,6 +6,9 @@
 //! `src/theap/gather.rs`.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::page::remote::{BlockOffset, Push, Remote};
 use ferrimalloc_core::page::tenure::{Gates, Tenure, Term};
 use ferrimalloc_core::runtime::ends::Ends;
@@ -35,7 +38,9 @@ fn join<R>(thread: JoinHandle<R>) -> R {
 /// A heap, with room for one page in its lists.
 struct Heap {
     is_alive: UnsafeCell<bool>,
-    /// The page's bits in the heap's bitmaps. Relaxed, so that all order must come from the protocol.
+    /// Whether there are bitmaps for the page's arena, and the page's bits in them. Relaxed, so that all order must come
+    /// from the protocol.
+    has_bitmaps: AtomicBool,
     has_page: AtomicBool,
     is_listed: AtomicBool,
 }
@@ -43,7 +48,7 @@ struct Heap {
 impl Heap {
     fn new() -> Heap {
         let no = || AtomicBool::new(false);
-        Heap { is_alive: UnsafeCell::new(true), has_page: no(), is_listed: no() }
+        Heap { is_alive: UnsafeCell::new(true), has_bitmaps: no(), has_page: no(), is_listed: no() }
     }
 
     fn handle(&self) -> *const () {
@@ -63,8 +68,14 @@ impl Heap {
         self.is_alive.with_mut(|alive| unsafe { *alive = false });
     }
 
+    fn enter(&self) {
+        self.has_bitmaps.store(true, Ordering::Relaxed);
+        self.has_page.store(true, Ordering::Relaxed);
+    }
+
     fn strike_out(&self) {
         self.touch();
+        assert!(self.has_bitmaps.load(Ordering::Relaxed), "the page would not be found there");
         assert!(self.has_page.swap(false, Ordering::Relaxed), "not in this heap's lists");
         self.is_listed.store(false, Ordering::Relaxed);
     }
@@ -104,7 +115,7 @@ impl World {
             used: UnsafeCell::new(blocks),
             releases: AtomicUsize::new(0),
         });
-        world.heap.has_page.store(true, Ordering::Relaxed);
+        world.heap.enter();
         world.tenure.begin(world.heap.handle(), Term::MayEnd);
         world.remote.let_go(threshold).expect("nothing has been freed");
         world
@@ -150,7 +161,7 @@ impl World {
         {
             let _nobody_holds_it = self.gates.close(self.heap.handle());
             if self.heap.has_page.load(Ordering::Relaxed) {
-                self.main.has_page.store(true, Ordering::Relaxed);
+                self.main.enter();
                 if self.heap.is_listed.swap(false, Ordering::Relaxed) {
                     self.main.is_listed.store(true, Ordering::Relaxed);
                 }

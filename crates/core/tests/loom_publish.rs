@@ -4,6 +4,9 @@
 //! What is published are cells that loom watches: reading one that its writer did not publish is an error.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::arena::slots::Slots;
 use ferrimalloc_core::diag::pair::Pair;
 use ferrimalloc_core::diag::turnstile::{Entry, Turnstile};
@@ -101,11 +104,11 @@ fn installers_agree() {
 fn a_list_grows_while_it_is_walked() {
     loom::model(|| {
         let list = Arc::new(GrowingList::<Made>::new());
-        let first = spawn(&list, |list| list.push(Made::written(1)));
-        let second = spawn(&list, |list| list.push(Made::written(2)));
-        list.iter().for_each(|node| assert!(node.read() > 0));
-        join(first);
-        join(second);
+        let other = spawn(&list, |list| list.push(Made::written(1)));
+        let walker = spawn(&list, |list| list.iter().for_each(|node| assert!(node.read() > 0)));
+        list.push(Made::written(2));
+        join(other);
+        join(walker);
         assert_eq!(list.iter().map(Made::read).sum::<usize>(), 3);
     });
 }

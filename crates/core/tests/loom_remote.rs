@@ -6,6 +6,9 @@
 //! list of pages for anybody to take is a relaxed flag here, so that all order must come from the word itself.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::page::remote::{BlockOffset, Chain, Push, PushOrClaim, Remote};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -375,6 +378,25 @@ fn a_page_is_stolen_or_released() {
         };
         let stolen = race(&page, &[free_first, free_second, Page::steal])[2];
         assert_eq!(page.finish(), !stolen);
+    });
+}
+
+/// A thread in search of another page claims this one by mistake and puts it back as it was, while its blocks are freed:
+/// whoever frees the last one still releases it.
+#[test]
+fn a_page_claimed_by_mistake_is_put_back() {
+    bounded(3, || {
+        let page = Page::new(2);
+        page.remote.let_go(2).expect("nothing has been freed");
+        let mistaken = |page: &Page| {
+            if let Some(threshold) = page.remote.claim_in_place()
+                && page.remote.let_go(threshold).is_err()
+            {
+                page.settle();
+            }
+        };
+        race(&page, &[|page| page.free(0), mistaken, |page| page.free(1)]);
+        assert!(page.finish(), "with all blocks free, somebody has released the page");
     });
 }
 

@@ -4,6 +4,9 @@
 //! A futex wait really sleeps here, so a lost wake-up is found as a deadlock. The numbers in the comments are the invariants in `src/sync/lock.rs` and `once.rs`.
 #![cfg(loom)]
 
+#[path = "models/first_failure.rs"]
+mod first_failure;
+
 use ferrimalloc_core::sync::{Lock, Once, Progress};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;

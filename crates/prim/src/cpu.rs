@@ -26,38 +26,6 @@ pub fn pin<T>(p: *const T) -> *const T {
     p.with_addr(address)
 }
 
-/// Looks up `$offset` in the static `$words`: a table's address and a mask behind it, both of a word and atomic.
-///
-/// Two operations with an operand in memory, which no compiler makes of atomic loads. Processors of this kind load in the
-/// order of the program, so that the table is the mask's or a later one. Elsewhere `$words.entry($offset)` does the same.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-#[macro_export]
-macro_rules! masked_entry {
-    ($words:path, $offset:expr) => {{
-        let entry;
-        // SAFETY: reads two aligned words of a static, as atomic loads do.
-        unsafe {
-            ::core::arch::asm!(
-                "and {entry}, qword ptr [rip + {words} + 8]",
-                "add {entry}, qword ptr [rip + {words}]",
-                entry = inout(reg) $offset => entry,
-                words = sym $words,
-                options(pure, readonly, nostack),
-            );
-        }
-        entry
-    }};
-}
-
-/// Looks up `$offset` in the static `$words`.
-#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
-#[macro_export]
-macro_rules! masked_entry {
-    ($words:path, $offset:expr) => {
-        $words.entry($offset)
-    };
-}
-
 /// What one store of [`clear_block`] clears.
 #[cfg(target_arch = "x86_64")]
 type Pair = core::arch::x86_64::__m128i;

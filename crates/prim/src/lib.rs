@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`mem`] | where does address space and memory come from, how does it go back |
 //! | [`thread`] | who am I, tell me when I end |
-//! | [`tls_word!`] | the one thread-local word that the fast path reads |
+//! | [`tls_word!`], [`masked_table!`] | the one thread-local word that the fast path reads, and the table that it enters |
 //! | [`futex`] | sleep until a word changes |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
 //!
@@ -38,6 +38,7 @@ pub mod output;
 pub mod process;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod table;
 pub mod thread;
 pub mod tls;
 
@@ -52,4 +53,4 @@ mod unix;
 pub use errno::Errno;
 
 #[doc(inline)]
-pub use platform::tls_word;
+pub use platform::{masked_table, tls_word};

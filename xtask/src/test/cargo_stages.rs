@@ -33,13 +33,16 @@ pub fn sim_tests(testbed: &Testbed) -> Verdict {
     Ok(passed_tests(&log))
 }
 
-/// In a target folder of its own: the flag changes every crate.
+/// In a target folder of its own: the flag changes every crate. Quick to build; the models are small.
 pub fn loom_models(testbed: &Testbed) -> Verdict {
     let log = testbed.log("loom")?;
     let mut command = workspace::cargo(&["test", "-p", "ferrimalloc-core", "--release", "--test", "loom_*"]);
     command
         .arg("--no-fail-fast")
         .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
         .env("CARGO_TARGET_DIR", workspace::target().join("loom"));
     testbed.logged(&mut command, LIMIT, &log)?;
     Ok(passed_tests(&fs::read_to_string(log)?))

@@ -69,7 +69,8 @@ fn free_checked(p: *mut u8, page: &'static Page) {
 #[inline(never)]
 extern "C" fn free_not_ordinary(p: *mut u8, page: &'static Page) {
     let owner = page.owner();
-    if owner == Owner::NONE || !(p as usize).is_multiple_of(WORD_BYTES) && !page.is_singleton() {
+    let is_misaligned = !(p as usize).is_multiple_of(WORD_BYTES) && !page.is_singleton();
+    if owner == Owner::NONE || is_misaligned || !page.reaches(p) {
         return free_invalid(p);
     }
     if page.is_singleton() {

@@ -31,14 +31,15 @@ struct PageMap {
     is_low: AtomicBool,
 }
 
+#[repr(transparent)]
 struct ZeroEntry(core::cell::UnsafeCell<Entry>);
 // SAFETY: only ever read through shared references whose types have atomics where that matters.
 unsafe impl Sync for ZeroEntry {}
 
 static ZERO_ENTRY: ZeroEntry = ZeroEntry(core::cell::UnsafeCell::new(Entry([0; ENTRY_BYTES])));
 
-/// The table. Its mask has the byte offsets that addresses can have: all bits of a multiple of the entry's size.
-static TABLE: MaskedTable<Entry> = MaskedTable::new(ZERO_ENTRY.0.get());
+// The table. Its mask has the byte offsets that addresses can have: all bits of a multiple of the entry's size.
+ferrimalloc_prim::masked_table!(mod page_map_table: MaskedTable<Entry>, init = ZERO_ENTRY);
 
 static MAP: PageMap =
     PageMap { window: AtomicUsize::new(0), hint: AtomicUsize::new(0), is_low: AtomicBool::new(false) };
@@ -51,19 +52,19 @@ const MIN_WINDOW_BITS: u32 = 28;
 /// The entry of the slice that holds `p`; readable for every `p`.
 #[inline(always)]
 pub fn entry(p: *const u8) -> *mut Entry {
-    ferrimalloc_prim::masked_entry!(TABLE, p as usize >> SHIFT)
+    page_map_table::entry(p as usize >> SHIFT)
 }
 
 /// The address of the slice that an entry describes.
 #[inline]
 pub fn slice_address(entry: *const Entry) -> usize {
-    let offset = entry as usize - TABLE.table() as usize;
+    let offset = entry as usize - page_map_table::words().table() as usize;
     (offset << SHIFT) + MAP.window.load(Ordering::Relaxed)
 }
 
 /// Bytes of address space that the table covers.
 pub fn window_bytes() -> usize {
-    match TABLE.mask() {
+    match page_map_table::words().mask() {
         0 => 0,
         mask => (mask + ENTRY_BYTES) << SHIFT,
     }
@@ -173,7 +174,7 @@ fn try_init(bits: u32) -> bool {
         mem::dont_dump(table, bytes);
         let _ = mem::thp(table, bytes, Thp::Refuse);
     }
-    TABLE.replace(table.cast(), bytes - ENTRY_BYTES);
+    page_map_table::words().replace(table.cast(), bytes - ENTRY_BYTES);
     true
 }
 

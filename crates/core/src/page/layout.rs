@@ -506,6 +506,15 @@ impl Page {
         p.wrapping_sub(distance % self.block_bytes())
     }
 
+    /// Whether `p`, in one of the page's slices as far as the page map can tell, is not before its first block. False
+    /// also for addresses outside of the page map's window, which share their entries with those inside.
+    #[inline]
+    pub fn reaches(&self, p: *const u8) -> bool {
+        let distance = (p as usize).wrapping_sub(self.start.get() as usize);
+        // Nearly always the first test tells; the second costs another cache line.
+        distance < SLICE_BYTES || distance < self.slices() * SLICE_BYTES
+    }
+
     /// Whether `p` is the address of a block that this page has lent at some time.
     pub fn is_block_start(&self, p: *const u8) -> bool {
         let distance = (p as usize).wrapping_sub(self.start.get() as usize);

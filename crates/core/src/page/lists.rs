@@ -337,6 +337,7 @@ impl Page {
     /// A block's place in the remote word.
     #[inline]
     pub fn offset_of(&self, p: *const u8) -> BlockOffset {
+        debug_assert!(self.reaches(p));
         BlockOffset::from_bytes(p as usize - self.start() as usize)
     }
 

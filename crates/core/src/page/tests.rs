@@ -385,3 +385,13 @@ fn a_retired_page_ages_and_seems_unused_until_its_lists_change() {
 fn the_empty_page_offers_nothing() {
     assert!(EMPTY_PAGE.pop().is_null() && !EMPTY_PAGE.has_free() && EMPTY_PAGE.owner() == Owner::NONE);
 }
+
+#[test]
+fn a_page_reaches_from_its_first_block_to_its_last_slice() {
+    let page = singleton(40, 3 * SLICE_BYTES);
+    let at = |distance: isize| page.start().wrapping_offset(distance);
+    assert!(page.reaches(at(0)) && page.reaches(at(36 * SLICE_BYTES as isize)));
+    assert!(!page.reaches(at(-8)), "before the first block");
+    // Addresses outside of a small window have the same entries as those inside.
+    assert!(!page.reaches(at(1 << 28)) && !page.reaches(at(-(1 << 28))));
+}

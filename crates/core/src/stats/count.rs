@@ -62,7 +62,7 @@ impl StatCount {
     }
 
     /// Makes the total what it is with `found` added from elsewhere, but as if only what is present had ever been there.
-    pub(super) fn rebase(&self, found: &RawCount) {
+    pub fn rebase(&self, found: &RawCount) {
         self.total.fetch_add(found.current.wrapping_sub(found.total), Relaxed);
     }
 
@@ -147,7 +147,7 @@ impl StatCounter {
     }
 
     /// Makes the total 0 with `found` added from elsewhere.
-    pub(super) fn rebase(&self, found: &RawCounter) {
+    pub fn rebase(&self, found: &RawCounter) {
         self.total.fetch_sub(found.total, Relaxed);
     }
 
@@ -171,7 +171,7 @@ impl RawCount {
     }
 
     /// Together with what was found elsewhere of the same: the peak is this one's.
-    pub(super) fn with(&self, found: &RawCount) -> RawCount {
+    pub fn with(&self, found: &RawCount) -> RawCount {
         RawCount {
             total: self.total.wrapping_add(found.total),
             peak: self.peak,
@@ -180,7 +180,7 @@ impl RawCount {
     }
 
     /// Without what is present of `found`, as if that had never been.
-    pub(super) fn without_present(&self, found: &RawCount) -> RawCount {
+    pub fn without_present(&self, found: &RawCount) -> RawCount {
         let total = self.total.wrapping_sub(found.current);
         let current = self.current.wrapping_sub(found.current);
         RawCount { total, peak: self.peak.wrapping_sub(found.current).max(current), current }

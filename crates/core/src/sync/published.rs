@@ -34,8 +34,8 @@ impl<T> Published<T> {
 
     /// Shows `made` to everyone unless something is there already: then answers that.
     pub fn install(&self, made: *const T) -> Result<(), *const T> {
-        // ORDERING: release publishes what was written to `made`; acquire sees what the winner of a race wrote to its own.
-        let installed = self.0.compare_exchange(ptr::null_mut(), made.cast_mut(), Ordering::AcqRel, Ordering::Acquire);
+        // ORDERING: release publishes what was written to `made`; the loser of a race acquires what the winner wrote.
+        let installed = self.0.compare_exchange(ptr::null_mut(), made.cast_mut(), Ordering::Release, Ordering::Acquire);
         installed.map(drop).map_err(|winner| winner.cast_const())
     }
 
