@@ -1,13 +1,15 @@
 //! Floor 3: address space from the operating system, aligned, and inside the window that the page map covers.
 
+mod address;
 mod kept;
 mod numa;
 mod region;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use address::Region;
 pub use numa::{current_numa_node, numa_nodes};
-pub use region::{Region, offer_again, release, reserve};
+pub use region::{offer_again, release, reserve};
 
 use ferrimalloc_prim::mem;
 

@@ -6,15 +6,9 @@
 
 use ferrimalloc_prim::mem::{self, Access};
 
+use super::address::Region;
 use super::kept;
 use crate::base::{align_down, align_up};
-
-/// Address space of ours.
-#[derive(Clone, Copy, Debug)]
-pub struct Region {
-    pub start: *mut u8,
-    pub bytes: usize,
-}
 
 /// How many other places are tried when a region is not where it can be used.
 const ATTEMPTS: usize = 64;

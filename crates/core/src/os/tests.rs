@@ -113,14 +113,18 @@ mod on_sim {
     fn a_region_that_cannot_be_unmapped_loses_its_memory_at_least() {
         let _alone = alone();
         let region = reserve(MIB, MIB, Access::ReadWrite, |_| true, core::iter::empty()).unwrap();
+        let mapped = sim::mapped_bytes();
         sim::refuse(Kind::Unmap, Fault::At(1));
         // SAFETY: ours, unused, and still mapped after the refusal.
         unsafe {
             region.start.write(1);
             release(region);
             assert_eq!(region.start.read(), 0);
-            release(region);
         }
-        assert_eq!(sim::calls(Kind::Discard), 1);
+        assert_eq!((sim::calls(Kind::Discard), sim::mapped_bytes()), (1, mapped));
+        let next = reserve(MIB, MIB, Access::ReadWrite, |_| true, core::iter::empty()).unwrap();
+        assert_eq!(sim::mapped_bytes(), mapped, "it is offered again before the next reservation");
+        // SAFETY: ours, unused.
+        unsafe { release(next) };
     }
 }

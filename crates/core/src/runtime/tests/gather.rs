@@ -34,6 +34,7 @@ fn another_threads_blocks_are_counted_too() {
 #[test]
 fn a_sub_process_adds_its_heaps_up() {
     let _ground = ground();
+    live_theap().unwrap();
     let before = subproc_stats(main_subproc());
     let heap = heap_new().unwrap();
     (0..3).for_each(|_| _ = take(theap_for(heap).unwrap(), 1024));
