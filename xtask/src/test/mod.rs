@@ -4,7 +4,7 @@
 
 mod c_interface;
 mod c_programs;
-mod cargo_stages;
+pub mod cargo_stages;
 mod disassembly;
 mod faces;
 mod listing;
@@ -15,9 +15,11 @@ mod testbed;
 mod toolchain;
 
 pub use testbed::{Pace, Testbed};
+pub use toolchain::compile;
 
 use crate::matrix;
 use crate::packages::{self, Need};
+use crate::prove::{Reach, fuzz, stress};
 use crate::show;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -38,7 +40,7 @@ pub struct Args {
 }
 
 /// What a stage says when it passed: one line.
-type Verdict = Result<String>;
+pub type Verdict = Result<String>;
 
 struct Stage {
     name: &'static str,
@@ -60,6 +62,9 @@ const fn open_stage(name: &'static str, what: &'static str, run: fn(&Testbed) ->
     Stage { pace: Pace::Asked, ..stage(name, what, run) }
 }
 
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u64 = 20;
+
 /// In this order: cheap checks first, then what needs the built library.
 const STAGES: &[Stage] = &[
     stage("fmt", "cargo fmt --check", cargo_stages::fmt),
@@ -77,6 +82,10 @@ const STAGES: &[Stage] = &[
         c_interface::check,
     ),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
+    stage("stress", "threads, forks, ends of processes, libraries, the system out of memory", |testbed| {
+        stress::check(testbed, Reach::Quick)
+    }),
+    slow_stage("fuzz", "every fuzz target for a while", |testbed| fuzz::check(testbed, FUZZ_SECONDS)),
     stage("memory", "resident set and time against their limits", memory::check),
 ];
 
@@ -93,16 +102,30 @@ const NEEDS: &[Need] = &[
 ];
 
 /// One thing that passes or fails.
-struct Case {
+pub struct Case {
     name: &'static str,
     what: String,
     run: Box<dyn Fn(&Testbed) -> Verdict>,
 }
 
+impl Case {
+    pub fn new(name: &'static str, what: &str, run: Box<dyn Fn(&Testbed) -> Verdict>) -> Case {
+        Case { name, what: what.into(), run }
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 pub fn execute(args: Args) -> Result<ExitCode> {
-    let cases = selected_cases(&args)?;
-    if args.list {
-        list(&cases);
+    run_cases(&selected_cases(&args)?, args.list)
+}
+
+/// Runs cases one after another and prints the table; or only names them.
+pub fn run_cases(cases: &[Case], list_only: bool) -> Result<ExitCode> {
+    if list_only {
+        list(cases);
         return Ok(ExitCode::SUCCESS);
     }
     let testbed = Testbed::new()?;
@@ -145,7 +168,7 @@ fn selected_cases(args: &Args) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-fn packages_case(programs: &[&'static matrix::Program]) -> Case {
+pub fn packages_case(programs: &[&'static matrix::Program]) -> Case {
     let needs: Vec<Need> = NEEDS.iter().chain(programs.iter().flat_map(|program| program.needs)).copied().collect();
     Case {
         name: PACKAGES,

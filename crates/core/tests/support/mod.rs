@@ -4,7 +4,9 @@
 
 mod block;
 mod books;
+pub mod model;
 mod numbers;
+pub mod players;
 mod shadow;
 
 pub use block::Block;
