@@ -19,23 +19,26 @@ race:std::sync::mpsc
 race:alloc::sync::Arc
 ";
 
+/// ThreadSanitizer's own limit: "starting new threads after multi-threaded fork is not supported".
+const FORKS: &str = "forks_beside_busy_threads";
+
 pub fn thread(testbed: &Testbed) -> Verdict {
     let file = testbed.scratch("tsan")?.join("suppressions");
     fs::write(&file, SUPPRESSIONS)?;
     let options = format!("suppressions={} halt_on_error=1 second_deadlock_stack=1", file.display());
     let flags = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer";
-    run(testbed, "tsan", flags, ("TSAN_OPTIONS", &options))
+    run(testbed, "tsan", flags, ("TSAN_OPTIONS", &options), &["--", "--skip", FORKS])
 }
 
 /// Leaks are not looked for: memory stays with the allocator by design.
 pub fn address(testbed: &Testbed) -> Verdict {
-    run(testbed, "asan", "-Zsanitizer=address", ("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=0"))
+    run(testbed, "asan", "-Zsanitizer=address", ("ASAN_OPTIONS", "detect_leaks=0"), &[])
 }
 
-fn run(testbed: &Testbed, name: &str, flags: &str, (variable, options): (&str, &str)) -> Verdict {
+fn run(testbed: &Testbed, name: &str, flags: &str, (variable, options): (&str, &str), more: &[&str]) -> Verdict {
     let log = testbed.log(name)?;
     let mut command = nightly_cargo(&["test", "-p", "ferrimalloc-core", "--target", TARGET]);
-    command.args(["--test", "stress", "--test", "model"]);
+    command.args(["--test", "stress", "--test", "model"]).args(more);
     command.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", workspace::target().join(name)).env(variable, options);
     testbed.logged(&mut command, LIMIT, &log)?;
     Ok(format!("{}, nothing reported", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
