@@ -6,6 +6,7 @@ mod bench;
 mod ctests;
 mod install;
 mod mutants;
+mod prove;
 mod run;
 mod test;
 
@@ -35,6 +36,8 @@ enum Task {
     Install(install::Args),
     /// Make mistakes in the core's protocols, one at a time, and see whether their models catch them.
     Mutants(mutants::Args),
+    /// Run the long proofs: models, sanitizers, fuzzing, faults, forks, stress.
+    Prove(prove::Args),
     /// Run a program with ferrimalloc preloaded, or compare one with and without it.
     Run(run::Args),
     /// Install what the tests need and run all of them.
@@ -48,6 +51,7 @@ impl Task {
             Task::Ctests(args) => ctests::execute(args),
             Task::Install(args) => install::execute(args),
             Task::Mutants(args) => mutants::execute(args),
+            Task::Prove(args) => prove::execute(args),
             Task::Run(args) => run::execute(args),
             Task::Test(args) => test::execute(args),
         }

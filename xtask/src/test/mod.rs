@@ -4,7 +4,7 @@
 
 mod c_interface;
 mod c_programs;
-mod cargo_stages;
+pub mod cargo_stages;
 mod checked;
 mod disassembly;
 mod faces;
@@ -16,9 +16,11 @@ mod testbed;
 mod toolchain;
 
 pub use testbed::{Pace, Testbed};
+pub use toolchain::compile;
 
 use crate::matrix;
 use crate::packages::{self, Need};
+use crate::prove::{Reach, fuzz, stress};
 use crate::show;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -39,7 +41,7 @@ pub struct Args {
 }
 
 /// What a stage says when it passed: one line.
-type Verdict = Result<String>;
+pub type Verdict = Result<String>;
 
 struct Stage {
     name: &'static str,
@@ -56,10 +58,8 @@ const fn slow_stage(name: &'static str, what: &'static str, run: fn(&Testbed) ->
     Stage { pace: Pace::Slow, ..stage(name, what, run) }
 }
 
-/// A stage whose work is not finished.
-const fn open_stage(name: &'static str, what: &'static str, run: fn(&Testbed) -> Verdict) -> Stage {
-    Stage { pace: Pace::Asked, ..stage(name, what, run) }
-}
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u64 = 20;
 
 /// In this order: cheap checks first, then what needs the built library.
 const STAGES: &[Stage] = &[
@@ -72,13 +72,13 @@ const STAGES: &[Stage] = &[
     stage("symbols", "what the library exports and imports", symbols::check),
     stage("listing", "instructions on the fast paths of malloc and free", listing::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
-    open_stage(
-        "c-interface",
-        "cargo xtask ctests: the C interface against the reference (open; only by name)",
-        c_interface::check,
-    ),
+    slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
+    stage("stress", "threads, forks, ends of processes, libraries, the system out of memory", |testbed| {
+        stress::check(testbed, Reach::Quick)
+    }),
+    slow_stage("fuzz", "every fuzz target for a while", |testbed| fuzz::check(testbed, FUZZ_SECONDS)),
     stage("memory", "resident set and time against their limits", memory::check),
 ];
 
@@ -95,16 +95,30 @@ const NEEDS: &[Need] = &[
 ];
 
 /// One thing that passes or fails.
-struct Case {
+pub struct Case {
     name: &'static str,
     what: String,
     run: Box<dyn Fn(&Testbed) -> Verdict>,
 }
 
+impl Case {
+    pub fn new(name: &'static str, what: &str, run: Box<dyn Fn(&Testbed) -> Verdict>) -> Case {
+        Case { name, what: what.into(), run }
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 pub fn execute(args: Args) -> Result<ExitCode> {
-    let cases = selected_cases(&args)?;
-    if args.list {
-        list(&cases);
+    run_cases(&selected_cases(&args)?, args.list)
+}
+
+/// Runs cases one after another and prints the table; or only names them.
+pub fn run_cases(cases: &[Case], list_only: bool) -> Result<ExitCode> {
+    if list_only {
+        list(cases);
         return Ok(ExitCode::SUCCESS);
     }
     let testbed = Testbed::new()?;
@@ -147,7 +161,7 @@ fn selected_cases(args: &Args) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-fn packages_case(programs: &[&'static matrix::Program]) -> Case {
+pub fn packages_case(programs: &[&'static matrix::Program]) -> Case {
     let needs: Vec<Need> = NEEDS.iter().chain(programs.iter().flat_map(|program| program.needs)).copied().collect();
     Case {
         name: PACKAGES,

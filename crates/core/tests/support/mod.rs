@@ -5,7 +5,9 @@
 mod block;
 mod books;
 mod levels;
+pub mod model;
 mod numbers;
+pub mod players;
 mod shadow;
 
 pub use block::Block;

@@ -1,0 +1,55 @@
+//! The core's stress and model tests under the compiler's sanitizers, which only a nightly toolchain has.
+//!
+//! The standard library is not instrumented, hence [`SUPPRESSIONS`]; the core is, whole.
+
+use crate::test::{Testbed, Verdict, cargo_stages};
+use crate::workspace;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(3 * 3600);
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Each with its reason; in the form of the sanitizer's runtime.
+const SUPPRESSIONS: &str = "\
+# The channels of the standard library synchronise with atomics that the sanitizer doesn't see: std is not instrumented.
+race:std::sync::mpmc
+race:std::sync::mpsc
+race:alloc::sync::Arc
+";
+
+/// ThreadSanitizer's own limit: "starting new threads after multi-threaded fork is not supported".
+const FORKS: &str = "forks_beside_busy_threads";
+
+pub fn thread(testbed: &Testbed) -> Verdict {
+    let file = testbed.scratch("tsan")?.join("suppressions");
+    fs::write(&file, SUPPRESSIONS)?;
+    let options = format!("suppressions={} halt_on_error=1 second_deadlock_stack=1", file.display());
+    let flags = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer";
+    run(testbed, "tsan", flags, ("TSAN_OPTIONS", &options), &["--", "--skip", FORKS])
+}
+
+/// Leaks are not looked for: memory stays with the allocator by design.
+pub fn address(testbed: &Testbed) -> Verdict {
+    run(testbed, "asan", "-Zsanitizer=address", ("ASAN_OPTIONS", "detect_leaks=0"), &[])
+}
+
+fn run(testbed: &Testbed, name: &str, flags: &str, (variable, options): (&str, &str), more: &[&str]) -> Verdict {
+    let log = testbed.log(name)?;
+    let mut command = nightly_cargo(&["test", "-p", "ferrimalloc-core", "--target", TARGET]);
+    command.args(["--test", "stress", "--test", "model"]).args(more);
+    command.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", workspace::target().join(name)).env(variable, options);
+    testbed.logged(&mut command, LIMIT, &log)?;
+    Ok(format!("{}, nothing reported", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
+}
+
+/// `cargo +nightly`, free of what the toolchain that runs us has set.
+pub fn nightly_cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.arg("+nightly").args(arguments).current_dir(workspace::root());
+    for variable in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "RUSTDOC"] {
+        command.env_remove(variable);
+    }
+    command
+}
