@@ -214,6 +214,7 @@ fn the_order_of_blocks_is_not_that_of_addresses() {
 }
 
 /// Whether the mapping at an address is inaccessible.
+#[cfg(not(feature = "sim"))]
 fn is_inaccessible(address: usize) -> bool {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
     maps.lines().any(|line| {

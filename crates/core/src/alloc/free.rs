@@ -60,7 +60,9 @@ extern "C" fn free_slow(p: *mut u8, entry: &'static Page) {
     free_not_ordinary(p, page);
 }
 
-fn free_checked(p: *mut u8, page: &'static Page) {
+#[cold]
+#[inline(never)]
+extern "C" fn free_checked(p: *mut u8, page: &'static Page) {
     if checked::free(p, page) == Verdict::Release {
         free_single(page, p);
     }

@@ -68,7 +68,10 @@ extern "C" fn malloc_medium(size: usize) -> *mut u8 {
     if size > LARGE_BLOCK_MAX || theap.is_watched() {
         return malloc_slow(size);
     }
-    let Some(page) = theap.queue(Bin::of_geometric(size)).first() else { return malloc_slow(size) };
+    let bin = Bin::of_geometric(size);
+    // SAFETY: sizes up to the largest of a shared page have a class below the singletons'.
+    unsafe { core::hint::assert_unchecked(bin.index() < Bin::COUNT) };
+    let Some(page) = theap.queue(bin).first() else { return malloc_slow(size) };
     let block = page.pop();
     if block.is_null() { malloc_again(size, page) } else { block }
 }

@@ -7,7 +7,7 @@
 //!    that frees most of its memory and then idles does not keep it.
 //!
 //! The credit keeps rule 2 from hurting programs that go up and down: memory that is taken into use again after rule
-//! 2 had purged it adds to the credit, up to what was purged; it halves with each delay that passes.
+//! 2 had purged it adds to the credit, up to what was purged and to a limit; it halves with each delay that passes.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
 //! memory is being taken (see `holding`).
@@ -28,6 +28,8 @@ use ferrimalloc_prim::clock;
 const FLOOR_SLICES: usize = (8 << 20) / SLICE_BYTES;
 /// The tolerated share of what is in use: a quarter.
 const SHARE: usize = 4;
+/// The most that credit adds: 64 MiB. A process that goes idle after ups and downs keeps no more.
+const MAX_CREDIT_SLICES: usize = (64 << 20) / SLICE_BYTES;
 /// The longest run purged by one call of the system: 64 MiB.
 const MAX_RUN_SLICES: usize = (64 << 20) / SLICE_BYTES;
 
@@ -72,7 +74,8 @@ impl Purging {
         let regretted = fresh.min(regrettable);
         if regretted > 0 {
             self.regrettable.store(regrettable - regretted, Ordering::Relaxed);
-            self.credit.fetch_add(regretted, Ordering::Relaxed);
+            let credit = self.credit.load(Ordering::Relaxed) + regretted;
+            self.credit.store(credit.min(MAX_CREDIT_SLICES), Ordering::Relaxed);
         }
     }
 
