@@ -19,6 +19,8 @@ mod sample;
 mod statistics;
 mod summary;
 
+pub use cases::build_workloads;
+
 use anyhow::{Result, bail};
 use engines::Engine;
 use results::Results;

@@ -49,6 +49,17 @@ impl Disassembly {
         bail!("{function}: no ret within {LONGEST} instructions")
     }
 
+    /// Where a function begins.
+    pub fn start_of(&self, function: &str) -> Option<u64> {
+        self.functions.get(function).map(|body| body.start)
+    }
+
+    /// The instructions that lock memory.
+    pub fn locked(&self) -> impl Iterator<Item = u64> {
+        let locks = |(&address, text): (&u64, &String)| Step { address, text: text.clone() }.locks().then_some(address);
+        self.instructions.iter().filter_map(locks)
+    }
+
     fn step(&self, address: u64) -> Result<Step> {
         let text = self.instructions.get(&address).with_context(|| format!("no instruction at {address:x}"))?;
         Ok(Step { address, text: text.clone() })
@@ -86,14 +97,15 @@ impl Step {
     pub fn fault(&self) -> Option<String> {
         let mnemonic = self.mnemonic();
         let calls = mnemonic.starts_with("call");
-        let locks = self.text.split_whitespace().any(|word| word == "lock") || self.swaps_memory();
+        let locks = self.locks();
         let stacks = mnemonic.starts_with("push") || mnemonic.starts_with("pop") || self.text.contains("%rsp");
         (calls || locks || stacks).then(|| format!("`{}` on the fast path", self.text))
     }
 
-    /// `xchg` with memory locks without a prefix.
-    fn swaps_memory(&self) -> bool {
-        self.mnemonic().starts_with("xchg") && self.text.contains('(')
+    /// Whether it is a locked operation; `xchg` with memory is one without a prefix.
+    fn locks(&self) -> bool {
+        let swaps_memory = self.mnemonic().starts_with("xchg") && self.text.contains('(');
+        swaps_memory || self.text.split_whitespace().any(|word| word == "lock")
     }
 }
 

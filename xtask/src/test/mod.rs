@@ -10,6 +10,7 @@ mod disassembly;
 mod faces;
 mod listing;
 mod memory;
+mod scaling;
 mod symbols;
 mod tally;
 mod testbed;
@@ -71,6 +72,7 @@ const STAGES: &[Stage] = &[
     stage("build", "cargo build --release", cargo_stages::build),
     stage("symbols", "what the library exports and imports", symbols::check),
     stage("listing", "instructions on the fast paths of malloc and free", listing::check),
+    slow_stage("scaling", "atomic read-modify-writes per allocation", scaling::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
     slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
@@ -92,6 +94,7 @@ const NEEDS: &[Need] = &[
     Need { program: "/usr/include/stdlib.h", package: "libc6-dev" },
     Need { program: "objdump", package: "binutils" },
     Need { program: "nm", package: "binutils" },
+    Need { program: "valgrind", package: "valgrind" },
 ];
 
 /// One thing that passes or fails.
