@@ -89,6 +89,7 @@ fn resident_entries(arena: &Arena) -> usize {
 }
 
 #[test]
+#[cfg_attr(feature = "sim", ignore = "the in-memory system has large pages behind it")]
 fn pagemap_commit_gives_entries_memory() {
     let _alone = alone();
     runtime::ensure_process();

@@ -9,7 +9,7 @@ use crate::mem::Access;
 use core::ops::Range;
 
 /// Room for this many regions.
-const CAPACITY: usize = 1 << 14;
+const CAPACITY: usize = 1 << 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Region {
