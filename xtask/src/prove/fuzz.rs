@@ -19,6 +19,9 @@ const SLACK: Duration = Duration::from_secs(900);
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
 
 pub fn check(testbed: &Testbed, seconds: u64) -> Verdict {
+    if !nightly_cargo(&["--version"]).output().is_ok_and(|output| output.status.success()) {
+        return Ok("NOT RUN: there is no nightly toolchain on this machine".into());
+    }
     let log = testbed.log("fuzz")?;
     install(testbed, &log)?;
     let done: Result<Vec<String>> = TARGETS.iter().map(|target| run(testbed, target, seconds)).collect();
