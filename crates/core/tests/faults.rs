@@ -60,7 +60,9 @@ fn undisturbed_tries(filters: &[String]) -> Vec<Try> {
 /// What an undisturbed try is tried with again: every fault that its calls give room for.
 fn disturbed_tries(outcome: &Outcome, filters: &[String]) -> Vec<Try> {
     let Try { scenario, machine, .. } = outcome.attempt;
-    let faults = |kind: Kind| faults(outcome.calls[kind as usize]).into_iter().map(move |fault| (kind, fault));
+    let faults = |kind: Kind| {
+        faults(outcome.calls[kind as usize], every(machine, kind)).into_iter().map(move |fault| (kind, fault))
+    };
     let possible = KINDS.into_iter().flat_map(faults);
     let tries = possible.filter(|&(kind, fault)| !is_beyond_simulation(machine, kind, fault));
     let tries = tries.map(|(kind, fault)| Try::new(scenario, machine, kind, fault));
@@ -73,12 +75,19 @@ fn is_beyond_simulation(machine: &Machine, kind: Kind, fault: Fault) -> bool {
     machine.is_tight && kind == Kind::Unmap && matches!(fault, Fault::Every(_))
 }
 
+/// How often a call is refused repeatedly: every second time, but not where that may mean that no arena can be had for ever.
+/// Reserving one takes two commits there, of its part of the page map and of its structures, and each of thousands of attempts
+/// leaves its part of the page map behind: more than the simulated system has room for.
+fn every(machine: &Machine, kind: Kind) -> usize {
+    if machine.commits_arenas() && kind == Kind::Commit { 3 } else { 2 }
+}
+
 /// One call refused, all from one on refused, every few refused.
-fn faults(calls: usize) -> Vec<Fault> {
+fn faults(calls: usize, repeated: usize) -> Vec<Fault> {
     let every = EVERY * support::times();
     let single = (1..=calls).filter(|&k| k <= every || k % (calls / every + 1) == 0).map(Fault::At);
     let lasting = [1, 5, 50].into_iter().filter(|&k| k <= calls).map(Fault::From);
-    let repeated = [2].into_iter().filter(|&k| k <= calls).map(Fault::Every);
+    let repeated = [repeated].into_iter().filter(|&k| k <= calls).map(Fault::Every);
     single.chain(lasting).chain(repeated).collect()
 }
 

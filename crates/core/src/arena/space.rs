@@ -491,6 +491,11 @@ impl Arena {
         self.set().note_released(self, range.len, purgeable);
     }
 
+    /// Some of the memory behind claimed slices can't be touched: whoever claims them next commits it.
+    pub fn note_inaccessible(&self, range: BitRange) {
+        self.holding.note_decommitted(range);
+    }
+
     /// The memory behind claimed slices has moved elsewhere: they read as zero.
     pub fn note_moved_out(&self, range: BitRange) {
         self.holding.note_clean(range);

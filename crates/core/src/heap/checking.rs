@@ -9,6 +9,7 @@ use ferrimalloc_prim::mem::{self, Access};
 use super::heap::Heap;
 use crate::arena::{ArenaSet, Backing, Meta};
 use crate::base::*;
+use crate::bitmap::BitRange;
 use crate::options::Hardening;
 use crate::os;
 use crate::page::{Ledger, Origin, Page, Style};
@@ -44,7 +45,9 @@ pub(super) fn drop_ledger(page: &Page, arenas: &ArenaSet) {
 fn guard_end(page: &'static Page) {
     let guard = os::os_page_bytes();
     let blocks = page.area_bytes().saturating_sub(guard) / page.block_bytes();
-    if blocks > 0 && guard < SLICE_BYTES && guard_at(page, end_of(page).wrapping_sub(guard)) {
+    // What is committed later would be accessible as a whole.
+    let may = blocks > 0 && guard < SLICE_BYTES && page.commit_up_to(end_of(page));
+    if may && guard_at(page, end_of(page).wrapping_sub(guard)) {
         page.set_reserved(blocks.min(page.reserved()) as u16);
     }
 }
@@ -109,12 +112,22 @@ fn guard_of(page: &Page) -> *mut u8 {
     behind.map_addr(|address| align_down(address + os::os_page_bytes() - 1, os::os_page_bytes()))
 }
 
-/// Makes the guard ordinary memory again; false if the system refuses: then the page's memory can't be used again.
+/// Makes the guard ordinary memory again, of a page that is about to be given back. If the system refuses, whoever
+/// claims the memory next has to commit it; false if it can't be used again: a mapping of its own would be kept as a whole.
 pub(super) fn unguard(page: &Page) -> bool {
     if !page.owner().is_guarded() {
         return true;
     }
     forget_guard(page);
+    let guard = guard_of(page);
     // SAFETY: the guard is the page's own memory.
-    unsafe { mem::protect(guard_of(page), os::os_page_bytes(), Access::ReadWrite) }.is_ok()
+    let done = unsafe { mem::protect(guard, os::os_page_bytes(), Access::ReadWrite) }.is_ok();
+    done || leave_guarded(page, guard)
+}
+
+#[cold]
+fn leave_guarded(page: &Page, guard: *mut u8) -> bool {
+    let Origin::Arena(arena) = page.origin() else { return false };
+    arena.note_inaccessible(BitRange::one(arena.slice_of(guard)));
+    true
 }

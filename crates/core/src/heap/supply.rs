@@ -265,7 +265,7 @@ fn clean_slices(page: &Page) -> usize {
     page.slices() - (end - page.memory() as usize).div_ceil(SLICE_BYTES)
 }
 
-/// The memory of a page whose guard the system would not remove is never used again.
+/// A mapping whose guard the system would not remove is never used again.
 #[cold]
 fn retain(page: &'static Page) {
     page.erase();

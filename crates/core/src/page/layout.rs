@@ -437,7 +437,7 @@ impl Page {
 
     /// Whether blocks up to `end` may be touched, or can be committed; by the owner.
     #[inline]
-    pub(super) fn commit_up_to(&self, end: *const u8) -> bool {
+    pub fn commit_up_to(&self, end: *const u8) -> bool {
         self.committed.get() == 0 || self.commit_more(end as usize - self.memory() as usize)
     }
 

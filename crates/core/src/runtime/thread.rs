@@ -288,8 +288,9 @@ impl Thread {
             }
         }
         self.unlink(theap);
-        theap.hand_over_counts();
         theap.abandon_all();
+        // Last: what becomes of its pages is counted, too.
+        theap.hand_over_counts();
         theap.end();
     }
 

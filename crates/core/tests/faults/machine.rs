@@ -68,6 +68,13 @@ fn usual_config() -> MemConfig {
 }
 
 impl Machine {
+    /// Whether arenas are committed piece by piece.
+    pub fn commits_arenas(&self) -> bool {
+        let mut config = usual_config();
+        (self.configure)(&mut config);
+        !config.overcommits
+    }
+
     /// Makes the simulated system this machine. Addresses and the clock's pace follow from `number`.
     pub fn start(&self, number: u64) {
         let mut config = usual_config();
