@@ -10,7 +10,8 @@
 //!    the remote list, whose blocks count as in use. So `malloc` counts nothing, and when `free` is exhausted
 //!    `|local_free| = capacity - lent` without walking.
 //! 2. `lent == 0` implies that every block is on `local_free`: the page is empty.
-//! 3. Blocks beyond `capacity` (up to `reserved`) have never been linked.
+//! 3. Blocks beyond `capacity` (up to `reserved`) are neither in use nor on a list: never linked, or forgotten when the
+//!    page was empty ([`Page::start_over`]).
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
 //! 5. A checked page (see `checks`) has empty lists; its ledger says which blocks are free.
 //!
@@ -109,7 +110,7 @@ pub enum Flag {
     Retired = 8,
     /// In its theap's queue.
     Queued = 16,
-    /// Has never-used blocks beyond `capacity`.
+    /// Has blocks beyond `capacity`.
     Extensible = 32,
     /// Was found full by a search of its queue, and has been kept.
     Passed = 64,

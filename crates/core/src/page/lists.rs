@@ -168,7 +168,7 @@ impl Page {
         self.lent.set(self.lent.get().wrapping_sub(chain.count as u32));
     }
 
-    /// Links the next few never-used blocks. `free` is exhausted, and there are some.
+    /// Links the next few blocks beyond `capacity`. `free` is exhausted, and there are some.
     #[inline(never)]
     fn extend(&self) -> bool {
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
@@ -181,7 +181,7 @@ impl Page {
             self.note_filled();
         }
         let first = self.start().wrapping_add(capacity * bytes);
-        // SAFETY: Invariant 3: these blocks have never been used, and the page's memory is committed.
+        // SAFETY: Invariant 3: nobody uses these blocks, and the page's memory is committed.
         unsafe { Block::link_run(first, bytes, count) };
         self.free.set(first.cast());
         self.hand(count);
