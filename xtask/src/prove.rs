@@ -7,6 +7,7 @@ pub mod fuzz;
 mod models;
 mod sanitizers;
 pub mod stress;
+pub mod valgrind;
 
 use crate::test::{self, Case, Verdict};
 use anyhow::{Result, bail};
@@ -46,6 +47,9 @@ fn cases(fuzz_seconds: u64) -> Vec<Case> {
         case("model", "random operations against the shadow, 20 times as many", models::long_model),
         case("tsan", "ThreadSanitizer over the core's stress and model tests", sanitizers::thread),
         case("asan", "AddressSanitizer over the same", sanitizers::address),
+        case("valgrind", "memcheck over programs with one error each, and over correct ones", |testbed| {
+            valgrind::check(testbed, Reach::Full)
+        }),
         case("stress", "threads, forks, ends, libraries, shortages", |testbed| stress::check(testbed, Reach::Full)),
         Case::new("fuzz", "every fuzz target", Box::new(move |testbed| fuzz::check(testbed, fuzz_seconds))),
     ]

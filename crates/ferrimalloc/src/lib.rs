@@ -26,6 +26,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `allocator-api2` | the [`allocator-api2`](https://docs.rs/allocator-api2) crate's `Allocator`: collections in a heap, on stable Rust |
+//! | `valgrind` | a slow build for valgrind's memcheck, which then knows every block |
 //! | `nightly` | `core::alloc::Allocator`, on a nightly compiler |
 //!
 //! # Cost

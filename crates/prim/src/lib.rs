@@ -8,6 +8,7 @@
 //! | [`thread`] | who am I, tell me when I end |
 //! | [`tls_word!`], [`masked_table!`] | the one thread-local word that the fast path reads, and the table that it enters |
 //! | [`futex`] | sleep until a word changes |
+//! | [`valgrind`] | does a tool that watches memory know about our blocks |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
 //!
 //! # Rules that hold for every function here
@@ -41,6 +42,7 @@ pub mod sim;
 mod table;
 pub mod thread;
 pub mod tls;
+pub mod valgrind;
 
 #[cfg(target_os = "linux")]
 #[cfg_attr(feature = "sim", allow(dead_code, unused_imports, reason = "the simulated system needs less"))]

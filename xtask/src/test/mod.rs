@@ -21,7 +21,7 @@ pub use toolchain::compile;
 
 use crate::matrix;
 use crate::packages::{self, Need};
-use crate::prove::{Reach, fuzz, stress};
+use crate::prove::{Reach, fuzz, stress, valgrind};
 use crate::show;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -79,6 +79,9 @@ const STAGES: &[Stage] = &[
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
     stage("stress", "threads, forks, ends of processes, libraries, the system out of memory", |testbed| {
         stress::check(testbed, Reach::Quick)
+    }),
+    stage("valgrind", "memcheck over programs with one error each, and over correct ones", |testbed| {
+        valgrind::check(testbed, Reach::Quick)
     }),
     slow_stage("fuzz", "every fuzz target for a while", |testbed| fuzz::check(testbed, FUZZ_SECONDS)),
     stage("memory", "resident set and time against their limits", memory::check),

@@ -18,6 +18,7 @@ use super::single;
 use super::upkeep;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
+use crate::os::told;
 use crate::page::{AlreadyFree, Freed, Page, owned_and_checked};
 use crate::runtime::current_theap;
 use crate::theap::Theap;
@@ -71,6 +72,7 @@ fn hand_out(page: &'static Page, block: *mut u8, size: usize, zero: Zero) {
     let ledger = page.ledger();
     let style = ledger.style();
     let room = page.block_bytes() - style.seal_bytes();
+    let _quiet = told::quiet();
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
         if style.fills {
@@ -83,11 +85,14 @@ fn hand_out(page: &'static Page, block: *mut u8, size: usize, zero: Zero) {
             ptr::write_bytes(block, 0, if style.pads { size } else { room });
         }
     }
+    told::lent(block, size, zero);
 }
 
 /// Frees block `p` of a checked page after looking at everything that can be looked at.
 #[inline(never)]
 pub(super) fn free(p: *mut u8, page: &'static Page) -> Verdict {
+    told::freed(p);
+    let _quiet = told::quiet();
     if page.is_singleton() {
         return free_single(p, page);
     }
@@ -173,6 +178,7 @@ pub(super) fn usable_size(p: *mut u8, page: &'static Page) -> Option<usize> {
         return Some(page.block_bytes());
     }
     let sealed = sealed(p, page);
+    let _quiet = told::quiet();
     // SAFETY: the block is in use.
     let size = unsafe { sealed.size() };
     Some(size.unwrap_or_else(|| {
@@ -189,6 +195,16 @@ fn sealed(block: *mut u8, page: &Page) -> Sealed {
 /// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
 /// waste half of it. What it gains reads as zero if that is asked for. By whoever has the block.
 pub(super) fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+    let _quiet = told::quiet();
+    let is_done = resize(p, page, usable, size, zero);
+    if is_done {
+        told::resized(p, usable, size, zero);
+    }
+    is_done
+}
+
+#[inline(always)]
+fn resize(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
     if page.is_singleton() {
         return resize_single(p, page, usable, size, zero);
     }
@@ -267,9 +283,16 @@ pub(super) fn alloc_single(
         return single::alloc_spare(theap, size, align, offset, 0, zero);
     }
     let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, align, offset, 0, zero)?;
-    // SAFETY: the block is new.
-    unsafe { seal_single(single::page_of(block), size) };
+    hand_out_single(single::page_of(block), size, zero);
     Some(block)
+}
+
+/// Makes a new page of a single block a checked one, whose block is handed out.
+#[inline(always)]
+pub(super) fn hand_out_single(page: &'static Page, size: usize, zero: Zero) {
+    // SAFETY: the block is new.
+    unsafe { seal_single(page, size) };
+    told::lent(page.start(), size, zero);
 }
 
 /// Bytes that a block with a page of its own gets behind what was asked for, at least.
@@ -284,4 +307,5 @@ pub(super) unsafe fn seal_single(page: &Page, size: usize) {
     page.set_padding(slack);
     // SAFETY: the precondition; the slack is the block's end.
     unsafe { padding::fill(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
+    told::closed(page.start().wrapping_add(size), page.area_bytes() - size);
 }

@@ -8,6 +8,7 @@ use core::ptr;
 
 use super::padding::SEAL_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
+use crate::os::told;
 use crate::page::{Page, Style};
 use crate::theap::Theap;
 
@@ -68,6 +69,7 @@ fn verify_free(page: &Page, block: *mut u8) {
 
 /// Verifies every free block of a theap's pages.
 pub(super) fn audit(theap: &'static Theap) {
+    let _quiet = told::quiet();
     theap.for_each_page(|page| {
         if page.has_ledger() && page.ledger().style().verifies {
             page.for_each_free_checked(|block| verify_free(page, block));

@@ -11,6 +11,7 @@ use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::{release_page, settle};
 use crate::options;
+use crate::os::told;
 use crate::page::remote::Push;
 use crate::page::{Freed, Owner, Page};
 use crate::runtime::current_theap;
@@ -145,6 +146,7 @@ fn free_invalid(p: *mut u8) {
     if !p.is_null() {
         // This may be the first that the process hears of us.
         options::hardening();
+        told::freed(p);
         diag::error(ErrorKind::InvalidFree, p, Detail::Nothing);
     }
 }

@@ -30,8 +30,7 @@ pub(super) fn alloc(theap: &'static Theap, size: usize, align: usize, zero: Zero
         return None;
     }
     if theap.is_checked() {
-        // SAFETY: the block is new.
-        unsafe { checked::seal_single(page, size) };
+        checked::hand_out_single(page, size, zero);
     }
     theap.heap().stats().malloc_guarded_count.increment();
     Some(page.start())

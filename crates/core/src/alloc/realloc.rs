@@ -14,6 +14,7 @@ use super::single;
 use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
+use crate::os::told;
 use crate::page::{Lookup, Owner, Page};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
@@ -98,10 +99,11 @@ unsafe fn realloc_checked(
     if size > MAX_REQUEST {
         return fail(size);
     }
-    if size > 0 && checked::resize_in_place(p, page, usable, size, zero) {
+    // Valgrind sees whoever uses the old block if it moves each time, and what of it is defined if that is copied.
+    if !BUILD.valgrind && size > 0 && checked::resize_in_place(p, page, usable, size, zero) {
         return p;
     }
-    if page.is_singleton() && size > LARGE_BLOCK_MAX && !theap.is_sampled() {
+    if !BUILD.valgrind && page.is_singleton() && size > LARGE_BLOCK_MAX && !theap.is_sampled() {
         let Some(block) = checked::move_single(theap, page, usable, size, zero) else { return fail(size) };
         // SAFETY: the contents have moved.
         unsafe { free(p) };
@@ -124,6 +126,7 @@ fn alloc_roomy(theap: &'static Theap, usable: usize, size: usize, zero: Zero) ->
 
 #[cold]
 fn invalid(p: *mut u8, size: usize) -> *mut u8 {
+    told::freed(p);
     diag::error(ErrorKind::InvalidRealloc, p, Detail::Bytes(size));
     ferrimalloc_prim::errno::set(ferrimalloc_prim::Errno::ENOMEM);
     ptr::null_mut()

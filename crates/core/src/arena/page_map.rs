@@ -160,8 +160,9 @@ fn first_window_bits(max_bits: u32) -> u32 {
     let config = mem::config();
     let limit = config.address_limit_bytes;
     let by_limit = if limit == usize::MAX { u32::MAX } else { limit.ilog2() + 3 };
+    let by_build = BUILD.max_window_bits.unwrap_or(u32::MAX);
     let by_option = if max_bits == 0 { u32::MAX } else { max_bits };
-    config.va_bits.min(by_limit).min(by_option).max(MIN_WINDOW_BITS)
+    config.va_bits.min(by_build).min(by_limit).min(by_option).max(MIN_WINDOW_BITS)
 }
 
 fn try_init(bits: u32) -> bool {

@@ -13,7 +13,7 @@ use super::set::ArenaSet;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
 use crate::options::{self, Hardening};
-use crate::os;
+use crate::os::{self, told};
 use crate::stats::ChunkBin;
 use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -279,6 +279,7 @@ impl Arena {
         if setup.zero == Zero::Any {
             self.holding.note_dirty(all);
         }
+        told::closed(self.slice_memory(usable.start), usable.len * SLICE_BYTES);
         self.holding.untake(usable);
     }
 
@@ -457,7 +458,9 @@ impl Arena {
         let committed_zero = fresh == Zero::Zeroed && now == range.len;
         let zero = if clean == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
         self.set().note_claimed(range.len, purgeable, clean);
-        Some(Claim { arena: self, range, zero })
+        let claim = Claim { arena: self, range, zero };
+        told::opened(claim.memory(), range.len * SLICE_BYTES);
+        Some(claim)
     }
 
     /// Commits slices that the caller has claimed; false if refused.
@@ -484,6 +487,7 @@ impl Arena {
 
     /// The same for slices of which the last `clean` have never been used since they were claimed as zero.
     pub fn release_used(&'static self, range: BitRange, clean: usize) {
+        told::closed(self.slice_memory(range.start), range.len * SLICE_BYTES);
         let purgeable = self.holding.give_back(range, clean, self.can_purge());
         for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
             self.give_chunk(chunk);

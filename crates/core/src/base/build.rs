@@ -8,7 +8,22 @@ pub struct Build {
     pub debug: u8,
     /// Default of option `guarded_sample_rate`.
     pub guarded_sample_rate: i64,
+    /// Whether valgrind is told about blocks; then pages are always checked.
+    pub valgrind: bool,
+    /// No choice is lower.
+    pub least_secure: Option<u8>,
+    /// log2 of the address space that arenas may lie in, at most.
+    pub max_window_bits: Option<u32>,
+    /// How far from where a page's first block is its address is kept. Valgrind's search for leaks would take it for the
+    /// program's pointer to that block.
+    pub start_disguise: usize,
 }
+
+/// 64 GiB: valgrind's search for leaks reads the page map whole, 128 MiB then.
+const VALGRIND_WINDOW_BITS: u32 = 36;
+
+/// No address of memory is another one and that much.
+const NOWHERE: usize = 1 << (usize::BITS - 2);
 
 /// What debug builds sample by default.
 pub const GUARDED_SAMPLE_RATE: i64 = 4000;
@@ -17,4 +32,8 @@ pub const BUILD: Build = Build {
     secure: if cfg!(feature = "secure") { 4 } else { 0 },
     debug: if cfg!(feature = "debug") { 2 } else { 0 },
     guarded_sample_rate: if cfg!(feature = "guarded") { GUARDED_SAMPLE_RATE } else { 0 },
+    valgrind: cfg!(feature = "valgrind"),
+    least_secure: if cfg!(feature = "valgrind") { Some(3) } else { None },
+    max_window_bits: if cfg!(feature = "valgrind") { Some(VALGRIND_WINDOW_BITS) } else { None },
+    start_disguise: if cfg!(feature = "valgrind") { NOWHERE } else { 0 },
 };

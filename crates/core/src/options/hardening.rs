@@ -24,6 +24,15 @@ pub struct Hardening {
 
 impl Hardening {
     pub const NONE: Hardening = Hardening { secure: 0, debug: 0 };
+    /// At least what the build asks for.
+    const fn or_least(self) -> Hardening {
+        let secure = match BUILD.least_secure {
+            Some(least) if self.secure < least => least,
+            _ => self.secure,
+        };
+        Hardening { secure, ..self }
+    }
+
     const MAX: Hardening = Hardening { secure: 5, debug: 3 };
 
     /// Metadata has guard OS pages beside it.
@@ -86,6 +95,7 @@ pub fn hardening() -> Option<Hardening> {
 /// Chooses the levels for threads and heaps that start from now on; before the first allocation, for the whole
 /// process.
 pub fn set_hardening(hardening: Hardening) {
+    let hardening = hardening.or_least();
     CHOSEN.store(hardening.pack(), Relaxed);
     apply(hardening);
 }
@@ -99,7 +109,8 @@ fn decide() -> Option<Hardening> {
     let hardening = Hardening {
         secure: level("SECURE", BUILD.secure, Hardening::MAX.secure),
         debug: level("DEBUG", BUILD.debug, Hardening::MAX.debug),
-    };
+    }
+    .or_least();
     if BUILD.guarded_sample_rate > 0 {
         super::set_default(OptionId::GuardedSampleRate, BUILD.guarded_sample_rate);
     }
@@ -113,7 +124,9 @@ fn decide() -> Option<Hardening> {
 /// What else the levels decide.
 fn apply(hardening: Hardening) {
     if hardening != Hardening::NONE {
-        diag::on_corruption(OnCorruption::Abort);
+        // Valgrind has reported the access and is to see more of the program.
+        let reaction = if BUILD.valgrind { OnCorruption::Report } else { OnCorruption::Abort };
+        diag::on_corruption(reaction);
         super::set_default(OptionId::ShowErrors, 1);
     }
     if hardening.debug > 0 {

@@ -13,6 +13,7 @@ use super::lists::Freed;
 use super::remote::Chain;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
+use crate::os::told;
 
 /// Blocks opened at a time, at least: a whole word of the ledger, so that each is as likely to be taken next.
 const OPEN_BLOCKS: usize = 64;
@@ -110,6 +111,7 @@ impl Page {
         if count == left {
             self.note_filled();
         }
+        told::closed(self.start().wrapping_add(capacity * bytes), count * bytes);
         self.ledger().open(capacity, count);
         self.capacity.set((capacity + count) as u16);
         true
@@ -124,6 +126,16 @@ impl Page {
         let ledger = self.ledger();
         let free = (0..self.capacity()).filter(|&index| ledger.is_free(index));
         free.map(|index| self.start().wrapping_add(index * self.block_bytes())).for_each(visit);
+    }
+
+    /// Tells valgrind that the blocks in use have gone with their page; by the owner.
+    #[cold]
+    pub(super) fn tell_dropped(&self) {
+        if !self.has_ledger() {
+            return told::freed(self.start());
+        }
+        let used = (0..self.capacity()).filter(|&index| self.ledger().is_used(index));
+        used.for_each(|index| told::freed(self.start().wrapping_add(index * self.block_bytes())));
     }
 
     /// Makes a page of a single block a checked one, with `padding_bytes` behind what was asked for; by whoever has the

@@ -153,6 +153,7 @@ pub struct Page {
     pub(super) local_free: Cell<*mut Block>,
     pub remote: Remote,
     block_bytes: Cell<usize>,
+    /// Less `BUILD.start_disguise`, which is 0 but under valgrind.
     start: Cell<*mut u8>,
     theap: AtomicPtr<()>,
 
@@ -274,7 +275,7 @@ impl Page {
         page.flags.set(flags);
         page.bin.set(at.bin.index() as u8);
         page.block_bytes.set(at.block_bytes);
-        page.start.set(at.memory.wrapping_add(at.offset_bytes));
+        page.start.set(at.memory.wrapping_add(at.offset_bytes).wrapping_sub(BUILD.start_disguise));
         page.set_theap(theap);
         page.tenure.begin(heap, term);
         page.next.set(ptr::null());
@@ -304,7 +305,7 @@ impl Page {
     /// looked up; that keeps the metadata of huge blocks untouched.
     fn described_slices(&self) -> usize {
         if self.is_singleton() {
-            (self.start.get() as usize - self.memory() as usize) / SLICE_BYTES + 1
+            (self.start() as usize - self.memory() as usize) / SLICE_BYTES + 1
         } else {
             self.slices()
         }
@@ -399,12 +400,12 @@ impl Page {
     /// The first block.
     #[inline]
     pub fn start(&self) -> *mut u8 {
-        self.start.get()
+        self.start.get().wrapping_add(BUILD.start_disguise)
     }
 
     /// The first slice.
     pub fn memory(&self) -> *mut u8 {
-        self.start.get().with_addr(page_map::slice_address(ptr::from_ref(self).cast()))
+        self.start().with_addr(page_map::slice_address(ptr::from_ref(self).cast()))
     }
 
     #[inline]
@@ -502,7 +503,7 @@ impl Page {
     /// The block that holds address `p`.
     #[inline]
     pub fn block_of(&self, p: *mut u8) -> *mut u8 {
-        let distance = p as usize - self.start.get() as usize;
+        let distance = p as usize - self.start() as usize;
         p.wrapping_sub(distance % self.block_bytes())
     }
 
@@ -510,14 +511,14 @@ impl Page {
     /// also for addresses outside of the page map's window, which share their entries with those inside.
     #[inline]
     pub fn reaches(&self, p: *const u8) -> bool {
-        let distance = (p as usize).wrapping_sub(self.start.get() as usize);
+        let distance = (p as usize).wrapping_sub(self.start() as usize);
         // Nearly always the first test tells; the second costs another cache line.
         distance < SLICE_BYTES || distance < self.slices() * SLICE_BYTES
     }
 
     /// Whether `p` is the address of a block that this page has lent at some time.
     pub fn is_block_start(&self, p: *const u8) -> bool {
-        let distance = (p as usize).wrapping_sub(self.start.get() as usize);
+        let distance = (p as usize).wrapping_sub(self.start() as usize);
         distance.is_multiple_of(self.block_bytes()) && distance / self.block_bytes() < self.capacity.get() as usize
     }
 
