@@ -31,6 +31,7 @@ const fn limited(source: &'static str, arguments: &'static [&'static str], ulimi
 /// `oom.c`'s arguments: how many threads, and how many MiB they must get at least before memory runs out.
 const TRIALS: &[Trial] = &[
     trial("bad_free.c"),
+    trial("smash.c"),
     trial("bad_sizes.c"),
     trial("good_sizes.c"),
     trial("extras.c"),
