@@ -2,4 +2,4 @@
 source "$PROGRAMS/matrix/common.sh"
 export PYTHONMALLOC=malloc
 /usr/bin/python3.11 "$PROGRAMS/matrix/cpython.py" \
-  test_array test_bytes test_dict test_fork1 test_gc test_heapq test_list test_pickle test_struct test_unicode test_zlib
+  test_array test_bytes test_dict test_gc test_heapq test_list test_struct test_unicode test_zlib
