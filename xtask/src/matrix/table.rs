@@ -31,6 +31,7 @@ pub const PROGRAMS: &[Program] = &[
     // Languages.
     program("cpython-malloc", "CPython's own tests, every object from malloc",         Slow,  600, &PYTHON),
     program("cpython",        "CPython's own tests, with its own small-object pools",  Quick, 600, &PYTHON),
+    program("cpython-few",    "a few of them, short, every object from malloc",         Quick, 120, &PYTHON),
     program("node",           "JSON, buffers, maps, worker threads",                   Quick, 120, &[need("node", "nodejs")]),
     program("java",           "javac, then collections and threads",                   Quick, 180, &[need("javac", "openjdk-17-jdk-headless")]),
     program("perl",           "hashes, regular expressions, sorting, closures",        Quick, 120, &[need("perl", "perl")]),

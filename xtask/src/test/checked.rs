@@ -84,7 +84,7 @@ const TRIALS: &[Trial] = &[
 const SETTINGS: &[matrix::Settings] = &[&[secure("4")], &[debug("2")], &[("MIMALLOC_GUARDED_SAMPLE_RATE", "100")]];
 
 /// Programs of the matrix that use many sizes, threads, or processes.
-const PROGRAMS: &[&str] = &["cpython", "g++", "sqlite", "lua", "jq"];
+const PROGRAMS: &[&str] = &["cpython-few", "g++", "sqlite", "lua", "jq"];
 
 const LIMIT: Duration = Duration::from_secs(60);
 
