@@ -14,8 +14,6 @@ use crate::options::{self, OptionId};
 
 /// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 16 MiB.
 const LARGE_HEAP_SLICES: usize = (16 << 20) / SLICE_BYTES;
-/// The same for blocks with a page of their own, of which a program may touch little: 64 MiB.
-const VERY_LARGE_HEAP_SLICES: usize = (64 << 20) / SLICE_BYTES;
 
 /// Whether units may be advised at all.
 fn is_wanted() -> bool {
@@ -25,20 +23,20 @@ fn is_wanted() -> bool {
 impl Arena {
     /// Advises the units that `range`, just claimed for blocks that share a page, lies in: they fill up.
     pub fn advise_filling(&self, range: BitRange) {
-        if self.is_worth_advising(LARGE_HEAP_SLICES) {
+        if self.is_worth_advising() {
             self.advise_units(range.start / UNIT_SLICES, range.end().div_ceil(UNIT_SLICES));
         }
     }
 
     /// Advises the units inside of `range`, just claimed for one block whose whole contents will be written.
     pub fn advise_inside(&self, range: BitRange) {
-        if self.is_worth_advising(VERY_LARGE_HEAP_SLICES) {
+        if self.is_worth_advising() {
             self.advise_units(range.start.div_ceil(UNIT_SLICES), range.end() / UNIT_SLICES);
         }
     }
 
-    fn is_worth_advising(&self, filled_slices: usize) -> bool {
-        self.backing() == Backing::Os && self.set().filled_slices() >= filled_slices && is_wanted()
+    fn is_worth_advising(&self) -> bool {
+        self.backing() == Backing::Os && self.set().filled_slices() >= LARGE_HEAP_SLICES && is_wanted()
     }
 
     fn advise_units(&self, first: usize, end: usize) {
