@@ -28,8 +28,8 @@ use ferrimalloc_prim::clock;
 const FLOOR_SLICES: usize = (8 << 20) / SLICE_BYTES;
 /// The tolerated share of what is in use: a quarter.
 const SHARE: usize = 4;
-/// The most that credit adds: 64 MiB. A process that goes idle after ups and downs keeps no more.
-const MAX_CREDIT_SLICES: usize = (64 << 20) / SLICE_BYTES;
+/// The most that credit adds: 128 MiB. A process that goes idle after ups and downs keeps no more.
+const MAX_CREDIT_SLICES: usize = (128 << 20) / SLICE_BYTES;
 /// The longest run purged by one call of the system: 64 MiB.
 const MAX_RUN_SLICES: usize = (64 << 20) / SLICE_BYTES;
 
