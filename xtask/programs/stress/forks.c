@@ -95,7 +95,7 @@ int main(int count, char **arguments) {
   struct footprint before = {0, 0};
   for (size_t i = 0; i < threads; i++) CHECK(pthread_create(&ids[i], NULL, busy, (void *)i) == 0);
   for (unsigned number = 0; number < forks; number++) {
-    if (number == forks / 10) before = footprint();
+    if (number == forks / 2) before = footprint(); // by then the threads hold what they ever hold
     for (int i = 0; i < HELD; i++) held[i] = filled(&state);
     pid_t pid = start(number);
     int status = -1;
