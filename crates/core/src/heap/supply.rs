@@ -240,9 +240,7 @@ fn give_back(page: &'static Page, arenas: &ArenaSet) {
         return retain(page);
     }
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
-    if !page.is(Flag::Extensible) && origin != Origin::Os {
-        arenas.note_unfilled(slices);
-    }
+    page.note_unfilled();
     let clean = clean_slices(page);
     page.erase();
     match origin {

@@ -291,7 +291,8 @@ impl Page {
         }
     }
 
-    fn note_unfilled(&self) {
+    /// The page is about to have blocks beyond `capacity` again, or to be released.
+    pub fn note_unfilled(&self) {
         if !self.is(Flag::Extensible)
             && let Origin::Arena(arena) = self.origin()
         {
