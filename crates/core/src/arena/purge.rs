@@ -27,11 +27,11 @@ use ferrimalloc_prim::clock;
 /// Unused memory that is always tolerated: 8 MiB.
 const FLOOR_SLICES: usize = (8 << 20) / SLICE_BYTES;
 /// The tolerated share of what is in use: a quarter.
-const SHARE: usize = 4;
+const SHARE: usize = 2;
 /// The most that credit adds: 128 MiB. A process that goes idle after ups and downs keeps no more.
 const MAX_CREDIT_SLICES: usize = (128 << 20) / SLICE_BYTES;
-/// The longest run purged by one call of the system: 64 MiB.
-const MAX_RUN_SLICES: usize = (64 << 20) / SLICE_BYTES;
+/// The longest run purged by one call of the system: 8 MiB.
+const MAX_RUN_SLICES: usize = (8 << 20) / SLICE_BYTES;
 
 /// The purging state of a set of arenas.
 pub struct Purging {
@@ -74,7 +74,7 @@ impl Purging {
         let regretted = fresh.min(regrettable);
         if regretted > 0 {
             self.regrettable.store(regrettable - regretted, Ordering::Relaxed);
-            let credit = self.credit.load(Ordering::Relaxed) + regretted;
+            let credit = self.credit.load(Ordering::Relaxed) + 2 * regretted;
             self.credit.store(credit.min(MAX_CREDIT_SLICES), Ordering::Relaxed);
         }
     }
@@ -121,7 +121,8 @@ impl ArenaSet {
 
     #[cold]
     fn purge_excess(&self, unused: usize) {
-        let target = self.purging.bound(self.in_use_slices()) / 2;
+        let Some(_alone) = self.lock().try_lock() else { return };
+        let target = self.purging.bound(self.in_use_slices()) / 4 * 3;
         self.purge_down_to(target);
         let purged = unused.saturating_sub(self.purging.unused_slices());
         self.purging.regrettable.fetch_add(purged, Ordering::Relaxed);

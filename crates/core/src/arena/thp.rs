@@ -23,20 +23,20 @@ fn is_wanted() -> bool {
 impl Arena {
     /// Advises the units that `range`, just claimed for blocks that share a page, lies in: they fill up.
     pub fn advise_filling(&self, range: BitRange) {
-        if self.is_worth_advising() {
+        if self.is_worth_advising(0) {
             self.advise_units(range.start / UNIT_SLICES, range.end().div_ceil(UNIT_SLICES));
         }
     }
 
     /// Advises the units inside of `range`, just claimed for one block whose whole contents will be written.
     pub fn advise_inside(&self, range: BitRange) {
-        if self.is_worth_advising() {
+        if self.is_worth_advising(range.len) {
             self.advise_units(range.start.div_ceil(UNIT_SLICES), range.end() / UNIT_SLICES);
         }
     }
 
-    fn is_worth_advising(&self) -> bool {
-        self.backing() == Backing::Os && self.set().filled_slices() >= LARGE_HEAP_SLICES && is_wanted()
+    fn is_worth_advising(&self, more: usize) -> bool {
+        self.backing() == Backing::Os && self.set().filled_slices() + more >= LARGE_HEAP_SLICES && is_wanted()
     }
 
     fn advise_units(&self, first: usize, end: usize) {
