@@ -77,12 +77,12 @@ static uint64_t large_body(unsigned index, void *shared) {
 }
 
 uint64_t run_large(const params *p) {
-    large l = {scaled_per_thread(p, 40000), OS_PAGE};
+    large l = {scaled_per_thread(p, 400000), OS_PAGE};
     return on_threads(p->threads, large_body, &l);
 }
 
 uint64_t run_large_sparse(const params *p) {
-    large l = {scaled_per_thread(p, 60000), MIB};
+    large l = {scaled_per_thread(p, 600000), MIB};
     return on_threads(p->threads, large_body, &l);
 }
 

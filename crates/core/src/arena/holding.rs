@@ -16,7 +16,7 @@
 //! Purging takes a slice like an allocation does, before it touches the purge bit. A failing claim of more slices
 //! (`bitmap`, invariant 4) may make it miss a slice, which then stays purgeable.
 
-use crate::bitmap::{BitRange, Bitmap};
+use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS};
 use core::ops::ControlFlow;
 
 /// The slices of an arena.
@@ -121,13 +121,8 @@ impl Holding {
         Some(purgeable)
     }
 
-    /// Shows `visit` runs of slices that wait to be purged, lowest first, until it breaks.
-    pub fn for_each_purgeable(&self, visit: impl FnMut(BitRange) -> ControlFlow<()>) {
-        let _ = self.purge.for_each_set_run(visit);
-    }
-
-    /// The same, highest first, and none longer than `max_len`.
-    pub fn for_each_purgeable_rev(&self, max_len: usize, visit: impl FnMut(BitRange) -> ControlFlow<()>) {
-        let _ = self.purge.for_each_set_run_rev(max_len, visit);
+    /// Shows `visit` runs of slices that wait to be purged, highest first, until it breaks.
+    pub fn for_each_purgeable_rev(&self, visit: impl FnMut(BitRange) -> ControlFlow<()>) {
+        let _ = self.purge.for_each_set_run_rev(CHUNK_BITS, visit);
     }
 }

@@ -5,7 +5,7 @@
 //! * `space`: one arena, i.e. a stretch of slices, what they are used for, and committing them.
 //! * `set`: the arenas of a sub-process: claiming slices from any of them, reserving another; `slots`: where they are
 //!   registered.
-//! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
+//! * `purge`: giving physical memory of free slices back, after a delay (`tide`) or when there is too much of it.
 //! * `mapping`: memory from the system for an arena; `thp`: advice about transparent huge pages.
 //! * `meta`: memory for the allocator's own structures; `pool`: slices that hold small pieces of it.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
@@ -23,6 +23,7 @@ mod space;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thp;
+mod tide;
 
 pub use manage::{Refusal, UserMemory};
 pub use mapping::{Backing, Commit, LargePages};

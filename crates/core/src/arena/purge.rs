@@ -1,13 +1,14 @@
 //! Giving the memory of free slices back while keeping their addresses.
 //!
 //! Two rules, and neither needs a thread of its own:
-//! 1. *After a delay.* Slices that have been free for `purge_delay` are purged by a later call of the allocator.
-//! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded: by a floor, plus a share of what is
-//!    in use, plus a *credit*. The release that exceeds the bound purges down to half of it, at once. So a process
-//!    that frees most of its memory and then idles does not keep it.
+//! 1. *After a delay.* As much as has been free throughout the last `purge_delay` (`tide`) is purged by a later call of
+//!    the allocator. What goes into use again and again in the meantime stays.
+//! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded: by a
+//!    floor, plus a share of what is in use, plus a *credit*. The release that exceeds the bound purges what is above it
+//!    and a quarter of it, at once. So a process that frees most of its memory and then idles does not keep it.
 //!
 //! The credit keeps rule 2 from hurting programs that go up and down: memory that is taken into use again after rule
-//! 2 had purged it adds to the credit, up to what was purged and to a limit; it halves with each delay that passes.
+//! 2 had purged it adds twice its size to the credit, up to a limit. What of it is not used decays with the delay.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
 //! memory is being taken (see `holding`).
@@ -17,11 +18,12 @@ use core::ops::ControlFlow;
 use super::mapping::UNIT_SLICES;
 use super::set::ArenaSet;
 use super::space::{Arena, PurgeWay};
+use super::tide::Tide;
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::sync::{AtomicIsize, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicIsize, AtomicUsize, Ordering};
 use ferrimalloc_prim::clock;
 
 /// Unused memory that is always tolerated: 8 MiB.
@@ -37,27 +39,28 @@ const MAX_RUN_SLICES: usize = (8 << 20) / SLICE_BYTES;
 pub struct Purging {
     /// Free slices that have memory behind them.
     unused: AtomicIsize,
+    /// The low and high water of that.
+    tide: Tide,
     /// Slices that rule 2 purged and nobody has claimed since.
     regrettable: AtomicUsize,
     /// How far the bound has been raised.
     credit: AtomicUsize,
-    /// When the credit halves next; milliseconds.
-    credit_due: AtomicU64,
 }
 
 impl Purging {
     pub const fn new() -> Self {
         Self {
             unused: AtomicIsize::new(0),
+            tide: Tide::new(),
             regrettable: AtomicUsize::new(0),
             credit: AtomicUsize::new(0),
-            credit_due: AtomicU64::new(0),
         }
     }
 
     /// The arenas have gone.
     pub fn forget(&self) {
         self.unused.store(0, Ordering::Relaxed);
+        self.tide.note(0);
         self.regrettable.store(0, Ordering::Relaxed);
         self.credit.store(0, Ordering::Relaxed);
     }
@@ -69,7 +72,7 @@ impl Purging {
 
     /// `fresh` slices without memory and `purgeable` ones with memory have been claimed.
     pub fn note_claimed(&self, fresh: usize, purgeable: usize) {
-        self.forget_unused(purgeable);
+        self.change_unused(-(purgeable as isize));
         let regrettable = self.regrettable.load(Ordering::Relaxed);
         let regretted = fresh.min(regrettable);
         if regretted > 0 {
@@ -79,9 +82,10 @@ impl Purging {
         }
     }
 
-    fn forget_unused(&self, slices: usize) {
-        if slices > 0 {
-            self.unused.fetch_sub(slices as isize, Ordering::Relaxed);
+    fn change_unused(&self, slices: isize) {
+        if slices != 0 {
+            let unused = self.unused.fetch_add(slices, Ordering::Relaxed) + slices;
+            self.tide.note(unused.max(0) as usize);
         }
     }
 
@@ -89,11 +93,20 @@ impl Purging {
         FLOOR_SLICES + in_use / SHARE + self.credit.load(Ordering::Relaxed)
     }
 
-    fn halve_credit(&self, now: u64, delay: u64) {
-        if now >= self.credit_due.load(Ordering::Relaxed) {
-            self.credit_due.store(now + delay.max(1), Ordering::Relaxed);
-            self.credit.store(self.credit.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
+    /// Sees to the parts of a delay that have passed; answers how many.
+    fn end_parts(&self, delay: u64) -> usize {
+        let parts = self.tide.end_parts(clock::now_millis(), delay, self.unused_slices());
+        if parts > 0 {
+            self.decay_credit(parts);
         }
+        parts
+    }
+
+    /// Credit goes by a quarter at a time, but not what is being used.
+    fn decay_credit(&self, parts: usize) {
+        let credit = self.credit.load(Ordering::Relaxed);
+        let kept = (0..parts.min(64)).fold(credit, |credit, _| credit - credit.div_ceil(4));
+        self.credit.store(kept.max(self.tide.range().min(credit)), Ordering::Relaxed);
     }
 }
 
@@ -105,20 +118,22 @@ fn delay_millis() -> Option<u64> {
 }
 
 impl ArenaSet {
-    /// Slices of `arena` were freed, of which `purgeable` have memory behind them: applies both rules to them.
-    pub(super) fn schedule_purge(&self, arena: &Arena, purgeable: usize) {
-        self.purging.unused.fetch_add(purgeable as isize, Ordering::Relaxed);
+    /// Slices were freed, of which `purgeable` have memory behind them: applies rule 2, and notes for rule 1.
+    pub(super) fn schedule_purge(&self, purgeable: usize) {
+        let delay = delay_millis();
+        if let Some(delay) = delay {
+            self.purging.end_parts(delay);
+        }
+        self.purging.change_unused(purgeable as isize);
         let unused = self.purging.unused_slices();
-        let Some(delay) = delay_millis() else { return };
-        if delay == 0 {
+        if delay == Some(0) {
             self.purge_down_to(0);
-        } else if unused > self.purging.bound(self.in_use_slices()) && !is_delay_chosen() {
+        } else if delay.is_some() && unused > self.purging.bound(self.in_use_slices()) && !is_delay_chosen() {
             self.purge_excess(unused);
-        } else if arena.purge_due.load(Ordering::Relaxed) == 0 {
-            arena.purge_due.store(clock::now_millis() + delay, Ordering::Relaxed);
         }
     }
 
+    /// Purges what exceeds the bound, and a quarter of that, unless another thread is at it.
     #[cold]
     fn purge_excess(&self, unused: usize) {
         let Some(_alone) = self.lock().try_lock() else { return };
@@ -128,9 +143,18 @@ impl ArenaSet {
         self.purging.regrettable.fetch_add(purged, Ordering::Relaxed);
     }
 
-    /// Purges, highest addresses first, until at most `target` unused slices keep their memory.
+    /// Purges, highest addresses first, until at most `target` unused slices keep their memory. If some may, whole huge
+    /// pages go first: they come back at one fault each.
     fn purge_down_to(&self, target: usize) {
-        self.arenas().rev().for_each(|arena| self.purge_arena(arena, target));
+        let smallest = smallest_purge();
+        if target > 0 && smallest < UNIT_SLICES {
+            self.purge_units(target, UNIT_SLICES);
+        }
+        self.purge_units(target, smallest);
+    }
+
+    fn purge_units(&self, target: usize, unit: usize) {
+        self.arenas().rev().for_each(|arena| self.purge_arena(arena, target, unit));
     }
 
     /// Purges what is due by now. Cheap when nothing is.
@@ -138,13 +162,11 @@ impl ArenaSet {
         if force == Force::All {
             return self.purge_all();
         }
-        if self.purging.unused_slices() == 0 {
-            return;
-        }
+        let unused = self.purging.unused_slices();
         let Some(delay) = delay_millis() else { return };
-        let now = clock::now_millis();
-        self.purging.halve_credit(now, delay);
-        self.arenas().filter(|arena| is_due(arena, now)).for_each(|arena| self.purge_arena(arena, 0));
+        if unused > 0 && self.purging.end_parts(delay) > 0 {
+            self.purge_down_to(unused.saturating_sub(self.purging.tide.low()));
+        }
     }
 
     /// Purges everything that is free, whatever the delay.
@@ -153,35 +175,43 @@ impl ArenaSet {
         os::offer_again();
     }
 
-    fn purge_arena(&self, arena: &Arena, target: usize) {
-        arena.purge_due.store(0, Ordering::Relaxed);
+    /// Purges units of so many slices, at multiples of that.
+    fn purge_arena(&self, arena: &Arena, target: usize, unit: usize) {
         if self.purging.unused_slices() <= target {
             return;
         }
         self.stats_note_purge();
         let way = purge_way();
-        let smallest = smallest_purge();
-        if smallest > 1 {
-            return self.purge_large_runs(arena, smallest, way);
-        }
-        arena.holding.for_each_purgeable_rev(MAX_RUN_SLICES, |run| {
-            self.purge_run(arena, run, 1, way);
-            if self.purging.unused_slices() > target { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        arena.holding.for_each_purgeable_rev(|run| {
+            let units = BitRange::between(run.start.next_multiple_of(unit), run.end() / unit * unit);
+            self.purge_pieces(arena, units, unit, target, way)
         });
     }
 
-    /// Purges whole units of `smallest` slices only, at multiples of it; what is between stays.
-    fn purge_large_runs(&self, arena: &Arena, smallest: usize, way: PurgeWay) {
-        arena.holding.for_each_purgeable(|run| {
-            let start = run.start.next_multiple_of(smallest);
-            let units = BitRange::between(start, run.end() / smallest * smallest);
-            self.purge_run(arena, units, smallest, way);
-            ControlFlow::Continue(())
-        });
+    /// Purges units piece by piece, from the end, until few enough slices keep their memory.
+    fn purge_pieces(
+        &self,
+        arena: &Arena,
+        units: BitRange,
+        unit: usize,
+        target: usize,
+        way: PurgeWay,
+    ) -> ControlFlow<()> {
+        let longest = (MAX_RUN_SLICES / unit * unit).max(unit);
+        let mut end = units.end();
+        while end > units.start {
+            let start = end.saturating_sub(longest).max(units.start);
+            self.purge_run(arena, BitRange::between(start, end), unit, way);
+            if self.purging.unused_slices() <= target {
+                return ControlFlow::Break(());
+            }
+            end = start;
+        }
+        ControlFlow::Continue(())
     }
 
     fn forget_unused(&self, slices: usize) {
-        self.purging.forget_unused(slices);
+        self.purging.change_unused(-(slices as isize));
         self.note_unbacked(slices);
     }
 
@@ -220,11 +250,6 @@ fn smallest_purge() -> usize {
         bytes => bytes,
     };
     bytes.div_ceil(SLICE_BYTES).clamp(1, CHUNK_BITS)
-}
-
-fn is_due(arena: &Arena, now: u64) -> bool {
-    let due = arena.purge_due.load(Ordering::Relaxed);
-    due != 0 && now >= due
 }
 
 fn purge_way() -> PurgeWay {

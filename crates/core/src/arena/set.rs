@@ -297,13 +297,13 @@ impl ArenaSet {
         self.purging.note_claimed(fresh, purgeable);
     }
 
-    pub(super) fn note_released(&self, arena: &Arena, slices: usize, purgeable: usize) {
+    pub(super) fn note_released(&self, slices: usize, purgeable: usize) {
         self.in_use.fetch_sub(slices, Ordering::Relaxed);
         if slices > purgeable {
             self.stats.committed.decrease((slices - purgeable) * SLICE_BYTES);
         }
         if purgeable > 0 {
-            self.schedule_purge(arena, purgeable);
+            self.schedule_purge(purgeable);
         }
     }
 

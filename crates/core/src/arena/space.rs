@@ -15,7 +15,7 @@ use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
 use crate::options::{self, Hardening};
 use crate::os::{self, told};
 use crate::stats::ChunkBin;
-use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicU8, AtomicUsize, Ordering};
 
 /// What a chunk of slices is used for, so that pages of different sizes don't fragment each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,8 +105,6 @@ pub struct Arena {
     /// Two MiB units that were advised to be huge pages.
     pub(super) advised: Bitmap,
     chunk_kinds: &'static [AtomicU8],
-    /// When the slices in `purge` are due (milliseconds of the clock); 0 when none are.
-    pub(super) purge_due: AtomicU64,
 }
 
 // SAFETY: all that changes after construction is atomic; the user's commit function and its argument are, by the
@@ -253,7 +251,6 @@ impl Arena {
             holding: Holding::new(offsets.bitmaps.map(|offset| bitmap(offset, slices))),
             advised: bitmap(offsets.advised, thp_units(slices)),
             chunk_kinds,
-            purge_due: AtomicU64::new(0),
         };
         // SAFETY: the first part of the memory is the description's.
         unsafe {
@@ -492,7 +489,7 @@ impl Arena {
         for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
             self.give_chunk(chunk);
         }
-        self.set().note_released(self, range.len, purgeable);
+        self.set().note_released(range.len, purgeable);
     }
 
     /// Some of the memory behind claimed slices can't be touched: whoever claims them next commits it.
