@@ -33,7 +33,8 @@ pub const BUILD: Build = Build {
     debug: if cfg!(feature = "debug") { 2 } else { 0 },
     guarded_sample_rate: if cfg!(feature = "guarded") { GUARDED_SAMPLE_RATE } else { 0 },
     valgrind: cfg!(feature = "valgrind"),
-    least_secure: if cfg!(feature = "valgrind") { Some(3) } else { None },
-    max_window_bits: if cfg!(feature = "valgrind") { Some(VALGRIND_WINDOW_BITS) } else { None },
+    // Unit tests are about ordinary pages, and put them where they like; what checked ones do is shown by `tests/checked.rs`.
+    least_secure: if cfg!(feature = "valgrind") && !cfg!(test) { Some(3) } else { None },
+    max_window_bits: if cfg!(feature = "valgrind") && !cfg!(test) { Some(VALGRIND_WINDOW_BITS) } else { None },
     start_disguise: if cfg!(feature = "valgrind") { NOWHERE } else { 0 },
 };
