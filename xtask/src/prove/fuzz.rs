@@ -3,7 +3,7 @@
 //! What the fuzzer finds interesting goes to `fuzz/corpus`, of which only the seeds are kept in the repository; what fails goes
 //! to `fuzz/artifacts`, and `cargo +nightly fuzz run TARGET FILE` tries it again.
 
-use super::sanitizers::nightly_cargo;
+use super::sanitizers::{is_nightly_there, nightly_cargo};
 use crate::test::{Testbed, Verdict};
 use crate::workspace;
 use anyhow::{Context, Result};
@@ -35,7 +35,7 @@ const SLACK: Duration = Duration::from_secs(900);
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
 
 pub fn check(testbed: &Testbed, seconds: u64) -> Verdict {
-    if !nightly_cargo(&["--version"]).output().is_ok_and(|output| output.status.success()) {
+    if !is_nightly_there() {
         return Ok("NOT RUN: there is no nightly toolchain on this machine".into());
     }
     let log = testbed.log("fuzz")?;
