@@ -4,6 +4,7 @@
 //! closing table is the same.
 
 pub mod asan;
+mod cgroup;
 pub mod fuzz;
 mod models;
 mod report;
