@@ -85,9 +85,10 @@ struct World {
     blocks: BTreeMap<usize, (usize, u8)>,
     heaps: Vec<Heap>,
     filler: u8,
+    /// Calls that allocate, resize or free, make or end a heap, or collect.
+    operations: u64,
 }
 
-const MAX_BITS: u32 = 20;
 const MOST: usize = 400;
 
 fuzz_target!(|data: &[u8]| {
@@ -99,13 +100,19 @@ fuzz_target!(|data: &[u8]| {
         done += 1;
     }
     world.finish();
-    count_operations(done as u64);
+    count_operations(world.operations);
 });
 
 impl World {
+    /// The library, for one operation.
+    fn called(&mut self) -> &'static Library {
+        self.operations += 1;
+        library()
+    }
+
     fn step(&mut self, bytes: &mut Bytes) {
         let (kind, pick) = (bytes.byte() % 32, bytes.byte());
-        let size = bytes.size(MAX_BITS);
+        let size = bytes.size();
         let align = 1usize << (bytes.byte() % 13);
         match kind {
             0..8 => self.allocate(kind, size, align),
@@ -115,12 +122,12 @@ impl World {
             26..29 => self.heap_malloc(pick, size, kind == 26),
             29 => self.heap_delete(pick),
             // SAFETY: no preconditions.
-            _ => unsafe { (library().mi_collect)(kind == 31) },
+            _ => unsafe { (self.called().mi_collect)(kind == 31) },
         }
     }
 
     fn allocate(&mut self, kind: u8, size: usize, align: usize) {
-        let library = library();
+        let library = self.called();
         // SAFETY: any sizes may be asked for; `text` ends with a zero.
         unsafe {
             match kind {
@@ -177,7 +184,7 @@ impl World {
 
     fn resize(&mut self, kind: u8, pick: u8, size: usize, align: usize) {
         let Some((old, old_size, filler)) = self.take(pick) else { return };
-        let library = library();
+        let library = self.called();
         // SAFETY: our own block.
         let p = unsafe {
             match kind {
@@ -193,14 +200,16 @@ impl World {
 
     fn free(&mut self, pick: u8) {
         let Some((p, size, _)) = self.take(pick) else { return };
+        let library = self.called();
         // SAFETY: our own block, which had been asked for with that size.
-        unsafe { if pick % 4 == 0 { (library().mi_free_size)(p, size) } else { (library().mi_free)(p) } }
+        unsafe { if pick % 4 == 0 { (library.mi_free_size)(p, size) } else { (library.mi_free)(p) } }
     }
 
     fn heap_new(&mut self) {
         if self.heaps.len() < 4 {
             // SAFETY: no preconditions.
-            self.heaps.push(unsafe { (library().mi_heap_new)() });
+            let heap = unsafe { (self.called().mi_heap_new)() };
+            self.heaps.push(heap);
         }
     }
 
@@ -209,9 +218,10 @@ impl World {
             return;
         }
         let heap = self.heaps[usize::from(pick) % self.heaps.len()];
+        let library = self.called();
         // SAFETY: a live heap.
         let p = unsafe {
-            if zeroed { (library().mi_heap_zalloc)(heap, size) } else { (library().mi_heap_malloc)(heap, size) }
+            if zeroed { (library.mi_heap_zalloc)(heap, size) } else { (library.mi_heap_malloc)(heap, size) }
         };
         self.keep(p, size, 8, zeroed);
     }
@@ -221,7 +231,7 @@ impl World {
         if !self.heaps.is_empty() {
             let heap = self.heaps.swap_remove(usize::from(pick) % self.heaps.len());
             // SAFETY: a live heap, which is forgotten.
-            unsafe { (library().mi_heap_delete)(heap) };
+            unsafe { (self.called().mi_heap_delete)(heap) };
         }
     }
 

@@ -6,13 +6,11 @@ mod common;
 #[path = "../../crates/core/tests/support/mod.rs"]
 mod support;
 
-use common::{Bytes, count_operations};
+use common::{Bytes, operations_so_far};
 use libfuzzer_sys::fuzz_target;
 use support::model::{MAX_ALIGN_BITS, Model, Op, Raw, op};
 use support::{Books, Shadow};
 
-/// Blocks are filled and checked, so that large ones would take all the time.
-const MAX_BITS: u32 = 20;
 /// As many operations as make a sequence worth its overhead, and short enough to be shrunk.
 const MOST: usize = 400;
 
@@ -26,9 +24,10 @@ fuzz_target!(|data: &[u8]| {
         done += 1;
     }
     model.finish();
+    drop(model);
     assert!(shadow.is_empty());
     assert_eq!(Books::collected().pages, 0);
-    count_operations(done as u64);
+    operations_so_far(support::operations());
 });
 
 fn next(bytes: &mut Bytes) -> Op {
@@ -36,6 +35,6 @@ fn next(bytes: &mut Bytes) -> Op {
     let pick = u16::from(bytes.byte()) << 3;
     let flags = bytes.byte();
     let align_bits = u32::from(bytes.byte()) % if flags & 12 == 0 { MAX_ALIGN_BITS - 4 } else { 8 };
-    let raw: Raw = (kind, pick, bytes.size(MAX_BITS), align_bits, flags & 3);
+    let raw: Raw = (kind, pick, bytes.size(), align_bits, flags & 3);
     op(raw)
 }

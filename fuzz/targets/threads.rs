@@ -7,10 +7,10 @@ mod common;
 #[path = "../../crates/core/tests/support/mod.rs"]
 mod support;
 
-use common::{Bytes, count_operations};
+use common::{Bytes, operations_so_far};
 use libfuzzer_sys::fuzz_target;
 use support::Books;
-use support::players::{PLAYERS, play_round};
+use support::players::play_round;
 
 fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
@@ -19,5 +19,5 @@ fuzz_target!(|data: &[u8]| {
     let seed = u64::from(bytes.word());
     play_round(seed, generations, steps);
     assert_eq!(Books::collected().pages, 0);
-    count_operations(generations * steps as u64 * PLAYERS as u64);
+    operations_so_far(support::operations());
 });

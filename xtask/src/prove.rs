@@ -3,8 +3,11 @@
 //! Each stage has a quick form among those of `cargo xtask test`, but for the sanitizers and mutants, which only run here. The
 //! closing table is the same.
 
+pub mod asan;
+mod cgroup;
 pub mod fuzz;
 mod models;
+mod report;
 mod sanitizers;
 pub mod stress;
 pub mod valgrind;
@@ -47,6 +50,9 @@ fn cases(fuzz_seconds: u64) -> Vec<Case> {
         case("model", "random operations against the shadow, 20 times as many", models::long_model),
         case("tsan", "ThreadSanitizer over the core's stress and model tests", sanitizers::thread),
         case("asan", "AddressSanitizer over the same", sanitizers::address),
+        case("asan-programs", "AddressSanitizer over programs with one error each, and over correct ones", |testbed| {
+            asan::check(testbed, Reach::Full)
+        }),
         case("valgrind", "memcheck over programs with one error each, and over correct ones", |testbed| {
             valgrind::check(testbed, Reach::Full)
         }),

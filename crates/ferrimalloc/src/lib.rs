@@ -27,6 +27,7 @@
 //! |---|---|
 //! | `allocator-api2` | the [`allocator-api2`](https://docs.rs/allocator-api2) crate's `Allocator`: collections in a heap, on stable Rust |
 //! | `valgrind` | a slow build for valgrind's memcheck, which then knows every block |
+//! | `asan` | a slow build for AddressSanitizer, which then knows what is in no block |
 //! | `nightly` | `core::alloc::Allocator`, on a nightly compiler |
 //!
 //! # Cost

@@ -129,29 +129,6 @@ macro_rules! __cxx_new_loop_text {
     };
 }
 
-/// Defines a word holding the address of a symbol that may not exist (then 0).
-macro_rules! weak_word {
-    ($word:ident, $symbol:literal, $name:literal) => {
-        ::core::arch::global_asm!(
-            ".pushsection .data.rel.ro,\"aw\",@progbits",
-            ".balign 8",
-            concat!(".globl ", $name),
-            concat!(".hidden ", $name),
-            concat!(".type ", $name, ",@object"),
-            concat!(".size ", $name, ", 8"),
-            concat!(".weak ", $symbol),
-            concat!($name, ":"),
-            concat!(".quad ", $symbol),
-            ".popsection",
-        );
-        unsafe extern "C" {
-            #[doc(hidden)]
-            #[link_name = $name]
-            pub static $word: usize;
-        }
-    };
-}
-
 weak_word!(GET_NEW_HANDLER, "_ZSt15get_new_handlerv", "ferrimalloc_get_new_handler");
 weak_word!(THROW_BAD_ALLOC, "_ZSt17__throw_bad_allocv", "ferrimalloc_throw_bad_alloc");
 

@@ -8,7 +8,7 @@
 //! | [`thread`] | who am I, tell me when I end |
 //! | [`tls_word!`], [`masked_table!`] | the one thread-local word that the fast path reads, and the table that it enters |
 //! | [`futex`] | sleep until a word changes |
-//! | [`valgrind`] | does a tool that watches memory know about our blocks |
+//! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
 //!
 //! # Rules that hold for every function here
@@ -25,6 +25,11 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[macro_use]
+mod weak;
+
+pub mod asan;
 pub mod clock;
 pub mod cpu;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
-enum { HELD = 64, SECONDS = 60, MAPPINGS_MORE = 40, KIB_MORE = 24 << 10 };
+enum { HELD = 64, SECONDS = 60, MAPPINGS_MORE = 40 };
 
 static atomic_int stop;
 static struct filled held[HELD];

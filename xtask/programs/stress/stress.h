@@ -34,6 +34,13 @@ static inline int is_intact(struct filled block) {
   return 1;
 }
 
+// How much the resident set may grow. AddressSanitizer's shadow of freed memory and its records of threads are in it, too.
+#ifdef __SANITIZE_ADDRESS__
+enum { KIB_MORE = 96 << 10 };
+#else
+enum { KIB_MORE = 24 << 10 };
+#endif
+
 struct footprint {
   long mappings, resident_kib;
 };

@@ -3,7 +3,7 @@
 // Arguments: how many threads in all, how many at once.
 #include "stress.h"
 
-enum { MAPPINGS_MORE = 40, KIB_MORE = 24 << 10 };
+enum { MAPPINGS_MORE = 40 };
 
 static pthread_key_t key;
 static struct filled left_behind[4096];

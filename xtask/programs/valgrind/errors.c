@@ -1,5 +1,5 @@
-// One error with memory each, by name, for memcheck to report; `clean` has none. Every block comes from `allocate_it` and is
-// freed by `free_it`, so that reports can be told by these names.
+// One error with memory each, by name, for memcheck or AddressSanitizer to report; `clean` has none. Every block comes from
+// `allocate_it` and is freed by `free_it`, so that reports can be told by these names.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

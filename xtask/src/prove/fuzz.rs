@@ -3,29 +3,52 @@
 //! What the fuzzer finds interesting goes to `fuzz/corpus`, of which only the seeds are kept in the repository; what fails goes
 //! to `fuzz/artifacts`, and `cargo +nightly fuzz run TARGET FILE` tries it again.
 
-use super::sanitizers::nightly_cargo;
+use super::sanitizers::{is_nightly_there, nightly_cargo};
 use crate::test::{Testbed, Verdict};
 use crate::workspace;
 use anyhow::{Context, Result};
+use std::fmt::{self, Display, Formatter};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-const TARGETS: [&str; 4] = ["operations", "threads", "options", "c_interface"];
+struct Target {
+    name: &'static str,
+    /// What it counts.
+    unit: &'static str,
+}
+
+/// Calls that allocate, resize or free a block, make or end a heap, or collect.
+const OPERATIONS: &str = "operations";
+
+const TARGETS: [Target; 4] = [
+    Target { name: "operations", unit: OPERATIONS },
+    Target { name: "threads", unit: OPERATIONS },
+    Target { name: "c_interface", unit: OPERATIONS },
+    Target { name: "options", unit: "texts" },
+];
+
 const VERSION: &str = "0.13.1";
 /// For building, and for the last input.
 const SLACK: Duration = Duration::from_secs(900);
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
 
 pub fn check(testbed: &Testbed, seconds: u64) -> Verdict {
-    if !nightly_cargo(&["--version"]).output().is_ok_and(|output| output.status.success()) {
+    if !is_nightly_there() {
         return Ok("NOT RUN: there is no nightly toolchain on this machine".into());
     }
     let log = testbed.log("fuzz")?;
     install(testbed, &log)?;
-    let done: Result<Vec<String>> = TARGETS.iter().map(|target| run(testbed, target, seconds)).collect();
-    Ok(done?.join("; "))
+    let done: Result<Vec<Figures>> = TARGETS.iter().map(|target| target.run(testbed, seconds)).collect();
+    Ok(summary(&done?))
+}
+
+fn summary(done: &[Figures]) -> String {
+    let counted = |figures: &&Figures| figures.unit == OPERATIONS;
+    let operations: u64 = done.iter().filter(counted).map(|figures| figures.performed).sum();
+    let lines: Vec<String> = done.iter().map(Figures::to_string).collect();
+    format!("{operations} operations of the allocator: {}", lines.join("; "))
 }
 
 /// Installs cargo-fuzz if it is not there.
@@ -37,41 +60,73 @@ fn install(testbed: &Testbed, log: &Path) -> Result<()> {
     testbed.logged(&mut command, INSTALL_LIMIT, log).map(drop)
 }
 
-fn run(testbed: &Testbed, target: &str, seconds: u64) -> Result<String> {
-    let log = testbed.log(&format!("fuzz-{target}"))?;
-    let mut command = fuzz_run(target, seconds);
-    command.env("FERRIMALLOC_SO", testbed.library()?);
-    testbed.logged(&mut command, Duration::from_secs(seconds) + SLACK, &log).with_context(|| target.to_owned())?;
-    Ok(format!("{target} {}", figures(&fs::read_to_string(log)?)))
+impl Target {
+    fn run(&self, testbed: &Testbed, seconds: u64) -> Result<Figures> {
+        let log = testbed.log(&format!("fuzz-{}", self.name))?;
+        let mut command = fuzz_run(self.name, seconds);
+        command.env("FERRIMALLOC_SO", testbed.library()?);
+        testbed.logged(&mut command, Duration::from_secs(seconds) + SLACK, &log).context(self.name)?;
+        self.figures(&fs::read_to_string(log)?)
+    }
+
+    /// From the fuzzer's and the targets' last lines.
+    fn figures(&self, log: &str) -> Result<Figures> {
+        let figure = |key: &str| {
+            let line = log.lines().rev().find_map(|line| line.trim().strip_prefix(key));
+            line.and_then(|rest| rest.trim().parse().ok()).with_context(|| format!("{}: no {key:?}", self.name))
+        };
+        Ok(Figures {
+            name: self.name,
+            unit: self.unit,
+            performed: figure("operations:")?,
+            runs: figure("stat::number_of_executed_units:")?,
+            runs_per_second: figure("stat::average_exec_per_sec:")?,
+        })
+    }
 }
 
-/// Without a sanitizer: the model finds what goes wrong with blocks, and debug assertions what goes wrong inside.
+/// What a target has done.
+struct Figures {
+    name: &'static str,
+    unit: &'static str,
+    performed: u64,
+    runs: u64,
+    runs_per_second: u64,
+}
+
+impl Display for Figures {
+    fn fmt(&self, to: &mut Formatter) -> fmt::Result {
+        let Figures { name, unit, performed, runs, runs_per_second } = self;
+        write!(to, "{name} {performed} {unit} in {runs} runs, {runs_per_second}/s")
+    }
+}
+
+/// Without a sanitizer: the model finds what goes wrong with blocks, and debug assertions what goes wrong inside. Long
+/// inputs from the beginning: with few blocks an allocator has little to do.
 fn fuzz_run(target: &str, seconds: u64) -> Command {
     let mut command = nightly_cargo(&["fuzz", "run", "--sanitizer", "none", target, "--"]);
     command.args([format!("-max_total_time={seconds}").as_str(), "-max_len=4096", "-timeout=60", "-rss_limit_mb=4096"]);
-    command.args(["-print_final_stats=1"]);
+    command.args(["-len_control=0", "-print_final_stats=1"]);
     command
-}
-
-/// From the fuzzer's and the targets' last lines.
-fn figures(log: &str) -> String {
-    let figure = |key: &str| {
-        let line = log.lines().rev().find_map(|line| line.trim().strip_prefix(key));
-        line.and_then(|rest| rest.trim().parse::<u64>().ok()).unwrap_or(0)
-    };
-    let per_second = figure("stat::average_exec_per_sec:");
-    let (runs, operations) = (figure("stat::number_of_executed_units:"), figure("operations:"));
-    format!("{operations} operations in {runs} runs, {per_second}/s")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LOG: &str =
+        "#12 DONE\nstat::number_of_executed_units: 1200\nstat::average_exec_per_sec:     40\noperations: 99\n";
+
     #[test]
-    fn figures_are_read() {
-        let log =
-            "#12 DONE\nstat::number_of_executed_units: 1200\nstat::average_exec_per_sec:     40\noperations: 99\n";
-        assert_eq!(figures(log), "99 operations in 1200 runs, 40/s");
+    fn figures_are_read_and_texts_are_no_operations() {
+        let figures = |target: &Target| target.figures(LOG).unwrap();
+        let summary = summary(&TARGETS.iter().map(figures).collect::<Vec<_>>());
+        assert!(summary.starts_with("297 operations of the allocator: operations 99 operations in 1200 runs, 40/s; "));
+        assert!(summary.ends_with("; options 99 texts in 1200 runs, 40/s"));
+    }
+
+    #[test]
+    fn a_run_without_figures_is_an_error() {
+        assert!(TARGETS[0].figures("stat::number_of_executed_units: 1200\n").is_err());
     }
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(3 * 3600);
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Each with its reason; in the form of the sanitizer's runtime.
 const SUPPRESSIONS: &str = "\
@@ -22,6 +22,9 @@ race:alloc::sync::Arc
 /// ThreadSanitizer's own limit: "starting new threads after multi-threaded fork is not supported".
 const FORKS: &str = "forks_beside_busy_threads";
 
+/// The compiler's flag.
+pub const ADDRESS: &str = "-Zsanitizer=address";
+
 pub fn thread(testbed: &Testbed) -> Verdict {
     let file = testbed.scratch("tsan")?.join("suppressions");
     fs::write(&file, SUPPRESSIONS)?;
@@ -30,9 +33,12 @@ pub fn thread(testbed: &Testbed) -> Verdict {
     run(testbed, "tsan", flags, ("TSAN_OPTIONS", &options), &["--", "--skip", FORKS])
 }
 
-/// Leaks are not looked for: memory stays with the allocator by design.
+/// Once as it is, once with free memory closed to everybody. Leaks are not looked for: memory stays with the allocator by design.
 pub fn address(testbed: &Testbed) -> Verdict {
-    run(testbed, "asan", "-Zsanitizer=address", ("ASAN_OPTIONS", "detect_leaks=0"), &[])
+    let options = ("ASAN_OPTIONS", "detect_leaks=0");
+    let plain = run(testbed, "asan", ADDRESS, options, &[])?;
+    let told = run(testbed, "asan-told", ADDRESS, options, &["--features", "asan"])?;
+    Ok(format!("{plain}; with the feature `asan` {told}"))
 }
 
 fn run(testbed: &Testbed, name: &str, flags: &str, (variable, options): (&str, &str), more: &[&str]) -> Verdict {
@@ -42,6 +48,10 @@ fn run(testbed: &Testbed, name: &str, flags: &str, (variable, options): (&str, &
     command.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", workspace::target().join(name)).env(variable, options);
     testbed.logged(&mut command, LIMIT, &log)?;
     Ok(format!("{}, nothing reported", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
+}
+
+pub fn is_nightly_there() -> bool {
+    nightly_cargo(&["--version"]).output().is_ok_and(|output| output.status.success())
 }
 
 /// `cargo +nightly`, free of what the toolchain that runs us has set.

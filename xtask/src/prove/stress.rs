@@ -2,6 +2,7 @@
 //! processes that end in the middle of it. Each prints a line per failed check.
 
 use super::Reach;
+use super::cgroup::Group;
 use crate::test::{Testbed, Verdict, compile};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -33,9 +34,16 @@ const TRIALS: &[Trial] = &[
     trial("shortage", &["maps"], &["maps"]),
 ];
 
+/// With `libraries` and `confined`.
+const PROGRAMS: usize = TRIALS.len() + 2;
+
 /// Rounds of libraries that come and go.
 const QUICK_ROUNDS: &str = "5";
 const FULL_ROUNDS: &str = "200";
+
+/// What the group of `confined` may have. Half of it is in use at a time; unused memory may be a quarter of that, 8 MiB and 128 MiB
+/// (`docs/DESIGN.md`).
+const GROUP_MIB: u64 = 512;
 
 const QUICK_LIMIT: Duration = Duration::from_secs(120);
 const FULL_LIMIT: Duration = Duration::from_secs(3600);
@@ -52,10 +60,14 @@ pub fn check(testbed: &Testbed, reach: Reach) -> Verdict {
     let bench = Bench { testbed, folder: testbed.scratch("stress")?, log: testbed.log("stress")?, reach };
     let mut failures: Vec<String> = TRIALS.iter().filter_map(|trial| bench.failure_of(trial)).collect();
     failures.extend(bench.libraries().err().map(|error| format!("libraries: {error:#}")));
+    let confined = bench.confined().unwrap_or_else(|error| {
+        failures.push(format!("confined: {error:#}"));
+        String::new()
+    });
     if !failures.is_empty() {
-        bail!("{} of {} programs failed: {}", failures.len(), TRIALS.len() + 1, failures.join("\n   "));
+        bail!("{} of {PROGRAMS} programs failed: {}", failures.len(), failures.join("\n   "));
     }
-    Ok(format!("{} programs: {}", TRIALS.len() + 1, footprints(&fs::read_to_string(&bench.log)?)))
+    Ok(format!("{PROGRAMS} programs: {}; confined {confined}", footprints(&fs::read_to_string(&bench.log)?)))
 }
 
 /// What the programs say of their mappings and resident sets.
@@ -88,6 +100,24 @@ impl Bench<'_> {
         fs::copy(self.testbed.library()?, &copy)?;
         let rounds = if self.reach == Reach::Full { FULL_ROUNDS } else { QUICK_ROUNDS };
         self.run("libraries", &[text(&plugin)?, text(&copy)?, rounds], &[])
+    }
+
+    /// In a control group whose limit the kernel enforces by killing: also seen here.
+    fn confined(&self) -> Verdict {
+        let group = match Group::with_limit(GROUP_MIB << 20) {
+            Ok(group) => group,
+            Err(reason) => return Ok(format!("NOT RUN: {reason:#}")),
+        };
+        let (processes, limit) = (group.processes(), GROUP_MIB.to_string());
+        let run = |act| self.run("confined", &[text(&processes)?, &limit, act], &[]);
+        run("within")?;
+        let peak = group.peak_bytes().map_or("an unknown peak".into(), |bytes| format!("{} MiB", bytes >> 20));
+        match run("over") {
+            Err(killed) if format!("{killed:#}").contains("SIGKILL") => {
+                Ok(format!("to {GROUP_MIB} MiB, half of them in use: {peak}"))
+            }
+            _ => bail!("twice the limit was to be had"),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub use toolchain::compile;
 
 use crate::matrix;
 use crate::packages::{self, Need};
-use crate::prove::{Reach, fuzz, stress, valgrind};
+use crate::prove::{Reach, asan, fuzz, stress, valgrind};
 use crate::show;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -82,6 +82,9 @@ const STAGES: &[Stage] = &[
     }),
     stage("valgrind", "memcheck over programs with one error each, and over correct ones", |testbed| {
         valgrind::check(testbed, Reach::Quick)
+    }),
+    stage("asan-programs", "AddressSanitizer over programs with one error each, and over correct ones", |testbed| {
+        asan::check(testbed, Reach::Quick)
     }),
     slow_stage("fuzz", "every fuzz target for a while", |testbed| fuzz::check(testbed, FUZZ_SECONDS)),
     stage("memory", "resident set and time against their limits", memory::check),

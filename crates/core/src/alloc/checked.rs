@@ -73,6 +73,7 @@ fn hand_out(page: &'static Page, block: *mut u8, size: usize, zero: Zero) {
     let style = ledger.style();
     let room = page.block_bytes() - style.seal_bytes();
     let _quiet = told::quiet();
+    told::reached(block, page.block_bytes());
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
         if style.fills {
@@ -85,7 +86,7 @@ fn hand_out(page: &'static Page, block: *mut u8, size: usize, zero: Zero) {
             ptr::write_bytes(block, 0, if style.pads { size } else { room });
         }
     }
-    told::lent(block, size, zero);
+    told::lent(block, size, page.block_bytes(), zero);
 }
 
 /// Frees block `p` of a checked page after looking at everything that can be looked at.
@@ -102,6 +103,7 @@ pub(super) fn free(p: *mut u8, page: &'static Page) -> Verdict {
         return refuse(ErrorKind::DoubleFree, p);
     }
     let style = ledger.style();
+    told::reached(p, page.block_bytes());
     if style.pads {
         // SAFETY: the block is in use, by the caller.
         if let Err(at) = unsafe { sealed(p, page).verify() } {
@@ -112,6 +114,7 @@ pub(super) fn free(p: *mut u8, page: &'static Page) -> Verdict {
             unsafe { filling::on_free(page, p) };
         }
     }
+    told::put_away(p, page.block_bytes());
     if page.owner() == owned_and_checked(thread_id()) { put(page, index, p) } else { put_remote(page, index, p) }
 }
 
@@ -149,10 +152,13 @@ fn free_single(p: *mut u8, page: &Page) -> Verdict {
 
 fn verify_single(p: *mut u8, page: &Page) {
     let slack = page.padding_bytes();
+    let padding = p.wrapping_add(page.block_bytes() - slack);
+    told::reached(padding, slack.min(FILLED_BYTES));
     // SAFETY: the padding is the end of a block in use.
-    if let Err(at) = unsafe { padding::verify_filler(p.wrapping_add(page.block_bytes() - slack), slack) } {
+    if let Err(at) = unsafe { padding::verify_filler(padding, slack) } {
         report_overflow(p, at);
     }
+    told::put_away(padding, slack.min(FILLED_BYTES));
 }
 
 #[cold]
@@ -179,8 +185,10 @@ pub(super) fn usable_size(p: *mut u8, page: &'static Page) -> Option<usize> {
     }
     let sealed = sealed(p, page);
     let _quiet = told::quiet();
+    told::reached(p.wrapping_add(sealed.room), SEAL_BYTES);
     // SAFETY: the block is in use.
     let size = unsafe { sealed.size() };
+    told::put_away(p.wrapping_add(sealed.room), SEAL_BYTES);
     Some(size.unwrap_or_else(|| {
         report_overflow(p, p.wrapping_add(sealed.room));
         sealed.room
@@ -196,9 +204,13 @@ fn sealed(block: *mut u8, page: &Page) -> Sealed {
 /// waste half of it. What it gains reads as zero if that is asked for. By whoever has the block.
 pub(super) fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
     let _quiet = told::quiet();
+    let room = page.block_bytes();
+    told::reached(p, room);
     let is_done = resize(p, page, usable, size, zero);
     if is_done {
-        told::resized(p, usable, size, zero);
+        told::resized(p, usable, size, room.max(size), zero);
+    } else {
+        told::put_away(p.wrapping_add(usable), room - usable);
     }
     is_done
 }
@@ -292,7 +304,7 @@ pub(super) fn alloc_single(
 pub(super) fn hand_out_single(page: &'static Page, size: usize, zero: Zero) {
     // SAFETY: the block is new.
     unsafe { seal_single(page, size) };
-    told::lent(page.start(), size, zero);
+    told::lent(page.start(), size, size, zero);
 }
 
 /// Bytes that a block with a page of its own gets behind what was asked for, at least.
@@ -305,6 +317,7 @@ pub(super) const SINGLE_PADDING: usize = 16;
 pub(super) unsafe fn seal_single(page: &Page, size: usize) {
     let slack = page.block_bytes() - size;
     page.set_padding(slack);
+    told::reached(page.start(), page.area_bytes());
     // SAFETY: the precondition; the slack is the block's end.
     unsafe { padding::fill(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
     told::closed(page.start().wrapping_add(size), page.area_bytes() - size);

@@ -67,12 +67,18 @@ fn verify_free(page: &Page, block: *mut u8) {
     }
 }
 
+fn audit_free(page: &Page, block: *mut u8) {
+    told::reached(block, page.block_bytes());
+    verify_free(page, block);
+    told::put_away(block, page.block_bytes());
+}
+
 /// Verifies every free block of a theap's pages.
 pub(super) fn audit(theap: &'static Theap) {
     let _quiet = told::quiet();
     theap.for_each_page(|page| {
         if page.has_ledger() && page.ledger().style().verifies {
-            page.for_each_free_checked(|block| verify_free(page, block));
+            page.for_each_free_checked(|block| audit_free(page, block));
         }
     });
 }

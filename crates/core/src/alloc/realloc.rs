@@ -99,11 +99,11 @@ unsafe fn realloc_checked(
     if size > MAX_REQUEST {
         return fail(size);
     }
-    // Valgrind sees whoever uses the old block if it moves each time, and what of it is defined if that is copied.
-    if !BUILD.valgrind && size > 0 && checked::resize_in_place(p, page, usable, size, zero) {
+    // A tool sees whoever uses the old block if it moves each time, and valgrind what of it is defined if that is copied.
+    if !BUILD.is_watched() && size > 0 && checked::resize_in_place(p, page, usable, size, zero) {
         return p;
     }
-    if !BUILD.valgrind && page.is_singleton() && size > LARGE_BLOCK_MAX && !theap.is_sampled() {
+    if !BUILD.is_watched() && page.is_singleton() && size > LARGE_BLOCK_MAX && !theap.is_sampled() {
         let Some(block) = checked::move_single(theap, page, usable, size, zero) else { return fail(size) };
         // SAFETY: the contents have moved.
         unsafe { free(p) };

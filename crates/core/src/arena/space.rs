@@ -276,7 +276,7 @@ impl Arena {
         if setup.zero == Zero::Any {
             self.holding.note_dirty(all);
         }
-        told::closed(self.slice_memory(usable.start), usable.len * SLICE_BYTES);
+        told::never_used(self.slice_memory(usable.start), usable.len * SLICE_BYTES);
         self.holding.untake(usable);
     }
 

@@ -10,6 +10,8 @@ pub struct Build {
     pub guarded_sample_rate: i64,
     /// Whether valgrind is told about blocks; then pages are always checked.
     pub valgrind: bool,
+    /// The same for AddressSanitizer.
+    pub asan: bool,
     /// No choice is lower.
     pub least_secure: Option<u8>,
     /// log2 of the address space that arenas may lie in, at most.
@@ -17,6 +19,13 @@ pub struct Build {
     /// How far from where a page's first block is its address is kept. Valgrind's search for leaks would take it for the
     /// program's pointer to that block.
     pub start_disguise: usize,
+}
+
+impl Build {
+    /// Whether a tool is told about blocks.
+    pub const fn is_watched(&self) -> bool {
+        self.valgrind || self.asan
+    }
 }
 
 /// 64 GiB: valgrind's search for leaks reads the page map whole, 128 MiB then.
@@ -33,7 +42,9 @@ pub const BUILD: Build = Build {
     debug: if cfg!(feature = "debug") { 2 } else { 0 },
     guarded_sample_rate: if cfg!(feature = "guarded") { GUARDED_SAMPLE_RATE } else { 0 },
     valgrind: cfg!(feature = "valgrind"),
-    least_secure: if cfg!(feature = "valgrind") { Some(3) } else { None },
-    max_window_bits: if cfg!(feature = "valgrind") { Some(VALGRIND_WINDOW_BITS) } else { None },
+    asan: cfg!(feature = "asan"),
+    // Unit tests are about ordinary pages, and put them where they like; what checked ones do is shown by `tests/checked.rs`.
+    least_secure: if cfg!(any(feature = "valgrind", feature = "asan")) && !cfg!(test) { Some(3) } else { None },
+    max_window_bits: if cfg!(feature = "valgrind") && !cfg!(test) { Some(VALGRIND_WINDOW_BITS) } else { None },
     start_disguise: if cfg!(feature = "valgrind") { NOWHERE } else { 0 },
 };

@@ -9,7 +9,7 @@ use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
-use crate::os;
+use crate::os::{self, told};
 use crate::page::{Flag, Origin, Page, Placement};
 
 /// A block that gets a page of its own.
@@ -248,6 +248,7 @@ fn give_back(page: &'static Page, arenas: &ArenaSet) {
         Origin::Os => {
             let region = os::Region { start, bytes: slices * SLICE_BYTES };
             arenas.note_unmapped(region.bytes);
+            told::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.
             unsafe { os::release(region) }
         }

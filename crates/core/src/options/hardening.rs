@@ -124,7 +124,7 @@ fn decide() -> Option<Hardening> {
 /// What else the levels decide.
 fn apply(hardening: Hardening) {
     if hardening != Hardening::NONE {
-        // Valgrind has reported the access and is to see more of the program.
+        // Valgrind has reported the access and is to see more of the program. (AddressSanitizer ends it at the first error.)
         let reaction = if BUILD.valgrind { OnCorruption::Report } else { OnCorruption::Abort };
         diag::on_corruption(reaction);
         super::set_default(OptionId::ShowErrors, 1);

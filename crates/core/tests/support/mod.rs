@@ -9,12 +9,14 @@ pub mod model;
 mod numbers;
 pub mod players;
 mod shadow;
+mod tally;
 
 pub use block::Block;
 pub use books::Books;
 pub use levels::{at_every_level, share};
 pub use numbers::{Numbers, mix};
 pub use shadow::Shadow;
+pub use tally::{Tally, operations};
 
 /// Where numbers without a pattern begin: the variable `FERRIMALLOC_TEST_SEED`.
 pub fn seed() -> u64 {

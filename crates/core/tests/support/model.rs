@@ -3,7 +3,7 @@
 //! Checked at every step: blocks don't overlap, are aligned, hold at least what was asked for, keep their contents until they
 //! are freed and over resizing, and are zero where zeros were asked for.
 
-use super::{Block, Numbers, Shadow};
+use super::{Block, Numbers, Shadow, Tally};
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Force, Zero};
 use ferrimalloc_core::heap::Heap;
@@ -89,11 +89,12 @@ pub struct Model<'a> {
     pub blocks: Vec<Held>,
     pub heaps: Vec<&'static Heap>,
     seed: u64,
+    tally: Tally,
 }
 
 impl<'a> Model<'a> {
     pub fn new(shadow: &'a Shadow, seed: u64) -> Self {
-        Self { shadow, blocks: Vec::new(), heaps: Vec::new(), seed }
+        Self { shadow, blocks: Vec::new(), heaps: Vec::new(), seed, tally: Tally::default() }
     }
 
     pub fn next_seed(&mut self) -> u64 {
@@ -116,7 +117,7 @@ impl<'a> Model<'a> {
             Op::HeapMalloc { heap, size, align, zero } => self.heap_malloc(heap, size, align, zero),
             Op::HeapDelete { heap } => self.heap_delete(heap),
             Op::HeapDestroy { heap } => self.heap_destroy(heap),
-            Op::Collect { force } => alloc::collect(force),
+            Op::Collect { force } => self.collect(force),
         }
     }
 
@@ -131,6 +132,7 @@ impl<'a> Model<'a> {
     }
 
     pub fn malloc(&mut self, size: usize, zero: Zero) {
+        self.tally.add_one();
         let p = if zero == Zero::Any { alloc::malloc(size) } else { alloc::zalloc(size) };
         assert_eq!(p as usize % if size <= 8 { 8 } else { 16 }, 0, "{size} bytes at {p:p}");
         // A guarded block ends where its guard begins, wherever its class would.
@@ -140,6 +142,7 @@ impl<'a> Model<'a> {
     }
 
     pub fn aligned(&mut self, size: usize, align: usize, offset: usize, zero: Zero) {
+        self.tally.add_one();
         let p = match offset {
             0 => alloc::malloc_aligned(size, align, zero),
             _ => alloc::malloc_aligned_at(size, align, offset, zero),
@@ -158,6 +161,7 @@ impl<'a> Model<'a> {
         let Some(index) = self.picked(pick) else { return };
         let old = self.blocks.swap_remove(index).block;
         self.shadow.remove(&old);
+        self.tally.add_one();
         let p = resize(old.start());
         assert!(!p.is_null(), "{old:?} to {size} bytes");
         old.check_at(p, size);
@@ -192,6 +196,7 @@ impl<'a> Model<'a> {
 
     pub fn expand(&mut self, pick: usize, size: usize) {
         let Some(index) = self.picked(pick) else { return };
+        self.tally.add_one();
         let old = &self.blocks[index].block;
         // SAFETY: the model's own block.
         let p = unsafe { alloc::expand(old.start(), size) };
@@ -208,12 +213,23 @@ impl<'a> Model<'a> {
     pub fn free(&mut self, pick: usize) {
         if let Some(index) = self.picked(pick) {
             let held = self.blocks.swap_remove(index);
-            free(self.shadow, held.block);
+            self.free_block(held.block);
         }
+    }
+
+    pub fn free_block(&mut self, block: Block) {
+        self.tally.add_one();
+        free(self.shadow, block);
+    }
+
+    fn collect(&mut self, force: Force) {
+        self.tally.add_one();
+        alloc::collect(force);
     }
 
     pub fn heap_new(&mut self) {
         if self.heaps.len() < MAX_HEAPS {
+            self.tally.add_one();
             self.heaps.push(runtime::heap_new().expect("memory"));
         }
     }
@@ -225,6 +241,7 @@ impl<'a> Model<'a> {
     }
 
     pub fn malloc_in(&mut self, heap: &'static Heap, size: usize, align: usize, zero: Zero) {
+        self.tally.add_one();
         let theap = runtime::theap_for(heap).expect("memory");
         let p = alloc::alloc_aligned_at_in(theap, size, align, 0, zero);
         assert_eq!(p as usize % align, 0);
@@ -235,6 +252,7 @@ impl<'a> Model<'a> {
 
     pub fn heap_delete(&mut self, pick: usize) {
         let Some(heap) = self.take_heap(pick) else { return };
+        self.tally.add_one();
         let id = heap.id();
         // SAFETY: the model's own heap, in which nobody allocates any more.
         assert!(unsafe { runtime::heap_delete(heap) });
@@ -248,6 +266,7 @@ impl<'a> Model<'a> {
 
     pub fn heap_destroy(&mut self, pick: usize) {
         let Some(heap) = self.take_heap(pick) else { return };
+        self.tally.add_one();
         let id = heap.id();
         self.blocks.iter().filter(|held| held.heap_id == id).for_each(|held| self.shadow.remove(&held.block));
         self.blocks.retain(|held| held.heap_id != id);

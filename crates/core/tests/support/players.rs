@@ -1,6 +1,6 @@
 //! Several models, each in a thread, that send each other blocks, over several generations of threads.
 
-use super::model::{Held, Model, Op, free, random_op};
+use super::model::{Held, Model, Op, random_op};
 use super::{Numbers, Shadow};
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_core::heap::Heap;
@@ -69,7 +69,7 @@ impl Player<'_> {
         let received: Vec<Held> = self.inbox.try_iter().collect();
         for held in received {
             if self.numbers.below(2) == 0 {
-                free(self.model.shadow, held.block);
+                self.model.free_block(held.block);
             } else {
                 self.model.blocks.push(held);
             }

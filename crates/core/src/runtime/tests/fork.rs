@@ -1,6 +1,7 @@
 //! The child of a fork: one thread, on memory that several were using.
 
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 
 /// Forks; answers how many of `checks` failed in the child, which does nothing else.
@@ -76,25 +77,34 @@ fn no_lock_is_held_after_a_fork() {
     assert!(takes_all_locks());
 }
 
+/// Also when an assertion fails: else a scope would wait for its threads for ever.
+struct ClearedAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for ClearedAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
+    }
+}
+
 #[test]
 fn forks_wait_for_critical_sections() {
     let _ground = ground();
     live_theap().unwrap();
-    let busy = std::sync::atomic::AtomicBool::new(true);
+    let busy = AtomicBool::new(true);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while busy.load(std::sync::atomic::Ordering::Relaxed) {
+                while busy.load(Relaxed) {
                     let heap = heap_new().unwrap();
                     take(theap_for(heap).unwrap(), 64);
                     destroy(heap);
                 }
             });
         }
+        let _threads_end = ClearedAtEnd(&busy);
         for _ in 0..20 {
             let makes_a_heap = || heap_new().is_some_and(|heap| !take(theap_for(heap).unwrap(), 64).is_null());
             assert_eq!(failures_in_child(&[&makes_a_heap]), 0);
         }
-        busy.store(false, std::sync::atomic::Ordering::Relaxed);
     });
 }
