@@ -43,8 +43,13 @@ mod protocols {
         pub mod turnstile;
     }
     pub mod page {
+        pub mod ledger;
         pub mod remote;
         pub mod tenure;
+    }
+    pub mod random {
+        mod fast;
+        pub use fast::Fast;
     }
     pub mod runtime {
         pub mod ends;

@@ -20,6 +20,8 @@ static inline long field_kib(const char *file, const char *name) {
 
 // Exact: `VmRSS` in `status` lags behind by up to a few hundred KiB.
 static inline long rss_kib(void) { return field_kib("/proc/self/smaps_rollup", "\nRss:"); }
+// What is the process's own: not file contents that are mapped only because they are in the page cache.
+static inline long anonymous_kib(void) { return field_kib("/proc/self/smaps_rollup", "\nAnonymous:"); }
 static inline long peak_rss_kib(void) { return field_kib("/proc/self/status", "\nVmHWM:"); }
 
 static inline double now_seconds(void) {

@@ -36,10 +36,25 @@ pub struct Taken {
     pub clean: usize,
 }
 
+/// Which slices of a new arena are what. Ranges may be empty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Beginning {
+    pub committed: BitRange,
+    pub dirty: BitRange,
+    pub free: BitRange,
+}
+
 impl Holding {
     /// Of four bitmaps as long as each other, all clear: everything is held by the caller.
     pub fn new([free, committed, dirty, purge]: [Bitmap; 4]) -> Self {
         Holding { free, committed, dirty, purge }
+    }
+
+    /// Says how slices are to begin. Only while nobody else knows them.
+    pub fn begin(&self, beginning: Beginning) {
+        self.committed.set_unshared(beginning.committed);
+        self.dirty.set_unshared(beginning.dirty);
+        self.free.set_unshared(beginning.free);
     }
 
     /// Which slices nobody holds: to search and take some.
@@ -76,11 +91,6 @@ impl Holding {
     /// The caller, who holds the slices, can't touch their memory any more.
     pub fn note_decommitted(&self, range: BitRange) {
         self.committed.clear(range);
-    }
-
-    /// What the caller holds may be anything.
-    pub fn note_dirty(&self, range: BitRange) {
-        self.dirty.set(range);
     }
 
     /// What the caller holds reads as zero.

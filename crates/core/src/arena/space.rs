@@ -7,7 +7,7 @@ use core::ptr;
 
 use ferrimalloc_prim::mem::{self, Access};
 
-use super::holding::{Holding, Taken};
+use super::holding::{Beginning, Holding, Taken};
 use super::mapping::{Backing, UNIT_SLICES};
 use super::set::ArenaSet;
 use crate::base::*;
@@ -154,21 +154,23 @@ impl Layout {
     }
 }
 
-/// Offsets of an arena's structures from its start.
+/// Offsets of an arena's structures from its start: what is touched at once comes first, so that a process that has
+/// just started touches few OS pages.
 struct Offsets {
-    bitmaps: [usize; 4],
-    advised: usize,
     kinds: usize,
+    advised: usize,
+    /// Free, committed, dirty, purge.
+    bitmaps: [usize; 4],
     end: usize,
 }
 
 fn offsets(slices: usize) -> Offsets {
     let mut layout = Layout { next: 0 };
     layout.take(size_of::<Arena>());
-    let bitmaps = [(); 4].map(|()| layout.take(Bitmap::layout_bytes(slices)));
-    let advised = layout.take(Bitmap::layout_bytes(thp_units(slices)));
     let kinds = layout.take(chunks(slices));
-    Offsets { bitmaps, advised, kinds, end: layout.next }
+    let advised = layout.take(Bitmap::layout_bytes(thp_units(slices)));
+    let bitmaps = [(); 4].map(|()| layout.take(Bitmap::layout_bytes(slices)));
+    Offsets { kinds, advised, bitmaps, end: layout.next }
 }
 
 /// Whether a guard OS page is to stand between an arena's structures and its slices.
@@ -271,13 +273,11 @@ impl Arena {
     /// Opens the slices behind the structures for claims.
     fn open(&self, setup: &Setup) {
         let all = BitRange { start: 0, len: self.slices };
-        let usable = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
-        self.holding.note_committed(if setup.committed { all } else { BitRange { start: 0, len: self.info_slices } });
-        if setup.zero == Zero::Any {
-            self.holding.note_dirty(all);
-        }
-        told::never_used(self.slice_memory(usable.start), usable.len * SLICE_BYTES);
-        self.holding.untake(usable);
+        let free = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
+        let committed = if setup.committed { all } else { BitRange { start: 0, len: self.info_slices } };
+        let dirty = if setup.zero == Zero::Any { all } else { BitRange::default() };
+        told::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
+        self.holding.begin(Beginning { committed, dirty, free });
     }
 
     /// The arena's place in its set.

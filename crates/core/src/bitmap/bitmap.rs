@@ -117,6 +117,16 @@ impl Bitmap {
         self.pieces(range).map(|piece| self.set_piece(piece)).sum()
     }
 
+    /// Sets all bits of the range in a bitmap that nobody else knows yet: plain stores, which whoever tells others of the
+    /// bitmap publishes.
+    pub fn set_unshared(&self, range: BitRange) {
+        for piece in self.pieces(range) {
+            let field = self.field(piece.field);
+            field.store(field.load(Ordering::Relaxed) | piece.mask, Ordering::Relaxed);
+        }
+        self.map.mark_unshared(BitRange::between(range.start / CHUNK_BITS, range.end().div_ceil(CHUNK_BITS)));
+    }
+
     /// Clears all bits of the range and returns how many were set. An acquire.
     pub fn clear(&self, range: BitRange) -> usize {
         self.pieces(range).map(|piece| self.clear_piece(piece)).sum()

@@ -21,6 +21,14 @@ impl ChunkMap {
         self.words[chunk / FIELD_BITS].fetch_or(bit(chunk), Ordering::Release);
     }
 
+    /// Marks chunks in a map that nobody else knows yet.
+    pub fn mark_unshared(&self, chunks: BitRange) {
+        for piece in chunks.pieces() {
+            let word = &self.words[piece.field];
+            word.store(word.load(Ordering::Relaxed) | piece.mask, Ordering::Relaxed);
+        }
+    }
+
     /// Says that `chunk` holds none. The caller looks again afterwards.
     pub fn unmark(&self, chunk: usize) {
         // ORDERING: acquire pairs with the release of every `mark` before this in the word's order (all changes of the

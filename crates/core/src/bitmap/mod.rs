@@ -39,4 +39,3 @@ pub use field::FIELD_BITS;
 pub(crate) use owned::OwnedBitmap;
 pub use range::{BitRange, Fit};
 pub use search::Hint;
-pub use visit::Fate;

@@ -3,7 +3,7 @@
 use super::field::{self, FIELD_BITS};
 
 /// `len` consecutive bits (slices) from `start` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BitRange {
     pub start: usize,
     pub len: usize,

@@ -1,6 +1,7 @@
 //! The whole bitmap against a naive model, and many threads against an ownership table.
 
 use super::*;
+use core::ops::ControlFlow;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -44,19 +45,19 @@ impl Model {
         (window.start..(window.end() + 1).saturating_sub(len)).any(|start| fits(&start))
     }
 
-    /// The maximal runs per chunk, cut at `max`, from the bottom.
-    fn runs(&self, max: usize) -> Vec<BitRange> {
+    /// The maximal runs per chunk, from the bottom.
+    fn runs(&self) -> Vec<BitRange> {
         let mut runs: Vec<BitRange> = Vec::new();
         for index in (0..BITS).filter(|index| self.bits[*index]) {
             match runs.last_mut() {
-                Some(run) if run.end() == index && run.len < max && index % CHUNK_BITS != 0 => run.len += 1,
+                Some(run) if run.end() == index && index % CHUNK_BITS != 0 => run.len += 1,
                 _ => runs.push(BitRange::one(index)),
             }
         }
         runs
     }
 
-    /// The same cut from the top.
+    /// The same from the top, in pieces of at most `max`.
     fn runs_rev(&self, max: usize) -> Vec<BitRange> {
         let mut runs: Vec<BitRange> = Vec::new();
         for index in (0..BITS).rev().filter(|index| self.bits[*index]) {
@@ -79,8 +80,9 @@ enum Op {
     Ask(BitRange),
     Find { len: usize, align: usize, phase: usize, hint: Hint, rejected: usize },
     FindSpanning { len: usize, align: usize, phase: usize },
-    ClaimRuns { max: usize, fates: u64 },
-    ClaimRunsRev { max: usize, fates: u64 },
+    SetUnshared(BitRange),
+    Walk { stop: usize },
+    WalkRev { stop: usize, max: usize },
 }
 
 fn any_len() -> impl Strategy<Value = usize> {
@@ -118,8 +120,9 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (any_len(), 0usize..3, any_align()).prop_map(|(len, times, (align, phase))| {
             Op::FindSpanning { len: len * (times + 1), align, phase }
         }),
-        1 => (any_len(), any::<u64>()).prop_map(|(max, fates)| Op::ClaimRuns { max, fates }),
-        1 => (any_len(), any::<u64>()).prop_map(|(max, fates)| Op::ClaimRunsRev { max, fates }),
+        1 => any_range().prop_map(Op::SetUnshared),
+        1 => (0usize..64).prop_map(|stop| Op::Walk { stop }),
+        1 => (0usize..64, any_len()).prop_map(|(stop, max)| Op::WalkRev { stop, max }),
     ]
 }
 
@@ -152,31 +155,14 @@ fn find_spanning(bitmap: &Bitmap, model: &mut Model, len: usize, align: usize, p
     found.map(|start| model.fill(BitRange::new(start, len), false));
 }
 
-fn fate(fates: u64, turn: usize) -> Fate {
-    match (fates >> (turn % 32)) & 1 {
-        0 => Fate::Drop,
-        _ => Fate::Keep,
-    }
-}
-
-/// Walks with a fate from the bits of `fates`, stopping after `fates % 64` runs, and checks the runs.
-fn claim_runs(model: &mut Model, expected: Vec<BitRange>, fates: u64, walk: impl Fn(&mut dyn FnMut(BitRange) -> Fate)) {
-    let stop = fates as usize % 64;
+/// Walks until so many runs were seen and one more, and checks them.
+fn walk(expected: &[BitRange], stop: usize, walk: impl Fn(&mut dyn FnMut(BitRange) -> ControlFlow<()>)) {
     let mut seen = Vec::new();
     walk(&mut |run| {
         seen.push(run);
-        match fate(fates, seen.len()) {
-            Fate::Drop if seen.len() > stop => Fate::DropAndStop,
-            Fate::Keep if seen.len() > stop => Fate::KeepAndStop,
-            goes_on => goes_on,
-        }
+        if seen.len() > stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert!(seen.iter().eq(expected.iter().take(stop + 1)));
-    for (turn, run) in seen.into_iter().enumerate() {
-        if fate(fates, turn + 1) == Fate::Drop {
-            model.fill(run, false);
-        }
-    }
 }
 
 fn apply(bitmap: &Bitmap, model: &mut Model, op: &Op) {
@@ -197,13 +183,13 @@ fn apply(bitmap: &Bitmap, model: &mut Model, op: &Op) {
         }
         Op::Find { .. } => find(bitmap, model, op),
         Op::FindSpanning { len, align, phase } => find_spanning(bitmap, model, len, align, phase),
-        Op::ClaimRuns { max, fates } => {
-            let expected = model.runs(max);
-            claim_runs(model, expected, fates, |visit| bitmap.claim_runs(max, visit));
+        Op::SetUnshared(range) => {
+            bitmap.set_unshared(range);
+            model.fill(range, true);
         }
-        Op::ClaimRunsRev { max, fates } => {
-            let expected = model.runs_rev(max);
-            claim_runs(model, expected, fates, |visit| bitmap.claim_runs_rev(max, visit));
+        Op::Walk { stop } => walk(&model.runs(), stop, |visit| _ = bitmap.for_each_set_run(visit)),
+        Op::WalkRev { stop, max } => {
+            walk(&model.runs_rev(max), stop, |visit| _ = bitmap.for_each_set_run_rev(max, visit));
         }
     }
 }
@@ -212,9 +198,9 @@ fn assert_same(bitmap: &Bitmap, model: &Model) {
     let mut runs = Vec::new();
     let _ = bitmap.for_each_set_run(|run| {
         runs.push(run);
-        core::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     });
-    assert_eq!(runs, model.runs(usize::MAX));
+    assert_eq!(runs, model.runs());
     assert!((0..BITS).all(|index| bitmap.is_set(index) == model.bits[index]));
 }
 
@@ -262,7 +248,8 @@ fn an_empty_bitmap_finds_nothing() {
     let bitmap = OwnedBitmap::new(0);
     assert_eq!(bitmap.find_claim(Fit::new(1), Hint::default(), |_| true), None);
     assert_eq!(bitmap.find_claim_spanning(Fit::new(1)), None);
-    bitmap.claim_runs(1, |_| unreachable!());
+    let _ = bitmap.for_each_set_run(|_| unreachable!());
+    let _ = bitmap.for_each_set_run_rev(1, |_| unreachable!());
 }
 
 #[test]
@@ -285,6 +272,19 @@ fn the_hint_says_where_to_begin() {
     assert_eq!(claim(4, 8), Some(0));
     bitmap.clear(BitRange::new(CHUNK_BITS, BITS - CHUNK_BITS));
     assert_eq!(bitmap.find_claim(Fit::new(9), Hint { chunk: 1, field: 7 }, |_| true), Some(7 * 64));
+}
+
+/// A hint without need costs a look; one that is missing would hide bits.
+#[test]
+fn bits_set_before_others_know_the_bitmap_are_marked() {
+    for range in
+        [BitRange::new(700, 3), BitRange::new(CHUNK_BITS - 1, 2), BitRange::new(0, BITS), BitRange::new(600, 0)]
+    {
+        let bitmap = OwnedBitmap::new(BITS);
+        bitmap.set_unshared(range);
+        assert_eq!(bitmap.count_set(bitmap.all()), range.len);
+        assert_eq!(bitmap.find_claim_spanning(Fit::new(range.len.max(1))), (range.len > 0).then_some(range.start));
+    }
 }
 
 #[test]
@@ -367,25 +367,30 @@ impl Worker<'_> {
         found.into_iter().for_each(|start| self.keep(BitRange::new(start, len)));
     }
 
+    /// Claims the runs that a walk shows, and keeps the last of a few.
     fn visit(&mut self) {
-        let (owners, who) = (self.owners, self.who);
+        let (bitmap, owners, who) = (self.bitmap, self.owners, self.who);
         let mut kept = None;
         let mut left = self.random(20);
-        let visit = |run| {
-            owners.take(run, who);
-            owners.give(run, who);
-            left = left.saturating_sub(1);
-            if left > 0 {
-                return Fate::Keep;
+        let visit = |run: BitRange| {
+            if !bitmap.try_claim(run) {
+                return ControlFlow::Continue(());
             }
-            kept = Some(run);
-            Fate::DropAndStop
+            owners.take(run, who);
+            left = left.saturating_sub(1);
+            if left == 0 {
+                kept = Some(run);
+                return ControlFlow::Break(());
+            }
+            owners.give(run, who);
+            assert_eq!(bitmap.set(run), run.len, "somebody set our bits");
+            ControlFlow::Continue(())
         };
-        match self.random.is_multiple_of(2) {
-            true => self.bitmap.claim_runs(40, visit),
-            false => self.bitmap.claim_runs_rev(40, visit),
-        }
-        kept.into_iter().for_each(|run| self.keep(run));
+        let _ = match self.random.is_multiple_of(2) {
+            true => bitmap.for_each_set_run(visit),
+            false => bitmap.for_each_set_run_rev(40, visit),
+        };
+        self.held.extend(kept);
     }
 
     fn step(&mut self) {

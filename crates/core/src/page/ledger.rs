@@ -29,7 +29,7 @@ use core::ptr;
 
 use crate::base::WORD_BYTES;
 use crate::random::Fast;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{self, AtomicU64, Ordering};
 
 const WORD_BITS: usize = u64::BITS as usize;
 
@@ -71,6 +71,9 @@ struct Bits {
     free: AtomicU64,
     freed: AtomicU64,
 }
+
+/// How many atomic words [`Bits`] has.
+const BITS_WORDS: usize = size_of::<Bits>() / size_of::<AtomicU64>();
 
 /// The head of a ledger; the bits follow it.
 #[repr(C, align(64))]
@@ -124,8 +127,10 @@ impl Ledger {
             draws: Cell::new(0),
         };
         let place = memory.cast::<Ledger>();
-        // SAFETY: the precondition.
+        let words = BITS_WORDS * ledger.words;
+        // SAFETY: the precondition; the bits follow the head.
         unsafe {
+            sync::adopt_zeroed(place.add(1).cast(), words);
             place.write(ledger);
             &*place
         }
@@ -276,7 +281,7 @@ impl Ledger {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::collections::HashSet;
