@@ -1,5 +1,6 @@
 //! Alignment: blocks lie at multiples of their size from an aligned start, so a class whose block size is a multiple
-//! of the alignment gives it for free. Only offsets, and alignments above a slice, need more.
+//! of the alignment gives it for free. Only offsets, alignments above a slice, and the first large blocks of a heap to be
+//! aligned need more.
 
 use core::ptr;
 
@@ -23,7 +24,8 @@ pub fn malloc_aligned(size: usize, align: usize, zero: Zero) -> *mut u8 {
         // A class that serves a multiple of the alignment has blocks of a multiple of it: where the classes are
         // closer together than `align`, it is a class itself, elsewhere their distance is a multiple.
         let rounded = (size.max(1) + (align - 1)) & !(align - 1);
-        return if zero == Zero::Zeroed { zalloc(rounded) } else { malloc(rounded) };
+        let block = if zero == Zero::Zeroed { zalloc(rounded) } else { malloc(rounded) };
+        return if is_aligned(block, align) { block } else { realign(block, current_theap(), size, align, zero) };
     }
     malloc_aligned_at(size, align, 0, zero)
 }
@@ -59,10 +61,35 @@ pub fn alloc_aligned_at_in(theap: &'static Theap, size: usize, align: usize, off
 fn alloc_ordinary(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
     if offset == 0 {
         return match Bin::of_aligned(size, align) {
-            Some(bin) => alloc_bin(theap, bin, zero).unwrap_or_else(|| fail(size)),
+            Some(bin) => {
+                let block = alloc_bin(theap, bin, zero).unwrap_or_else(|| fail(size));
+                if is_aligned(block, align) { block } else { realign(block, theap, size, align, zero) }
+            }
             None => single::alloc(theap, size, align, 0, zero),
         };
     }
+    alloc_inside(theap, size, align, offset, zero)
+}
+
+/// Null is aligned.
+#[inline(always)]
+fn is_aligned(block: *mut u8, align: usize) -> bool {
+    block as usize & (align - 1) == 0
+}
+
+/// The first block of its size that has to be aligned came from a page whose blocks start [anywhere](Heap::keep_alignment):
+/// gives it back for another.
+#[cold]
+#[inline(never)]
+fn realign(block: *mut u8, theap: &'static Theap, size: usize, align: usize, zero: Zero) -> *mut u8 {
+    theap.heap().keep_alignment();
+    // SAFETY: just allocated, and nobody else's.
+    unsafe { free(block) };
+    alloc_inside(theap, size, align, 0, zero)
+}
+
+/// A block at an aligned address inside of a larger one, or with a page of its own.
+fn alloc_inside(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
     match size.checked_add(align) {
         Some(larger) if larger <= LARGE_BLOCK_MAX => shifted(theap, larger, align, offset, zero),
         _ => single::alloc(theap, size, align, offset, zero),

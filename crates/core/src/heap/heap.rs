@@ -5,12 +5,13 @@
 
 use core::ptr;
 
+use super::color::Starts;
 use super::registry::Registry;
 use super::subproc::Subproc;
 use crate::arena::{Arena, Meta};
 use crate::page::{Page, Term};
 use crate::stats::Stats;
-use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Lock, Ordering};
 
 /// A handle of the theap floor, kept for it.
 #[derive(Clone, Copy)]
@@ -27,6 +28,8 @@ pub struct Heap {
     arena: Option<&'static Arena>,
     /// The NUMA node it prefers, plus one; 0 for none.
     numa: AtomicUsize,
+    /// Whether somebody relies on the natural alignment of large blocks.
+    is_aligned: AtomicBool,
     registry: Registry,
     /// The first of its theaps.
     theaps: Lock<TheapHandle>,
@@ -49,6 +52,16 @@ impl PartialEq for Heap {
 }
 
 impl Heap {
+    /// What fresh pages are to care for.
+    pub(super) fn starts(&self) -> Starts {
+        if self.is_aligned.load(Ordering::Relaxed) { Starts::Natural } else { Starts::AnyLine }
+    }
+
+    /// From now on the blocks of fresh pages are aligned as their size is.
+    pub fn keep_alignment(&self) {
+        self.is_aligned.store(true, Ordering::Relaxed);
+    }
+
     /// A new heap of `subproc`, on its list of heaps; `None` without memory. With an arena, only its slices are used.
     pub fn create(subproc: &'static Subproc, arena: Option<&'static Arena>, term: Term) -> Option<&'static Heap> {
         let meta = subproc.arenas().meta_alloc(size_of::<Heap>())?;

@@ -4,11 +4,13 @@
 //! * `heap`: a first-class heap; `count`: what it counts of its pages.
 //! * `registry`: which pages a heap has, and which of them any thread may take: bitmaps per arena.
 //! * `ending`: a page's heap for those who may meet it at its end.
-//! * `supply`: making and releasing a heap's pages; `checking`: what checked and guarded pages have besides.
+//! * `supply`: making and releasing a heap's pages, `color`: where in them blocks start; `checking`: what checked and guarded
+//!   pages have besides.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
 //! * `unowned`: what becomes of a page that nobody owns when blocks are freed into it.
 
 mod checking;
+mod color;
 mod count;
 mod ending;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]

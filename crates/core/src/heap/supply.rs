@@ -3,6 +3,7 @@
 use ferrimalloc_prim::mem::Access;
 
 use super::checking;
+use super::color::color;
 use super::ending::heap_of_page;
 use super::heap::Heap;
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
@@ -70,7 +71,7 @@ impl Heap {
             arena.advise_filling(BitRange::new(arena.slice_of(memory.start), slices));
         }
         let block_bytes = bin.block_bytes();
-        let offset_bytes = color(memory.start, slices * SLICE_BYTES, block_bytes);
+        let offset_bytes = color(memory.start, slices * SLICE_BYTES, block_bytes, self.starts());
         let placement = Placement {
             origin: memory.origin,
             memory: memory.start,
@@ -199,16 +200,6 @@ fn zeroed_if_asked(request: &SingleRequest, memory: &Memory, slices: usize) -> Z
     memory.zero
 }
 
-/// Where a page's blocks start: pages of the same size would otherwise all begin in the same cache set. Uses room
-/// that the blocks leave, and keeps the blocks' natural alignment.
-fn color(memory: *const u8, area_bytes: usize, block_bytes: usize) -> usize {
-    const LINE: usize = 64;
-    let rest = area_bytes % block_bytes;
-    let granule = (block_bytes & block_bytes.wrapping_neg()).max(LINE);
-    let colors = rest / granule + 1;
-    (memory as usize >> SLICE_SHIFT) % colors * granule
-}
-
 /// Releases a page that the caller owns and whose blocks are all free; it must be in no queue.
 pub fn release_page(page: &'static Page) {
     let arenas = {
@@ -273,19 +264,6 @@ fn retain(page: &'static Page) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn colors_stay_inside_the_rest_and_keep_alignment() {
-        for index in 0..Bin::COUNT {
-            let bytes = Bin::from_index(index).unwrap().block_bytes();
-            let area = Bin::from_index(index).unwrap().page_slices() * SLICE_BYTES;
-            for slice in 0..40 {
-                let offset = color((slice * SLICE_BYTES) as *const u8, area, bytes);
-                assert!(offset + area / bytes * bytes <= area);
-                assert_eq!(offset % (1 << bytes.trailing_zeros().min(12)), 0, "{bytes} {offset}");
-            }
-        }
-    }
 
     #[test]
     fn a_single_starts_where_its_offset_wants() {

@@ -75,6 +75,9 @@ impl Theap {
     }
 
     fn fresh(&'static self, bin: Bin) -> Option<&'static Page> {
+        if self.is_checked() {
+            self.heap().keep_alignment();
+        }
         let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed())?;
         if !self.prepare_page(page) {
             release_page(page);

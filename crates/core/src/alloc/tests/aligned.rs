@@ -59,6 +59,23 @@ fn shifted_blocks_are_freed_and_measured_from_inside() {
 }
 
 #[test]
+fn large_blocks_start_anywhere_until_one_of_them_is_to_be_aligned() {
+    let _ground = ground();
+    let heap = heap_new().unwrap();
+    let theap = theap_for(heap).unwrap();
+    let plain: Vec<_> = (0..30).map(|_| super::super::alloc_in(theap, 12_288, Zero::Any)).collect();
+    let aligned: Vec<_> = (0..30).map(|_| alloc_aligned_at_in(theap, 12_288, 4096, 0, Zero::Any)).collect();
+    assert!(aligned.iter().all(|p| (*p as usize).is_multiple_of(4096)));
+    plain.into_iter().chain(aligned).for_each(release);
+    theap.collect(Force::All);
+    let natural = alloc_aligned_at_in(theap, 12_288, 4096, 0, Zero::Any);
+    assert!((page_of(natural).start() as usize).is_multiple_of(4096) && page_of(natural).block_of(natural) == natural);
+    release(natural);
+    // SAFETY: nothing of it is in use.
+    assert!(unsafe { crate::runtime::heap_destroy(heap) });
+}
+
+#[test]
 fn what_is_no_power_of_two_is_no_alignment() {
     let _ground = ground();
     for align in [0, 3, 24, 4095, usize::MAX] {
