@@ -12,7 +12,7 @@ mod sanitizers;
 pub mod stress;
 pub mod valgrind;
 
-use crate::test::{self, Case, Verdict};
+use crate::test::{self, Case};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -24,9 +24,12 @@ pub struct Args {
     /// Print the names and what they stand for, and do nothing.
     #[arg(long)]
     list: bool,
+    /// Less of everything that can be less: each stage is seen to work, within an hour.
+    #[arg(long)]
+    short: bool,
     /// How long each fuzz target runs.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
-    fuzz_seconds: u64,
+    #[arg(long, value_name = "SECONDS")]
+    fuzz_seconds: Option<u64>,
 }
 
 /// How long a stage may take.
@@ -38,31 +41,64 @@ pub enum Reach {
     Full,
 }
 
-/// Seeds of the fault schedules: each gives other addresses and another clock.
-const SEEDS: u64 = 10;
+/// How much is done in the stages that could go on for ever.
+#[derive(Clone, Copy)]
+struct Effort {
+    /// Of the fault schedules: each gives other addresses and another clock.
+    seeds: u64,
+    /// How much longer the tests of random operations run than usual.
+    times: u64,
+    fuzz_seconds: u64,
+    reach: Reach,
+}
 
-fn cases(fuzz_seconds: u64) -> Vec<Case> {
-    let case = |name, what: &str, run: fn(&test::Testbed) -> Verdict| Case::new(name, what, Box::new(run));
+const FULL: Effort = Effort { seeds: 10, times: 20, fuzz_seconds: 900, reach: Reach::Full };
+const SHORT: Effort = Effort { seeds: 1, times: 2, fuzz_seconds: 20, reach: Reach::Quick };
+
+impl Args {
+    fn effort(&self) -> Effort {
+        let effort = if self.short { SHORT } else { FULL };
+        Effort { fuzz_seconds: self.fuzz_seconds.unwrap_or(effort.fuzz_seconds), ..effort }
+    }
+}
+
+fn cases(Effort { seeds, times, fuzz_seconds, reach }: Effort) -> Vec<Case> {
     vec![
-        case("loom", "models of the protocols", models::loom),
-        case("mutants", "mistakes that the models must catch", models::mutants),
-        case("faults", "every fault schedule, at other addresses and times", |testbed| models::faults(testbed, SEEDS)),
-        case("model", "random operations against the shadow, 20 times as many", models::long_model),
-        case("tsan", "ThreadSanitizer over the core's stress and model tests", sanitizers::thread),
-        case("asan", "AddressSanitizer over the same", sanitizers::address),
-        case("asan-programs", "AddressSanitizer over programs with one error each, and over correct ones", |testbed| {
-            asan::check(testbed, Reach::Full)
-        }),
-        case("valgrind", "memcheck over programs with one error each, and over correct ones", |testbed| {
-            valgrind::check(testbed, Reach::Full)
-        }),
-        case("stress", "threads, forks, ends, libraries, shortages", |testbed| stress::check(testbed, Reach::Full)),
+        Case::new("loom", "models of the protocols", Box::new(models::loom)),
+        Case::new("mutants", "mistakes that the models must catch", Box::new(models::mutants)),
+        Case::new(
+            "faults",
+            "every fault schedule, at other addresses and times",
+            Box::new(move |testbed| models::faults(testbed, seeds)),
+        ),
+        Case::new(
+            "model",
+            "random operations against the shadow, many times as many",
+            Box::new(move |testbed| models::long_model(testbed, times)),
+        ),
+        Case::new("tsan", "ThreadSanitizer over the core's stress and model tests", Box::new(sanitizers::thread)),
+        Case::new("asan", "AddressSanitizer over the same", Box::new(sanitizers::address)),
+        Case::new(
+            "asan-programs",
+            "AddressSanitizer over programs with one error each, and over correct ones",
+            Box::new(move |testbed| asan::check(testbed, reach)),
+        ),
+        Case::new(
+            "valgrind",
+            "memcheck over programs with one error each, and over correct ones",
+            Box::new(move |testbed| valgrind::check(testbed, reach)),
+        ),
+        Case::new(
+            "stress",
+            "threads, forks, ends, libraries, shortages",
+            Box::new(move |testbed| stress::check(testbed, reach)),
+        ),
         Case::new("fuzz", "every fuzz target", Box::new(move |testbed| fuzz::check(testbed, fuzz_seconds))),
     ]
 }
 
 pub fn execute(args: Args) -> Result<ExitCode> {
-    let mut cases = cases(args.fuzz_seconds);
+    let mut cases = cases(args.effort());
     cases.retain(|case| args.only.is_empty() || args.only.iter().any(|only| only == case.name()));
     if cases.is_empty() {
         bail!("nothing is called {}; cargo xtask prove --list names everything", args.only.join(", "));

@@ -26,6 +26,12 @@ pub fn info() -> ProcessInfo {
     platform::process::info()
 }
 
+/// How many bytes of memory the process and those in its control group may have together before the kernel kills one of
+/// them; `None` without a limit (and on the simulated system). A few system calls.
+pub fn memory_limit() -> Option<usize> {
+    if cfg!(feature = "sim") { None } else { platform::process::memory_limit() }
+}
+
 /// Runs `f` when the process exits in an orderly way (or, in a library loaded by `dlopen`, when it is unloaded).
 pub fn at_exit(f: extern "C" fn()) {
     crate::unix::process::at_exit(f);

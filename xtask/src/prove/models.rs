@@ -8,8 +8,6 @@ use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
-/// How much longer the tests of random operations run than usual.
-const TIMES: &str = "20";
 
 pub fn loom(testbed: &Testbed) -> Verdict {
     cargo_stages::loom_models(testbed)
@@ -35,11 +33,12 @@ pub fn faults(testbed: &Testbed, seeds: u64) -> Verdict {
     Ok(format!("{} schedules, {seeds} seeds", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
 }
 
-pub fn long_model(testbed: &Testbed) -> Verdict {
+/// So many times as many random operations as usual.
+pub fn long_model(testbed: &Testbed, times: u64) -> Verdict {
     let log = testbed.log("model")?;
     let mut command = core_test(&["--release", "--test", "model", "--test", "stress"]);
-    testbed.logged(command.env("FERRIMALLOC_TEST_TIMES", TIMES), LIMIT, &log)?;
-    Ok(format!("{}, {TIMES} times as long", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
+    testbed.logged(command.env("FERRIMALLOC_TEST_TIMES", times.to_string()), LIMIT, &log)?;
+    Ok(format!("{}, {times} times as long", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
 }
 
 fn core_test(more: &[&str]) -> Command {

@@ -64,6 +64,9 @@ pub fn check(testbed: &Testbed, reach: Reach) -> Verdict {
     let bench = Bench { testbed, folder, library, compiled, log: testbed.log("valgrind")? };
     let acts = bench.acts(if reach == Reach::Full { &FULL_SIZES } else { &QUICK_SIZES })?;
     let programs = bench.correct_programs()?;
+    if reach == Reach::Full {
+        unit_tests(testbed)?;
+    }
     Ok(format!("{acts} errors and clean runs are told as they must be, {programs} programs have none"))
 }
 
@@ -73,6 +76,12 @@ fn build(testbed: &Testbed, log: &Path) -> Result<PathBuf> {
     let mut command = workspace::cargo(&["build", "--release", "-p", "ferrimalloc-capi", "--features", "valgrind"]);
     testbed.logged(command.env("CARGO_TARGET_DIR", &target), BUILD_LIMIT, log)?;
     Ok(target.join("release/libferrimalloc.so"))
+}
+
+/// The core's, with all that tools are told.
+fn unit_tests(testbed: &Testbed) -> Result<()> {
+    let mut command = workspace::cargo(&["test", "-p", "ferrimalloc-core", "--lib", "--features", "valgrind,asan"]);
+    testbed.logged(&mut command, BUILD_LIMIT, &testbed.log("valgrind-unit")?).map(drop)
 }
 
 impl Bench<'_> {

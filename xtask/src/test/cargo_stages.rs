@@ -17,7 +17,8 @@ pub fn fmt(testbed: &Testbed) -> Verdict {
 
 pub fn clippy(testbed: &Testbed) -> Verdict {
     let everything = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
-    let with_sim = ["clippy", "-p", "ferrimalloc-prim", "-p", "ferrimalloc-core", "--features", "sim"];
+    let features = "sim,ferrimalloc-core/valgrind,ferrimalloc-core/asan";
+    let with_sim = ["clippy", "-p", "ferrimalloc-prim", "-p", "ferrimalloc-core", "--features", features];
     let with_sim = [&with_sim[..], &["--all-targets", "--quiet", "--", "-D", "warnings"]].concat();
     cargo(testbed, "clippy", &[&everything, &with_sim])?;
     Ok("no warnings".into())

@@ -65,7 +65,11 @@ const FUZZ_SECONDS: u64 = 20;
 /// In this order: cheap checks first, then what needs the built library.
 const STAGES: &[Stage] = &[
     stage("fmt", "cargo fmt --check", cargo_stages::fmt),
-    stage("clippy", "cargo clippy --all-targets, warnings denied; again with the in-memory OS", cargo_stages::clippy),
+    stage(
+        "clippy",
+        "cargo clippy --all-targets, warnings denied; again with the in-memory OS and what tools are told",
+        cargo_stages::clippy,
+    ),
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
     slow_stage("loom", "models of the protocols", cargo_stages::loom_models),

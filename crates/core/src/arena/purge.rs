@@ -7,6 +7,9 @@
 //!    floor, plus a share of what is in use, plus a *credit*. The release that exceeds the bound purges what is above it
 //!    and a quarter of it, at once. So a process that frees most of its memory and then idles does not keep it.
 //!
+//! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that limit at
+//! most, or the floor: what is in use may grow where nothing is free for it, and the process would be killed.
+//!
 //! The credit keeps rule 2 from hurting programs that go up and down: memory that is taken into use again after rule
 //! 2 had purged it adds twice its size to the credit, up to a limit. What of it is not used decays with the delay.
 //!
@@ -24,7 +27,7 @@ use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::sync::{AtomicIsize, AtomicUsize, Ordering};
-use ferrimalloc_prim::clock;
+use ferrimalloc_prim::{clock, process};
 
 /// Unused memory that is always tolerated: 8 MiB.
 const FLOOR_SLICES: usize = (8 << 20) / SLICE_BYTES;
@@ -32,6 +35,8 @@ const FLOOR_SLICES: usize = (8 << 20) / SLICE_BYTES;
 const SHARE: usize = 2;
 /// The most that credit adds: 128 MiB. A process that goes idle after ups and downs keeps no more.
 const MAX_CREDIT_SLICES: usize = (128 << 20) / SLICE_BYTES;
+/// The share of what the kernel grants the process that may be unused: an eighth.
+const LIMIT_SHARE: usize = 8;
 /// The longest run purged by one call of the system: 8 MiB.
 const MAX_RUN_SLICES: usize = (8 << 20) / SLICE_BYTES;
 
@@ -45,6 +50,8 @@ pub struct Purging {
     regrettable: AtomicUsize,
     /// How far the bound has been raised.
     credit: AtomicUsize,
+    /// What the bound can be at most; 0 until somebody needs to know.
+    most: AtomicUsize,
 }
 
 impl Purging {
@@ -54,6 +61,7 @@ impl Purging {
             tide: Tide::new(),
             regrettable: AtomicUsize::new(0),
             credit: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
         }
     }
 
@@ -89,8 +97,28 @@ impl Purging {
         }
     }
 
+    #[inline]
+    fn is_excess(&self, unused: usize, in_use: usize) -> bool {
+        unused > FLOOR_SLICES && unused > self.bound(in_use)
+    }
+
     fn bound(&self, in_use: usize) -> usize {
-        FLOOR_SLICES + in_use / SHARE + self.credit.load(Ordering::Relaxed)
+        (FLOOR_SLICES + in_use / SHARE + self.credit.load(Ordering::Relaxed)).min(self.most())
+    }
+
+    fn most(&self) -> usize {
+        match self.most.load(Ordering::Relaxed) {
+            0 => self.find_most(),
+            most => most,
+        }
+    }
+
+    #[cold]
+    fn find_most(&self) -> usize {
+        let granted = process::memory_limit().map_or(usize::MAX, |bytes| bytes / SLICE_BYTES / LIMIT_SHARE);
+        let most = granted.max(FLOOR_SLICES);
+        self.most.store(most, Ordering::Relaxed);
+        most
     }
 
     /// Sees to the parts of a delay that have passed; answers how many.
@@ -128,7 +156,7 @@ impl ArenaSet {
         let unused = self.purging.unused_slices();
         if delay == Some(0) {
             self.purge_down_to(0);
-        } else if delay.is_some() && unused > self.purging.bound(self.in_use_slices()) && !is_delay_chosen() {
+        } else if delay.is_some() && self.purging.is_excess(unused, self.in_use_slices()) && !is_delay_chosen() {
             self.purge_excess(unused);
         }
     }

@@ -1,6 +1,7 @@
 //! What Linux does beyond POSIX: the same modules as in `unix/`, as far as they differ.
 
 mod file;
+mod group;
 
 pub(crate) mod clock;
 pub(crate) mod config;

@@ -2,6 +2,7 @@
 
 use super::clock::nanos_since_boot;
 use super::file::{leading_number, read, words};
+pub(crate) use super::group::memory_limit;
 use crate::process::ProcessInfo;
 
 pub(crate) fn info() -> ProcessInfo {

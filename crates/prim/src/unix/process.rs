@@ -39,6 +39,11 @@ fn msecs(time: libc::timeval) -> usize {
     time.tv_sec as usize * 1000 + time.tv_usec as usize / 1000
 }
 
+/// POSIX knows no groups of processes that share a limit.
+pub(crate) fn memory_limit() -> Option<usize> {
+    None
+}
+
 /// A full table of the C library is the one error, which leaves nothing to be done: `f` will not run.
 pub(crate) fn at_exit(f: extern "C" fn()) {
     // SAFETY: a function that stays as long as this library does; the C library ties the two together.
