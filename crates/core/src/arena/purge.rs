@@ -31,7 +31,7 @@ use ferrimalloc_prim::{clock, process};
 
 /// Unused memory that is always tolerated: 8 MiB.
 const FLOOR_SLICES: usize = (8 << 20) / SLICE_BYTES;
-/// The tolerated share of what is in use: a quarter.
+/// The tolerated share of what is in use: half.
 const SHARE: usize = 2;
 /// The most that credit adds: 128 MiB. A process that goes idle after ups and downs keeps no more.
 const MAX_CREDIT_SLICES: usize = (128 << 20) / SLICE_BYTES;
