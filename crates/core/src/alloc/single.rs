@@ -12,7 +12,7 @@ use ferrimalloc_prim::mem;
 
 use super::fail::fail;
 use super::upkeep;
-use crate::arena::Arena;
+use crate::arena::{Arena, Share};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::heap::{SingleRequest, heap_of_page};
@@ -107,7 +107,7 @@ fn extend(page: &'static Page, bytes: usize) -> bool {
         return false;
     }
     page.set_slices(page.slices() + more);
-    arena.set().note_filled(more);
+    arena.set().note_filled(more, Share::One);
     true
 }
 

@@ -28,5 +28,5 @@ mod tide;
 pub use manage::{Refusal, UserMemory};
 pub use mapping::{Backing, Commit, LargePages};
 pub use pool::Meta;
-pub use set::{ArenaSet, MAX_ARENAS, Want};
+pub use set::{ArenaSet, MAX_ARENAS, Share, Want};
 pub use space::{Arena, Claim, CommitFn, Extent, Kind, Setup, Sharing};

@@ -44,6 +44,13 @@ impl Want {
     }
 }
 
+/// How many blocks a page is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Share {
+    Many,
+    One,
+}
+
 /// The arenas of a sub-process. Valid when zeroed.
 pub struct ArenaSet {
     arenas: Slots<Arena, MAX_ARENAS>,
@@ -51,6 +58,8 @@ pub struct ArenaSet {
     reserving: Lock<()>,
     /// Slices of pages whose blocks have all been lent at some time.
     filled: AtomicUsize,
+    /// Slices of pages with a single block.
+    single: AtomicUsize,
     /// Slices claimed.
     in_use: AtomicUsize,
     pub(super) purging: Purging,
@@ -70,6 +79,7 @@ impl ArenaSet {
             arenas: Slots::new(),
             reserving: Lock::new(()),
             filled: AtomicUsize::new(0),
+            single: AtomicUsize::new(0),
             in_use: AtomicUsize::new(0),
             purging: Purging::new(),
             meta: MetaPool::new(),
@@ -103,14 +113,26 @@ impl ArenaSet {
         self.filled.load(Ordering::Relaxed)
     }
 
-    /// A page has lent its last fresh block.
-    pub fn note_filled(&self, slices: usize) {
-        self.filled.fetch_add(slices, Ordering::Relaxed);
+    /// Slices of big blocks: in use, though not all of it need be touched.
+    pub fn single_slices(&self) -> usize {
+        self.single.load(Ordering::Relaxed)
+    }
+
+    fn filled_of(&self, share: Share) -> &AtomicUsize {
+        match share {
+            Share::Many => &self.filled,
+            Share::One => &self.single,
+        }
+    }
+
+    /// A page has lent its last fresh block, or has become larger since.
+    pub fn note_filled(&self, slices: usize, share: Share) {
+        self.filled_of(share).fetch_add(slices, Ordering::Relaxed);
     }
 
     /// Such a page is about to be released.
-    pub fn note_unfilled(&self, slices: usize) {
-        self.filled.fetch_sub(slices, Ordering::Relaxed);
+    pub fn note_unfilled(&self, slices: usize, share: Share) {
+        self.filled_of(share).fetch_sub(slices, Ordering::Relaxed);
     }
 
     /// Slices claimed at the moment.

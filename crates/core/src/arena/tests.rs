@@ -556,7 +556,10 @@ mod on_sim {
         let claim = set.claim(&want(LARGE_PAGE_SLICES)).unwrap();
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 0, "the process is small");
-        set.note_filled(64 * MIB / SLICE_BYTES);
+        set.note_filled(64 * MIB / SLICE_BYTES, Share::One);
+        claim.arena.advise_filling(claim.range);
+        assert_eq!(sim::calls(sim::Kind::Thp), 0, "big blocks don't tell that pages fill");
+        set.note_filled(64 * MIB / SLICE_BYTES, Share::Many);
         claim.arena.advise_filling(claim.range);
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 1);

@@ -2,7 +2,8 @@
 //!
 //! A huge OS page saves faults and TLB misses, and costs 2 MiB where a few KiB would do. So nothing is advised while
 //! a process is small; once its heap is large, the 2 MiB units in which pages are about to be placed are advised
-//! before they are touched, so that each costs one fault.
+//! before they are touched, so that each costs one fault. Big blocks are no sign that pages will fill: for these only
+//! pages count.
 
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};
 
@@ -23,20 +24,20 @@ fn is_wanted() -> bool {
 impl Arena {
     /// Advises the units that `range`, just claimed for blocks that share a page, lies in: they fill up.
     pub fn advise_filling(&self, range: BitRange) {
-        if self.is_worth_advising(0) {
+        if self.is_worth_advising(self.set().filled_slices()) {
             self.advise_units(range.start / UNIT_SLICES, range.end().div_ceil(UNIT_SLICES));
         }
     }
 
     /// Advises the units inside of `range`, just claimed for one block whose whole contents will be written.
     pub fn advise_inside(&self, range: BitRange) {
-        if self.is_worth_advising(range.len) {
+        if self.is_worth_advising(self.set().filled_slices() + self.set().single_slices()) {
             self.advise_units(range.start.div_ceil(UNIT_SLICES), range.end() / UNIT_SLICES);
         }
     }
 
-    fn is_worth_advising(&self, more: usize) -> bool {
-        self.backing() == Backing::Os && self.set().filled_slices() + more >= LARGE_HEAP_SLICES && is_wanted()
+    fn is_worth_advising(&self, in_use: usize) -> bool {
+        self.backing() == Backing::Os && in_use >= LARGE_HEAP_SLICES && is_wanted()
     }
 
     fn advise_units(&self, first: usize, end: usize) {

@@ -5,6 +5,7 @@ use core::ptr;
 use super::block::Block;
 use super::layout::{Flag, Origin, Page};
 use super::remote::{BlockOffset, Chain};
+use crate::arena::Share;
 use crate::base::*;
 
 /// Pages of larger blocks don't [start over](Page::start_over): too few blocks are linked at a time. Bytes.
@@ -287,8 +288,12 @@ impl Page {
     pub(super) fn note_filled(&self) {
         self.drop_flag(Flag::Extensible);
         if let Origin::Arena(arena) = self.origin() {
-            arena.set().note_filled(self.slices());
+            arena.set().note_filled(self.slices(), self.share());
         }
+    }
+
+    fn share(&self) -> Share {
+        if self.is_singleton() { Share::One } else { Share::Many }
     }
 
     /// The page is about to have blocks beyond `capacity` again, or to be released.
@@ -296,7 +301,7 @@ impl Page {
         if !self.is(Flag::Extensible)
             && let Origin::Arena(arena) = self.origin()
         {
-            arena.set().note_unfilled(self.slices());
+            arena.set().note_unfilled(self.slices(), self.share());
         }
     }
 

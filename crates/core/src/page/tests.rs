@@ -362,7 +362,7 @@ fn a_lent_singleton_is_full() {
     page.lend_single();
     assert!(!page.has_available() && page.used() == 1 && page.is_singleton());
     let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
-    assert_eq!(arena.set().filled_slices(), 20);
+    assert_eq!(arena.set().single_slices(), 20);
 }
 
 #[test]
