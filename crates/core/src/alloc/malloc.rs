@@ -138,13 +138,27 @@ pub(super) fn alloc_ordinary(theap: &'static Theap, size: usize, zero: Zero) -> 
 
 /// A block of class `bin`.
 pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*mut u8> {
-    let page = match theap.queue(bin).first() {
-        Some(page) if page.has_free() => page,
-        _ => find_page(theap, bin)?,
+    let (page, block) = match pop_first(theap, bin) {
+        Some(popped) => popped,
+        None => {
+            let page = find_page(theap, bin)?;
+            (page, page.pop())
+        }
     };
-    let block = page.pop();
     if zero == Zero::Zeroed {
         clear(page, block);
     }
     Some(block)
+}
+
+/// A block of the first page of class `bin`, as the fast paths take it.
+#[inline]
+fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Page, *mut u8)> {
+    let page = theap.queue(bin).first()?;
+    let block = page.pop();
+    if !block.is_null() {
+        return Some((page, block));
+    }
+    let block = if page.has_ledger() { block } else { page.pop_recycled(|| theap.skips_upkeep()) };
+    (!block.is_null()).then_some((page, block))
 }

@@ -8,7 +8,7 @@ use super::aligned::alloc_aligned_at_in;
 use super::checked;
 use super::fail::fail;
 use super::free::free;
-use super::malloc::alloc_in;
+use super::malloc::{alloc_in, malloc};
 use super::query::{size_of_block, usable_size};
 use super::single;
 use super::watched::{self, Answer};
@@ -45,6 +45,10 @@ fn stays(size: usize, usable: usize) -> bool {
 
 #[inline(never)]
 unsafe extern "C" fn realloc_slow(p: *mut u8, size: usize) -> *mut u8 {
+    // Interpreters allocate so.
+    if p.is_null() {
+        return malloc(size);
+    }
     match live_theap() {
         // SAFETY: the precondition.
         Some(theap) => unsafe { realloc_in(theap, p, size, Zero::Any) },
