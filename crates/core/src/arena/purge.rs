@@ -289,3 +289,27 @@ fn purge_way() -> PurgeWay {
         PurgeWay::Decommit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_with_little_memory_bounds_what_is_unused() {
+        let purging = Purging::new();
+        let in_use = 100 * FLOOR_SLICES;
+        purging.most.store(usize::MAX, Ordering::Relaxed);
+        purging.credit.store(7, Ordering::Relaxed);
+        assert_eq!(purging.bound(in_use), FLOOR_SLICES + in_use / SHARE + 7);
+        purging.most.store(2 * FLOOR_SLICES, Ordering::Relaxed);
+        assert!(!purging.is_excess(2 * FLOOR_SLICES, in_use) && purging.is_excess(2 * FLOOR_SLICES + 1, in_use));
+        assert!(!purging.is_excess(FLOOR_SLICES, 0));
+    }
+
+    #[test]
+    fn the_limit_is_asked_for_once_it_matters() {
+        let purging = Purging::new();
+        assert!(!purging.is_excess(FLOOR_SLICES, 0) && purging.most.load(Ordering::Relaxed) == 0);
+        assert!(purging.is_excess(usize::MAX >> 1, 0) && purging.most.load(Ordering::Relaxed) >= FLOOR_SLICES);
+    }
+}
