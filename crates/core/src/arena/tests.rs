@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 use core::ptr;
 use std::boxed::Box;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::vec::Vec;
 
 use super::*;
@@ -467,6 +467,7 @@ mod on_sim {
     use super::*;
     use ferrimalloc_prim::mem::{MemConfig, ThpMode};
     use ferrimalloc_prim::sim::{self, Clock, Fault, Limits};
+    use std::sync::atomic::AtomicBool;
 
     fn configure(change: impl FnOnce(&mut MemConfig)) {
         let mut config = *mem::config();
