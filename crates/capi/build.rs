@@ -1,16 +1,33 @@
 //! Gives the shared library its soname: programs that are linked with it ask for `libferrimalloc.so.0`, whatever
-//! the file was called. The number grows when the C interface changes incompatibly.
+//! the file was called. The number grows when the C interface changes incompatibly. So that they find the library where
+//! it was built, too, a link of that name is put beside it.
 //!
 //! And it is never unloaded: `dlclose` leaves it where it is. The C library calls us at thread ends and forks, and blocks of
 //! ours may be in use, whatever the program that opened us thinks.
 
+use std::env;
+use std::path::Path;
+
+const LIBRARY: &str = "libferrimalloc.so";
 const SONAME: &str = "libferrimalloc.so.0";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| is_elf(&os)) {
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| is_elf(&os)) {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME},-z,nodelete");
+        link_by_soname();
     }
+}
+
+/// The library appears in the profile's folder, of which ours is `build/<package>/out`. Where that is not so, or there are
+/// no links, only this convenience is missing.
+fn link_by_soname() {
+    let out = env::var_os("OUT_DIR").unwrap_or_default();
+    let Some(folder) = Path::new(&out).ancestors().nth(3) else { return };
+    #[cfg(unix)]
+    let _ = std::os::unix::fs::symlink(LIBRARY, folder.join(SONAME));
+    #[cfg(not(unix))]
+    let _ = (folder, LIBRARY);
 }
 
 fn is_elf(os: &str) -> bool {

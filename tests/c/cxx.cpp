@@ -72,31 +72,45 @@ template <class F> bool throws(F allocate) {
   }
 }
 
+int errors;
+
+void count_error(int, void*) { errors++; }
+
+// Every attempt is reported, once.
 template <class F> void check_handler(F allocate) {
-  handler_calls = 0;
+  handler_calls = errors = 0;
   std::set_new_handler(&give_up_after_three);
   CHECK(throws(allocate));
-  CHECK(handler_calls == 3);
+  CHECK(handler_calls == 3 && errors == 4);
   std::set_new_handler(nullptr);
+}
+
+template <class F> void check_told_once(F allocate) {
+  errors = 0;
+  CHECK(throws(allocate));
+  CHECK(errors == 1);
 }
 
 // The reference is compiled as C: it ends the program here.
 void test_out_of_memory() {
   if (!on_ours()) return;
-  CHECK(throws([] { return mi_new(TOO_LARGE); }));
+  mi_register_error(&count_error, nullptr);
+  check_told_once([] { return mi_new(TOO_LARGE); });
+  check_told_once([] { return ::operator new(TOO_LARGE); });
   check_handler([] { return mi_new(TOO_LARGE); });
   check_handler([] { return mi_new_aligned(TOO_LARGE, 64); });
   check_handler([] { return mi_new_realloc(nullptr, TOO_LARGE); });
   check_handler([] { return mi_heap_alloc_new(mi_heap_main(), TOO_LARGE); });
   check_handler([] { return ::operator new(TOO_LARGE); });
-  CHECK(throws([] { return mi_new_n(HALF_COUNT, 4); }));
-  CHECK(throws([] { return mi_new_reallocn(nullptr, HALF_COUNT, 4); }));
-  CHECK(throws([] { return mi_heap_alloc_new_n(mi_heap_main(), HALF_COUNT, 4); }));
+  check_told_once([] { return mi_new_n(HALF_COUNT, 4); });
+  check_told_once([] { return mi_new_reallocn(nullptr, HALF_COUNT, 4); });
+  check_told_once([] { return mi_heap_alloc_new_n(mi_heap_main(), HALF_COUNT, 4); });
   handler_calls = 0;
   std::set_new_handler(&give_up_after_three);
   CHECK(mi_new_nothrow(TOO_LARGE) == nullptr); // asks the handler, too
   CHECK(handler_calls == 3);
   std::set_new_handler(nullptr);
+  mi_register_error(nullptr, nullptr);
 }
 
 // -- the operators --

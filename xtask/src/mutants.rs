@@ -17,7 +17,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tree::Tree;
 
 #[derive(clap::Args)]
@@ -30,8 +30,14 @@ pub struct Args {
     list: bool,
 }
 
-/// The models take seconds when nothing is wrong.
-const LIMIT: Duration = Duration::from_secs(150);
+/// The models take seconds when nothing is wrong, and the machine is not busy.
+const LIMIT: Duration = Duration::from_secs(900);
+/// Models of a mutant hang when they take so long, and so many times as long as without it.
+const LEAST_HANG: Duration = Duration::from_secs(150);
+const HANG_FACTOR: u32 = 5;
+
+/// How long the models of each test program may take.
+type Limits = BTreeMap<&'static str, Duration>;
 
 /// What became of a mutant.
 enum Fate {
@@ -89,10 +95,10 @@ pub fn execute(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let tree = Tree::copy()?;
-    check_models(&tree, &mutants)?;
+    let limits = check_models(&tree, &mutants)?;
     let mut tallies = BTreeMap::new();
     for mutant in &mutants {
-        let fate = try_mutant(&tree, mutant)?;
+        let fate = try_mutant(&tree, mutant, limits[mutant.models()])?;
         tallies.entry((mutant.file, mutant.models())).or_insert_with(Tally::default).count(&fate);
         println!("{:45} {fate}", mutant.name);
     }
@@ -107,32 +113,35 @@ fn is_wanted(mutant: &Mutant, only: &[String]) -> bool {
     only.is_empty() || only.iter().any(|word| mutant.name.contains(word) || mutant.file.contains(word))
 }
 
-/// Without a mistake the models must pass.
-fn check_models(tree: &Tree, mutants: &[&Mutant]) -> Result<()> {
-    let mut models: Vec<&str> = mutants.iter().map(|mutant| mutant.models()).collect();
-    models.sort_unstable();
-    models.dedup();
-    for model in models {
-        if !matches!(run_models(tree, model)?, Fate::Survived) {
-            bail!("{model} fails without any mutant: see {}", tree.log().display());
+/// Without a mistake the models must pass. How long that takes says when those of a mutant hang.
+fn check_models(tree: &Tree, mutants: &[&Mutant]) -> Result<Limits> {
+    let mut limits = Limits::new();
+    for models in mutants.iter().map(|mutant| mutant.models()) {
+        if limits.contains_key(models) {
+            continue;
         }
+        let began = Instant::now();
+        if !matches!(run_models(tree, models, LIMIT)?, Fate::Survived) {
+            bail!("{models} fails without any mutant: see {}", tree.log().display());
+        }
+        limits.insert(models, (began.elapsed() * HANG_FACTOR).max(LEAST_HANG));
     }
-    Ok(())
+    Ok(limits)
 }
 
-fn try_mutant(tree: &Tree, mutant: &Mutant) -> Result<Fate> {
+fn try_mutant(tree: &Tree, mutant: &Mutant, limit: Duration) -> Result<Fate> {
     let path = tree.source(mutant.file);
     let source = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let Some(mutated) = replace(&source, mutant.from, mutant.to) else { return Ok(Fate::Stale) };
     fs::write(&path, mutated)?;
-    let fate = run_models(tree, mutant.models());
+    let fate = run_models(tree, mutant.models(), limit);
     fs::write(&path, source)?;
     fate
 }
 
-fn run_models(tree: &Tree, models: &str) -> Result<Fate> {
+fn run_models(tree: &Tree, models: &str, limit: Duration) -> Result<Fate> {
     let log = tree.log();
-    let finished = process::bounded(&mut models_command(tree, models, &log)?, LIMIT)?;
+    let finished = process::bounded(&mut models_command(tree, models, &log)?, limit)?;
     if finished.ended == process::Ended::TimeIsUp {
         return Ok(Fate::Hung);
     }

@@ -46,7 +46,14 @@ aliases! {
 pub(crate) unsafe fn new(size: usize) -> *mut c_void {
     let p = alloc::malloc(size);
     // SAFETY: the loop is a C function of these parameters; it may unwind, and nothing here needs to be dropped.
-    if p.is_null() { unsafe { new_loop(size, DEFAULT_ALIGN).cast() } } else { p.cast() }
+    if p.is_null() { unsafe { new_failed(size) } } else { p.cast() }
+}
+
+/// What `operator new` does when it has no memory, which has been reported: the program's handler may find some.
+#[inline(always)]
+pub(crate) unsafe fn new_failed(size: usize) -> *mut c_void {
+    // SAFETY: as in `new`.
+    unsafe { new_loop(size, DEFAULT_ALIGN).cast() }
 }
 
 pub(crate) unsafe fn new_aligned(size: usize, align: usize) -> *mut c_void {

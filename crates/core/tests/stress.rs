@@ -9,7 +9,6 @@ mod support;
 
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Force, Zero};
-use ferrimalloc_core::options::{self, OptionId};
 use ferrimalloc_core::runtime;
 use std::cell::RefCell;
 use std::ptr;
@@ -62,8 +61,6 @@ const MOST_GROWTH_BYTES: usize = if cfg!(feature = "sim") {
 /// Runs `work` twice to warm up, then several times: everything is given back each time, and nothing grows.
 fn stays_flat(work: impl Fn(u64)) {
     let _turn = turn();
-    // The kernel fills advised units up by itself (khugepaged), whatever we give back: they would blur what is compared.
-    options::set(OptionId::AllowThp, 0);
     (0..2).for_each(&work);
     let (books, resident) = (Books::collected(), resident_bytes());
     for round in 2..2 + 4 * times() as u64 {

@@ -1,7 +1,9 @@
 //! Strict accounting of memory (`overcommit_memory=2`), simulated: only what is used is charged for.
 
 use ferrimalloc_core::alloc;
-use ferrimalloc_core::base::Force;
+use ferrimalloc_core::base::{Bin, Force, SLICE_BYTES, Zero};
+use ferrimalloc_core::options::{self, Hardening, OptionId};
+use ferrimalloc_core::runtime;
 use ferrimalloc_prim::mem::{self, Access};
 use ferrimalloc_prim::sim::{self, Limits, Mode};
 use ferrimalloc_prim::{Errno, errno};
@@ -49,4 +51,53 @@ fn only_what_is_used_is_charged() {
 
     // A mapping that can only be read is not charged for either.
     assert!(mem::map(0, 1 << 30, Access::Read).is_ok());
+
+    guards_stand_while_pages_fill();
+}
+
+/// Pages of several slices can be committed as they fill. At level 5 each ends with a guard, which must not be opened by that.
+fn guards_stand_while_pages_fill() {
+    options::set_hardening(Hardening { secure: 5, debug: 0 });
+    options::set(OptionId::PageCommitOnDemand, 2);
+    let sizes = [5_000, 20_000, 100_000];
+    std::thread::spawn(move || sizes.into_iter().for_each(fill_guarded_page)).join().expect("no panic");
+    options::set_hardening(Hardening::NONE);
+    options::set(OptionId::PageCommitOnDemand, 0);
+}
+
+fn fill_guarded_page(size: usize) {
+    let heap = runtime::heap_new().expect("memory");
+    let theap = runtime::theap_for(heap).expect("memory");
+    // Pages of several slices lie at multiples of their own size.
+    let bin = Bin::of(size + size_of::<usize>());
+    let page_bytes = bin.page_slices() * SLICE_BYTES;
+    assert!(page_bytes > SLICE_BYTES);
+    let page_of = |p: *mut u8| p as usize / page_bytes;
+    let alloc = || alloc::alloc_in(theap, size, Zero::Any);
+    let first = alloc();
+    let guard = (page_of(first) + 1) * page_bytes - 1;
+    let mut blocks = 0;
+    let mut block = first;
+    while page_of(block) == page_of(first) {
+        // SAFETY: a block of that size.
+        unsafe { block.write_bytes(7, size) };
+        assert!(is_inaccessible(guard), "after {blocks} blocks of {size}");
+        assert!(block as usize + size <= guard - mem::config().os_page_bytes);
+        blocks += 1;
+        block = alloc();
+    }
+    assert!((blocks + 1) * bin.block_bytes() > page_bytes - SLICE_BYTES, "{blocks} blocks of {size} fill a page");
+    // SAFETY: nobody uses the heap or its blocks any more.
+    assert!(unsafe { runtime::heap_destroy(heap) });
+}
+
+/// Whether the mapping at an address is inaccessible.
+fn is_inaccessible(address: usize) -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
+    maps.lines().any(|line| {
+        let (range, rest) = line.split_once(' ').expect("a range");
+        let (start, end) = range.split_once('-').expect("two addresses");
+        let parse = |text| usize::from_str_radix(text, 16).expect("an address");
+        (parse(start)..parse(end)).contains(&address) && rest.starts_with("---")
+    })
 }

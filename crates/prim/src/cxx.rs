@@ -4,9 +4,9 @@
 //! frames can't be unwound through in a library built with `panic = "abort"`, so the loop around them is assembly with
 //! unwind tables of its own. libstdc++ is looked for by weak references: there may be none in the process.
 
-/// Defines `$name(size, align)`, a C function that tries `$attempt(size, align)` until it gives memory. Between
-/// attempts it calls the C++ new-handler; without one it throws `std::bad_alloc`, or calls `$give_up()`, whose null
-/// it returns, where there is no libstdc++.
+/// Defines `$name(size, align)`, a C function for when a first attempt to allocate has failed: it calls the C++
+/// new-handler and then tries `$attempt(size, align)`, until that gives memory. Without a handler it throws
+/// `std::bad_alloc`, or calls `$give_up()`, whose null it returns, where there is no libstdc++.
 ///
 /// `$attempt` and `$give_up` are paths of `extern "C"` functions that don't unwind.
 #[macro_export]
@@ -53,12 +53,14 @@ macro_rules! __cxx_new_loop_text {
             ".cfi_def_cfa_offset 32\n",
             "mov rbx, rdi\n",
             "mov r12, rsi\n",
+            "jmp 6f\n",
             "2:\n",
             "mov rdi, rbx\n",
             "mov rsi, r12\n",
             "call {attempt}\n",
             "test rax, rax\n",
             "jne 3f\n",
+            "6:\n",
             "mov rax, qword ptr [rip + {handler}]\n",
             "test rax, rax\n",
             "je 4f\n",
@@ -102,11 +104,13 @@ macro_rules! __cxx_new_loop_text {
             ".cfi_offset x20, -8\n",
             "mov x19, x0\n",
             "mov x20, x1\n",
+            "b 6f\n",
             "2:\n",
             "mov x0, x19\n",
             "mov x1, x20\n",
             "bl {attempt}\n",
             "cbnz x0, 3f\n",
+            "6:\n",
             "adrp x8, {handler}\n",
             "ldr x8, [x8, :lo12:{handler}]\n",
             "cbz x8, 4f\n",

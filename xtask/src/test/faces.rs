@@ -30,8 +30,9 @@ pub fn check(testbed: &Testbed) -> Verdict {
     if workspace::foreign_library().is_some() {
         return Ok("preloaded, linked, dlopen".into());
     }
+    bench.linked_where_built().context("linked where it was built")?;
     bench.linked_statically().context("static")?;
-    Ok("preloaded, linked, dlopen, static".into())
+    Ok("preloaded, linked, linked where it was built, dlopen, static".into())
 }
 
 impl Bench<'_> {
@@ -47,6 +48,15 @@ impl Bench<'_> {
         let program = self.compile("faces/owner.c", &["-Wl,--no-as-needed", library, &here])?;
         self.provide_soname()?;
         self.run(Command::new(program).arg(self.library))
+    }
+
+    /// As somebody does who has just built it: a plain build leaves a link of the soname beside the library.
+    fn linked_where_built(&self) -> Result<()> {
+        let library = workspace::build_library()?;
+        let folder = library.parent().context("the library has no folder")?.display();
+        let (search, here) = (format!("-L{folder}"), format!("-Wl,-rpath,{folder}"));
+        let program = self.compile("faces/owner.c", &["-Wl,--no-as-needed", &search, "-lferrimalloc", &here])?;
+        self.run(Command::new(program).arg(library))
     }
 
     /// The linked program asks for the library by its soname, wherever the library has one.

@@ -57,6 +57,10 @@ const METERS: &[Meter] = &[
     ),
     Meter::least("calloc.c", &[Figure { name: "calloc_200_times_32_mib_ms", most: 20.0 }]),
     Meter::least("free.c", &[Figure { name: "left_of_250_mib_kib", most: 24.0 * 1024.0 }]),
+    Meter::least(
+        "sparse.c",
+        &[Figure { name: "sparse_rss_mib", most: 24.0 }, Figure { name: "sparse_advised_mib", most: 8.0 }],
+    ),
 ];
 
 const LIMIT: Duration = Duration::from_secs(120);

@@ -11,7 +11,7 @@ use ferrimalloc_prim::cxx_new_loop;
 use super::args::{array_bytes, block, resized_anywhere, theap_in};
 use super::export;
 use super::types::HeapPtr;
-use crate::cxx::{give_up, new, new_aligned, new_aligned_nothrow, new_nothrow};
+use crate::cxx::{give_up, new, new_aligned, new_aligned_nothrow, new_failed, new_nothrow};
 
 /// A size that no attempt gets: what an overflow of `count * size` asks for.
 const TOO_LARGE: usize = usize::MAX;
@@ -30,10 +30,6 @@ extern "C" fn attempt_to_resize(size: usize, p: usize) -> *mut u8 {
 
 cxx_new_loop!(heap_loop, "ferrimalloc_heap_new_loop", attempt = attempt_in_heap, give_up = give_up);
 cxx_new_loop!(resize_loop, "ferrimalloc_new_realloc_loop", attempt = attempt_to_resize, give_up = give_up);
-
-fn bytes_or_too_large(count: usize, size: usize) -> usize {
-    array_bytes(count, size).unwrap_or(TOO_LARGE)
-}
 
 export! {
     /// `operator new(size)`.
@@ -58,7 +54,10 @@ export! {
 
     /// `operator new(count * size)`.
     fn mi_new_n(count: usize, size: usize) -> *mut c_void {
-        new(bytes_or_too_large(count, size))
+        match array_bytes(count, size) {
+            Some(bytes) => new(bytes),
+            None => new_failed(TOO_LARGE),
+        }
     }
 
     /// Resizes like `realloc`, and fails like `operator new`.
@@ -69,7 +68,10 @@ export! {
 
     /// [`mi_new_realloc`] to `newcount * size` bytes.
     fn mi_new_reallocn(p: *mut c_void, newcount: usize, size: usize) -> *mut c_void {
-        mi_new_realloc(p, bytes_or_too_large(newcount, size))
+        match array_bytes(newcount, size) {
+            Some(bytes) => mi_new_realloc(p, bytes),
+            None => resize_loop(TOO_LARGE, p.expose_provenance()).cast(),
+        }
     }
 
     /// `operator new(size)` in a heap.
@@ -80,6 +82,9 @@ export! {
 
     /// `operator new(count * size)` in a heap.
     fn mi_heap_alloc_new_n(heap: HeapPtr, count: usize, size: usize) -> *mut c_void {
-        mi_heap_alloc_new(heap, bytes_or_too_large(count, size))
+        match array_bytes(count, size) {
+            Some(bytes) => mi_heap_alloc_new(heap, bytes),
+            None => heap_loop(TOO_LARGE, heap.expose_provenance()).cast(),
+        }
     }
 }

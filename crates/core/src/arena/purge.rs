@@ -255,7 +255,10 @@ impl ArenaSet {
     }
 
     fn purge_if_free(&self, arena: &Arena, run: BitRange, way: PurgeWay) -> bool {
-        let drop_memory = || _ = arena.drop_memory(run, way);
+        let drop_memory = || {
+            arena.refuse_sparse(run);
+            arena.drop_memory(run, way);
+        };
         let Some(purged) = arena.holding.purge(run, drop_memory) else { return false };
         if purged > 0 {
             self.forget_unused(purged);

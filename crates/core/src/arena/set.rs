@@ -5,7 +5,7 @@ use super::page_map;
 use super::pool::MetaPool;
 use super::purge::Purging;
 use super::slots::Slots;
-use super::space::{Arena, Claim, Extent, Kind, Setup, Sharing};
+use super::space::{Arena, Claim, Extent, Kind, Miss, Setup, Sharing};
 use crate::base::*;
 use crate::bitmap::MAX_BITS;
 use crate::options::{self, OptionId};
@@ -21,6 +21,9 @@ const GROW_EVERY: usize = 4;
 const MIN_RESERVE: usize = LARGE_PAGE_SLICES * SLICE_BYTES;
 /// The size of the first arena where large blocks are not to use any.
 const SMALL_RESERVE: usize = 4 * MIN_RESERVE;
+
+/// How many arenas a claim reserves, at most, if others take the slices of each before it does.
+const RESERVE_TRIES: usize = 8;
 
 /// What is asked of the arenas.
 #[derive(Clone, Copy)]
@@ -62,6 +65,8 @@ pub struct ArenaSet {
     single: AtomicUsize,
     /// Slices claimed.
     in_use: AtomicUsize,
+    /// Units of 2 MiB that are no longer advised to be huge pages.
+    refused: AtomicUsize,
     pub(super) purging: Purging,
     pub(super) meta: MetaPool,
     stats: Stats,
@@ -81,6 +86,7 @@ impl ArenaSet {
             filled: AtomicUsize::new(0),
             single: AtomicUsize::new(0),
             in_use: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             purging: Purging::new(),
             meta: MetaPool::new(),
             stats: Stats::new(),
@@ -145,44 +151,67 @@ impl ArenaSet {
         self.purging.unused_slices()
     }
 
+    /// Units of 2 MiB that are no longer advised to be huge pages.
+    pub(super) fn refused_units(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_refused(&self, units: usize) {
+        self.refused.fetch_add(units, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_advised_again(&self, units: usize) {
+        self.refused.fetch_sub(units, Ordering::Relaxed);
+    }
+
     /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
     pub fn claim(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
-            return claim_in(arena, want);
+            return claim_in(arena, want).ok();
         }
+        match self.claim_present(want) {
+            Err(Miss::Full) => self.claim_reserving(want).or_else(|| self.claim_far(want).ok()),
+            claim => claim.ok(),
+        }
+    }
+
+    /// From an arena that there is.
+    fn claim_present(&self, want: &Want) -> Result<Claim, Miss> {
         self.claim_near(want)
-            .or_else(|| if is_tied(want) { None } else { self.claim_far(want) })
-            .or_else(|| self.claim_reserving(want))
-            .or_else(|| self.claim_far(want))
+            .or_else(|near| if is_tied(want) { Err(near) } else { self.claim_far(want).map_err(|far| near.or(far)) })
     }
 
     /// From an arena of the wanted node, or of no node.
-    fn claim_near(&self, want: &Want) -> Option<Claim> {
-        self.shared().filter(|arena| is_near(arena, want)).find_map(|arena| claim_in(arena, want))
+    fn claim_near(&self, want: &Want) -> Result<Claim, Miss> {
+        claim_in_one(self.shared().filter(|arena| is_near(arena, want)), want)
     }
 
     /// From an arena of another node than the wanted one.
-    fn claim_far(&self, want: &Want) -> Option<Claim> {
-        want.numa?;
-        self.shared().filter(|arena| !is_near(arena, want)).find_map(|arena| claim_in(arena, want))
+    fn claim_far(&self, want: &Want) -> Result<Claim, Miss> {
+        let arenas = want.numa.into_iter().flat_map(|_| self.shared());
+        claim_in_one(arenas.filter(|arena| !is_near(arena, want)), want)
     }
 
     fn shared(&self) -> impl Iterator<Item = &'static Arena> {
         self.arenas().filter(|arena| arena.sharing() == Sharing::Shared)
     }
 
+    /// From an arena that another thread has made meanwhile, or a new one.
     #[cold]
     fn claim_reserving(&self, want: &Want) -> Option<Claim> {
         let seen = self.arenas.count();
-        let guard = self.reserving.lock();
-        if self.arenas.count() != seen
-            && let Some(claim) = self.claim_near(want)
-        {
-            return Some(claim);
+        let _guard = self.reserving.lock();
+        let present = if self.arenas.count() == seen { Err(Miss::Full) } else { self.claim_near(want) };
+        (0..RESERVE_TRIES).fold(present, |claim, _| claim.or_else(|miss| self.claim_in_new(want, miss))).ok()
+    }
+
+    /// From a new arena, unless the system had no memory for the present ones. Others may come first and take all of it.
+    fn claim_in_new(&self, want: &Want, miss: Miss) -> Result<Claim, Miss> {
+        if miss == Miss::Refused {
+            return Err(miss);
         }
-        let arena = self.reserve_for(want)?;
-        drop(guard);
-        claim_in(arena, want).or_else(|| self.claim_near(want))
+        let arena = self.reserve_for(want).ok_or(Miss::Refused)?;
+        claim_in(arena, want).or_else(|new| self.claim_near(want).map_err(|near| new.or(near)))
     }
 
     /// Reserves an arena in which `want` fits: as large as the option and growth say, or as limits allow.
@@ -306,6 +335,7 @@ impl ArenaSet {
         self.stats.reserved.decrease(self.stats.reserved.current() as usize);
         self.stats.committed.decrease(self.stats.committed.current() as usize);
         self.in_use.store(0, Ordering::Relaxed);
+        self.refused.store(0, Ordering::Relaxed);
         self.purging.forget();
         self.meta.forget();
     }
@@ -363,7 +393,19 @@ impl ArenaSet {
     }
 }
 
-fn claim_in(arena: &'static Arena, want: &Want) -> Option<Claim> {
+/// From the first of the arenas that has room and memory.
+fn claim_in_one(arenas: impl Iterator<Item = &'static Arena>, want: &Want) -> Result<Claim, Miss> {
+    let mut missed = Miss::Full;
+    for arena in arenas {
+        match claim_in(arena, want) {
+            Err(miss) => missed = missed.or(miss),
+            claim => return claim,
+        }
+    }
+    Err(missed)
+}
+
+fn claim_in(arena: &'static Arena, want: &Want) -> Result<Claim, Miss> {
     arena.claim(want.slices, want.align_slices, want.kind, want.seed, want.extent)
 }
 

@@ -102,8 +102,10 @@ pub struct Arena {
     numa: Option<usize>,
     commit: Option<(CommitFn, *mut c_void)>,
     pub(super) holding: Holding,
-    /// Two MiB units that were advised to be huge pages.
+    /// Two MiB units that are advised to be huge pages.
     pub(super) advised: Bitmap,
+    /// Those that were and are not any more.
+    pub(super) refused: Bitmap,
     chunk_kinds: &'static [AtomicU8],
 }
 
@@ -134,6 +136,22 @@ pub struct Claim {
     pub zero: Zero,
 }
 
+/// Why a claim came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Miss {
+    /// No run of free slices is long enough: another arena may have one.
+    Full,
+    /// There was one, but the system has no memory for it.
+    Refused,
+}
+
+impl Miss {
+    /// Of two arenas.
+    pub fn or(self, other: Miss) -> Miss {
+        if self == Miss::Refused { self } else { other }
+    }
+}
+
 impl Claim {
     pub fn memory(&self) -> *mut u8 {
         self.arena.slice_memory(self.range.start)
@@ -158,7 +176,8 @@ impl Layout {
 /// just started touches few OS pages.
 struct Offsets {
     kinds: usize,
-    advised: usize,
+    /// Advised, refused.
+    units: [usize; 2],
     /// Free, committed, dirty, purge.
     bitmaps: [usize; 4],
     end: usize,
@@ -168,9 +187,9 @@ fn offsets(slices: usize) -> Offsets {
     let mut layout = Layout { next: 0 };
     layout.take(size_of::<Arena>());
     let kinds = layout.take(chunks(slices));
-    let advised = layout.take(Bitmap::layout_bytes(thp_units(slices)));
+    let units = [(); 2].map(|()| layout.take(Bitmap::layout_bytes(thp_units(slices))));
     let bitmaps = [(); 4].map(|()| layout.take(Bitmap::layout_bytes(slices)));
-    Offsets { kinds, advised, bitmaps, end: layout.next }
+    Offsets { kinds, units, bitmaps, end: layout.next }
 }
 
 /// Whether a guard OS page is to stand between an arena's structures and its slices.
@@ -251,7 +270,8 @@ impl Arena {
             numa: setup.numa,
             commit: setup.commit,
             holding: Holding::new(offsets.bitmaps.map(|offset| bitmap(offset, slices))),
-            advised: bitmap(offsets.advised, thp_units(slices)),
+            advised: bitmap(offsets.units[0], thp_units(slices)),
+            refused: bitmap(offsets.units[1], thp_units(slices)),
             chunk_kinds,
         };
         // SAFETY: the first part of the memory is the description's.
@@ -361,8 +381,7 @@ impl Arena {
         matches!(self.backing, Backing::Os | Backing::User)
     }
 
-    /// Claims `slices` slices whose first address is a multiple of `align_slices` slices; committed. `None` if the
-    /// arena has no such run, or the memory can't be committed.
+    /// Claims `slices` slices whose first address is a multiple of `align_slices` slices; committed.
     pub(super) fn claim(
         &'static self,
         slices: usize,
@@ -370,10 +389,15 @@ impl Arena {
         kind: Kind,
         seed: usize,
         extent: Extent,
-    ) -> Option<Claim> {
-        let start = self.find(slices, align_slices, kind, seed)?;
+    ) -> Result<Claim, Miss> {
+        let start = self.find(slices, align_slices, kind, seed).ok_or(Miss::Full)?;
         let now = if extent == Extent::First { 1 } else { slices };
-        self.make_usable_from(BitRange { start, len: slices }, now)
+        self.make_usable_from(BitRange { start, len: slices }, now).ok_or_else(|| self.refusal())
+    }
+
+    /// What it means that memory could not be committed. A program that commits its arena itself speaks for that arena only.
+    fn refusal(&self) -> Miss {
+        if self.commit.is_some() { Miss::Full } else { Miss::Refused }
     }
 
     /// Claims exactly these slices, if all of them are free.

@@ -463,9 +463,11 @@ fn a_destroyed_set_starts_anew() {
 /// With the simulated system, which can refuse.
 #[cfg(feature = "sim")]
 mod on_sim {
+    use super::mapping::UNIT_SLICES;
     use super::*;
     use ferrimalloc_prim::mem::{MemConfig, ThpMode};
     use ferrimalloc_prim::sim::{self, Clock, Fault, Limits};
+    use std::sync::atomic::AtomicBool;
 
     fn configure(change: impl FnOnce(&mut MemConfig)) {
         let mut config = *mem::config();
@@ -489,6 +491,52 @@ mod on_sim {
         assert!(set.claim(&want(1)).is_none());
         sim::refuse(sim::Kind::Map, Fault::Never);
         assert!(set.claim(&want(1)).is_some());
+    }
+
+    /// Takes most of each of the set's first arenas as soon as it is there; answers how many it got.
+    fn steal_first(set: &'static ArenaSet, arenas: usize, most: usize, is_over: &AtomicBool) -> usize {
+        let mut stolen = 0;
+        while stolen < arenas && !is_over.load(Ordering::Relaxed) {
+            let newest = set.arenas().nth(stolen);
+            stolen += usize::from(newest.is_some_and(|arena| set.claim(&only(arena, most)).is_some()));
+        }
+        stolen
+    }
+
+    /// Whoever makes an arena may find it taken, and makes another.
+    #[test]
+    fn an_arena_that_others_empty_at_once_is_followed_by_another() {
+        let mut ground = ground();
+        ground.set(OptionId::ArenaReserve, 4 << 10);
+        // Takes a while, between an arena's beginning and the claim that it was made for.
+        ground.set(OptionId::PagemapCommit, 1);
+        let most = LARGE_PAGE_SLICES / 2 + 1;
+        let lost_first = |_: &usize| {
+            let (set, is_over) = (new_set(), AtomicBool::new(false));
+            let (claim, stolen) = std::thread::scope(|scope| {
+                let thief = scope.spawn(|| steal_first(set, 3, most, &is_over));
+                let claim = set.claim(&want(most));
+                is_over.store(true, Ordering::Relaxed);
+                (claim, thief.join().unwrap())
+            });
+            assert!(claim.is_some(), "there is memory");
+            stolen > 0
+        };
+        assert!((0..1000).filter(lost_first).nth(4).is_some(), "the thief never came first");
+    }
+
+    /// More address space is no memory.
+    #[test]
+    fn no_arena_is_reserved_where_memory_is_refused() {
+        let _ground = ground();
+        configure(|config| config.overcommits = false);
+        let set = new_set();
+        assert!(set.claim(&want(1)).is_some());
+        sim::refuse(sim::Kind::Commit, Fault::From(1));
+        (0..10).for_each(|_| assert!(set.claim(&want(4)).is_none()));
+        sim::refuse(sim::Kind::Commit, Fault::Never);
+        assert_eq!(set.arenas().count(), 1);
+        assert!(set.claim(&want(4)).is_some());
     }
 
     #[test]
@@ -563,6 +611,60 @@ mod on_sim {
         claim.arena.advise_filling(claim.range);
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 1);
+    }
+
+    /// A large heap, of which the first units are in use: pages of a slice each, and their arena.
+    fn large_heap(set: &'static ArenaSet, units: usize) -> (&'static Arena, Vec<Claim>) {
+        configure(|config| config.thp = ThpMode::Madvise);
+        set.note_filled(64 * MIB / SLICE_BYTES, Share::Many);
+        let arena = set.claim(&want(1)).expect("memory").arena;
+        let slices = (UNIT_SLICES..(1 + units) * UNIT_SLICES).map(BitRange::one);
+        let claims: Vec<Claim> = slices.map(|slice| arena.claim_at(slice).expect("free")).collect();
+        claims.iter().for_each(|claim| arena.advise_filling(claim.range));
+        (arena, claims)
+    }
+
+    fn purge(set: &ArenaSet, claims: &[Claim]) {
+        claims.iter().for_each(|claim| claim.arena.release(claim.range));
+        set.purge_due(Force::All);
+    }
+
+    /// The kernel would fill them up with huge pages by itself.
+    #[test]
+    fn purging_takes_advice_back_from_units_that_are_sparse_then() {
+        let _ground = ground();
+        let set = new_set();
+        let (arena, claims) = large_heap(set, 4);
+        assert_eq!((sim::calls(sim::Kind::Thp), arena.advised.count_set(arena.advised.all())), (4, 4));
+        let (first, rest) = claims.split_at(UNIT_SLICES);
+        purge(set, &first[..UNIT_SLICES / 4 - 1]);
+        assert_eq!((sim::calls(sim::Kind::Thp), set.refused_units()), (4, 0), "still nearly full");
+        // Of three units all but a slice; they are neighbours.
+        purge(set, &rest[1..]);
+        assert_eq!((sim::calls(sim::Kind::Thp), set.refused_units()), (5, 3));
+        assert!(arena.advised.is_set(1) && arena.advised.is_all_clear(BitRange::new(2, 3)));
+    }
+
+    #[test]
+    fn refused_units_are_advised_again_when_they_are_to_be_full() {
+        let _ground = ground();
+        let set = new_set();
+        let (arena, claims) = large_heap(set, 2);
+        purge(set, &claims[1..]);
+        assert_eq!(set.refused_units(), 2);
+        let claim = |slice| {
+            let claim = arena.claim_at(BitRange::one(slice)).expect("free");
+            arena.advise_filling(claim.range);
+        };
+        // The first unit has a slice left, so that it must be nearly full; the second is empty.
+        let enough = UNIT_SLICES + UNIT_SLICES * 7 / 8 - 1;
+        (UNIT_SLICES + 1..enough).for_each(claim);
+        assert_eq!(set.refused_units(), 2);
+        claim(enough);
+        assert_eq!(set.refused_units(), 1);
+        claim(2 * UNIT_SLICES + 7);
+        assert_eq!((set.refused_units(), sim::calls(sim::Kind::Thp)), (0, 5));
+        assert!(arena.advised.is_all_set(BitRange::new(1, 2)));
     }
 
     #[test]

@@ -4,6 +4,11 @@
 //! a process is small; once its heap is large, the 2 MiB units in which pages are about to be placed are advised
 //! before they are touched, so that each costs one fault. Big blocks are no sign that pages will fill: for these only
 //! pages count.
+//!
+//! The advice has an end. The kernel does not only look at it when memory is touched: its thread khugepaged makes a huge
+//! page of every advised unit in which a single OS page is left, and so undoes purging. Hence purging takes the advice back
+//! from units that are sparse then. Such a unit is advised again when it is about to be filled from the
+//! beginning, or is nearly full.
 
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};
 
@@ -15,24 +20,75 @@ use crate::options::{self, OptionId};
 
 /// Slices of pages whose blocks have all been used, from which on huge pages are worth their rounding: 16 MiB.
 const LARGE_HEAP_SLICES: usize = (16 << 20) / SLICE_BYTES;
+/// With so many free slices a unit is sparse.
+const SPARSE_FREE_SLICES: usize = UNIT_SLICES / 4;
+/// With as few it is nearly full.
+const FULL_FREE_SLICES: usize = UNIT_SLICES / 8;
+/// The most units that may be without advice among others: each can be a mapping of its own to the system, which allows
+/// about 65,000.
+const MAX_REFUSED_UNITS: usize = 8192;
 
 /// Whether units may be advised at all.
 fn is_wanted() -> bool {
     mem::config().thp != ThpMode::Never && options::is_enabled(OptionId::AllowThp)
 }
 
+/// The units that a range of slices touches.
+fn touched(range: BitRange) -> BitRange {
+    BitRange::between(range.start / UNIT_SLICES, range.end().div_ceil(UNIT_SLICES))
+}
+
+/// The units that lie in a range of slices.
+fn inside(range: BitRange) -> BitRange {
+    BitRange::between(range.start.div_ceil(UNIT_SLICES), range.end() / UNIT_SLICES)
+}
+
+/// Without the first and the last, if these are not to be kept.
+fn trimmed(units: BitRange, keep: impl Fn(usize) -> bool) -> BitRange {
+    let start = units.start + usize::from(!units.is_empty() && !keep(units.start));
+    let end = units.end() - usize::from(start < units.end() && !keep(units.end() - 1));
+    BitRange::between(start, end)
+}
+
 impl Arena {
     /// Advises the units that `range`, just claimed for blocks that share a page, lies in: they fill up.
     pub fn advise_filling(&self, range: BitRange) {
         if self.is_worth_advising(self.set().filled_slices()) {
-            self.advise_units(range.start / UNIT_SLICES, range.end().div_ceil(UNIT_SLICES));
+            self.advise_units(touched(range), range);
         }
     }
 
     /// Advises the units inside of `range`, just claimed for one block whose whole contents will be written.
     pub fn advise_inside(&self, range: BitRange) {
         if self.is_worth_advising(self.set().filled_slices() + self.set().single_slices()) {
-            self.advise_units(range.start.div_ceil(UNIT_SLICES), range.end() / UNIT_SLICES);
+            self.advise_units(inside(range), range);
+        }
+    }
+
+    fn advise_units(&self, units: BitRange, claimed: BitRange) {
+        let units = self.whole(units);
+        if units.is_empty() || self.advised.is_all_set(units) {
+            return;
+        }
+        let units = trimmed(units, |unit| self.is_to_be_full(unit, claimed));
+        if !units.is_empty() {
+            self.advised.set(units);
+            self.set().note_advised_again(self.refused.clear(units));
+            self.tell_system(units, Thp::Advise);
+        }
+    }
+
+    /// Takes the advice back from the units that `range`, which is held to be purged, leaves sparse.
+    pub(super) fn refuse_sparse(&self, range: BitRange) {
+        let units = self.whole(touched(range));
+        if self.advised.is_all_clear(units) {
+            return;
+        }
+        let units = trimmed(units, |unit| self.is_sparse(unit, range));
+        if !units.is_empty() && self.set().refused_units() + units.len <= MAX_REFUSED_UNITS {
+            self.advised.clear(units);
+            self.set().note_refused(self.refused.set(units));
+            self.tell_system(units, Thp::Refuse);
         }
     }
 
@@ -40,14 +96,31 @@ impl Arena {
         self.backing() == Backing::Os && in_use >= LARGE_HEAP_SLICES && is_wanted()
     }
 
-    fn advise_units(&self, first: usize, end: usize) {
-        let units = BitRange::between(first, end.min(self.slices() / UNIT_SLICES));
-        if units.is_empty() || self.advised.is_all_set(units) {
-            return;
-        }
-        self.advised.set(units);
+    /// Of these units, those that end in the arena.
+    fn whole(&self, units: BitRange) -> BitRange {
+        BitRange::between(units.start, units.end().min(self.slices() / UNIT_SLICES))
+    }
+
+    /// Whether nobody but the claimer of `claimed` has slices of the unit, or nearly all are taken.
+    fn is_to_be_full(&self, unit: usize, claimed: BitRange) -> bool {
+        let slices = slices_of(unit);
+        let free = self.holding.free().count_set(slices);
+        free <= FULL_FREE_SLICES || free + slices.intersect(claimed).len == UNIT_SLICES
+    }
+
+    /// Whether many slices of the unit are free, with those of `purged`.
+    fn is_sparse(&self, unit: usize, purged: BitRange) -> bool {
+        let slices = slices_of(unit);
+        self.holding.free().count_set(slices) + slices.intersect(purged).len >= SPARSE_FREE_SLICES
+    }
+
+    fn tell_system(&self, units: BitRange, advice: Thp) {
         let memory = self.slice_memory(units.start * UNIT_SLICES);
         // SAFETY: the units are part of the arena's mapping; the advice does not change contents.
-        let _ = unsafe { mem::thp(memory, units.len * UNIT_SLICES * SLICE_BYTES, Thp::Advise) };
+        let _ = unsafe { mem::thp(memory, units.len * UNIT_SLICES * SLICE_BYTES, advice) };
     }
+}
+
+fn slices_of(unit: usize) -> BitRange {
+    BitRange::new(unit * UNIT_SLICES, UNIT_SLICES)
 }

@@ -294,7 +294,7 @@ fn empty_chunks_are_passed_by_and_come_back() {
     assert!(bitmap.marked(BitRange::new(0, 4)).eq([1]));
     assert!(bitmap.clear_one(700));
     assert_eq!(bitmap.find_claim(Fit::new(1), Hint::default(), |_| true), None);
-    assert!(bitmap.marked(BitRange::new(0, 4)).eq([]));
+    assert_eq!(bitmap.marked(BitRange::new(0, 4)).count(), 0);
     bitmap.set_one(600);
     assert_eq!(bitmap.find_claim(Fit::new(1), Hint::default(), |_| true), Some(600));
 }
