@@ -162,11 +162,22 @@ impl Page {
         if self.free.get().is_null() {
             return self.accept(chain);
         }
-        let head: *mut Block = self.block_at(chain.head).cast();
-        // SAFETY: the caller owns the page and has taken the chain.
-        unsafe { Block::set_next(Block::last(head, chain.count), self.local_free.get()) };
-        self.local_free.set(head);
+        let joined = self.join_local(self.block_at(chain.head).cast(), chain.count);
+        self.local_free.set(joined);
         self.lent.set(self.lent.get().wrapping_sub(chain.count as u32));
+    }
+
+    /// One list of the blocks from `head` and of `local_free`. Walks the shorter one.
+    fn join_local(&self, head: *mut Block, count: usize) -> *mut Block {
+        let (local, local_count) = (self.local_free.get(), self.capacity() - self.lent());
+        let (front, front_count, back) =
+            if local_count < count { (local, local_count, head) } else { (head, count, local) };
+        if front_count > 0 {
+            // SAFETY: the caller owns the page and has taken the chain.
+            unsafe { Block::set_next(Block::last(front, front_count), back) };
+            return front;
+        }
+        back
     }
 
     /// Links the next few blocks beyond `capacity`. `free` is exhausted, and there are some.
@@ -261,10 +272,15 @@ impl Page {
         self.lent().saturating_sub(free)
     }
 
-    /// Takes over the remote list and tells whether every block is free. Walks the lists.
-    pub fn collect_is_empty(&self) -> bool {
+    /// Takes over the remote list and counts the blocks in use. Walks the lists.
+    pub fn collect(&self) -> usize {
         self.adopt(self.remote.take());
-        self.used() == 0
+        self.used()
+    }
+
+    /// The same, and tells whether every block is free.
+    pub fn collect_is_empty(&self) -> bool {
+        self.collect() == 0
     }
 
     /// Recomputes `lent` from the lists, for a page whose owner vanished in the middle of a `free`.

@@ -97,11 +97,12 @@ impl Theap {
     pub(super) fn abandon_page(&self, page: &'static Page) {
         self.forget_retired(page);
         self.remove(page);
-        if page.collect_is_empty() {
+        let used = page.collect();
+        if used == 0 {
             return release_page(page);
         }
         self.counts.add(Event::Abandoned);
-        abandon(page);
+        abandon(page, used);
     }
 }
 
@@ -111,11 +112,12 @@ impl Theap {
         page.recount();
         page.drop_flag(Flag::Queued);
         page.drop_flag(Flag::Retired);
-        if page.collect_is_empty() {
+        let used = page.collect();
+        if used == 0 {
             return release_page(page);
         }
         heap_of_page(page).stats().pages_abandoned.pass(1);
-        abandon(page);
+        abandon(page, used);
     }
 
     /// Drops all pages without looking at them: they are being destroyed, or are seen to one by one.
@@ -131,9 +133,8 @@ fn listing_threshold(used: usize) -> usize {
     (used / LISTING_SHARE).max(1)
 }
 
-/// Lets go of a page that has blocks in use and is in no queue any more.
-fn abandon(page: &'static Page) {
-    let used = page.used();
+/// Lets go of a page of which `used` blocks are in use and that is in no queue any more.
+fn abandon(page: &'static Page, used: usize) {
     page.set_used_unowned(used);
     page.set_owner_unowned(0);
     if page.has_available() {
