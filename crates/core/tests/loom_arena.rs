@@ -109,7 +109,7 @@ impl Slices {
     }
 
     fn purge_all(&self) {
-        self.holding.for_each_purgeable_rev(CHUNK_BITS, |run| {
+        self.holding.for_each_purgeable_rev(|run| {
             if !self.purge(run) {
                 (run.start..run.end()).for_each(|slice| _ = self.purge(BitRange::one(slice)));
             }
