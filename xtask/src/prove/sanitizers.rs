@@ -25,29 +25,44 @@ const FORKS: &str = "forks_beside_busy_threads";
 /// The compiler's flag.
 pub const ADDRESS: &str = "-Zsanitizer=address";
 
+/// A run of the tests.
+struct Run<'a> {
+    name: &'static str,
+    flags: &'a str,
+    /// A variable that the runtime reads, and its value.
+    options: (&'static str, &'a str),
+    /// How many times as much as the program's memory is resident, for tests that it stays flat.
+    shadow: u32,
+    more: &'a [&'a str],
+}
+
 pub fn thread(testbed: &Testbed) -> Verdict {
     let file = testbed.scratch("tsan")?.join("suppressions");
     fs::write(&file, SUPPRESSIONS)?;
     let options = format!("suppressions={} halt_on_error=1 second_deadlock_stack=1", file.display());
     let flags = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer";
-    run(testbed, "tsan", flags, ("TSAN_OPTIONS", &options), &["--", "--skip", FORKS])
+    let (options, more) = (("TSAN_OPTIONS", options.as_str()), &["--", "--skip", FORKS]);
+    Run { name: "tsan", flags, options, shadow: 8, more }.execute(testbed)
 }
 
 /// Once as it is, once with free memory closed to everybody. Leaks are not looked for: memory stays with the allocator by design.
 pub fn address(testbed: &Testbed) -> Verdict {
-    let options = ("ASAN_OPTIONS", "detect_leaks=0");
-    let plain = run(testbed, "asan", ADDRESS, options, &[])?;
-    let told = run(testbed, "asan-told", ADDRESS, options, &["--features", "asan"])?;
+    let plain = Run { name: "asan", flags: ADDRESS, options: ("ASAN_OPTIONS", "detect_leaks=0"), shadow: 1, more: &[] };
+    let told = Run { name: "asan-told", shadow: 2, more: &["--features", "asan"], ..plain };
+    let (plain, told) = (plain.execute(testbed)?, told.execute(testbed)?);
     Ok(format!("{plain}; with the feature `asan` {told}"))
 }
 
-fn run(testbed: &Testbed, name: &str, flags: &str, (variable, options): (&str, &str), more: &[&str]) -> Verdict {
-    let log = testbed.log(name)?;
-    let mut command = nightly_cargo(&["test", "-p", "ferrimalloc-core", "--target", TARGET]);
-    command.args(["--test", "stress", "--test", "model"]).args(more);
-    command.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", workspace::target().join(name)).env(variable, options);
-    testbed.logged(&mut command, LIMIT, &log)?;
-    Ok(format!("{}, nothing reported", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
+impl Run<'_> {
+    fn execute(&self, testbed: &Testbed) -> Verdict {
+        let log = testbed.log(self.name)?;
+        let mut command = nightly_cargo(&["test", "-p", "ferrimalloc-core", "--target", TARGET]);
+        command.args(["--test", "stress", "--test", "model"]).args(self.more);
+        command.env("RUSTFLAGS", self.flags).env("CARGO_TARGET_DIR", workspace::target().join(self.name));
+        command.env(self.options.0, self.options.1).env("FERRIMALLOC_TEST_SHADOW", self.shadow.to_string());
+        testbed.logged(&mut command, LIMIT, &log)?;
+        Ok(format!("{}, nothing reported", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
+    }
 }
 
 pub fn is_nightly_there() -> bool {

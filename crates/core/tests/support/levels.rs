@@ -24,6 +24,12 @@ pub fn share() -> usize {
     if has_level() { 3 } else { 1 }
 }
 
+/// What this process was asked to skip.
+fn skipped_here() -> Vec<String> {
+    let arguments: Vec<String> = env::args().collect();
+    arguments.windows(2).filter(|pair| pair[0] == "--skip").flatten().cloned().collect()
+}
+
 /// Runs the file's tests but those to `skip`, and those to `skip_guarded` where blocks are guarded, at every level. Error messages end up in the output, and would mean that
 /// something right was taken for wrong.
 pub fn at_every_level(skip: &[&str], skip_guarded: &[&str]) {
@@ -32,7 +38,7 @@ pub fn at_every_level(skip: &[&str], skip_guarded: &[&str]) {
     }
     for levels in LEVELS {
         let mut tests = Command::new(env::current_exe().expect("a test program"));
-        tests.args(skip.iter().flat_map(|name| ["--skip", name])).args(["--test-threads", "1"]);
+        tests.args(skip.iter().flat_map(|name| ["--skip", name])).args(["--test-threads", "1"]).args(skipped_here());
         // Debug levels guard some blocks, too.
         if levels.iter().any(|(name, _)| *name != "MIMALLOC_SECURE") {
             tests.args(skip_guarded.iter().flat_map(|name| ["--skip", name]));

@@ -25,5 +25,15 @@ pub fn seed() -> u64 {
 
 /// How much longer than usual to test: the variable `FERRIMALLOC_TEST_TIMES`.
 pub fn times() -> usize {
-    std::env::var("FERRIMALLOC_TEST_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+    factor("FERRIMALLOC_TEST_TIMES")
+}
+
+/// How many times as much as the program's is resident under a sanitizer, which keeps a shadow of memory and records of threads: the
+/// variable `FERRIMALLOC_TEST_SHADOW`.
+pub fn shadow() -> usize {
+    factor("FERRIMALLOC_TEST_SHADOW")
+}
+
+fn factor(variable: &str) -> usize {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(1)
 }
