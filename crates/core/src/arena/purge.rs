@@ -29,10 +29,10 @@ use crate::os;
 use crate::sync::{AtomicIsize, AtomicUsize, Ordering};
 use ferrimalloc_prim::{clock, process};
 
-/// Unused memory that is always tolerated: 8 MiB.
-const FLOOR_SLICES: usize = (8 << 20) / SLICE_BYTES;
-/// The tolerated share of what is in use: half.
-const SHARE: usize = 2;
+/// Unused memory that is always tolerated: 4 MiB.
+const FLOOR_SLICES: usize = (4 << 20) / SLICE_BYTES;
+/// The tolerated share of what is in use: a third.
+const SHARE: usize = 3;
 /// The most that credit adds: 128 MiB. A process that goes idle after ups and downs keeps no more.
 const MAX_CREDIT_SLICES: usize = (128 << 20) / SLICE_BYTES;
 /// The share of what the kernel grants the process that may be unused: an eighth.
@@ -161,11 +161,12 @@ impl ArenaSet {
         }
     }
 
-    /// Purges what exceeds the bound, and a quarter of that, unless another thread is at it.
+    /// Purges what exceeds the bound, and a quarter of that or half of the floor, unless another thread is at it.
     #[cold]
     fn purge_excess(&self, unused: usize) {
         let Some(_alone) = self.lock().try_lock() else { return };
-        let target = self.purging.bound(self.in_use_slices()) / 4 * 3;
+        let bound = self.purging.bound(self.in_use_slices());
+        let target = bound - (bound / 4).max(FLOOR_SLICES / 2);
         self.purge_down_to(target);
         let purged = unused.saturating_sub(self.purging.unused_slices());
         self.purging.regrettable.fetch_add(purged, Ordering::Relaxed);
