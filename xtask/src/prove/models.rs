@@ -30,7 +30,7 @@ pub fn faults(testbed: &Testbed, seeds: u64) -> Verdict {
         let mut command = core_test(&["--features", "sim", "--test", "faults"]);
         testbed.logged(command.env("FERRIMALLOC_TEST_SEED", seed.to_string()), LIMIT, &log)?;
     }
-    Ok(format!("{} schedules, {seeds} seeds", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
+    Ok(format!("{} schedules; seeds: {seeds}", cargo_stages::passed(&fs::read_to_string(log)?)))
 }
 
 /// So many times as many random operations as usual.

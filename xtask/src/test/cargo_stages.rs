@@ -71,7 +71,11 @@ fn run_cargo(testbed: &Testbed, command: &mut Command, log: &Path) -> Result<()>
 
 /// Adds up the lines `test result: ok. 12 passed; …`.
 pub fn passed_tests(log: &str) -> String {
+    format!("{} tests", passed(log))
+}
+
+pub fn passed(log: &str) -> usize {
     let results = log.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
     let counts = results.filter_map(|rest| rest.split(' ').next()?.parse::<usize>().ok());
-    format!("{} tests", counts.sum::<usize>())
+    counts.sum()
 }
