@@ -632,7 +632,9 @@ mod on_sim {
     /// The kernel would fill them up with huge pages by itself.
     #[test]
     fn purging_takes_advice_back_from_units_that_are_sparse_then() {
-        let _ground = ground();
+        let mut ground = ground();
+        // No purging but when it is asked for.
+        ground.set(OptionId::PurgeDelay, 1000);
         let set = new_set();
         let (arena, claims) = large_heap(set, 4);
         assert_eq!((sim::calls(sim::Kind::Thp), arena.advised.count_set(arena.advised.all())), (4, 4));
@@ -647,7 +649,9 @@ mod on_sim {
 
     #[test]
     fn refused_units_are_advised_again_when_they_are_to_be_full() {
-        let _ground = ground();
+        let mut ground = ground();
+        // No purging but when it is asked for.
+        ground.set(OptionId::PurgeDelay, 1000);
         let set = new_set();
         let (arena, claims) = large_heap(set, 2);
         purge(set, &claims[1..]);
