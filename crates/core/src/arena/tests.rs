@@ -632,11 +632,11 @@ mod on_sim {
     /// The kernel would fill them up with huge pages by itself.
     #[test]
     fn purging_takes_advice_back_from_units_that_are_sparse_then() {
-        let mut ground = ground();
-        // No purging but when it is asked for.
-        ground.set(OptionId::PurgeDelay, 1000);
+        let _ground = ground();
         let set = new_set();
         let (arena, claims) = large_heap(set, 4);
+        // So much in use that nothing is purged but when it is asked for.
+        let _in_use = set.claim(&Want::new(6 * CHUNK_BITS / 5, Kind::Other)).unwrap();
         assert_eq!((sim::calls(sim::Kind::Thp), arena.advised.count_set(arena.advised.all())), (4, 4));
         let (first, rest) = claims.split_at(UNIT_SLICES);
         purge(set, &first[..UNIT_SLICES / 4 - 1]);
@@ -649,11 +649,11 @@ mod on_sim {
 
     #[test]
     fn refused_units_are_advised_again_when_they_are_to_be_full() {
-        let mut ground = ground();
-        // No purging but when it is asked for.
-        ground.set(OptionId::PurgeDelay, 1000);
+        let _ground = ground();
         let set = new_set();
         let (arena, claims) = large_heap(set, 2);
+        // So much in use that nothing is purged but when it is asked for.
+        let _in_use = set.claim(&Want::new(6 * CHUNK_BITS / 5, Kind::Other)).unwrap();
         purge(set, &claims[1..]);
         assert_eq!(set.refused_units(), 2);
         let claim = |slice| {
