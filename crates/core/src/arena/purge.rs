@@ -26,7 +26,7 @@ use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::sync::{AtomicIsize, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use ferrimalloc_prim::{clock, process};
 
 /// Unused memory that is always tolerated: 4 MiB.
@@ -46,6 +46,8 @@ pub struct Purging {
     unused: AtomicIsize,
     /// The low and high water of that.
     tide: Tide,
+    /// Whether a part of a delay has ended, and nobody has purged since.
+    is_due: AtomicBool,
     /// Slices that rule 2 purged and nobody has claimed since.
     regrettable: AtomicUsize,
     /// How far the bound has been raised.
@@ -59,6 +61,7 @@ impl Purging {
         Self {
             unused: AtomicIsize::new(0),
             tide: Tide::new(),
+            is_due: AtomicBool::new(false),
             regrettable: AtomicUsize::new(0),
             credit: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
@@ -121,13 +124,18 @@ impl Purging {
         most
     }
 
-    /// Sees to the parts of a delay that have passed; answers how many.
-    fn end_parts(&self, delay: u64) -> usize {
+    /// Sees to the parts of a delay that have passed.
+    fn end_parts(&self, delay: u64) {
         let parts = self.tide.end_parts(clock::now_millis(), delay, self.unused_slices());
         if parts > 0 {
             self.decay_credit(parts);
+            self.is_due.store(true, Ordering::Relaxed);
         }
-        parts
+    }
+
+    /// Whether it is time for rule 1; true for one caller.
+    fn take_due(&self) -> bool {
+        self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Relaxed)
     }
 
     /// Credit goes by a quarter at a time, but not what is being used.
@@ -193,7 +201,11 @@ impl ArenaSet {
         }
         let unused = self.purging.unused_slices();
         let Some(delay) = delay_millis() else { return };
-        if unused > 0 && self.purging.end_parts(delay) > 0 {
+        if unused == 0 {
+            return;
+        }
+        self.purging.end_parts(delay);
+        if self.purging.take_due() {
             self.purge_down_to(unused.saturating_sub(self.purging.tide.low()));
         }
     }

@@ -574,6 +574,23 @@ mod on_sim {
     }
 
     #[test]
+    fn releases_do_not_put_off_what_is_due() {
+        let _ground = ground();
+        sim::set_clock(Clock::Steps(1));
+        let set = new_set();
+        let [idle, busy] = [8, 1].map(|slices| set.claim(&want(slices)).unwrap());
+        idle.arena.release(idle.range);
+        sim::set_clock(Clock::Steps(100));
+        for _ in 0..20 {
+            busy.arena.release(busy.range);
+            assert!(busy.arena.claim_at(busy.range).is_some());
+        }
+        sim::set_clock(Clock::Steps(0));
+        set.purge_due(Force::Routine);
+        assert_eq!(set.unused_slices(), 0);
+    }
+
+    #[test]
     fn what_goes_into_use_again_and_again_is_purged_once_at_most() {
         let _ground = ground();
         sim::set_clock(Clock::Steps(10));
