@@ -67,8 +67,9 @@ const RUST_ACTS: &[Act] = &[
     ("overrun", &["use-after-poison", "READ of size 1", "overrun"]),
 ];
 
-/// Programs of other stages that have no error.
-const CORRECT: &[(&str, &[&str])] = &[("stress/threads.c", &["400", "8"]), ("stress/forks.c", &["10", "3"])];
+/// Programs of other stages that have no error. Forks beside no thread: gcc's own sanitizer leaves its allocator's locks to
+/// the child as it finds them (seen in gdb: the child waits in `SizeClassAllocator64::GetFromAllocator`).
+const CORRECT: &[(&str, &[&str])] = &[("stress/threads.c", &["400", "8"]), ("stress/forks.c", &["10", "0"])];
 
 struct Bench<'a> {
     testbed: &'a Testbed,
