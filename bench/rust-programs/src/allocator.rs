@@ -19,3 +19,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[cfg(feature = "rpmalloc")]
 #[global_allocator]
 static ALLOCATOR: rpmalloc::RpMalloc = rpmalloc::RpMalloc;
+
+#[cfg(feature = "rusty_alloc")]
+#[global_allocator]
+static ALLOCATOR: rusty_alloc_api::RustyAlloc = rusty_alloc_api::RustyAlloc;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Engines that have a crate, by the name of the feature that chooses it.
-const LINKED: [&str; 7] = ["glibc", engines::BASELINE, engines::OURS, "mimalloc2", "snmalloc", "rpmalloc", "jemalloc"];
+const LINKED: [&str; 8] =
+    ["glibc", engines::BASELINE, engines::OURS, "mimalloc2", "snmalloc", "rpmalloc", "jemalloc", "rusty_alloc"];
 const PROGRAMS: [(&str, &str); 3] = [
     ("collections", "Vec, HashMap, BTreeMap and String, one thread"),
     ("graph", "Box and Rc nodes, built, rewired and dropped"),
