@@ -4,11 +4,17 @@
 
 #![cfg(not(loom))]
 
+#[cfg(not(feature = "sim"))]
+#[path = "support/maps.rs"]
+mod maps;
+
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Force, Zero};
 use ferrimalloc_core::diag;
 use ferrimalloc_core::options::{self, Hardening, OptionId};
 use ferrimalloc_core::runtime;
+#[cfg(not(feature = "sim"))]
+use maps::is_inaccessible;
 use std::collections::HashSet;
 use std::ffi::c_void;
 use std::ptr;
@@ -211,18 +217,6 @@ fn the_order_of_blocks_is_not_that_of_addresses() {
         assert_eq!(orders.len(), 4);
         assert!(orders.iter().all(|order| !order.is_sorted()));
     });
-}
-
-/// Whether the mapping at an address is inaccessible.
-#[cfg(not(feature = "sim"))]
-fn is_inaccessible(address: usize) -> bool {
-    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
-    maps.lines().any(|line| {
-        let (range, rest) = line.split_once(' ').expect("a range");
-        let (start, end) = range.split_once('-').expect("two addresses");
-        let parse = |text| usize::from_str_radix(text, 16).expect("an address");
-        (parse(start)..parse(end)).contains(&address) && rest.starts_with("---")
-    })
 }
 
 #[cfg(not(feature = "sim"))]

@@ -1,5 +1,8 @@
 //! Strict accounting of memory (`overcommit_memory=2`), simulated: only what is used is charged for.
 
+#[path = "support/maps.rs"]
+mod maps;
+
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Bin, Force, SLICE_BYTES, Zero};
 use ferrimalloc_core::options::{self, Hardening, OptionId};
@@ -7,6 +10,7 @@ use ferrimalloc_core::runtime;
 use ferrimalloc_prim::mem::{self, Access};
 use ferrimalloc_prim::sim::{self, Limits, Mode};
 use ferrimalloc_prim::{Errno, errno};
+use maps::is_inaccessible;
 
 const MIB: usize = 1 << 20;
 
@@ -89,15 +93,4 @@ fn fill_guarded_page(size: usize) {
     assert!((blocks + 1) * bin.block_bytes() > page_bytes - SLICE_BYTES, "{blocks} blocks of {size} fill a page");
     // SAFETY: nobody uses the heap or its blocks any more.
     assert!(unsafe { runtime::heap_destroy(heap) });
-}
-
-/// Whether the mapping at an address is inaccessible.
-fn is_inaccessible(address: usize) -> bool {
-    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
-    maps.lines().any(|line| {
-        let (range, rest) = line.split_once(' ').expect("a range");
-        let (start, end) = range.split_once('-').expect("two addresses");
-        let parse = |text| usize::from_str_radix(text, 16).expect("an address");
-        (parse(start)..parse(end)).contains(&address) && rest.starts_with("---")
-    })
 }

@@ -151,7 +151,7 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
     Some(block)
 }
 
-/// A block of the first page of class `bin`, as the fast paths take it.
+/// A block of the first page of class `bin`, as the fast paths take it (which find none in a checked page).
 #[inline]
 fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Page, *mut u8)> {
     let page = theap.queue(bin).first()?;
@@ -159,6 +159,6 @@ fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Page, *mut u8)
     if !block.is_null() {
         return Some((page, block));
     }
-    let block = if page.has_ledger() { block } else { page.pop_recycled(|| theap.skips_upkeep()) };
+    let block = page.pop_recycled(|| theap.skips_upkeep());
     (!block.is_null()).then_some((page, block))
 }

@@ -200,10 +200,10 @@ impl ArenaSet {
             return self.purge_all();
         }
         let unused = self.purging.unused_slices();
-        let Some(delay) = delay_millis() else { return };
         if unused == 0 {
             return;
         }
+        let Some(delay) = delay_millis() else { return };
         self.purging.end_parts(delay);
         if self.purging.take_due() {
             self.purge_down_to(unused.saturating_sub(self.purging.tide.low()));

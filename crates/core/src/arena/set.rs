@@ -334,6 +334,8 @@ impl ArenaSet {
     fn forget(&self) {
         self.stats.reserved.decrease(self.stats.reserved.current() as usize);
         self.stats.committed.decrease(self.stats.committed.current() as usize);
+        self.filled.store(0, Ordering::Relaxed);
+        self.single.store(0, Ordering::Relaxed);
         self.in_use.store(0, Ordering::Relaxed);
         self.refused.store(0, Ordering::Relaxed);
         self.purging.forget();
