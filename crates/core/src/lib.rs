@@ -43,9 +43,9 @@ mod protocols {
         pub mod turnstile;
     }
     pub mod page {
+        pub mod heap_word;
         pub mod ledger;
-        pub mod remote;
-        pub mod tenure;
+        pub mod ownership;
     }
     pub mod random {
         mod fast;
@@ -58,7 +58,7 @@ mod protocols {
         pub mod count;
     }
     pub mod theap {
-        pub mod gather;
         pub mod identity;
+        pub mod remote_batch;
     }
 }

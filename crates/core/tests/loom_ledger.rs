@@ -12,7 +12,7 @@
 mod first_failure;
 
 use ferrimalloc_core::page::ledger::{AlreadyFree, Doubles, Ledger, Style};
-use ferrimalloc_core::page::remote::{BlockOffset, Push, Remote};
+use ferrimalloc_core::page::ownership::{BlockOffset, Push, Remote};
 use loom::cell::{Cell, UnsafeCell};
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};

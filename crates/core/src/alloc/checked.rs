@@ -10,8 +10,6 @@
 
 use core::ptr;
 
-use ferrimalloc_prim::thread::id as thread_id;
-
 use super::filling;
 use super::padding::{self, FILLED_BYTES, SEAL_BYTES, Sealed};
 use super::single;
@@ -19,7 +17,7 @@ use super::upkeep;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::os::told;
-use crate::page::{AlreadyFree, Freed, Page, owned_and_checked};
+use crate::page::{AlreadyFree, Freed, Owned, Page, PageRef, SingleBlock};
 use crate::runtime::current_theap;
 use crate::theap::Theap;
 
@@ -47,7 +45,7 @@ pub(super) fn malloc(theap: &'static Theap, size: usize) -> *mut u8 {
     let Some(page) = theap.queue(Bin::of(size + theap.style().seal_bytes())).first() else { return ptr::null_mut() };
     let block = page.take_checked();
     if !block.is_null() {
-        hand_out(page, block, size, Zero::Any);
+        hand_out(page.page(), block, size, Zero::Any);
     }
     block
 }
@@ -57,18 +55,18 @@ pub(super) fn alloc(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) ->
     if let Some(page) = theap.queue(bin).first() {
         let block = page.take_checked();
         if !block.is_null() {
-            hand_out(page, block, size, zero);
+            hand_out(page.page(), block, size, zero);
             return Some(block);
         }
     }
     let page = upkeep::find_page(theap, bin)?;
     let block = page.take_checked();
-    hand_out(page, block, size, zero);
+    hand_out(page.page(), block, size, zero);
     Some(block)
 }
 
 #[inline]
-fn hand_out(page: &'static Page, block: *mut u8, size: usize, zero: Zero) {
+fn hand_out(page: PageRef, block: *mut u8, size: usize, zero: Zero) {
     let ledger = page.ledger();
     let style = ledger.style();
     let room = page.block_bytes() - style.seal_bytes();
@@ -91,7 +89,7 @@ fn hand_out(page: &'static Page, block: *mut u8, size: usize, zero: Zero) {
 
 /// Frees block `p` of a checked page after looking at everything that can be looked at.
 #[inline(never)]
-pub(super) fn free(p: *mut u8, page: &'static Page) -> Verdict {
+pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
     told::freed(p);
     let _quiet = told::quiet();
     if page.is_singleton() {
@@ -115,11 +113,14 @@ pub(super) fn free(p: *mut u8, page: &'static Page) -> Verdict {
         }
     }
     told::put_away(p, page.block_bytes());
-    if page.owner() == owned_and_checked(thread_id()) { put(page, index, p) } else { put_remote(page, index, p) }
+    match page.if_mine_of_any_kind() {
+        Some(mine) => put(mine, index, p),
+        None => put_remote(page, index, p),
+    }
 }
 
 #[inline]
-fn put(page: &'static Page, index: usize, p: *mut u8) -> Verdict {
+fn put(page: &'static Owned, index: usize, p: *mut u8) -> Verdict {
     match page.put_checked(index) {
         Ok(Freed::InUse) => Verdict::Done,
         Ok(Freed::Empty) => {
@@ -130,15 +131,12 @@ fn put(page: &'static Page, index: usize, p: *mut u8) -> Verdict {
     }
 }
 
-fn put_remote(page: &'static Page, index: usize, p: *mut u8) -> Verdict {
+fn put_remote(page: PageRef, index: usize, p: *mut u8) -> Verdict {
     if page.ledger().put_remote(index).is_err() {
         return refuse(ErrorKind::DoubleFree, p);
     }
-    let theap = current_theap();
-    let is_taken = page.owner().is_unowned() && !theap.is_empty_theap() && theap.reclaim_for_freed(page);
-    if !is_taken {
-        Theap::count_freed(page, p);
-    }
+    // SAFETY: the block is marked.
+    unsafe { current_theap().free_foreign(page, p) };
     Verdict::Done
 }
 
@@ -173,7 +171,7 @@ fn report_overflow(block: *mut u8, at: *mut u8) {
 }
 
 /// How many bytes the block at `p` of a checked page has for its user; `None` if there is no block, or it is free.
-pub(super) fn usable_size(p: *mut u8, page: &'static Page) -> Option<usize> {
+pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.is_singleton() {
         return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
     }
@@ -202,7 +200,7 @@ fn sealed(block: *mut u8, page: &Page) -> Sealed {
 
 /// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
 /// waste half of it. What it gains reads as zero if that is asked for. By whoever has the block.
-pub(super) fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+pub(super) fn resize_in_place(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
     let _quiet = told::quiet();
     let room = page.block_bytes();
     told::reached(p, room);
@@ -216,7 +214,7 @@ pub(super) fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, si
 }
 
 #[inline(always)]
-fn resize(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
     if page.is_singleton() {
         return resize_single(p, page, usable, size, zero);
     }
@@ -241,14 +239,16 @@ fn resize(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zer
     true
 }
 
-fn resize_single(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+fn resize_single(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
     verify_single(p, page);
-    if size + SINGLE_PADDING <= LARGE_BLOCK_MAX || !single::resize_in_place(page, size + SINGLE_PADDING) {
+    // SAFETY: the caller has the block.
+    let block = unsafe { SingleBlock::of(page) };
+    if size + SINGLE_PADDING <= LARGE_BLOCK_MAX || !single::resize_in_place(&block, size + SINGLE_PADDING) {
         return false;
     }
     // SAFETY: the block is the caller's, and has that many bytes now.
     unsafe {
-        seal_single(page, size);
+        seal_single(&block, size);
         clear_gained(p, usable, size, zero);
     }
     true
@@ -267,17 +267,18 @@ unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
 /// that can be helped; `None` without memory. The old block still has to be freed.
 pub(super) fn move_single(
     theap: &'static Theap,
-    page: &'static Page,
+    page: PageRef,
     usable: usize,
     size: usize,
     zero: Zero,
 ) -> Option<*mut u8> {
     let block = single::alloc_moved(theap, page, size.checked_add(SINGLE_PADDING)?)?;
     // The padding may have moved along with the contents.
-    page.set_padding(0);
+    // SAFETY: the caller has the block.
+    unsafe { SingleBlock::of(page) }.set_padding(0);
     // SAFETY: the block is new, and has that many bytes.
     unsafe {
-        seal_single(single::page_of(block), size);
+        seal_single(&SingleBlock::of(single::page_of(block)), size);
         clear_gained(block, usable, size, zero);
     }
     Some(block)
@@ -301,9 +302,9 @@ pub(super) fn alloc_single(
 
 /// Makes a new page of a single block a checked one, whose block is handed out.
 #[inline(always)]
-pub(super) fn hand_out_single(page: &'static Page, size: usize, zero: Zero) {
+pub(super) fn hand_out_single(page: PageRef, size: usize, zero: Zero) {
     // SAFETY: the block is new.
-    unsafe { seal_single(page, size) };
+    unsafe { seal_single(&SingleBlock::of(page), size) };
     told::lent(page.start(), size, size, zero);
 }
 
@@ -314,7 +315,7 @@ pub(super) const SINGLE_PADDING: usize = 16;
 ///
 /// # Safety
 /// The block is the caller's.
-pub(super) unsafe fn seal_single(page: &Page, size: usize) {
+pub(super) unsafe fn seal_single(page: &SingleBlock, size: usize) {
     let slack = page.block_bytes() - size;
     page.set_padding(slack);
     told::reached(page.start(), page.area_bytes());

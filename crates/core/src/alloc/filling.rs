@@ -9,7 +9,7 @@ use core::ptr;
 use super::padding::SEAL_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::os::told;
-use crate::page::{Page, Style};
+use crate::page::{Page, PageRef, Style};
 use crate::theap::Theap;
 
 /// mimalloc's bytes for memory that has been allocated, and for memory that has been freed.
@@ -21,7 +21,7 @@ const FREED: u8 = 0xDF;
 /// # Safety
 /// The block has just been taken from the page.
 #[cold]
-pub(super) unsafe fn on_alloc(page: &'static Page, block: *mut u8, style: Style, size: usize) {
+pub(super) unsafe fn on_alloc(page: PageRef, block: *mut u8, style: Style, size: usize) {
     if style.verifies {
         verify_free(page, block);
     }

@@ -60,7 +60,7 @@ pub(super) fn alloc_aligned(theap: &'static Theap, size: usize, align: usize, of
 /// What comes first: levels that were not known, and guarded blocks.
 #[inline]
 fn before_checked(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
-    theap.decide_watch();
+    theap.decide_levels();
     if theap.is_sampled() && theap.is_due_for_guard(size) {
         return guarded::alloc(theap, size, align, zero);
     }

@@ -9,21 +9,40 @@ use super::color::Starts;
 use super::registry::Registry;
 use super::subproc::Subproc;
 use crate::arena::{Arena, Meta};
-use crate::page::{Page, Term};
+use crate::base::*;
+use crate::page::{Lifetime, Page};
 use crate::stats::Stats;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Lock, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Lock, Ordering, References};
 
-/// A handle of the theap floor, kept for it.
-#[derive(Clone, Copy)]
-pub struct TheapHandle(pub *const ());
-// SAFETY: a handle is only compared and stored here.
-unsafe impl Send for TheapHandle {}
+/// What a theap has on this floor: its place in its heap's list. The theap floor embeds it.
+#[repr(transparent)]
+pub struct TheapLinks(Links);
+
+impl TheapLinks {
+    pub const fn new() -> Self {
+        Self(Links::new())
+    }
+}
+
+impl Default for TheapLinks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Linked for TheapLinks {
+    fn links(&self) -> &Links {
+        &self.0
+    }
+}
+// SAFETY: the links are only followed through the heap's list, which is locked.
+unsafe impl Sync for TheapLinks {}
 
 /// A heap. Every live heap has an id that no other heap ever has.
 pub struct Heap {
     subproc: *const Subproc,
     id: usize,
-    term: Term,
+    lifetime: Lifetime,
     /// Allocate only here, if set.
     arena: Option<&'static Arena>,
     /// The NUMA node it prefers, plus one; 0 for none.
@@ -31,16 +50,33 @@ pub struct Heap {
     /// Whether somebody relies on the natural alignment of large blocks.
     is_aligned: AtomicBool,
     registry: Registry,
-    /// The first of its theaps.
-    theaps: Lock<TheapHandle>,
+    theaps: Lock<List<TheapLinks>>,
     stats: Stats,
     meta: Meta,
     /// Neighbours among the sub-process's heaps, under its lock.
-    next: AtomicPtr<Heap>,
-    prev: AtomicPtr<Heap>,
+    links: Links,
+    /// Those that keep the structure: its life, and visitors.
+    references: References,
 }
 
-// SAFETY: everything that changes is atomic or behind a lock.
+/// A heap whose structure stays, even if the heap ends.
+pub struct PinnedHeap(&'static Heap);
+
+impl PinnedHeap {
+    /// Valid while this is kept.
+    pub fn heap(&self) -> &'static Heap {
+        self.0
+    }
+}
+
+impl Drop for PinnedHeap {
+    fn drop(&mut self) {
+        self.0.unpin();
+    }
+}
+
+// SAFETY: everything that changes is atomic or behind a lock; the links are followed through the sub-process's list, which is
+// locked.
 unsafe impl Sync for Heap {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Heap {}
@@ -63,7 +99,7 @@ impl Heap {
     }
 
     /// A new heap of `subproc`, on its list of heaps; `None` without memory. With an arena, only its slices are used.
-    pub fn create(subproc: &'static Subproc, arena: Option<&'static Arena>, term: Term) -> Option<&'static Heap> {
+    pub fn create(subproc: &'static Subproc, arena: Option<&'static Arena>, lifetime: Lifetime) -> Option<&'static Heap> {
         let meta = subproc.arenas().meta_alloc(size_of::<Heap>())?;
         let place = meta.start.cast::<Heap>();
         // SAFETY: zeroed memory of the right size and alignment; the large parts are valid when zeroed, and writing
@@ -71,8 +107,9 @@ impl Heap {
         let heap = unsafe {
             ptr::addr_of_mut!((*place).subproc).write(subproc);
             ptr::addr_of_mut!((*place).id).write(subproc.next_heap_id());
-            ptr::addr_of_mut!((*place).term).write(term);
+            ptr::addr_of_mut!((*place).lifetime).write(lifetime);
             ptr::addr_of_mut!((*place).arena).write(arena);
+            ptr::addr_of_mut!((*place).references).write(References::new());
             ptr::addr_of_mut!((*place).meta).write(meta);
             &*place
         };
@@ -80,17 +117,29 @@ impl Heap {
         Some(heap)
     }
 
-    /// Gives the heap's own memory back. It must be off the sub-process's list.
+    /// Keeps the structure; by a thread that found the heap on its sub-process's list, which is locked.
+    pub(super) fn pin(&'static self) -> PinnedHeap {
+        self.references.add();
+        PinnedHeap(self)
+    }
+
+    fn unpin(&'static self) {
+        if self.references.remove() {
+            let arenas = self.subproc().arenas();
+            // SAFETY: the heap has ended (`end`), and nobody keeps its structure.
+            unsafe {
+                self.registry.free_bitmaps(arenas);
+                arenas.meta_free(self.meta);
+            }
+        }
+    }
+
+    /// Gives the heap's own memory back, as soon as no visitor needs it. It must be off the sub-process's list.
     ///
     /// # Safety
-    /// The heap has no page and no theap left, and nobody uses it any more.
-    pub unsafe fn free(&'static self) {
-        let arenas = self.subproc().arenas();
-        // SAFETY: the precondition.
-        unsafe {
-            self.registry.free_bitmaps(arenas);
-            arenas.meta_free(self.meta);
-        }
+    /// The heap has no page and no theap left, and nobody uses it any more but as a [`PinnedHeap`].
+    pub unsafe fn end(&'static self) {
+        self.unpin();
     }
 
     /// The heap of a page, for those who know that it isn't ending. Others: `heap_of_page`.
@@ -125,8 +174,8 @@ impl Heap {
     }
 
     /// How long it lives.
-    pub fn term(&self) -> Term {
-        self.term
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
     }
 
     pub fn arena(&self) -> Option<&'static Arena> {
@@ -148,7 +197,7 @@ impl Heap {
     }
 
     /// The list of theaps, for the theap floor.
-    pub fn theaps(&self) -> &Lock<TheapHandle> {
+    pub fn theaps(&self) -> &Lock<List<TheapLinks>> {
         &self.theaps
     }
 
@@ -160,28 +209,10 @@ impl Heap {
     pub fn is_main(&self) -> bool {
         self.subproc().main_heap().is_some_and(|main| main == self)
     }
-
-    // Links of the sub-process's list, under its lock.
-
-    pub(super) fn next(&self) -> Option<&'static Heap> {
-        // SAFETY: the list holds live heaps.
-        unsafe { self.next.load(Ordering::Relaxed).as_ref() }
-    }
-
-    pub(super) fn prev(&self) -> Option<&'static Heap> {
-        // SAFETY: as for `next`.
-        unsafe { self.prev.load(Ordering::Relaxed).as_ref() }
-    }
-
-    pub(super) fn set_next(&self, heap: Option<&'static Heap>) {
-        self.next.store(as_mut_ptr(heap), Ordering::Relaxed);
-    }
-
-    pub(super) fn set_prev(&self, heap: Option<&'static Heap>) {
-        self.prev.store(as_mut_ptr(heap), Ordering::Relaxed);
-    }
 }
 
-fn as_mut_ptr(heap: Option<&'static Heap>) -> *mut Heap {
-    heap.map_or(ptr::null_mut(), |heap| ptr::from_ref(heap).cast_mut())
+impl Linked for Heap {
+    fn links(&self) -> &Links {
+        &self.links
+    }
 }

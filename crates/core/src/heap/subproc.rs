@@ -2,16 +2,14 @@
 
 use core::ptr;
 
-use super::heap::Heap;
+use super::heap::{Heap, PinnedHeap};
 use crate::arena::{ArenaSet, Meta};
-use crate::page::Term;
+use crate::base::*;
+use crate::page::Lifetime;
 use crate::sync::{AtomicPtr, AtomicUsize, Lock, Ordering, Published};
 
 /// Numbers heaps over all sub-processes.
 static NEXT_HEAP_ID: AtomicUsize = AtomicUsize::new(1);
-
-/// The first heap of a list.
-struct HeapList(Option<&'static Heap>);
 
 /// A stack of metadata pieces of one kind, kept for reuse; their first word links them.
 pub struct Cached(*mut u8);
@@ -54,7 +52,7 @@ impl Cached {
 pub struct Subproc {
     arenas: ArenaSet,
     main_heap: Published<Heap>,
-    heaps: Lock<HeapList>,
+    heaps: Lock<List<Heap>>,
     /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
     theap_cache: Lock<Cached>,
     threads: AtomicUsize,
@@ -73,7 +71,7 @@ impl Subproc {
         Self {
             arenas: ArenaSet::new(),
             main_heap: Published::new(),
-            heaps: Lock::new(HeapList(None)),
+            heaps: Lock::new(List::new()),
             theap_cache: Lock::new(Cached::new()),
             threads: AtomicUsize::new(0),
             next: AtomicPtr::new(ptr::null_mut()),
@@ -82,7 +80,7 @@ impl Subproc {
 
     /// Makes the main heap; false without memory.
     pub fn open(&'static self) -> bool {
-        let Some(main) = Heap::create(self, None, Term::Stays) else { return false };
+        let Some(main) = Heap::create(self, None, Lifetime::Stays) else { return false };
         self.main_heap.publish(main);
         true
     }
@@ -122,33 +120,19 @@ impl Subproc {
     }
 
     pub(super) fn add_heap(&self, heap: &'static Heap) {
-        let mut heaps = self.heaps.lock();
-        heap.set_prev(None);
-        heap.set_next(heaps.0);
-        if let Some(first) = heaps.0 {
-            first.set_prev(Some(heap));
-        }
-        heaps.0 = Some(heap);
+        self.heaps.lock().push_front(heap);
         self.arenas.stats().heaps.increase(1);
     }
 
     /// Takes a heap off the list; false if it is not on it (deleted already).
     pub fn remove_heap(&self, heap: &'static Heap) -> bool {
-        let mut heaps = self.heaps.lock();
-        if heap.prev().is_none() && heaps.0 != Some(heap) {
-            return false;
+        let heaps = self.heaps.lock();
+        let is_listed = heaps.has(heap);
+        if is_listed {
+            heaps.remove(heap);
+            self.arenas.stats().heaps.decrease(1);
         }
-        match heap.prev() {
-            Some(prev) => prev.set_next(heap.next()),
-            None => heaps.0 = heap.next(),
-        }
-        if let Some(next) = heap.next() {
-            next.set_prev(heap.prev());
-        }
-        heap.set_prev(None);
-        heap.set_next(None);
-        self.arenas.stats().heaps.decrease(1);
-        true
+        is_listed
     }
 
     /// Whether `heap` is a live heap of this sub-process. Never dereferences it.
@@ -164,14 +148,14 @@ impl Subproc {
     /// Calls `visit` with each heap, newest first, until it answers false. The list is locked meanwhile.
     pub fn for_each_heap(&self, mut visit: impl FnMut(&'static Heap) -> bool) -> bool {
         let heaps = self.heaps.lock();
-        let mut next = heaps.0;
-        while let Some(heap) = next {
-            next = heap.next();
-            if !visit(heap) {
-                return false;
-            }
-        }
-        true
+        heaps.iter().all(&mut visit)
+    }
+
+    /// The newest heap that is older than the one with this id. It can end while the answer is kept, but its structure stays.
+    pub fn heap_before(&self, id: usize) -> Option<PinnedHeap> {
+        let heaps = self.heaps.lock();
+        let heap = heaps.iter().filter(|heap| heap.id() < id).max_by_key(|heap| heap.id())?;
+        Some(heap.pin())
     }
 
     /// A thread began to use the sub-process.
@@ -197,7 +181,7 @@ impl Subproc {
 
     /// Forgets the main heap, whose memory has gone with the arenas: the next user opens the sub-process again.
     pub fn close(&self) {
-        self.heaps.lock().0 = None;
+        self.heaps.lock().clear();
         *self.theap_cache.lock() = Cached::new();
         self.main_heap.take();
     }
@@ -212,14 +196,12 @@ impl Subproc {
         self.heaps.lock_raw();
     }
 
-    /// The second half, when the lists of heaps of all sub-processes are locked, and the gates of heaps.
+    /// The second half, when the lists of heaps of all sub-processes are locked, and the locks of heaps.
     pub fn lock_rest(&self) {
-        let mut next = self.heap_list_locked();
-        while let Some(heap) = next {
+        self.heaps_locked().for_each(|heap| {
             heap.theaps().lock_raw();
             heap.registry().lock_fork().lock_raw();
-            next = heap.next();
-        }
+        });
         self.theap_cache.lock_raw();
         self.arenas.lock().lock_raw();
     }
@@ -231,22 +213,20 @@ impl Subproc {
     pub unsafe fn unlock_all(&self, child: bool) {
         // SAFETY: the precondition, for each lock.
         unsafe {
-            let mut next = self.heap_list_locked();
-            while let Some(heap) = next {
+            self.heaps_locked().for_each(|heap| {
                 unlock(heap.theaps(), child);
                 unlock(heap.registry().lock_fork(), child);
-                next = heap.next();
-            }
+            });
             unlock(&self.theap_cache, child);
             unlock(self.arenas.lock(), child);
             unlock(&self.heaps, child);
         }
     }
 
-    /// The first heap, while the caller holds the list's lock by `lock_raw`.
-    fn heap_list_locked(&self) -> Option<&'static Heap> {
+    /// The heaps, while the caller holds the list's lock by `lock_raw`.
+    fn heaps_locked(&self) -> impl Iterator<Item = &'static Heap> + use<> {
         // SAFETY: the lock is held.
-        unsafe { (*self.heaps.data_ptr()).0 }
+        unsafe { (*self.heaps.data_ptr()).iter() }
     }
 }
 

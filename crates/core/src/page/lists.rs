@@ -2,18 +2,22 @@
 
 use core::ptr;
 
+use ferrimalloc_prim::cpu;
+
 use super::block::Block;
-use super::layout::{Flag, Origin, Page};
-use super::remote::{BlockOffset, Chain};
+use super::layout::{EXTEND_TOUCHED_BYTES, Flag, Origin, Page};
+use super::owned::Owned;
+use super::ownership::Chain;
 use crate::arena::Share;
 use crate::base::*;
+use crate::sync::Relaxed;
 
-/// Pages of larger blocks don't [start over](Page::start_over): too few blocks are linked at a time. Bytes.
-const START_OVER_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
+/// Pages of larger blocks don't [relink](Owned::relink): too few blocks are linked at a time. Bytes.
+const RELINK_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
 /// How many links are looked at to tell whether a list is in order.
 const ORDER_SAMPLE: usize = 8;
-/// How much of a page that has been used before is put on its free list at a time. Bytes.
-const EXTEND_TOUCHED_BYTES: usize = 4 * EXTEND_BYTES;
+/// Where `lent` is in a page. Bytes.
+const LENT: usize = core::mem::offset_of!(Page, lent);
 
 /// What the owner's free left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +28,7 @@ pub enum Freed {
     Empty,
 }
 
-impl Page {
+impl Owned {
     /// Takes a block off `free`; null if it is exhausted. The block's first word still holds a link.
     #[inline(always)]
     pub fn pop(&self) -> *mut u8 {
@@ -51,9 +55,9 @@ impl Page {
         // SAFETY: the block is the caller's to link.
         unsafe { Block::set_next(block, self.local_free.get()) };
         self.local_free.set(block);
-        let lent = self.lent.get().wrapping_sub(1);
-        self.lent.set(lent);
-        if lent == 0 { Freed::Empty } else { Freed::InUse }
+        // SAFETY: the owner's own word, at that place in a page.
+        let is_empty = unsafe { cpu::decrement::<LENT>(ptr::from_ref(self).cast()) };
+        if is_empty { Freed::Empty } else { Freed::InUse }
     }
 
     /// Makes what the owner has freed the list to allocate from, if that one is exhausted, there is something and
@@ -74,7 +78,7 @@ impl Page {
         !self.free.get().is_null()
     }
 
-    /// Whether `pop` can succeed after [`Page::refill`].
+    /// Whether `pop` can succeed after [`Owned::refill`].
     #[inline]
     pub fn has_available(&self) -> bool {
         if self.has_ledger() {
@@ -82,7 +86,7 @@ impl Page {
         }
         !self.free.get().is_null()
             || !self.local_free.get().is_null()
-            || self.remote.count() > 0
+            || self.remote_count() > 0
             || self.is_extensible()
     }
 
@@ -130,7 +134,7 @@ impl Page {
 
     #[inline]
     fn refill_remote(&self) -> bool {
-        let chain = self.remote.take();
+        let chain = self.take_remote();
         self.accept(chain);
         chain.count > 0
     }
@@ -207,28 +211,17 @@ impl Page {
         true
     }
 
-    /// How many blocks are linked at a time.
-    fn extension(&self) -> usize {
-        let bytes = if self.is(Flag::Touched) { EXTEND_TOUCHED_BYTES } else { EXTEND_BYTES };
-        (bytes / self.block_bytes()).max(1)
-    }
-
-    /// How often blocks have been linked since the page was made or started over.
-    pub fn extensions(&self) -> usize {
-        self.capacity().div_ceil(self.extension())
-    }
-
     /// Makes the lists of an empty page ready to allocate from. A list without order is forgotten, and its blocks are
     /// linked again in the order of their addresses as they are needed, so that what is allocated together lies
     /// together.
-    pub fn start_over(&self) {
-        debug_assert!(self.used() == 0 && self.remote.count() == 0);
+    pub fn relink(&self) {
+        debug_assert!(self.used() == 0 && self.remote_count() == 0);
         self.refill();
         if self.has_ledger() {
             return;
         }
         let bytes = self.block_bytes();
-        let is_worth_it = bytes <= START_OVER_MAX && self.capacity() * bytes > EXTEND_BYTES;
+        let is_worth_it = bytes <= RELINK_MAX && self.capacity() * bytes > EXTEND_BYTES;
         // SAFETY: the owner reads its own list.
         if is_worth_it && !unsafe { Block::is_run(self.free.get(), bytes, ORDER_SAMPLE) } {
             self.forget_blocks();
@@ -247,18 +240,6 @@ impl Page {
         self.drop_flag(Flag::FreshIsZero);
     }
 
-    /// How many blocks have ever been linked.
-    #[inline]
-    pub fn capacity(&self) -> usize {
-        self.capacity.get() as usize
-    }
-
-    /// How much of the page's memory has been used since it was made, at least. Bytes from its first block.
-    #[inline]
-    pub fn touched_bytes(&self) -> usize {
-        if self.is(Flag::Touched) { self.reserved() * self.block_bytes() } else { self.capacity() * self.block_bytes() }
-    }
-
     /// Blocks in use or on `free` (Invariant 1).
     #[inline]
     pub fn lent(&self) -> usize {
@@ -274,23 +255,13 @@ impl Page {
 
     /// Takes over the remote list and counts the blocks in use. Walks the lists.
     pub fn collect(&self) -> usize {
-        self.adopt(self.remote.take());
+        self.adopt(self.take_remote());
         self.used()
     }
 
     /// The same, and tells whether every block is free.
     pub fn collect_is_empty(&self) -> bool {
         self.collect() == 0
-    }
-
-    /// Recomputes `lent` from the lists, for a page whose owner vanished in the middle of a `free`.
-    pub fn recount(&self) {
-        if self.has_ledger() {
-            return self.recount_checked();
-        }
-        // SAFETY: the caller owns the page now.
-        let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
-        self.lent.set((self.capacity() - local) as u32);
     }
 
     /// Lends a singleton's only block.
@@ -321,14 +292,32 @@ impl Page {
         }
     }
 
-    /// Puts a block and then a chain taken from the remote word on `local_free`, of a page whose lists are empty. So
-    /// the event of its last block's free is not missed.
+    /// Recomputes `lent` from the lists, for a page whose owner vanished in the middle of a `free`.
+    pub fn recount(&self) {
+        if self.has_ledger() {
+            return self.recount_checked();
+        }
+        // SAFETY: the caller owns the page now.
+        let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
+        self.lent.set((self.capacity() - local) as u32);
+    }
+
+    /// Frees a block of a page that was just claimed, and takes over the chain from its remote word. If the lists are
+    /// empty, all goes to `local_free`: so the event of its last block's free is not missed.
     ///
     /// # Safety
-    /// The caller owns the page, and `p` is a block of it that nobody uses any more.
+    /// `p` is a block of the page that nobody uses any more (in a hardened page: marked as freed).
     #[inline]
     pub unsafe fn reopen(&self, p: *mut u8, chain: Chain) -> Freed {
-        debug_assert!(self.free.get().is_null() && self.local_free.get().is_null());
+        if self.has_ledger() {
+            self.accept_freed(chain.count + 1);
+            return if self.lent() == 0 { Freed::Empty } else { Freed::InUse };
+        }
+        if !self.free.get().is_null() || !self.local_free.get().is_null() {
+            self.adopt(chain);
+            // SAFETY: the precondition.
+            return unsafe { self.push_local(p) };
+        }
         let rest = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
         // SAFETY: the precondition.
         unsafe { Block::set_next(p.cast(), rest) };
@@ -341,63 +330,28 @@ impl Page {
     /// How many blocks have been allocated in the life of a page whose blocks are all free now; by its owner.
     pub fn allocated_before(&self) -> u64 {
         // What is lent and not in the remote list is on `free`, and has not been allocated since it was put there.
-        self.handed.get() - self.lent().saturating_sub(self.remote.count()) as u64
+        self.handed.get() - self.lent().saturating_sub(self.remote_count()) as u64
     }
 
     /// What was allocated before has been counted.
     pub fn forget_allocated(&self) {
-        self.handed.set(self.lent().saturating_sub(self.remote.count()) as u64);
+        self.handed.set(self.lent().saturating_sub(self.remote_count()) as u64);
     }
 
     /// All blocks in use are free from now on: the page is about to be released with them. Walks `free`.
     pub fn drop_blocks(&self) {
         // SAFETY: the caller owns the page.
         let free = unsafe { Block::count(self.free.get(), self.capacity()) };
-        if BUILD.valgrind && self.owner().is_checked() && self.lent() > free + self.remote.count() {
+        if BUILD.valgrind && self.owner().is_hardened() && self.lent() > free + self.remote_count() {
             self.tell_dropped();
         }
-        self.lent.set((free + self.remote.count()) as u32);
+        self.lent.set((free + self.remote_count()) as u32);
     }
 
-    /// A block's place in the remote word.
-    #[inline]
-    pub fn offset_of(&self, p: *const u8) -> BlockOffset {
-        debug_assert!(self.reaches(p));
-        BlockOffset::from_bytes(p as usize - self.start() as usize)
-    }
-
-    #[inline]
-    pub fn block_at(&self, offset: BlockOffset) -> *mut u8 {
-        self.start().wrapping_add(offset.bytes())
-    }
-
-    /// Calls `visit` with every block that is on no list, i.e. in use. The caller owns the page; `marks` has a bit
-    /// for each of the page's blocks.
-    pub fn for_each_used(&self, marks: &mut [u64], mut visit: impl FnMut(*mut u8) -> bool) -> bool {
-        marks.fill(0);
-        self.mark_list(self.free.get(), marks);
-        self.mark_list(self.local_free.get(), marks);
-        (0..self.capacity())
-            .filter(|index| marks[index / 64] >> (index % 64) & 1 == 0)
-            .all(|index| visit(self.start().wrapping_add(index * self.block_bytes())))
-    }
-
-    fn mark_list(&self, first: *mut Block, marks: &mut [u64]) {
-        let mut block = first;
-        for _ in 0..self.capacity() {
-            if block.is_null() {
-                return;
-            }
-            let index = (block as usize - self.start() as usize) / self.block_bytes();
-            marks[index / 64] |= 1 << (index % 64);
-            // SAFETY: `block` is on a list of the page that the caller owns.
-            block = unsafe { Block::next(block) };
-        }
-    }
 }
 
 /// Asks the processor to fetch the cache line of `block`; null is fine.
 #[inline(always)]
 fn prefetch(block: *mut Block) {
-    ferrimalloc_prim::cpu::prefetch(block.cast());
+    cpu::prefetch(block.cast());
 }

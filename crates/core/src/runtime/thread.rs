@@ -253,12 +253,17 @@ impl Thread {
 
     /// Has its theaps hand over what they count for themselves, unless their heap might be ending.
     pub fn hand_over_counts(&self) {
+        self.for_each_theap(Theap::hand_over_counts);
+    }
+
+    /// Calls `work` with each of its theaps: the main one, and the others unless a heap might be ending.
+    pub fn for_each_theap(&self, mut work: impl FnMut(&'static Theap)) {
         let main = self.main_theap();
-        main.hand_over_counts();
+        work(main);
         if self.has_other_theaps()
             && let Some(_no_heap_ends) = ENDS.unless_now()
         {
-            self.theaps().filter(|theap| !ptr::eq(*theap, main)).for_each(Theap::hand_over_counts);
+            self.theaps().filter(|theap| !ptr::eq(*theap, main)).for_each(work);
         }
     }
 

@@ -8,18 +8,19 @@
 //!    look at its identity.
 
 use core::cell::Cell;
+use core::mem;
 use core::ptr;
 
-use super::batch::Batch;
 use super::counts::Counts;
 use super::identity::Identity;
+use super::instrumentation::Instrumentation;
 use super::queue::Queue;
-use super::retire::Retired;
-use super::watch::Watch;
+use super::remote_free::Batch;
+use super::upkeep::Retired;
 use crate::arena::Meta;
 use crate::base::*;
-use crate::heap::{Heap, Subproc};
-use crate::page::{EMPTY_PAGE, Page};
+use crate::heap::{Heap, Subproc, TheapLinks};
+use crate::page::{EMPTY_PAGE, Owned, Page};
 use crate::stats::RawStats;
 
 const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
@@ -27,7 +28,7 @@ const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 /// A thread's part of a heap. The first field is what the fast path of `malloc` reads.
 #[repr(C, align(64))]
 pub struct Theap {
-    pub(super) direct: [Cell<*const Page>; DIRECT],
+    pub(super) direct: [Cell<*const Owned>; DIRECT],
     pub(super) queues: [Queue; Bin::COUNT],
     identity: Identity,
     /// The thread's structure, for the runtime floor.
@@ -41,12 +42,11 @@ pub struct Theap {
     pub(super) counts: Counts,
     pub(super) retired: Retired,
     pub(super) batch: Batch,
-    pub(super) watch: Watch,
+    pub(super) instrumentation: Instrumentation,
     /// The next theap of the same thread.
     next_of_thread: Cell<*const Theap>,
     /// Neighbours in the heap's list, under its lock.
-    next_of_heap: Cell<*const Theap>,
-    prev_of_heap: Cell<*const Theap>,
+    links_of_heap: TheapLinks,
 }
 
 // SAFETY: Invariant 1.
@@ -58,7 +58,7 @@ pub static EMPTY_THEAP: Theap = Theap::empty();
 impl Theap {
     const fn empty() -> Theap {
         Theap {
-            direct: [const { Cell::new(&raw const EMPTY_PAGE) }; DIRECT],
+            direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
             queues: [const { Queue::new() }; Bin::COUNT],
             identity: Identity::new(),
             thread: Cell::new(ptr::null()),
@@ -69,10 +69,9 @@ impl Theap {
             counts: Counts::new(),
             retired: Retired::new(),
             batch: Batch::new(),
-            watch: Watch::new(),
+            instrumentation: Instrumentation::new(),
             next_of_thread: Cell::new(ptr::null()),
-            next_of_heap: Cell::new(ptr::null()),
-            prev_of_heap: Cell::new(ptr::null()),
+            links_of_heap: TheapLinks::new(),
         }
     }
 
@@ -88,7 +87,7 @@ impl Theap {
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
-        theap.start_watch();
+        theap.start_instrumentation();
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);
         heap.subproc().arenas().stats().theaps.increase(1);
@@ -119,30 +118,17 @@ impl Theap {
     }
 
     fn enter_heap_list(&'static self, heap: &Heap) {
-        let mut first = heap.theaps().lock();
-        let next = first.0.cast::<Theap>();
-        self.prev_of_heap.set(ptr::null());
-        self.next_of_heap.set(next);
-        // SAFETY: the list holds live theaps.
-        if let Some(next) = unsafe { next.as_ref() } {
-            next.prev_of_heap.set(self);
-        }
-        first.0 = self.handle();
+        heap.theaps().lock().push_front(&self.links_of_heap);
     }
 
-    fn leave_heap_list(&self, heap: &Heap) {
-        let mut first = heap.theaps().lock();
-        let (prev, next) = (self.prev_of_heap.get(), self.next_of_heap.get());
-        // SAFETY: the list holds live theaps.
-        unsafe {
-            match prev.as_ref() {
-                Some(prev) => prev.next_of_heap.set(next),
-                None => first.0 = next.cast(),
-            }
-            if let Some(next) = next.as_ref() {
-                next.prev_of_heap.set(prev);
-            }
-        }
+    fn leave_heap_list(&'static self, heap: &Heap) {
+        heap.theaps().lock().remove(&self.links_of_heap);
+    }
+
+    fn of_links(links: &'static TheapLinks) -> &'static Theap {
+        let start = ptr::from_ref(links).wrapping_byte_sub(mem::offset_of!(Theap, links_of_heap)).cast();
+        // SAFETY: a heap's list holds the links of live theaps.
+        unsafe { &*start }
     }
 
     /// Moves to another heap, whose pages its pages have become.
@@ -162,11 +148,7 @@ impl Theap {
 
     /// The first of a heap's theaps, newest first, that is `wanted`. The list is locked meanwhile.
     pub fn find_of(heap: &Heap, mut wanted: impl FnMut(&'static Theap) -> bool) -> Option<&'static Theap> {
-        let first = heap.theaps().lock();
-        // SAFETY: the list holds live theaps.
-        let first = unsafe { first.0.cast::<Theap>().as_ref() };
-        // SAFETY: as above.
-        core::iter::successors(first, |theap| unsafe { theap.next_of_heap.get().as_ref() }).find(|theap| wanted(theap))
+        heap.theaps().lock().iter().map(Self::of_links).find(|theap| wanted(theap))
     }
 
     /// Adds what this theap has counted to `stats`; by any thread.
@@ -181,7 +163,7 @@ impl Theap {
 
     /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).
     #[inline(always)]
-    pub fn direct_page(&self, words: usize) -> &'static Page {
+    pub fn direct_page(&self, words: usize) -> &'static Owned {
         // SAFETY: `words` is in range by the caller's test; Invariant 2.
         unsafe { &*self.direct.get_unchecked(words).get() }
     }

@@ -1,6 +1,6 @@
 //! What a theap does besides allocating: checked pages, guarded blocks.
 //!
-//! A *watched* theap keeps its whole direct table at the empty page, so that every `malloc` misses and comes to the slow
+//! A *instrumented* theap keeps its whole direct table at the empty page, so that every `malloc` misses and comes to the slow
 //! path, which asks here. An ordinary theap pays nothing.
 //!
 //! A theap's levels are those that hold when it starts. A process whose first allocations come before its environment can
@@ -19,7 +19,7 @@ const CHECKED: u8 = 2;
 const SAMPLED: u8 = 4;
 
 /// The state behind that.
-pub(super) struct Watch {
+pub(super) struct Instrumentation {
     bits: Cell<u8>,
     levels: Cell<Hardening>,
     /// Guard one of so many eligible allocations; 0: none.
@@ -33,7 +33,7 @@ pub(super) struct Watch {
     keys: Cell<Option<Keyed>>,
 }
 
-impl Watch {
+impl Instrumentation {
     /// Of a theap that has not started, and of the empty one.
     pub const fn new() -> Self {
         Self {
@@ -77,31 +77,31 @@ impl Watch {
 impl Theap {
     /// Whether allocations have to ask before they take an ordinary block.
     #[inline]
-    pub fn is_watched(&self) -> bool {
-        self.watch.bits.get() != 0
+    pub fn is_instrumented(&self) -> bool {
+        self.instrumentation.bits.get() != 0
     }
 
     /// Whether its pages are checked.
     #[inline]
     pub fn is_checked(&self) -> bool {
-        self.watch.is(CHECKED)
+        self.instrumentation.is(CHECKED)
     }
 
     /// Whether its pages are checked, and nothing else is to be asked.
     #[inline]
     pub fn is_only_checked(&self) -> bool {
-        self.watch.bits.get() == CHECKED
+        self.instrumentation.bits.get() == CHECKED
     }
 
     /// Whether some of its blocks are guarded.
     #[inline]
     pub fn is_sampled(&self) -> bool {
-        self.watch.is(SAMPLED)
+        self.instrumentation.is(SAMPLED)
     }
 
     #[inline]
     pub fn levels(&self) -> Hardening {
-        self.watch.levels.get()
+        self.instrumentation.levels.get()
     }
 
     /// What its checked pages do.
@@ -113,31 +113,31 @@ impl Theap {
 
     /// A key for a checked page.
     pub(super) fn draw_key(&self) -> u64 {
-        self.watch.keyed(|keys| keys.next_key() as u64)
+        self.instrumentation.keyed(|keys| keys.next_key() as u64)
     }
 
     /// In the child of a fork: keys from now on are others than the parent's.
     pub fn reseed(&self) {
-        if let Some(mut keys) = self.watch.keys.take() {
+        if let Some(mut keys) = self.instrumentation.keys.take() {
             keys.reseed();
-            self.watch.keys.set(Some(keys));
+            self.instrumentation.keys.set(Some(keys));
         }
     }
 
     /// Takes the levels and options that hold now; the theap has no pages.
-    pub(super) fn start_watch(&self) {
-        self.watch.bits.set(0);
-        self.watch.keys.set(None);
+    pub(super) fn start_instrumentation(&self) {
+        self.instrumentation.bits.set(0);
+        self.instrumentation.keys.set(None);
         match options::hardening() {
-            Some(levels) => self.watch_at(levels),
-            None => self.watch.set(UNDECIDED, true),
+            Some(levels) => self.instrument_at(levels),
+            None => self.instrumentation.set(UNDECIDED, true),
         }
     }
 
     /// Asks once more what holds, if that was not known.
     #[inline]
-    pub fn decide_watch(&'static self) {
-        if self.watch.is(UNDECIDED)
+    pub fn decide_levels(&'static self) {
+        if self.instrumentation.is(UNDECIDED)
             && let Some(levels) = options::hardening()
         {
             self.decided(levels);
@@ -146,17 +146,17 @@ impl Theap {
 
     #[cold]
     fn decided(&'static self, levels: Hardening) {
-        self.watch.set(UNDECIDED, false);
+        self.instrumentation.set(UNDECIDED, false);
         if levels.checks() {
             self.abandon_all();
         }
-        self.watch_at(levels);
+        self.instrument_at(levels);
         self.update_all_direct();
     }
 
-    fn watch_at(&self, levels: Hardening) {
-        self.watch.levels.set(levels);
-        self.watch.set(CHECKED, levels.checks());
+    fn instrument_at(&self, levels: Hardening) {
+        self.instrumentation.levels.set(levels);
+        self.instrumentation.set(CHECKED, levels.checks());
         self.bound_guarded(options::get_size(OptionId::GuardedMin), options::get_size(OptionId::GuardedMax));
         let seed = options::get_size(OptionId::GuardedSampleSeed);
         self.sample_guarded(options::get_size(OptionId::GuardedSampleRate), seed);
@@ -164,32 +164,32 @@ impl Theap {
 
     /// Guards one of `rate` eligible allocations from now on (0: none); `seed` determines which, 0 leaves that to chance.
     pub fn sample_guarded(&self, rate: usize, seed: usize) {
-        self.watch.rate.set(rate);
-        self.watch.set(SAMPLED, rate > 0);
+        self.instrumentation.rate.set(rate);
+        self.instrumentation.set(SAMPLED, rate > 0);
         if rate > 0 {
-            let start = if seed == 0 { self.watch.keyed(|keys| keys.next_u64()) } else { seed as u64 };
-            self.watch.random.set(start);
-            self.watch.draw_gap();
+            let start = if seed == 0 { self.instrumentation.keyed(|keys| keys.next_u64()) } else { seed as u64 };
+            self.instrumentation.random.set(start);
+            self.instrumentation.draw_gap();
         }
         self.update_all_direct();
     }
 
     /// Only sizes from `min_bytes` to `max_bytes` are eligible.
     pub fn bound_guarded(&self, min_bytes: usize, max_bytes: usize) {
-        self.watch.min_bytes.set(min_bytes.min(max_bytes));
-        self.watch.max_bytes.set(max_bytes);
+        self.instrumentation.min_bytes.set(min_bytes.min(max_bytes));
+        self.instrumentation.max_bytes.set(max_bytes);
     }
 
     /// Counts an allocation of `bytes`, and says whether it is to be guarded.
     pub fn is_due_for_guard(&self, bytes: usize) -> bool {
-        let watch = &self.watch;
-        if bytes < watch.min_bytes.get() || bytes > watch.max_bytes.get() {
+        let state = &self.instrumentation;
+        if bytes < state.min_bytes.get() || bytes > state.max_bytes.get() {
             return false;
         }
-        let gap = watch.gap.get().saturating_sub(1);
-        watch.gap.set(gap);
+        let gap = state.gap.get().saturating_sub(1);
+        state.gap.set(gap);
         if gap == 0 {
-            watch.draw_gap();
+            state.draw_gap();
         }
         gap == 0
     }

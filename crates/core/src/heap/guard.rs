@@ -12,7 +12,7 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::Hardening;
 use crate::os;
-use crate::page::{Ledger, Origin, Page, Style};
+use crate::page::{Ledger, Origin, Owned, Page, SingleBlock, Style};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// How many guards there may be at a time, in all sub-processes.
@@ -20,7 +20,7 @@ const MAX_GUARDS: usize = 24_000;
 static GUARDS: AtomicUsize = AtomicUsize::new(0);
 
 /// Makes a fresh page a checked one; false without memory for its ledger. By its owner.
-pub fn check_page(page: &'static Page, key: u64, style: Style, levels: Hardening) -> bool {
+pub fn check_page(page: &Owned, key: u64, style: Style, levels: Hardening) -> bool {
     if levels.guards_pages() {
         guard_end(page);
     }
@@ -42,12 +42,13 @@ pub(super) fn drop_ledger(page: &Page, arenas: &ArenaSet) {
 }
 
 /// Makes the last OS page of a fresh page inaccessible, and does without the blocks there.
-fn guard_end(page: &'static Page) {
+fn guard_end(page: &Owned) {
     let guard = os::os_page_bytes();
     let blocks = page.area_bytes().saturating_sub(guard) / page.block_bytes();
     // What is committed later would be accessible as a whole.
     let may = blocks > 0 && guard < SLICE_BYTES && page.commit_up_to(end_of(page));
     if may && guard_at(page, end_of(page).wrapping_sub(guard)) {
+        page.set_guarded();
         page.set_reserved(blocks.min(page.reserved()) as u16);
     }
 }
@@ -57,12 +58,16 @@ fn end_of(page: &Page) -> *mut u8 {
 }
 
 /// Makes the OS page behind a single block inaccessible, which belongs to the block's page; false if that can't be
-/// done. By whoever has the block.
-pub fn guard_single(page: &'static Page) -> bool {
-    guard_at(page, guard_of(page))
+/// done.
+pub fn guard_single(block: &SingleBlock) -> bool {
+    let done = guard_at(block, guard_of(block));
+    if done {
+        block.set_guarded();
+    }
+    done
 }
 
-fn guard_at(page: &'static Page, guard: *mut u8) -> bool {
+fn guard_at(page: &Page, guard: *mut u8) -> bool {
     if let Origin::Arena(arena) = page.origin()
         && arena.backing() != Backing::Os
     {
@@ -73,9 +78,7 @@ fn guard_at(page: &'static Page, guard: *mut u8) -> bool {
     }
     // SAFETY: an OS page of the page's own, where no block is.
     let done = unsafe { mem::protect(guard, os::os_page_bytes(), Access::None) }.is_ok();
-    if done {
-        page.set_guarded();
-    } else {
+    if !done {
         GUARDS.fetch_sub(1, Ordering::Relaxed);
     }
     done

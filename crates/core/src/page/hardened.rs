@@ -7,31 +7,25 @@
 
 use core::ptr;
 
-use super::layout::{Flag, Owner, Page};
+use super::layout::{Flag, Page};
+use super::owned::Owned;
+use super::ownership::Owner;
 use super::ledger::{AlreadyFree, Doubles, Ledger};
 use super::lists::Freed;
-use super::remote::Chain;
+use super::ownership::Chain;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::os::told;
+use crate::sync::Relaxed;
 
 /// Blocks opened at a time, at least: a whole word of the ledger, so that each is as likely to be taken next.
 const OPEN_BLOCKS: usize = 64;
 
 impl Page {
-    /// Makes a new page a checked one; by its owner, before any block of it is linked.
-    ///
-    /// # Safety
-    /// The ledger is for this page and lives until it is erased.
-    pub unsafe fn check(&self, ledger: &'static Ledger) {
-        self.set_side_word(ptr::from_ref(ledger).addr());
-        self.set_checked();
-    }
-
     /// Whether the page keeps a ledger. (A checked page of a single block keeps none.)
     #[inline]
     pub fn has_ledger(&self) -> bool {
-        self.owner().is_checked() && !self.is_singleton()
+        self.owner().is_hardened() && !self.is_singleton()
     }
 
     /// Of a page that has one.
@@ -39,7 +33,7 @@ impl Page {
     pub fn ledger(&self) -> &'static Ledger {
         debug_assert!(self.has_ledger());
         // SAFETY: set by `check`; it lives as long as the page.
-        unsafe { &*ptr::with_exposed_provenance(self.side_word()) }
+        unsafe { &*ptr::with_exposed_provenance(self.side_word.get()) }
     }
 
     /// The number of the block that starts at `p`, if one has been lent there at some time.
@@ -52,6 +46,22 @@ impl Page {
     /// Bytes at the end of every block that the allocator keeps for itself.
     pub fn seal_bytes(&self) -> usize {
         if self.has_ledger() { self.ledger().style().seal_bytes() } else { 0 }
+    }
+
+    /// Of a checked page with a single block.
+    pub fn padding_bytes(&self) -> usize {
+        self.side_word.get()
+    }
+}
+
+impl Owned {
+    /// Makes a new page a checked one; by its owner, before any block of it is linked.
+    ///
+    /// # Safety
+    /// The ledger is for this page and lives until it is erased.
+    pub unsafe fn check(&self, ledger: &'static Ledger) {
+        self.side_word.set(ptr::from_ref(ledger).expose_provenance());
+        self.set_hardened();
     }
 
     /// Takes a free block; null if `refill` has to be called first.
@@ -73,12 +83,12 @@ impl Page {
     }
 
     pub(super) fn has_available_checked(&self) -> bool {
-        self.lent() < self.capacity() || self.remote.count() > 0 || self.is(Flag::Extensible)
+        self.lent() < self.capacity() || self.remote_count() > 0 || self.is(Flag::Extensible)
     }
 
     pub(super) fn refill_checked(&self) -> bool {
-        if self.remote.count() > 0 {
-            let Chain { count, .. } = self.remote.take();
+        if self.remote_count() > 0 {
+            let Chain { count, .. } = self.take_remote();
             self.accept_freed(count);
         }
         self.lent() < self.capacity() || self.is(Flag::Extensible) && self.open_more()
@@ -137,23 +147,10 @@ impl Page {
         let used = (0..self.capacity()).filter(|&index| self.ledger().is_used(index));
         used.for_each(|index| told::freed(self.start().wrapping_add(index * self.block_bytes())));
     }
-
-    /// Makes a page of a single block a checked one, with `padding_bytes` behind what was asked for; by whoever has the
-    /// block.
-    pub fn set_padding(&self, padding_bytes: usize) {
-        debug_assert!(self.is_singleton());
-        self.set_side_word(padding_bytes);
-        self.set_checked();
-    }
-
-    /// Of a checked page with a single block.
-    pub fn padding_bytes(&self) -> usize {
-        self.side_word()
-    }
 }
 
 /// The owner word of a checked page that thread `tid` owns.
 #[inline]
 pub fn owned_and_checked(tid: usize) -> Owner {
-    Owner::thread(tid).checked()
+    Owner::thread(tid).hardened()
 }

@@ -1,6 +1,7 @@
-//! Empty pages kept for a while: a program that frees its last block of a size often needs one soon.
+//! Upkeep of a theap: empty pages kept for a while, and what is done every so many slow paths, and on request.
 //!
-//! What is kept is bounded per theap, and expires by the tick.
+//! A program that frees its last block of a size often needs one soon: its empty page is kept. What is kept is bounded per
+//! theap, and expires by the tick.
 
 use core::cell::Cell;
 use core::ptr;
@@ -9,18 +10,22 @@ use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
 use crate::heap::release_page;
-use crate::page::{Flag, Page};
+use crate::options::{self, OptionId};
+use crate::page::{Flag, Owned};
 
 /// How many empty pages a theap keeps.
 const MAX_PAGES: usize = 64;
 /// How much of them may have been touched, together. Bytes.
 const MAX_TOUCHED_BYTES: usize = 4 << 20;
 /// An empty page that has not been used for this many ticks goes.
-const MAX_AGE: u16 = 2;
+const MAX_AGE: u8 = 2;
+
+/// Slow paths between two ticks.
+const TICK: u32 = 64;
 
 /// The empty pages that a theap keeps. Valid when zeroed.
 pub struct Retired {
-    pages: [Cell<*const Page>; MAX_PAGES],
+    pages: [Cell<*const Owned>; MAX_PAGES],
     /// What of each had been touched when it came. Bytes.
     touched: [Cell<u32>; MAX_PAGES],
     count: Cell<usize>,
@@ -43,11 +48,11 @@ impl Retired {
         self.touched_bytes.set(0);
     }
 
-    fn has_room_for(&self, page: &Page) -> bool {
+    fn has_room_for(&self, page: &Owned) -> bool {
         self.count.get() < MAX_PAGES && self.touched_bytes.get() + page.touched_bytes() <= MAX_TOUCHED_BYTES
     }
 
-    fn add(&self, page: &'static Page) {
+    fn add(&self, page: &'static Owned) {
         let (index, touched) = (self.count.get(), page.touched_bytes());
         self.pages[index].set(page);
         self.touched[index].set(touched as u32);
@@ -55,7 +60,7 @@ impl Retired {
         self.touched_bytes.set(self.touched_bytes.get() + touched);
     }
 
-    fn get(&self, index: usize) -> &'static Page {
+    fn get(&self, index: usize) -> &'static Owned {
         // SAFETY: the first `count` are pages of the theap.
         unsafe { &*self.pages[index].get() }
     }
@@ -70,14 +75,14 @@ impl Retired {
         self.count.set(last);
     }
 
-    fn index_of(&self, page: &Page) -> Option<usize> {
+    fn index_of(&self, page: &Owned) -> Option<usize> {
         (0..self.count.get()).find(|&index| self.get(index) == page)
     }
 }
 
 impl Theap {
     /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it.
-    pub fn page_emptied(&self, page: &'static Page) {
+    pub fn page_emptied(&self, page: &'static Owned) {
         if page.is(Flag::Retired) || self.retired.has_room_for(page) {
             self.keep(page);
         } else {
@@ -85,8 +90,8 @@ impl Theap {
         }
     }
 
-    fn keep(&self, page: &'static Page) {
-        page.start_over();
+    fn keep(&self, page: &'static Owned) {
+        page.relink();
         if !page.is(Flag::Retired) {
             self.retired.add(page);
         }
@@ -94,18 +99,17 @@ impl Theap {
         page.note_retired();
     }
 
-    /// Releases an owned, queued page without blocks in use.
-    pub(super) fn release(&self, page: &'static Page) {
-        self.forget_retired(page);
-        self.remove(page);
-        debug_assert!(!page.is(Flag::Queued) && !page.is(Flag::Retired));
-        debug_assert_eq!(page.used(), page.remote.count());
-        self.counts.count_past(page);
+    /// Releases a queued page without blocks in use.
+    pub(super) fn release(&self, page: &'static Owned) {
+        let Some(page) = self.remove(page) else { return };
+        debug_assert!(!page.is(Flag::Retired));
+        debug_assert_eq!(page.used(), page.remote_count());
+        self.counts.count_past(&page);
         release_page(page);
     }
 
     /// The list may look as it did though blocks have come and gone: counts before it releases.
-    fn release_if_empty(&self, page: &'static Page, index: usize) {
+    fn release_if_empty(&self, page: &'static Owned, index: usize) {
         if page.collect_is_empty() {
             self.release(page);
         } else {
@@ -114,7 +118,7 @@ impl Theap {
     }
 
     /// The page is about to leave the theap.
-    pub(super) fn forget_retired(&self, page: &Page) {
+    pub(super) fn forget_retired(&self, page: &Owned) {
         if page.is(Flag::Retired)
             && let Some(index) = self.retired.index_of(page)
         {
@@ -132,6 +136,73 @@ impl Theap {
             } else if force == Force::All || page.grow_older() >= MAX_AGE {
                 self.release_if_empty(page, index);
             }
+        }
+    }
+}
+
+/// Whether upkeep is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tick {
+    NotYet,
+    /// Time to look at retired pages and at the arenas.
+    Due,
+    /// Time for a whole collection.
+    Collect,
+}
+
+impl Theap {
+    /// Counts a slow path.
+    #[inline]
+    pub fn tick(&self) -> Tick {
+        let left = self.until_tick.get();
+        if left > 0 {
+            self.until_tick.set(left - 1);
+            return Tick::NotYet;
+        }
+        self.until_tick.set(TICK - 1);
+        self.count_tick()
+    }
+
+    /// Counts a list that was used up and replaced by what the thread itself has freed. False, and nothing counted, if
+    /// there is other work: a tick is due, or frees are gathered for other threads.
+    #[inline(always)]
+    pub fn skips_upkeep(&self) -> bool {
+        let left = self.until_tick.get();
+        if left == 0 || self.batch.is_pending() {
+            return false;
+        }
+        self.until_tick.set(left - 1);
+        true
+    }
+
+    fn count_tick(&self) -> Tick {
+        let ticks = self.ticks.get() + 1;
+        let every = options::get(OptionId::GenericCollect).clamp(1, i64::from(u32::MAX)) as u32;
+        if ticks >= every.div_ceil(TICK) {
+            self.ticks.set(0);
+            return Tick::Collect;
+        }
+        self.ticks.set(ticks);
+        Tick::Due
+    }
+
+    /// Releases retired pages that have not been used for some time.
+    pub fn upkeep(&self) {
+        self.expire_retired(Force::Routine);
+    }
+
+    /// Takes over what others have freed into the theap's pages and releases those that are empty; `Force::All`
+    /// includes the retired ones.
+    pub fn collect(&self, force: Force) {
+        self.batch.flush();
+        self.expire_retired(force);
+        self.for_each_page(|page| self.collect_page(page, force));
+    }
+
+    fn collect_page(&self, page: &'static Owned, force: Force) {
+        let is_kept = force == Force::Routine && page.is(Flag::Retired);
+        if !is_kept && page.collect_is_empty() {
+            self.release(page);
         }
     }
 }
