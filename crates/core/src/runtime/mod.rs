@@ -29,6 +29,8 @@ pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,
     visit_heaps, with_heap,
 };
+#[cfg(test)]
+pub(crate) use thread::heap_ends;
 pub use thread::{Thread, current_theap, join_subproc, live_theap, set_default_theap, theap_for, thread_done};
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

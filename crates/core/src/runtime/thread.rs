@@ -221,10 +221,10 @@ impl Thread {
     /// Its theap in `heap`. Theaps of deleted heaps are in the main heap, too, but it is the main theap that counts.
     fn find(&self, heap: &Heap) -> Option<&'static Theap> {
         let main = self.main_theap();
-        if ptr::eq(main.heap(), heap) {
+        if main.is_of(heap) {
             return Some(main);
         }
-        self.theaps().find(|theap| ptr::eq(theap.heap(), heap))
+        self.theaps().find(|theap| theap.is_of(heap))
     }
 
     /// All its theaps, newest first.
@@ -276,9 +276,7 @@ impl Thread {
     pub(super) fn end_orphans(&'static self) {
         let main = self.main_theap();
         let is_orphan = |theap: &Theap| {
-            core::ptr::eq(theap.heap(), main.heap())
-                && !core::ptr::eq(theap, main)
-                && !core::ptr::eq(theap, current_theap())
+            theap.is_of(main.heap()) && !ptr::eq(theap, main) && !ptr::eq(theap, current_theap())
         };
         while let Some(orphan) = self.theaps().find(|theap| is_orphan(theap)) {
             self.end_theap(orphan);
@@ -325,7 +323,7 @@ impl Thread {
 }
 
 /// The ends of heaps.
-pub(super) fn heap_ends() -> &'static Ends {
+pub(crate) fn heap_ends() -> &'static Ends {
     &ENDS
 }
 

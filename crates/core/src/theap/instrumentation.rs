@@ -162,6 +162,12 @@ impl Theap {
         self.sample_guarded(options::get_size(OptionId::GuardedSampleRate), seed);
     }
 
+    /// As if the levels, not known before, wanted hardened pages.
+    #[cfg(test)]
+    pub fn instrument_for_test(&self) {
+        self.instrumentation.set(CHECKED, true);
+    }
+
     /// Guards one of `rate` eligible allocations from now on (0: none); `seed` determines which, 0 leaves that to chance.
     pub fn sample_guarded(&self, rate: usize, seed: usize) {
         self.instrumentation.rate.set(rate);

@@ -186,6 +186,12 @@ impl Theap {
         unsafe { &*self.identity.heap().cast::<Heap>() }
     }
 
+    /// Whether it is a part of `heap`. The heap that it is a part of may be ending, and is not looked at.
+    #[inline]
+    pub fn is_of(&self, heap: &Heap) -> bool {
+        ptr::eq(self.identity.heap(), heap.handle())
+    }
+
     /// Whether thread `tid` may use it for `heap`'s pages: true only for the live theap of that thread and heap.
     #[inline]
     pub fn serves(&self, tid: usize, heap: *const ()) -> bool {
