@@ -12,9 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first.
-const FLOORS: [&str; 15] = [
-    "base", "sync", "diag", "options", "stats", "random", "bitmap", "report", "os", "arena", "page", "heap", "theap",
-    "runtime", "alloc",
+const FLOORS: [&str; 16] = [
+    "base", "sync", "diag", "options", "stats", "random", "bitmap", "report", "os", "arena", "hardened", "page",
+    "heap", "theap", "runtime", "alloc",
 ];
 
 /// Circles of files inside a floor.

@@ -9,7 +9,7 @@ use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::release_page;
 use crate::options;
-use crate::os::told;
+use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Owner, Page, PageRef};
 use crate::runtime::current_theap;
 use crate::theap::{Theap, count_freed};
@@ -58,14 +58,14 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
         }
     }
     if page.owner().is_hardened() {
-        return free_checked(p, page);
+        return free_hardened(p, page);
     }
     free_not_ordinary(p, page);
 }
 
 #[cold]
 #[inline(never)]
-extern "C" fn free_checked(p: *mut u8, page: PageRef) {
+extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
     if checked::free(p, page) == Verdict::Release {
         free_single(page, p);
     }
@@ -108,7 +108,7 @@ fn free_invalid(p: *mut u8) {
     if !p.is_null() {
         // This may be the first that the process hears of us.
         options::hardening();
-        told::freed(p);
+        tool_hooks::freed(p);
         diag::error(ErrorKind::InvalidFree, p, Detail::Nothing);
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn alloc(theap: &'static Theap, size: usize, align: usize, zero: Zero
         give_up(page);
         return None;
     }
-    if theap.is_checked() {
+    if theap.is_hardened() {
         checked::hand_out_single(page, size, zero);
     }
     theap.heap().stats().malloc_guarded_count.increment();

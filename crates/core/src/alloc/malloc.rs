@@ -88,8 +88,8 @@ extern "C" fn malloc_again(size: usize, page: &'static Owned) -> *mut u8 {
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
     let theap = current_theap();
-    if theap.is_only_checked() {
-        return malloc_checked(theap, size);
+    if theap.is_only_hardened() {
+        return malloc_hardened(theap, size);
     }
     match live_theap() {
         Some(theap) => alloc_in(theap, size, Zero::Any),
@@ -114,7 +114,7 @@ pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
 }
 
 #[inline(never)]
-fn malloc_checked(theap: &'static Theap, size: usize) -> *mut u8 {
+fn malloc_hardened(theap: &'static Theap, size: usize) -> *mut u8 {
     let block = checked::malloc(theap, size);
     if block.is_null() { alloc_watched(theap, size, Zero::Any) } else { block }
 }
@@ -151,7 +151,7 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
     Some(block)
 }
 
-/// A block of the first page of class `bin`, as the fast paths take it (which find none in a checked page).
+/// A block of the first page of class `bin`, as the fast paths take it (which find none in a hardened page).
 #[inline]
 fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Owned, *mut u8)> {
     let page = theap.queue(bin).first()?;

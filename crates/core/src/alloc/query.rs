@@ -37,7 +37,7 @@ fn no_block(p: *const u8) -> usize {
     0
 }
 
-/// The usable size that a request of `size` bytes would get. In checked pages with padding that is `size` itself.
+/// The usable size that a request of `size` bytes would get. In hardened pages with padding that is `size` itself.
 pub fn good_size(size: usize) -> usize {
     if options::hardening().is_some_and(Hardening::pads) {
         return size;

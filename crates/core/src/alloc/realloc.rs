@@ -12,7 +12,7 @@ use super::single;
 use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::os::told;
+use crate::os::tool_hooks;
 use crate::page::{Lookup, Page, PageRef, SingleBlock};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
@@ -66,7 +66,7 @@ pub unsafe fn realloc_in(theap: &'static Theap, p: *mut u8, size: usize, zero: Z
     let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
     if page.owner().is_hardened() {
         // SAFETY: the precondition.
-        return unsafe { realloc_checked(theap, page, p, usable, size, zero) };
+        return unsafe { realloc_hardened(theap, page, p, usable, size, zero) };
     }
     if stays(size, usable) {
         return p;
@@ -86,11 +86,11 @@ fn resizable(p: *mut u8) -> Option<(PageRef, usize)> {
     }
 }
 
-/// Resizes a block of a checked page.
+/// Resizes a block of a hardened page.
 ///
 /// # Safety
 /// As for [`realloc`]; the block has `usable` bytes.
-unsafe fn realloc_checked(
+unsafe fn realloc_hardened(
     theap: &'static Theap,
     page: PageRef,
     p: *mut u8,
@@ -128,7 +128,7 @@ fn alloc_roomy(theap: &'static Theap, usable: usize, size: usize, zero: Zero) ->
 
 #[cold]
 fn invalid(p: *mut u8, size: usize) -> *mut u8 {
-    told::freed(p);
+    tool_hooks::freed(p);
     diag::error(ErrorKind::InvalidRealloc, p, Detail::Bytes(size));
     ferrimalloc_prim::errno::set(ferrimalloc_prim::Errno::ENOMEM);
     ptr::null_mut()
@@ -163,14 +163,7 @@ unsafe fn move_to(block: *mut u8, p: *mut u8, kept: usize, usable: usize, zero: 
     block
 }
 
-fn resize_single(
-    theap: &'static Theap,
-    page: PageRef,
-    p: *mut u8,
-    usable: usize,
-    size: usize,
-    zero: Zero,
-) -> *mut u8 {
+fn resize_single(theap: &'static Theap, page: PageRef, p: *mut u8, usable: usize, size: usize, zero: Zero) -> *mut u8 {
     // SAFETY: the caller has the block.
     if single::resize_in_place(&unsafe { SingleBlock::of(page) }, size) {
         if zero == Zero::Zeroed && size > usable {

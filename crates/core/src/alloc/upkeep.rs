@@ -1,7 +1,7 @@
 //! What a thread does besides when it is in a slow path anyway: hand over gathered remote frees, run the deferred-free
 //! hook, let empty pages expire, purge what is due, collect.
 
-use super::filling;
+use super::checked;
 use crate::base::*;
 use crate::page::Owned;
 use crate::runtime::{Thread, current_theap, has_deferred_free, run_deferred_free};
@@ -56,7 +56,7 @@ pub fn collect(force: Force) {
     run_deferred_free(thread, thread.beat(), force);
     thread.collect(force);
     if theap.levels().audits() {
-        thread.for_each_theap(filling::audit);
+        thread.for_each_theap(checked::audit);
     }
     theap.heap().subproc().arenas().purge_due(force);
 }

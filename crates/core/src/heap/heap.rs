@@ -99,7 +99,11 @@ impl Heap {
     }
 
     /// A new heap of `subproc`, on its list of heaps; `None` without memory. With an arena, only its slices are used.
-    pub fn create(subproc: &'static Subproc, arena: Option<&'static Arena>, lifetime: Lifetime) -> Option<&'static Heap> {
+    pub fn create(
+        subproc: &'static Subproc,
+        arena: Option<&'static Arena>,
+        lifetime: Lifetime,
+    ) -> Option<&'static Heap> {
         let meta = subproc.arenas().meta_alloc(size_of::<Heap>())?;
         let place = meta.start.cast::<Heap>();
         // SAFETY: zeroed memory of the right size and alignment; the large parts are valid when zeroed, and writing

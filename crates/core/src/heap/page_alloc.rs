@@ -2,15 +2,15 @@
 
 use ferrimalloc_prim::mem::Access;
 
-use super::guard;
 use super::color::color;
-use super::page_heap::heap_of_page;
+use super::guard;
 use super::heap::Heap;
+use super::page_heap::heap_of_page;
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
-use crate::os::{self, told};
+use crate::os::{self, tool_hooks};
 use crate::page::{Flag, Origin, Owned, OwnedPage, Placement};
 
 /// A block that gets a page of its own.
@@ -225,7 +225,7 @@ impl Heap {
 }
 
 fn give_back(page: OwnedPage, arenas: &ArenaSet) {
-    guard::drop_ledger(&page, arenas);
+    guard::drop_block_bitmap(&page, arenas);
     if !guard::unguard(&page) {
         // A mapping whose guard the system would not remove is never used again.
         return page.erase();
@@ -239,7 +239,7 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
         Origin::Os => {
             let region = os::Region { start, bytes: slices * SLICE_BYTES };
             arenas.note_unmapped(region.bytes);
-            told::opened(region.start, region.bytes);
+            tool_hooks::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.
             unsafe { os::release(region) }
         }

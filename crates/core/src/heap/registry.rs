@@ -161,12 +161,7 @@ impl Registry {
 
     /// Takes a listed page of this class, if there is one. The caller owns it and has its remote list; `owns` tells
     /// whether a page is this heap's.
-    pub fn take_listed(
-        &self,
-        set: &ArenaSet,
-        bin: Bin,
-        owns: impl Fn(&Page) -> bool,
-    ) -> Option<(OwnedPage, Chain)> {
+    pub fn take_listed(&self, set: &ArenaSet, bin: Bin, owns: impl Fn(&Page) -> bool) -> Option<(OwnedPage, Chain)> {
         if self.listed_counts[bin.index()].load(Ordering::Relaxed) == 0 {
             return None;
         }

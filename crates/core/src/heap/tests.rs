@@ -237,7 +237,11 @@ fn what_is_too_large_for_arenas_is_mapped_for_itself() {
     assert_eq!(pages_of(heap).len(), 3);
     release(pages[1]);
     assert!(heap.registry().os_page_around(deep).is_none());
-    assert_eq!(pages_of(heap), [pages[2], pages[0]].map(|page| ptr::from_ref(page.page())), "the neighbours have closed ranks");
+    assert_eq!(
+        pages_of(heap),
+        [pages[2], pages[0]].map(|page| ptr::from_ref(page.page())),
+        "the neighbours have closed ranks"
+    );
     release(pages[2]);
     release(pages[0]);
     assert!(pages_of(heap).is_empty());

@@ -77,7 +77,7 @@ fn area_of(page: &Page, used: usize) -> Area {
         committed_bytes: page.capacity() * block_bytes,
         used,
         block_bytes,
-        usable_bytes: block_bytes - page.seal_bytes(),
+        usable_bytes: block_bytes - page.canary_bytes(),
     }
 }
 

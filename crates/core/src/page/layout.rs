@@ -8,10 +8,10 @@
 //! ```
 //!
 //! # Invariants (of a page that a thread owns)
-//! 1. `lent` counts the blocks that are in use or on `free`; the others of the `capacity` are on `local_free`, or in
+//! 1. `outstanding` counts the blocks that are in use or on `free`; the others of the `capacity` are on `local_free`, or in
 //!    the remote list, whose blocks count as in use. So `malloc` counts nothing, and when `free` is exhausted
-//!    `|local_free| = capacity - lent` without walking.
-//! 2. `lent == 0` implies that every block is on `local_free`: the page is empty.
+//!    `|local_free| = capacity - outstanding` without walking.
+//! 2. `outstanding == 0` implies that every block is on `local_free`: the page is empty.
 //! 3. Blocks beyond `capacity` (up to `reserved`) are neither in use nor on a list: never linked, or forgotten when the
 //!    page was empty ([`Owned::relink`](super::Owned::relink)).
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
@@ -85,7 +85,7 @@ pub struct Page {
     pub(super) ownership: Ownership,
     pub(super) free: AtomicPtr<Block>,
     pub(super) local_free: AtomicPtr<Block>,
-    pub(super) lent: AtomicU32,
+    pub(super) outstanding: AtomicU32,
     pub(super) capacity: AtomicU16,
     pub(super) flags: AtomicU8,
     pub(super) bin: AtomicU8,
@@ -138,7 +138,7 @@ impl Page {
             ownership: Ownership::new(),
             free: AtomicPtr::new(ptr::null_mut()),
             local_free: AtomicPtr::new(ptr::null_mut()),
-            lent: AtomicU32::new(0),
+            outstanding: AtomicU32::new(0),
             capacity: AtomicU16::new(0),
             flags: AtomicU8::new(0),
             bin: AtomicU8::new(0),
@@ -289,7 +289,11 @@ impl Page {
     /// How much of the page's memory has been used since it was made, at least. Bytes from its first block.
     #[inline]
     pub fn touched_bytes(&self) -> usize {
-        if self.has_flag(Flag::Touched) { self.reserved() * self.block_bytes() } else { self.capacity() * self.block_bytes() }
+        if self.has_flag(Flag::Touched) {
+            self.reserved() * self.block_bytes()
+        } else {
+            self.capacity() * self.block_bytes()
+        }
     }
 
     /// How many blocks are linked at a time.

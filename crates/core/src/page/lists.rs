@@ -16,8 +16,8 @@ use crate::sync::Relaxed;
 const RELINK_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
 /// How many links are looked at to tell whether a list is in order.
 const ORDER_SAMPLE: usize = 8;
-/// Where `lent` is in a page. Bytes.
-const LENT: usize = core::mem::offset_of!(Page, lent);
+/// Where `outstanding` is in a page. Bytes.
+const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
 
 /// What the owner's free left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,12 +51,12 @@ impl Owned {
     #[inline(always)]
     pub unsafe fn push_local(&self, p: *mut u8) -> Freed {
         let block: *mut Block = p.cast();
-        debug_assert!(self.lent() > 0 && self.is_block_start(p));
+        debug_assert!(self.outstanding() > 0 && self.is_block_start(p));
         // SAFETY: the block is the caller's to link.
         unsafe { Block::set_next(block, self.local_free.get()) };
         self.local_free.set(block);
         // SAFETY: the owner's own word, at that place in a page.
-        let is_empty = unsafe { cpu::decrement::<LENT>(ptr::from_ref(self).cast()) };
+        let is_empty = unsafe { cpu::decrement::<OUTSTANDING>(ptr::from_ref(self).cast()) };
         if is_empty { Freed::Empty } else { Freed::InUse }
     }
 
@@ -81,8 +81,8 @@ impl Owned {
     /// Whether `pop` can succeed after [`Owned::refill`].
     #[inline]
     pub fn has_available(&self) -> bool {
-        if self.has_ledger() {
-            return self.has_available_checked();
+        if self.has_block_bitmap() {
+            return self.has_available_hardened();
         }
         !self.free.get().is_null()
             || !self.local_free.get().is_null()
@@ -99,8 +99,8 @@ impl Owned {
     /// False if the page is full.
     #[inline]
     pub fn refill(&self) -> bool {
-        if self.has_ledger() {
-            return self.refill_checked();
+        if self.has_block_bitmap() {
+            return self.refill_hardened();
         }
         !self.free.get().is_null()
             || self.refill_local()
@@ -125,10 +125,10 @@ impl Owned {
         self.free.set(list);
         self.local_free.set(ptr::null_mut());
         // SAFETY: the owner reads its own list.
-        debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.lent());
-        self.hand(self.capacity() - self.lent());
+        debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.outstanding());
+        self.hand(self.capacity() - self.outstanding());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
-        self.lent.set(self.capacity() as u32);
+        self.outstanding.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);
     }
 
@@ -160,7 +160,7 @@ impl Owned {
         if chain.count == 0 {
             return;
         }
-        if self.has_ledger() {
+        if self.has_block_bitmap() {
             return self.accept_freed(chain.count);
         }
         if self.free.get().is_null() {
@@ -168,12 +168,12 @@ impl Owned {
         }
         let joined = self.join_local(self.block_at(chain.head).cast(), chain.count);
         self.local_free.set(joined);
-        self.lent.set(self.lent.get().wrapping_sub(chain.count as u32));
+        self.outstanding.set(self.outstanding.get().wrapping_sub(chain.count as u32));
     }
 
     /// One list of the blocks from `head` and of `local_free`. Walks the shorter one.
     fn join_local(&self, head: *mut Block, count: usize) -> *mut Block {
-        let (local, local_count) = (self.local_free.get(), self.capacity() - self.lent());
+        let (local, local_count) = (self.local_free.get(), self.capacity() - self.outstanding());
         let (front, front_count, back) =
             if local_count < count { (local, local_count, head) } else { (head, count, local) };
         if front_count > 0 {
@@ -202,7 +202,7 @@ impl Owned {
         self.free.set(first.cast());
         self.hand(count);
         self.capacity.set((capacity + count) as u16);
-        self.lent.set(self.lent.get() + count as u32);
+        self.outstanding.set(self.outstanding.get() + count as u32);
         if self.is(Flag::FreshIsZero) {
             self.raise(Flag::FreeIsZero);
         } else {
@@ -217,7 +217,7 @@ impl Owned {
     pub fn relink(&self) {
         debug_assert!(self.used() == 0 && self.remote_count() == 0);
         self.refill();
-        if self.has_ledger() {
+        if self.has_block_bitmap() {
             return;
         }
         let bytes = self.block_bytes();
@@ -232,8 +232,8 @@ impl Owned {
         self.note_unfilled();
         self.free.set(ptr::null_mut());
         self.local_free.set(ptr::null_mut());
-        self.handed.set(self.handed.get() - self.lent() as u64);
-        self.lent.set(0);
+        self.handed.set(self.handed.get() - self.outstanding() as u64);
+        self.outstanding.set(0);
         self.capacity.set(0);
         self.raise(Flag::Extensible);
         self.raise(Flag::Touched);
@@ -242,15 +242,15 @@ impl Owned {
 
     /// Blocks in use or on `free` (Invariant 1).
     #[inline]
-    pub fn lent(&self) -> usize {
-        self.lent.get() as usize
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.get() as usize
     }
 
     /// Blocks in use, counting those in the remote list. Walks `free`.
     pub fn used(&self) -> usize {
         // SAFETY: the owner reads its own list.
         let free = unsafe { Block::count(self.free.get(), self.capacity()) };
-        self.lent().saturating_sub(free)
+        self.outstanding().saturating_sub(free)
     }
 
     /// Takes over the remote list and counts the blocks in use. Walks the lists.
@@ -267,11 +267,11 @@ impl Owned {
     /// Lends a singleton's only block.
     pub fn lend_single(&self) {
         self.capacity.set(1);
-        self.lent.set(1);
+        self.outstanding.set(1);
         self.note_filled();
     }
 
-    /// The last fresh block has been lent.
+    /// The last fresh block has been handed out.
     pub(super) fn note_filled(&self) {
         self.drop_flag(Flag::Extensible);
         if let Origin::Arena(arena) = self.origin() {
@@ -292,14 +292,14 @@ impl Owned {
         }
     }
 
-    /// Recomputes `lent` from the lists, for a page whose owner vanished in the middle of a `free`.
+    /// Recomputes `outstanding` from the lists, for a page whose owner vanished in the middle of a `free`.
     pub fn recount(&self) {
-        if self.has_ledger() {
-            return self.recount_checked();
+        if self.has_block_bitmap() {
+            return self.recount_hardened();
         }
         // SAFETY: the caller owns the page now.
         let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
-        self.lent.set((self.capacity() - local) as u32);
+        self.outstanding.set((self.capacity() - local) as u32);
     }
 
     /// Frees a block of a page that was just claimed, and takes over the chain from its remote word. If the lists are
@@ -309,9 +309,9 @@ impl Owned {
     /// `p` is a block of the page that nobody uses any more (in a hardened page: marked as freed).
     #[inline]
     pub unsafe fn reopen(&self, p: *mut u8, chain: Chain) -> Freed {
-        if self.has_ledger() {
+        if self.has_block_bitmap() {
             self.accept_freed(chain.count + 1);
-            return if self.lent() == 0 { Freed::Empty } else { Freed::InUse };
+            return if self.outstanding() == 0 { Freed::Empty } else { Freed::InUse };
         }
         if !self.free.get().is_null() || !self.local_free.get().is_null() {
             self.adopt(chain);
@@ -322,32 +322,31 @@ impl Owned {
         // SAFETY: the precondition.
         unsafe { Block::set_next(p.cast(), rest) };
         self.local_free.set(p.cast());
-        let lent = self.lent.get() - (chain.count as u32 + 1);
-        self.lent.set(lent);
-        if lent == 0 { Freed::Empty } else { Freed::InUse }
+        let outstanding = self.outstanding.get() - (chain.count as u32 + 1);
+        self.outstanding.set(outstanding);
+        if outstanding == 0 { Freed::Empty } else { Freed::InUse }
     }
 
     /// How many blocks have been allocated in the life of a page whose blocks are all free now; by its owner.
     pub fn allocated_before(&self) -> u64 {
         // What is lent and not in the remote list is on `free`, and has not been allocated since it was put there.
-        self.handed.get() - self.lent().saturating_sub(self.remote_count()) as u64
+        self.handed.get() - self.outstanding().saturating_sub(self.remote_count()) as u64
     }
 
     /// What was allocated before has been counted.
     pub fn forget_allocated(&self) {
-        self.handed.set(self.lent().saturating_sub(self.remote_count()) as u64);
+        self.handed.set(self.outstanding().saturating_sub(self.remote_count()) as u64);
     }
 
     /// All blocks in use are free from now on: the page is about to be released with them. Walks `free`.
     pub fn drop_blocks(&self) {
         // SAFETY: the caller owns the page.
         let free = unsafe { Block::count(self.free.get(), self.capacity()) };
-        if BUILD.valgrind && self.owner().is_hardened() && self.lent() > free + self.remote_count() {
+        if BUILD.valgrind && self.owner().is_hardened() && self.outstanding() > free + self.remote_count() {
             self.tell_dropped();
         }
-        self.lent.set((free + self.remote_count()) as u32);
+        self.outstanding.set((free + self.remote_count()) as u32);
     }
-
 }
 
 /// Asks the processor to fetch the cache line of `block`; null is fine.

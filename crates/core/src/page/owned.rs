@@ -312,7 +312,7 @@ impl OwnedPage {
         let fresh = if at.zero == Zero::Zeroed { Flag::FreshIsZero as u8 } else { 0 };
         page.free.set(ptr::null_mut());
         page.local_free.set(ptr::null_mut());
-        page.lent.set(0);
+        page.outstanding.set(0);
         page.capacity.set(0);
         page.flags.set(fresh | Flag::Extensible as u8);
         page.bin.set(at.bin.index() as u8);
@@ -491,7 +491,7 @@ impl Owned {
     /// Whether the lists look as they did at [`Owned::note_retired`]. Blocks freed by others may have restored the look.
     pub fn seems_unused_since_retired(&self) -> bool {
         if self.owner().is_hardened() {
-            return self.lent() == 0;
+            return self.outstanding() == 0;
         }
         self.free.get().addr() == self.side_word.get() && self.local_free.get().is_null()
     }

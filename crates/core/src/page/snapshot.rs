@@ -59,7 +59,7 @@ impl Page {
             return self.ownership.used().saturating_sub(waiting);
         }
         let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
-        (self.lent.get() as usize).saturating_sub(waiting + ready)
+        (self.outstanding.get() as usize).saturating_sub(waiting + ready)
     }
 
     /// How many blocks have been allocated since the page was made, each as often as that was. Exact for the owner,
@@ -72,8 +72,8 @@ impl Page {
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
     pub fn mark_free(&self, marks: &mut Marks) -> usize {
         *marks = Marks::new();
-        if self.has_ledger() {
-            return self.mark_free_checked(marks);
+        if self.has_block_bitmap() {
+            return self.mark_free_hardened(marks);
         }
         for list in [&self.free, &self.local_free] {
             self.for_each_listed(list.get(), |index| marks.set(index));
@@ -85,9 +85,9 @@ impl Page {
         self.linked_blocks() - marks.count()
     }
 
-    fn mark_free_checked(&self, marks: &mut Marks) -> usize {
-        let ledger = self.ledger();
-        (0..self.linked_blocks()).filter(|&index| !ledger.is_used(index)).for_each(|index| marks.set(index));
+    fn mark_free_hardened(&self, marks: &mut Marks) -> usize {
+        let bitmap = self.block_bitmap();
+        (0..self.linked_blocks()).filter(|&index| !bitmap.is_used(index)).for_each(|index| marks.set(index));
         self.linked_blocks() - marks.count()
     }
 

@@ -131,7 +131,7 @@ fn a_page_lends_each_of_its_blocks_once() {
     blocks.sort();
     let starts = (0..page.reserved()).map(|index| page.start().wrapping_add(index * 48));
     assert!(blocks.into_iter().eq(starts));
-    assert_eq!((page.lent(), page.used(), page.capacity()), (1365, 1365, 1365));
+    assert_eq!((page.outstanding(), page.used(), page.capacity()), (1365, 1365, 1365));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn the_last_block_back_is_the_event() {
     assert_eq!(page.capacity(), 4, "`free` is exhausted");
     assert!(blocks[1..].iter().all(|block| put(page, *block) == Freed::InUse));
     assert_eq!(put(page, blocks[0]), Freed::Empty);
-    assert_eq!((page.lent(), page.used()), (0, 0));
+    assert_eq!((page.outstanding(), page.used()), (0, 0));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn blocks_still_on_free_count_as_lent() {
     let page = page(1024);
     let blocks = take(page, 2);
     assert!(blocks.iter().all(|block| put(page, *block) == Freed::InUse), "no event: two blocks were never asked for");
-    assert_eq!((page.lent(), page.used()), (2, 0));
+    assert_eq!((page.outstanding(), page.used()), (2, 0));
     assert!(page.collect_is_empty());
 }
 
@@ -175,7 +175,7 @@ fn freed_blocks_come_back_last_first_when_free_is_exhausted() {
     put(page, blocks[1]);
     assert!(!page.has_free() && page.has_available());
     assert_eq!(take(page, 2), [blocks[1], blocks[3]]);
-    assert_eq!(page.lent(), 4);
+    assert_eq!(page.outstanding(), 4);
 }
 
 #[test]
@@ -185,9 +185,9 @@ fn blocks_freed_by_others_are_used_before_fresh_ones() {
     let blocks = take(page, 4);
     put_remote(page, blocks[0]);
     put_remote(page, blocks[2]);
-    assert_eq!((page.lent(), page.used()), (4, 4), "they count as in use until they are taken");
+    assert_eq!((page.outstanding(), page.used()), (4, 4), "they count as in use until they are taken");
     assert_eq!(take(page, 2), [blocks[2], blocks[0]]);
-    assert_eq!((page.capacity(), page.lent()), (4, 4));
+    assert_eq!((page.capacity(), page.outstanding()), (4, 4));
 }
 
 #[test]
@@ -237,9 +237,9 @@ fn recounting_makes_up_for_an_interrupted_free() {
     let blocks = take(page, 4);
     put(page, blocks[0]);
     put(page, blocks[1]);
-    page.lent.set(3);
+    page.outstanding.set(3);
     page.recount();
-    assert_eq!(page.lent(), 2);
+    assert_eq!(page.outstanding(), 2);
 }
 
 #[test]

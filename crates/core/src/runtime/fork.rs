@@ -58,7 +58,7 @@ pub(super) extern "C" fn child() {
     });
 }
 
-/// The keys of this thread's checked pages are to differ from the parent's from now on.
+/// The keys of this thread's hardened pages are to differ from the parent's from now on.
 fn reseed() {
     let theap = current_theap();
     if !theap.is_empty_theap() {

@@ -275,9 +275,8 @@ impl Thread {
     /// a theap already.
     pub(super) fn end_orphans(&'static self) {
         let main = self.main_theap();
-        let is_orphan = |theap: &Theap| {
-            theap.is_of(main.heap()) && !ptr::eq(theap, main) && !ptr::eq(theap, current_theap())
-        };
+        let is_orphan =
+            |theap: &Theap| theap.is_of(main.heap()) && !ptr::eq(theap, main) && !ptr::eq(theap, current_theap());
         while let Some(orphan) = self.theaps().find(|theap| is_orphan(theap)) {
             self.end_theap(orphan);
         }

@@ -76,7 +76,7 @@ impl Theap {
     }
 
     fn fresh(&'static self, bin: Bin) -> Option<&'static Owned> {
-        if self.is_checked() {
+        if self.is_hardened() {
             self.heap().keep_alignment();
         }
         let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed())?;
@@ -92,7 +92,7 @@ impl Theap {
 /// The page with fewer blocks left to lend, as far as is known without walking lists.
 fn fuller(best: Option<&'static Owned>, page: &'static Owned) -> &'static Owned {
     match best {
-        Some(best) if best.lent() >= page.lent() => best,
+        Some(best) if best.outstanding() >= page.outstanding() => best,
         _ => page,
     }
 }

@@ -1,4 +1,4 @@
-//! What a theap does besides allocating: checked pages, guarded blocks.
+//! What a theap does besides allocating: hardened pages, guarded blocks.
 //!
 //! A *instrumented* theap keeps its whole direct table at the empty page, so that every `malloc` misses and comes to the slow
 //! path, which asks here. An ordinary theap pays nothing.
@@ -10,8 +10,8 @@
 use core::cell::Cell;
 
 use super::theap::Theap;
+use crate::hardened::Style;
 use crate::options::{self, Hardening, OptionId};
-use crate::page::Style;
 use crate::random::{Fast, Keyed};
 
 const UNDECIDED: u8 = 1;
@@ -29,7 +29,7 @@ pub(super) struct Instrumentation {
     min_bytes: Cell<usize>,
     max_bytes: Cell<usize>,
     random: Cell<u64>,
-    /// Where the keys of checked pages come from; made when the first is needed.
+    /// Where the keys of hardened pages come from; made when the first is needed.
     keys: Cell<Option<Keyed>>,
 }
 
@@ -83,13 +83,13 @@ impl Theap {
 
     /// Whether its pages are checked.
     #[inline]
-    pub fn is_checked(&self) -> bool {
+    pub fn is_hardened(&self) -> bool {
         self.instrumentation.is(CHECKED)
     }
 
     /// Whether its pages are checked, and nothing else is to be asked.
     #[inline]
-    pub fn is_only_checked(&self) -> bool {
+    pub fn is_only_hardened(&self) -> bool {
         self.instrumentation.bits.get() == CHECKED
     }
 
@@ -104,14 +104,14 @@ impl Theap {
         self.instrumentation.levels.get()
     }
 
-    /// What its checked pages do.
+    /// What its hardened pages do.
     #[inline]
     pub fn style(&self) -> Style {
         let levels = self.levels();
         Style { pads: levels.pads(), fills: levels.fills(), verifies: levels.verifies() }
     }
 
-    /// A key for a checked page.
+    /// A key for a hardened page.
     pub(super) fn draw_key(&self) -> u64 {
         self.instrumentation.keyed(|keys| keys.next_key() as u64)
     }

@@ -29,7 +29,7 @@ impl Theap {
     /// Gives up a full page. If blocks of it have just been freed by others, the page stays.
     pub(super) fn give_up(&self, page: &'static Owned) {
         let Some(page) = self.remove(page) else { return };
-        let used = page.lent();
+        let used = page.outstanding();
         match page.let_go(self.tid(), used, listing_threshold(used)) {
             Ok(()) => _ = self.counts.add(Event::Abandoned),
             Err(page) => {
@@ -196,12 +196,12 @@ impl Theap {
     /// has claimed the page, or has a block of it.
     #[inline]
     pub(super) fn suits(&self, page: &Page) -> bool {
-        let is_hardened = page.has_ledger();
-        is_hardened == self.is_checked() && (!is_hardened || page.ledger().style() == self.style())
+        let is_hardened = page.has_block_bitmap();
+        is_hardened == self.is_hardened() && (!is_hardened || page.block_bitmap().style() == self.style())
     }
 
-    /// Makes a fresh page what the theap's pages are; false without memory for its ledger.
+    /// Makes a fresh page what the theap's pages are; false without memory for its block bitmap.
     pub(super) fn prepare_page(&self, page: &Owned) -> bool {
-        !self.is_checked() || check_page(page, self.draw_key(), self.style(), self.levels())
+        !self.is_hardened() || check_page(page, self.draw_key(), self.style(), self.levels())
     }
 }

@@ -106,7 +106,7 @@ impl Theap {
         page.drop_flag(Flag::Queued);
         self.pages.set(self.pages.get() - 1);
         self.unlink(page);
-        // SAFETY: the queue held the right, as the flag told, and doesn't any more.
+        // SAFETY: the queue held the right, as the flag tool_hooks, and doesn't any more.
         Some(unsafe { page.take_out() })
     }
 

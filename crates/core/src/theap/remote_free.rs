@@ -107,7 +107,5 @@ impl Theap {
 unsafe fn free_last_owned(page: PageRef, p: *mut u8) {
     let theap = Theap::of_page(page);
     // SAFETY: the precondition.
-    unsafe {
-        if theap.serves(thread_id(), page.heap()) { theap.free_given_up(page, p) } else { push_one(page, p) }
-    }
+    unsafe { if theap.serves(thread_id(), page.heap()) { theap.free_given_up(page, p) } else { push_one(page, p) } }
 }

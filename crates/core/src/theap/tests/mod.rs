@@ -10,7 +10,7 @@ use crate::heap::Heap;
 use crate::heap::tests::new_subproc;
 use crate::options::OptionId;
 use crate::os::tests::Alone;
-use crate::page::{EMPTY_PAGE, Flag, Freed, Lookup, Owned, Owner, Page, Lifetime};
+use crate::page::{EMPTY_PAGE, Flag, Freed, Lifetime, Lookup, Owned, Owner, Page};
 
 mod batch;
 mod collect;
