@@ -14,7 +14,7 @@ use super::single;
 use super::upkeep;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, Filled, fill_slack, verify_filler};
+use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Page, PageRef, SingleBlock};
 use crate::runtime::current_theap;
@@ -74,7 +74,7 @@ fn hand_out(page: PageRef, block: *mut u8, size: usize, zero: Zero) {
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
         if style.fills {
-            let filled = filled(page, block);
+            let filled = page.filled(block);
             if style.verifies {
                 filled.verify();
             }
@@ -112,7 +112,7 @@ pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
         }
         if style.fills {
             // SAFETY: the block is the caller's until it is freed below.
-            unsafe { filled(page, p).on_free() };
+            unsafe { page.filled(p).on_free() };
         }
     }
     tool_hooks::put_away(p, page.block_bytes());
@@ -194,10 +194,6 @@ pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
         report_overflow(p, p.wrapping_add(canary.room));
         canary.room
     }))
-}
-
-fn filled(page: &Page, block: *mut u8) -> Filled {
-    Filled { block, block_bytes: page.block_bytes(), key: page.block_bitmap().key() }
 }
 
 #[inline]
@@ -329,21 +325,4 @@ pub(super) unsafe fn close_single(page: &SingleBlock, size: usize) {
     // SAFETY: the precondition; the slack is the block's end.
     unsafe { fill_slack(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
     tool_hooks::closed(page.start().wrapping_add(size), page.area_bytes() - size);
-}
-
-/// Verifies every free block of a theap's pages.
-pub(super) fn audit(theap: &'static Theap) {
-    let _quiet = tool_hooks::quiet();
-    theap.for_each_page(|page| {
-        if page.has_block_bitmap() && page.block_bitmap().style().verifies {
-            page.for_each_free_hardened(|block| audit_free(page, block));
-        }
-    });
-}
-
-fn audit_free(page: &Page, block: *mut u8) {
-    tool_hooks::reached(block, page.block_bytes());
-    // SAFETY: the block is free, and its page the theap's.
-    unsafe { filled(page, block).verify() };
-    tool_hooks::put_away(block, page.block_bytes());
 }

@@ -1,7 +1,6 @@
 //! What a thread does besides when it is in a slow path anyway: hand over gathered remote frees, run the deferred-free
 //! hook, let empty pages expire, purge what is due, collect.
 
-use super::checked;
 use crate::base::*;
 use crate::page::Owned;
 use crate::runtime::{Thread, current_theap, has_deferred_free, run_deferred_free};
@@ -55,9 +54,7 @@ pub fn collect(force: Force) {
     let thread = Thread::of(theap);
     run_deferred_free(thread, thread.beat(), force);
     thread.collect(force);
-    if theap.levels().audits() {
-        thread.for_each_theap(checked::audit);
-    }
+    thread.for_each_theap(Theap::audit);
     theap.heap().subproc().arenas().purge_due(force);
 }
 

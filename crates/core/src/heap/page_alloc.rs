@@ -1,4 +1,4 @@
-//! Making a heap's pages, and releasing them.
+//! Making a heap's pages, releasing them, and what becomes of a page that a free has claimed.
 
 use ferrimalloc_prim::mem::Access;
 
@@ -11,7 +11,7 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
-use crate::page::{Flag, Origin, Owned, OwnedPage, Placement};
+use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold};
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -214,6 +214,28 @@ pub fn release_page(page: OwnedPage) {
 pub fn release_page_of(heap: &'static Heap, page: OwnedPage) {
     heap.strike_out(&page);
     give_back(page, heap.subproc().arenas());
+}
+
+/// Decides about a page that a free has claimed, its remote list still in the word. All blocks free: releases it.
+/// Otherwise lists it, so that a thread in need of blocks of this size takes it, and lets go of it until the last block is
+/// freed.
+#[cold]
+pub fn release_or_list(mut page: OwnedPage) {
+    loop {
+        let used = page.used_when_let_go();
+        if page.arrived() >= used {
+            return release_page(page);
+        }
+        if !page.is_listed() {
+            let heap = heap_of_page(&page);
+            heap.registry().list(&page);
+            heap.stats().pages_reabandon_full.increment();
+        }
+        match page.put_back(Threshold(used)) {
+            Ok(()) => return,
+            Err(refused) => page = refused,
+        }
+    }
 }
 
 impl Heap {

@@ -11,7 +11,6 @@
 use core::ops::ControlFlow;
 use core::ptr;
 
-use super::page_heap::release_or_list;
 use crate::arena::{Arena, ArenaSet, MAX_ARENAS};
 use crate::base::*;
 use crate::bitmap::Bitmap;
@@ -159,15 +158,21 @@ impl Registry {
         }
     }
 
-    /// Takes a listed page of this class, if there is one. The caller owns it and has its remote list; `owns` tells
-    /// whether a page is this heap's.
-    pub fn take_listed(&self, set: &ArenaSet, bin: Bin, owns: impl Fn(&Page) -> bool) -> Option<(OwnedPage, Chain)> {
+    /// Takes a listed page of this class, if there is one, with its remote list; `owns` tells whether a page is this heap's. A
+    /// page that was claimed by mistake and can't be put back is given to `decide`.
+    pub fn take_listed(
+        &self,
+        set: &ArenaSet,
+        bin: Bin,
+        owns: impl Fn(&Page) -> bool,
+        decide: impl Fn(OwnedPage),
+    ) -> Option<(OwnedPage, Chain)> {
         if self.listed_counts[bin.index()].load(Ordering::Relaxed) == 0 {
             return None;
         }
         set.arenas().find_map(|arena| {
             let listed = self.existing(arena)?.listed_existing(bin)?;
-            self.take_listed_in(arena, listed, |page| owns(page) && page.bin() == bin)
+            self.take_listed_in(arena, listed, |page| owns(page) && page.bin() == bin, &decide)
         })
     }
 
@@ -176,6 +181,7 @@ impl Registry {
         arena: &Arena,
         listed: &SliceBitmap,
         is_right: impl Fn(&Page) -> bool,
+        decide: &impl Fn(OwnedPage),
     ) -> Option<(OwnedPage, Chain)> {
         let mut taken = None;
         let _ = listed.bits.for_each_set_run(|run| {
@@ -190,7 +196,7 @@ impl Registry {
                 }
                 // The slice has become another page, which nobody owned either: it goes back as it was.
                 if let Err(page) = page.put_back(threshold) {
-                    release_or_list(page);
+                    decide(page);
                 }
             }
             ControlFlow::Continue(())

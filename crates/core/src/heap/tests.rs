@@ -80,7 +80,9 @@ fn pages_of(heap: &'static Heap) -> Vec<*const Page> {
 /// The number of the page taken, if one was.
 fn take_listed(heap: &'static Heap, bytes: usize) -> Option<&'static Owned> {
     let is_ours = |page: &Page| ptr::eq(Heap::of_page(page), heap);
-    heap.registry().take_listed(heap.subproc().arenas(), Bin::of(bytes), is_ours).map(|(page, _)| page.hold())
+    heap.registry()
+        .take_listed(heap.subproc().arenas(), Bin::of(bytes), is_ours, release_or_list)
+        .map(|(page, _)| page.hold())
 }
 
 #[test]
@@ -314,7 +316,8 @@ fn a_listed_page_is_taken_once_by_class_and_with_its_remote_blocks() {
     assert!(take_listed(heap, 80).is_none(), "another class");
     free_remote(page, blocks[1]);
     let is_ours = |_: &Page| true;
-    let (taken, chain) = heap.registry().take_listed(heap.subproc().arenas(), Bin::of(64), is_ours).unwrap();
+    let (taken, chain) =
+        heap.registry().take_listed(heap.subproc().arenas(), Bin::of(64), is_ours, release_or_list).unwrap();
     let taken = taken.hold();
     assert!(taken == page && chain.count == 2 && !page.is_let_go() && !page.is_listed());
     assert!(take_listed(heap, 64).is_none(), "it has been taken");

@@ -33,7 +33,7 @@ impl Hardening {
         Hardening { secure, ..self }
     }
 
-    const MAX: Hardening = Hardening { secure: 5, debug: 3 };
+    pub(crate) const MAX: Hardening = Hardening { secure: 5, debug: 3 };
 
     /// Metadata has guard OS pages beside it.
     pub const fn guards_metadata(self) -> bool {

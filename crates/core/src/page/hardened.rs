@@ -8,14 +8,13 @@
 use core::ptr;
 
 use super::layout::{Flag, Page};
-use super::owned::Owned;
+use super::owned::{Freed, Owned};
 use super::ownership::Owner;
 
-use super::lists::Freed;
 use super::ownership::Chain;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::hardened::{AlreadyFree, BlockBitmap, Doubles, OwnedBlockBitmap};
+use crate::hardened::{AlreadyFree, BlockBitmap, Doubles, Filled, OwnedBlockBitmap};
 use crate::os::tool_hooks;
 use crate::sync::Relaxed;
 
@@ -47,6 +46,11 @@ impl Page {
     /// Bytes at the end of every block that the allocator keeps for itself.
     pub fn canary_bytes(&self) -> usize {
         if self.has_block_bitmap() { self.block_bitmap().style().canary_bytes() } else { 0 }
+    }
+
+    /// A block, to be filled or verified.
+    pub fn filled(&self, block: *mut u8) -> Filled {
+        Filled { block, block_bytes: self.block_bytes(), key: self.block_bitmap().key() }
     }
 
     /// Of a hardened page with a single block.

@@ -5,10 +5,9 @@ use core::ptr;
 use ferrimalloc_prim::cpu;
 
 use super::block::Block;
-use super::layout::{EXTEND_TOUCHED_BYTES, Flag, Origin, Page};
-use super::owned::Owned;
+use super::layout::{EXTEND_TOUCHED_BYTES, Flag, Page};
+use super::owned::{Freed, Owned};
 use super::ownership::Chain;
-use crate::arena::Share;
 use crate::base::*;
 use crate::sync::Relaxed;
 
@@ -18,15 +17,6 @@ const RELINK_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
 const ORDER_SAMPLE: usize = 8;
 /// Where `outstanding` is in a page. Bytes.
 const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
-
-/// What the owner's free left behind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Freed {
-    /// Other blocks are in use, or still on `free`.
-    InUse,
-    /// That was the last block: the page is empty and `free` is exhausted.
-    Empty,
-}
 
 impl Owned {
     /// Takes a block off `free`; null if it is exhausted. The block's first word still holds a link.
@@ -149,12 +139,6 @@ impl Owned {
         }
     }
 
-    /// Counts blocks that have been put on `free`.
-    #[inline]
-    pub(super) fn hand(&self, blocks: usize) {
-        self.handed.set(self.handed.get() + blocks as u64);
-    }
-
     /// Joins a chain taken from the remote word to whatever lists there are. Walks the chain.
     pub fn adopt(&self, chain: Chain) {
         if chain.count == 0 {
@@ -240,12 +224,6 @@ impl Owned {
         self.drop_flag(Flag::FreshIsZero);
     }
 
-    /// Blocks in use or on `free` (Invariant 1).
-    #[inline]
-    pub fn outstanding(&self) -> usize {
-        self.outstanding.get() as usize
-    }
-
     /// Blocks in use, counting those in the remote list. Walks `free`.
     pub fn used(&self) -> usize {
         // SAFETY: the owner reads its own list.
@@ -269,27 +247,6 @@ impl Owned {
         self.capacity.set(1);
         self.outstanding.set(1);
         self.note_filled();
-    }
-
-    /// The last fresh block has been handed out.
-    pub(super) fn note_filled(&self) {
-        self.drop_flag(Flag::Extensible);
-        if let Origin::Arena(arena) = self.origin() {
-            arena.set().note_filled(self.slices(), self.share());
-        }
-    }
-
-    fn share(&self) -> Share {
-        if self.is_singleton() { Share::One } else { Share::Many }
-    }
-
-    /// The page is about to have blocks beyond `capacity` again, or to be released.
-    pub fn note_unfilled(&self) {
-        if !self.is(Flag::Extensible)
-            && let Origin::Arena(arena) = self.origin()
-        {
-            arena.set().note_unfilled(self.slices(), self.share());
-        }
     }
 
     /// Recomputes `outstanding` from the lists, for a page whose owner vanished in the middle of a `free`.

@@ -67,6 +67,7 @@ use super::block::Block;
 use super::heap_word::Lifetime;
 use super::layout::{Flag, Origin, Page, PageRef, Placement};
 use super::ownership::{BlockOffset, Chain, Owner, Push};
+use crate::arena::Share;
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::sync::Relaxed;
@@ -138,6 +139,15 @@ impl PartialEq for Owned {
     fn eq(&self, other: &Owned) -> bool {
         ptr::eq(self, other)
     }
+}
+
+/// What the owner's free left behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freed {
+    /// Other blocks are in use, or still on `free`.
+    InUse,
+    /// That was the last block: the page is empty and `free` is exhausted.
+    Empty,
 }
 
 /// What [`Page::push_or_claim`] did.
@@ -475,6 +485,41 @@ impl Owned {
             self.committed.set(need as u8);
         }
         true
+    }
+
+    // What both kinds of pages count.
+
+    /// Blocks in use or on `free` (Invariant 1).
+    #[inline]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.get() as usize
+    }
+
+    /// Counts blocks that have been put on `free`.
+    #[inline]
+    pub(super) fn hand(&self, blocks: usize) {
+        self.handed.set(self.handed.get() + blocks as u64);
+    }
+
+    /// The last fresh block has been handed out.
+    pub(super) fn note_filled(&self) {
+        self.drop_flag(Flag::Extensible);
+        if let Origin::Arena(arena) = self.origin() {
+            arena.set().note_filled(self.slices(), self.share());
+        }
+    }
+
+    fn share(&self) -> Share {
+        if self.is_singleton() { Share::One } else { Share::Many }
+    }
+
+    /// The page is about to have blocks beyond `capacity` again, or to be released.
+    pub fn note_unfilled(&self) {
+        if !self.is(Flag::Extensible)
+            && let Origin::Arena(arena) = self.origin()
+        {
+            arena.set().note_unfilled(self.slices(), self.share());
+        }
     }
 
     // Being kept empty for a while (see `theap::retire`).

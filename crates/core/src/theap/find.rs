@@ -3,7 +3,7 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::release_page;
+use crate::heap::{release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Owned, Page};
 
@@ -36,7 +36,7 @@ impl Theap {
                 best = Some(fuller(best, page));
                 candidates += 1;
             } else if !page.is(Flag::KeptFull) {
-                self.keep_full(page);
+                self.queues.keep_full(page);
             } else if queue.kept_full() > max_kept_full {
                 self.give_up(page);
             }
@@ -59,7 +59,7 @@ impl Theap {
     }
 
     fn open(&self, page: &'static Owned) -> Option<&'static Owned> {
-        self.move_to_front(page);
+        self.queues.move_to_front(page);
         page.refill().then_some(page)
     }
 
@@ -67,10 +67,10 @@ impl Theap {
     fn take_listed(&'static self, bin: Bin) -> Option<&'static Owned> {
         let heap = self.heap();
         let is_ours = |page: &Page| heap.has(page) && self.suits(page);
-        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours)?;
+        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours, release_or_list)?;
         page.adopt(chain);
         self.mark_as_own(&page);
-        let page = self.push_front(page);
+        let page = self.queues.push_front(page);
         heap.stats().pages_reclaim_on_alloc.increment();
         page.refill().then_some(page)
     }
@@ -84,7 +84,7 @@ impl Theap {
             release_page(page);
             return None;
         }
-        let page = self.push_front(page);
+        let page = self.queues.push_front(page);
         page.refill().then_some(page)
     }
 }

@@ -3,8 +3,7 @@
 //! # Invariants
 //! 1. Only the thread `tid` uses a theap, except for its links in the heap's list (under the heap's lock) and the
 //!    words that tell whose it is (`identity`).
-//! 2. `direct[w]` is the first page of the queue that serves `w` words, or the empty page.
-//! 3. A theap's memory is never used for anything else: pages may keep pointing to a theap that has ended, and
+//! 2. A theap's memory is never used for anything else: pages may keep pointing to a theap that has ended, and
 //!    look at its identity.
 
 use core::cell::Cell;
@@ -14,28 +13,24 @@ use core::ptr;
 use super::counts::Counts;
 use super::identity::Identity;
 use super::instrumentation::Instrumentation;
-use super::queue::Queue;
+use super::queue::{Queue, Queues};
 use super::remote_free::Batch;
-use super::upkeep::Retired;
+use super::retired::Retired;
 use crate::arena::Meta;
 use crate::base::*;
 use crate::heap::{Heap, Subproc, TheapLinks};
-use crate::page::{EMPTY_PAGE, Owned, Page};
+use crate::page::{Owned, Page};
 use crate::stats::RawStats;
-
-const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
 /// A thread's part of a heap. The first field is what the fast path of `malloc` reads.
 #[repr(C, align(64))]
 pub struct Theap {
-    pub(super) direct: [Cell<*const Owned>; DIRECT],
-    pub(super) queues: [Queue; Bin::COUNT],
+    pub(super) queues: Queues,
     identity: Identity,
     /// The thread's structure, for the runtime floor.
     thread: Cell<*const ()>,
     /// Where this thread starts to search arenas.
     seed: Cell<usize>,
-    pub(super) pages: Cell<usize>,
     /// Slow paths until the next upkeep.
     pub(super) until_tick: Cell<u32>,
     pub(super) ticks: Cell<u32>,
@@ -58,12 +53,10 @@ pub static EMPTY_THEAP: Theap = Theap::empty();
 impl Theap {
     const fn empty() -> Theap {
         Theap {
-            direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
-            queues: [const { Queue::new() }; Bin::COUNT],
+            queues: Queues::new(),
             identity: Identity::new(),
             thread: Cell::new(ptr::null()),
             seed: Cell::new(0),
-            pages: Cell::new(0),
             until_tick: Cell::new(0),
             ticks: Cell::new(0),
             counts: Counts::new(),
@@ -87,7 +80,8 @@ impl Theap {
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
-        theap.start_instrumentation();
+        theap.instrumentation.start();
+        theap.queues.hide(theap.instrumentation.is_any());
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);
         heap.subproc().arenas().stats().theaps.increase(1);
@@ -164,8 +158,31 @@ impl Theap {
     /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).
     #[inline(always)]
     pub fn direct_page(&self, words: usize) -> &'static Owned {
-        // SAFETY: `words` is in range by the caller's test; Invariant 2.
-        unsafe { &*self.direct.get_unchecked(words).get() }
+        self.queues.direct(words)
+    }
+
+    /// The queue of a class that shares pages.
+    #[inline]
+    pub fn queue(&self, bin: Bin) -> &Queue {
+        self.queues.of(bin)
+    }
+
+    /// Calls `visit` with every page in the queues; the page may leave its queue meanwhile.
+    pub fn for_each_page(&self, visit: impl FnMut(&'static Owned)) {
+        self.queues.for_each_page(visit);
+    }
+
+    /// Pushes the frees gathered for other threads' pages.
+    #[inline]
+    pub fn flush_remote(&self) {
+        self.batch.flush();
+    }
+
+    /// Drops all pages without looking at them: they are being destroyed, or are seen to one by one.
+    pub fn forget_pages(&self) {
+        self.queues.clear();
+        self.retired.clear();
+        self.batch.clear();
     }
 
     /// Whether this is the theap of threads that have none.
@@ -201,7 +218,7 @@ impl Theap {
     /// The theap that a page's handle names. It may have ended, see [`Theap::serves`].
     #[inline]
     pub fn of_page(page: &Page) -> &'static Theap {
-        // SAFETY: handles of pages are theaps, whose memory lives on (Invariant 3).
+        // SAFETY: handles of pages are theaps, whose memory lives on (Invariant 2).
         unsafe { &*page.theap().cast::<Theap>() }
     }
 
@@ -224,7 +241,7 @@ impl Theap {
 
     /// How many pages are in its queues.
     pub fn page_count(&self) -> usize {
-        self.pages.get()
+        self.queues.page_count()
     }
 
     /// The next theap of the same thread.

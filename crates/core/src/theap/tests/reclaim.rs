@@ -23,7 +23,7 @@ fn pages_are_never_taken_back_where_the_option_forbids() {
 fn a_theap_of_hardened_pages_takes_no_ordinary_page_back() {
     let mut bed = Bed::new();
     let blocks = given_up(&mut bed, 2);
-    bed.theap.instrument_for_test();
+    bed.theap.instrumentation.instrument_at(crate::options::Hardening::MAX);
     put(bed.theap, blocks[0]);
     assert!(page_of(blocks[0]).owner().is_unowned() && page_of(blocks[0]).remote_count() == 1);
 }
