@@ -1,5 +1,6 @@
 //! The arenas of a sub-process: claiming slices from any of them, and reserving another when they are full.
 
+use super::fill::FillHistory;
 use super::mapping::{Backing, Commit, LargePages, map_arena};
 use super::page_map;
 use super::pool::MetaPool;
@@ -68,6 +69,7 @@ pub struct ArenaSet {
     /// Units of 2 MiB that are no longer advised to be huge pages.
     refused: AtomicUsize,
     pub(super) purging: Purging,
+    pub(super) fills: FillHistory,
     pub(super) meta: MetaPool,
     stats: Stats,
 }
@@ -88,6 +90,7 @@ impl ArenaSet {
             in_use: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             purging: Purging::new(),
+            fills: FillHistory::new(),
             meta: MetaPool::new(),
             stats: Stats::new(),
         }
@@ -339,6 +342,7 @@ impl ArenaSet {
         self.in_use.store(0, Ordering::Relaxed);
         self.refused.store(0, Ordering::Relaxed);
         self.purging.forget();
+        self.fills.forget();
         self.meta.forget();
     }
 
@@ -358,7 +362,7 @@ impl ArenaSet {
             self.stats.committed.decrease((slices - purgeable) * SLICE_BYTES);
         }
         if purgeable > 0 {
-            self.schedule_purge(purgeable);
+            self.schedule_purge(slices, purgeable);
         }
     }
 
