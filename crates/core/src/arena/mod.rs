@@ -31,6 +31,7 @@ mod tide;
 pub use manage::{Refusal, UserMemory};
 pub use mapping::{Backing, Commit, LargePages};
 pub use pool::Meta;
+pub use purge::scavenger_bell;
 pub use set::{ArenaSet, MAX_ARENAS, Share, Want};
 pub use space::{Arena, Claim, CommitFn, Extent, Kind, Setup, Sharing};
 pub use thp::Outlook;

@@ -1,6 +1,7 @@
 //! Giving the memory of free slices back while keeping their addresses.
 //!
-//! Two rules, and neither needs a thread of its own:
+//! Two rules, and neither needs a thread of its own. Where there is one, the scavenger, it does what the rules say, and
+//! releases only ring for it:
 //! 1. *After a delay.* As much as has been free throughout the last `purge_delay` (`tide`) is purged by a later call of
 //!    the allocator. What goes into use again and again in the meantime stays.
 //! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded
@@ -24,13 +25,21 @@ use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Bell, Heard, Ordering};
 use ferrimalloc_prim::{clock, process};
 
 /// The share of what the kernel grants the process that may be unused: an eighth.
 const LIMIT_SHARE: usize = 8;
 /// The longest run purged by one call of the system: 8 MiB.
 const MAX_RUN_SLICES: usize = (8 << 20) / SLICE_BYTES;
+
+/// Rung for the scavenger, if there is one (`runtime`): memory waits to be purged.
+static BELL: Bell = Bell::new();
+
+/// The bell that releases ring for the scavenger.
+pub fn scavenger_bell() -> &'static Bell {
+    &BELL
+}
 
 /// The purging state of a set of arenas.
 pub struct Purging {
@@ -40,6 +49,8 @@ pub struct Purging {
     tide: Tide,
     /// Whether a part of a delay has ended, and nobody has purged since.
     is_due: AtomicBool,
+    /// Whether a release has had to purge.
+    wants_scavenger: AtomicBool,
     policy: PurgePolicy,
     /// What the bound can be at most; 0 until somebody needs to know.
     most: AtomicUsize,
@@ -51,6 +62,7 @@ impl Purging {
             unused: AtomicIsize::new(0),
             tide: Tide::new(),
             is_due: AtomicBool::new(false),
+            wants_scavenger: AtomicBool::new(false),
             policy: PurgePolicy::new(),
             most: AtomicUsize::new(0),
         }
@@ -102,13 +114,14 @@ impl Purging {
         most
     }
 
-    /// Sees to the parts of a delay that have passed.
-    fn end_parts(&self, delay: u64, held: Held) {
+    /// Sees to the parts of a delay that have passed. True if nobody has purged since the one before.
+    fn end_parts(&self, delay: u64, held: Held) -> bool {
         let parts = self.tide.end_parts(clock::now_millis(), delay, held.unused);
-        if parts > 0 {
-            self.policy.end_parts(parts, held, self.tide.range());
-            self.is_due.store(true, Ordering::Relaxed);
+        if parts == 0 {
+            return false;
         }
+        self.policy.end_parts(parts, held, self.tide.range());
+        self.is_due.swap(true, Ordering::Relaxed)
     }
 
     /// Whether it is time for rule 1; true for one caller.
@@ -129,28 +142,64 @@ impl ArenaSet {
     pub(super) fn schedule_purge(&self, released: usize, purgeable: usize) {
         let delay = delay_millis();
         self.purging.policy.note_in_use(self.in_use_slices() + released);
-        if let Some(delay) = delay {
-            self.purging.end_parts(delay, self.held());
-        }
+        let is_late = delay.is_some_and(|delay| self.purging.end_parts(delay, self.held()));
         self.purging.change_unused(purgeable as isize);
         if delay == Some(0) {
             self.purge_down_to(0);
-        } else if delay.is_some() && self.purging.excess_target(self.held()).is_some() && !is_delay_chosen() {
-            self.purge_excess();
+        } else if delay.is_some() && self.purging.unused_slices() > FLOOR_SLICES && !self.is_left_to_scavenger(is_late) {
+            self.purge_excess(0);
         }
+    }
+
+    /// Rings for the scavenger. False if there is none, or it does not keep up.
+    fn is_left_to_scavenger(&self, is_late: bool) -> bool {
+        if !BELL.is_attended() || self.purging.unused_slices() > self.purging.most() {
+            return false;
+        }
+        match BELL.ring() {
+            Heard::Nobody => false,
+            Heard::Woken => true,
+            Heard::Awake => !is_late,
+        }
+    }
+
+    /// Whether there is so much unused that a scavenger would have something to do soon, or would have had.
+    pub fn wants_scavenger(&self) -> bool {
+        self.purging.wants_scavenger.load(Ordering::Relaxed) || self.has_much_unused()
+    }
+
+    /// Whether there is more unused than is always tolerated, and it may be purged.
+    pub fn has_much_unused(&self) -> bool {
+        self.purging.unused_slices() > FLOOR_SLICES && delay_millis().is_some()
+    }
+
+    /// A round of the scavenger: purges what is due, and what exceeds the bound and has not been used for a part of the
+    /// delay. True if there is much left.
+    pub fn scavenge(&self) -> bool {
+        self.purge_due(Force::Routine);
+        self.purge_excess(self.purging.unused_slices().saturating_sub(self.purging.tide.recent_low()));
+        self.has_much_unused()
     }
 
     fn held(&self) -> Held {
         Held { unused: self.purging.unused_slices(), in_use: self.in_use_slices() }
     }
 
-    /// Purges what exceeds the bound and some more, unless another thread is at it.
+    /// Purges what exceeds the bound and some more, but for `kept` slices, unless another thread is at it or somebody has
+    /// chosen a delay.
+    fn purge_excess(&self, kept: usize) {
+        if self.purging.excess_target(self.held()).is_some() && !is_delay_chosen() {
+            self.purge_excess_alone(kept);
+        }
+    }
+
     #[cold]
-    fn purge_excess(&self) {
+    fn purge_excess_alone(&self, kept: usize) {
         let Some(_alone) = self.lock().try_lock() else { return };
+        self.purging.wants_scavenger.store(true, Ordering::Relaxed);
         let held = self.held();
         if let Some(target) = self.purging.excess_target(held) {
-            self.purge_down_to(target);
+            self.purge_down_to(target.max(kept));
             self.purging.policy.note_purged(held.unused.saturating_sub(self.purging.unused_slices()));
         }
     }

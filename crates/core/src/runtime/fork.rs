@@ -8,7 +8,7 @@
 
 use super::process::reopening;
 use super::thread::{Thread, current_theap, ended_threads, heap_ends};
-use super::{current_subproc, deferred, gather, process, subprocs};
+use super::{current_subproc, deferred, gather, process, scavenger, subprocs};
 use crate::diag;
 use crate::heap::{Heap, Subproc};
 use crate::options;
@@ -17,6 +17,7 @@ use crate::theap::Theap;
 use ferrimalloc_prim::thread::id as thread_id;
 
 pub(super) extern "C" fn prepare() {
+    scavenger::lock_all();
     heap_ends().lock().lock_raw();
     reopening().lock_raw();
     subprocs::lock_all();
@@ -30,6 +31,7 @@ pub(super) extern "C" fn parent() {
         subprocs::unlock_all(false);
         reopening().unlock_raw();
         heap_ends().lock().unlock_raw();
+        scavenger::unlock_all();
     }
 }
 
@@ -42,6 +44,7 @@ pub(super) extern "C" fn child() {
         process::after_fork();
         reopening().reinit();
         heap_ends().lock().reinit();
+        scavenger::after_fork();
     }
     diag::after_fork();
     options::after_fork();

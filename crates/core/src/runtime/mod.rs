@@ -6,6 +6,7 @@
 //! * `heaps`: making, deleting and destroying heaps; `subprocs`: the same for sub-processes.
 //! * `deferred`: the hook for frees that the program has put off.
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
+//! * `scavenger`: a thread of our own that purges.
 //! * `fork`: locks over a fork, and what the child does with the theaps of threads that it doesn't have.
 
 mod deferred;
@@ -15,6 +16,7 @@ mod fork;
 mod gather;
 mod heaps;
 mod process;
+mod scavenger;
 mod subprocs;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,6 +27,7 @@ pub use draw::draw_arenas;
 pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
 pub use process::{ensure_process, interleave_huge, main_subproc, process_done, reserve_huge_on};
+pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_start, scavenger_step, scavenger_stop};
 pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,
     visit_heaps, with_heap,

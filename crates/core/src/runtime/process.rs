@@ -164,6 +164,7 @@ extern "C" fn at_exit() {
 /// (`destroy_on_exit`). Allocation goes on working; the blocks that there were are gone in the second case.
 pub fn process_done() {
     DONE.call(|| {
+        super::scavenger::close();
         if options::is_enabled(OptionId::ShowStats) {
             print_process_stats();
         }

@@ -12,6 +12,7 @@
 mod wait;
 
 mod attempt;
+mod bell;
 mod growing;
 mod lock;
 mod masked;
@@ -21,6 +22,7 @@ mod references;
 mod relaxed;
 
 pub use attempt::Attempt;
+pub use bell::{Bell, Heard};
 pub use growing::{GrowingList, Node};
 pub use lock::{Lock, LockGuard};
 pub use masked::MaskedTable;

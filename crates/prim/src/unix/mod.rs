@@ -9,3 +9,4 @@ pub(crate) mod mem;
 pub(crate) mod numa;
 pub(crate) mod output;
 pub(crate) mod process;
+pub(crate) mod service;
