@@ -173,7 +173,7 @@ fn work_beside_a_servant_who_goes_to_sleep() {
 /// A servant who is dismissed leaves, whatever rings meanwhile.
 #[test]
 fn a_dismissal_beside_a_ring() {
-    loom::model(|| {
+    bounded(2, || {
         let bell = Arc::new(Bell::new());
         assert!(bell.attend() && !bell.attend());
         let ringer = bell.clone();
