@@ -4,7 +4,7 @@
 //! * `holding`: who holds a slice, and what is known of the memory behind it: free, committed, dirty, to be purged.
 //! * `space`: one arena, i.e. a stretch of slices, what they are used for, and committing them.
 //! * `set`: the arenas of a sub-process: claiming slices from any of them, reserving another; `slots`: where they are
-//!   registered.
+//!   registered. `search_hint`: where an arena need not be searched.
 //! * `purge`: giving physical memory of free slices back, after a delay (`tide`) or when there is too much of it (`purge_policy`).
 //! * `mapping`: memory from the system for an arena; `thp`: advice about transparent huge pages, and `fill`: whether big
 //!   blocks need any.
@@ -20,6 +20,7 @@ pub mod page_map;
 mod pool;
 mod purge;
 mod purge_policy;
+mod search_hint;
 mod set;
 mod slots;
 mod space;

@@ -170,6 +170,7 @@ impl ArenaSet {
     /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
     pub fn claim(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
+            arena.hint.forget();
             return claim_in(arena, want).ok();
         }
         match self.claim_present(want) {
@@ -199,12 +200,12 @@ impl ArenaSet {
         self.arenas().filter(|arena| arena.sharing() == Sharing::Shared)
     }
 
-    /// From an arena that another thread has made meanwhile, or a new one.
+    /// From an arena that another thread has made meanwhile, from one in which there is room all the same, or a new one.
     #[cold]
     fn claim_reserving(&self, want: &Want) -> Option<Claim> {
-        let seen = self.arenas.count();
         let _guard = self.reserving.lock();
-        let present = if self.arenas.count() == seen { Err(Miss::Full) } else { self.claim_near(want) };
+        self.shared().for_each(|arena| arena.hint.forget());
+        let present = self.claim_near(want);
         (0..RESERVE_TRIES).fold(present, |claim, _| claim.or_else(|miss| self.claim_in_new(want, miss))).ok()
     }
 
