@@ -146,7 +146,8 @@ impl ArenaSet {
         self.purging.change_unused(purgeable as isize);
         if delay == Some(0) {
             self.purge_down_to(0);
-        } else if delay.is_some() && self.purging.unused_slices() > FLOOR_SLICES && !self.is_left_to_scavenger(is_late) {
+        } else if delay.is_some() && self.purging.unused_slices() > FLOOR_SLICES && !self.is_left_to_scavenger(is_late)
+        {
             self.purge_excess(0);
         }
     }

@@ -65,11 +65,12 @@ fn start_if_wished(arenas: &ArenaSet) {
         Wish::BesideThreads => arenas.stats().threads.current() > 1,
     };
     // Held: by a thread that starts or stops one, or forks; or by this one, which comes here from inside of that.
-    if is_wished && let Some(mut state) = CONTROL.try_lock() {
-        if !state.is_closed && !start(&mut state) {
-            // No thread can be had. Releases purge, as in a process without one.
-            state.is_closed = true;
-        }
+    if is_wished
+        && let Some(mut state) = CONTROL.try_lock()
+        && !state.is_closed
+    {
+        // Where no thread can be had, releases purge, as in a process without one.
+        state.is_closed = !start(&mut state);
     }
 }
 

@@ -21,13 +21,7 @@ pub(crate) fn wait_for(word: &AtomicU32, expected: u32, millis: u32) {
 fn wait_until(word: &AtomicU32, expected: u32, patience: *const timespec) {
     // SAFETY: the word and the duration live during the call. Every error is a reason to look again.
     quiet(|| unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            expected,
-            patience,
-        )
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, expected, patience)
     });
 }
 
