@@ -29,8 +29,7 @@ struct Mode {
 fn modes() -> impl Iterator<Item = Mode> {
     let levels = (0..=5).map(|secure| (secure, 0)).chain((1..=3).map(|debug| (0, debug)));
     levels.flat_map(|(secure, debug)| {
-        [(0, false), (1, false), (1, true), (3, true)]
-            .map(|(rate, precise)| Mode { secure, debug, rate, precise })
+        [(0, false), (1, false), (1, true), (3, true)].map(|(rate, precise)| Mode { secure, debug, rate, precise })
     })
 }
 
@@ -95,7 +94,14 @@ impl Held {
     fn check_place(&self, how: &str) {
         let Alignment { align, offset } = self.at;
         assert!(!self.p.is_null(), "{how} {} {:?}", self.size, self.at);
-        assert_eq!((self.p as usize).wrapping_add(offset) % align, 0, "{how} {} {:?}: {:p}", self.size, self.at, self.p);
+        assert_eq!(
+            (self.p as usize).wrapping_add(offset) % align,
+            0,
+            "{how} {} {:?}: {:p}",
+            self.size,
+            self.at,
+            self.p
+        );
     }
 
     /// The block has become one of `size` bytes at `p`.

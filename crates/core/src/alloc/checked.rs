@@ -14,7 +14,7 @@ use ferrimalloc_prim::thread::id as thread_id;
 
 use super::filling;
 use super::padding::{self, FILLED_BYTES, SEAL_BYTES, Sealed};
-use super::single;
+use super::single::{self, SingleBlock};
 use super::upkeep;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
@@ -201,12 +201,19 @@ fn sealed(block: *mut u8, page: &Page) -> Sealed {
 }
 
 /// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
-/// waste half of it. What it gains reads as zero if that is asked for. By whoever has the block.
-pub(super) fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+/// waste much of it. What it gains reads as zero if that is asked for.
+///
+/// # Safety
+/// The block is in use, and the caller's.
+pub(super) unsafe fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
     let _quiet = told::quiet();
     let room = page.block_bytes();
     told::reached(p, room);
-    let is_done = resize(p, page, usable, size, zero);
+    // SAFETY: the precondition.
+    let is_done = match unsafe { SingleBlock::held(p, page) } {
+        Some(block) => resize_single(block, usable, size, zero),
+        None => resize(p, page, usable, size, zero),
+    };
     if is_done {
         told::resized(p, usable, size, room.max(size), zero);
     } else {
@@ -217,14 +224,12 @@ pub(super) fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, si
 
 #[inline(always)]
 fn resize(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
-    if page.is_singleton() {
-        return resize_single(p, page, usable, size, zero);
-    }
-    if size < page.block_bytes() / 2 {
+    let room = page.block_bytes();
+    if size > room || size < room / 2 || single::is_much(room - size, room) {
         return false;
     }
     if !page.ledger().style().pads {
-        return size <= page.block_bytes();
+        return true;
     }
     let sealed = sealed(p, page);
     if size > sealed.room {
@@ -241,15 +246,16 @@ fn resize(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zer
     true
 }
 
-fn resize_single(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
-    verify_single(p, page);
-    if size + SINGLE_PADDING <= LARGE_BLOCK_MAX || !single::resize_in_place(page, size + SINGLE_PADDING) {
+fn resize_single(mut block: SingleBlock, usable: usize, size: usize, zero: Zero) -> bool {
+    let page = block.page();
+    verify_single(page.start(), page);
+    if !block.resize(size + SINGLE_PADDING) {
         return false;
     }
     // SAFETY: the block is the caller's, and has that many bytes now.
     unsafe {
         seal_single(page, size);
-        clear_gained(p, usable, size, zero);
+        clear_gained(block.hand_out(), usable, size, zero);
     }
     true
 }
@@ -263,48 +269,42 @@ unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
     }
 }
 
-/// Moves a block with a page of its own, of `usable` bytes, to one of `size` bytes with room to grow, without copying if
-/// that can be helped; `None` without memory. The old block still has to be freed.
+/// A block with the contents of `from`, of which `usable` bytes were the user's, and `size` bytes, moved without copying if
+/// that can be helped; `None` without memory. `from` still has to be released.
 pub(super) fn move_single(
     theap: &'static Theap,
-    page: &'static Page,
+    from: &mut SingleBlock,
     usable: usize,
     size: usize,
+    at: Alignment,
     zero: Zero,
 ) -> Option<*mut u8> {
-    let block = single::alloc_moved(theap, page, size.checked_add(SINGLE_PADDING)?)?;
-    // The padding may have moved along with the contents.
-    page.set_padding(0);
+    let block = single::alloc_moved(theap, from, size.checked_add(SINGLE_PADDING)?, at)?;
     // SAFETY: the block is new, and has that many bytes.
     unsafe {
-        seal_single(single::page_of(block), size);
-        clear_gained(block, usable, size, zero);
+        seal_single(block.page(), size);
+        clear_gained(block.page().start(), usable, size, zero);
     }
-    Some(block)
+    Some(block.hand_out())
 }
 
 /// Allocates a block with a page of its own, checked if blocks get padding: there is nothing else to check.
-pub(super) fn alloc_single(
-    theap: &'static Theap,
-    size: usize,
-    align: usize,
-    offset: usize,
-    zero: Zero,
-) -> Option<*mut u8> {
+pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
     if !theap.style().pads {
-        return single::alloc_spare(theap, size, align, offset, 0, zero);
+        return single::alloc_spare(theap, size, at, 0, zero).map(SingleBlock::hand_out);
     }
-    let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, align, offset, 0, zero)?;
-    hand_out_single(single::page_of(block), size, zero);
-    Some(block)
+    let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, at, 0, zero)?;
+    Some(hand_out_single(block, size, zero))
 }
 
 /// Makes a new page of a single block a checked one, whose block is handed out.
 #[inline(always)]
-pub(super) fn hand_out_single(page: &'static Page, size: usize, zero: Zero) {
+pub(super) fn hand_out_single(block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
     // SAFETY: the block is new.
-    unsafe { seal_single(page, size) };
-    told::lent(page.start(), size, size, zero);
+    unsafe { seal_single(block.page(), size) };
+    let p = block.hand_out();
+    told::lent(p, size, size, zero);
+    p
 }
 
 /// Bytes that a block with a page of its own gets behind what was asked for, at least.

@@ -7,12 +7,11 @@
 use ferrimalloc_prim::thread::id as thread_id;
 
 use super::checked::{self, Verdict};
+use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::heap::{release_page, settle};
 use crate::options;
 use crate::os::told;
-use crate::page::remote::Push;
 use crate::page::{Freed, Owner, Page};
 use crate::runtime::current_theap;
 use crate::theap::{Theap, push_remote};
@@ -126,18 +125,10 @@ fn free_given_up(page: &'static Page, block: *mut u8) {
 }
 
 fn free_single(page: &'static Page, block: *mut u8) {
-    if block != page.start() {
-        return free_invalid(block);
-    }
-    match page.remote.claim() {
-        Some(_) => release_page(page),
-        // A thread in search of a page has claimed it by mistake and lets go of it at once, or releases it. The only block
-        // of a page needs no link.
-        None => {
-            if page.remote.push(page.offset_of(block), 1, |_| ()) == Push::Claimed {
-                settle(page);
-            }
-        }
+    // SAFETY: the block is the caller's, if it is one.
+    match unsafe { SingleBlock::held(block, page) } {
+        Some(block) => block.release(),
+        None => free_invalid(block),
     }
 }
 

@@ -131,7 +131,7 @@ fn alloc_watched(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
 /// Allocates without asking what is watched: an ordinary block of a theap whose pages are not checked.
 pub(super) fn alloc_ordinary(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
     if size > LARGE_BLOCK_MAX {
-        return single::alloc(theap, size, 1, 0, zero);
+        return single::alloc(theap, size, Alignment::NATURAL, zero);
     }
     alloc_bin(theap, Bin::of(size), zero).unwrap_or_else(|| fail(size))
 }

@@ -321,7 +321,7 @@ impl ArenaSet {
     pub unsafe fn destroy(&self) {
         self.arenas.drain(|arena| {
             told::opened(arena.start(), arena.bytes());
-            if matches!(arena.backing(), Backing::Os | Backing::Huge) {
+            if matches!(arena.backing(), Backing::Os(_) | Backing::Huge) {
                 let region = os::Region { start: arena.start(), bytes: arena.bytes() };
                 // SAFETY: the precondition.
                 unsafe { os::release(region) };

@@ -81,7 +81,7 @@ impl Registry {
                 Some(pages) => pages.pages.bits.set_one(arena.slice_of(page.memory())),
                 None => false,
             },
-            Origin::Os => {
+            Origin::Os(_) => {
                 self.push_os(page);
                 true
             }
@@ -99,7 +99,7 @@ impl Registry {
                     pages.pages.bits.clear_one(arena.slice_of(page.memory()));
                 }
             }
-            Origin::Os => self.remove_os(page),
+            Origin::Os(_) => self.remove_os(page),
         }
     }
 
@@ -166,7 +166,7 @@ impl Registry {
     pub fn take_over(&self, page: &'static Page, from: &Registry) {
         match page.origin() {
             Origin::Arena(arena) => self.take_over_in(arena, page, from),
-            Origin::Os => {
+            Origin::Os(_) => {
                 from.remove_os(page);
                 self.push_os(page);
             }

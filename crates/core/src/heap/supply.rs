@@ -156,14 +156,15 @@ impl Heap {
         let bytes = want.slices.checked_mul(SLICE_BYTES)?;
         let align = want.align_slices * SLICE_BYTES;
         let admits = |start| page_map::admits(start, bytes);
-        let region = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
-        if !page_map::open(region.start, bytes) {
+        let memory = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
+        let start = memory.region().start;
+        if !page_map::open(start, bytes) {
             // SAFETY: mapped just now.
-            unsafe { os::release(region) };
+            unsafe { os::release(memory.region()) };
             return None;
         }
         self.subproc().arenas().note_mapped(bytes);
-        Some(Memory { origin: Origin::Os, start: region.start, zero: Zero::Zeroed })
+        Some(Memory { origin: Origin::Os(memory), start, zero: Zero::Zeroed })
     }
 }
 
@@ -236,8 +237,8 @@ fn give_back(page: &'static Page, arenas: &ArenaSet) {
     page.erase();
     match origin {
         Origin::Arena(arena) => arena.release_used(BitRange::new(arena.slice_of(start), slices), clean),
-        Origin::Os => {
-            let region = os::Region { start, bytes: slices * SLICE_BYTES };
+        Origin::Os(memory) => {
+            let region = memory.region();
             arenas.note_unmapped(region.bytes);
             told::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.

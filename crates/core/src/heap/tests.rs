@@ -225,7 +225,7 @@ fn what_is_too_large_for_arenas_is_mapped_for_itself() {
     let heap = new_heap();
     let reserved = heap.subproc().arenas().stats().reserved.current();
     let pages = [3, 5, 7].map(|mib| fresh_single(heap, &single(mib * MIB)));
-    assert!(pages.iter().all(|page| page.origin() == Origin::Os));
+    assert!(pages.iter().all(|page| matches!(page.origin(), Origin::Os(_))));
     assert!(heap.subproc().arenas().find(pages[0].start()).is_none());
     assert_eq!(heap.subproc().arenas().stats().reserved.current() - reserved, 15 << 20);
     let deep = pages[1].start().wrapping_add(4 * MIB);
@@ -246,7 +246,7 @@ fn own_mappings_and_arenas_can_be_forbidden() {
     ground.set(OptionId::DisallowArenaAlloc, 1);
     let heap = new_heap();
     let page = fresh_single(heap, &single(MIB));
-    assert!(page.origin() == Origin::Os);
+    assert!(matches!(page.origin(), Origin::Os(_)));
     release_page(page);
     ground.set(OptionId::DisallowOsAlloc, 1);
     assert!(heap.fresh_single(&single(MIB), ME, ptr::null(), 0).is_none());

@@ -4,7 +4,6 @@
 //! While other threads use the heap, it is shown a snapshot.
 
 use super::heap::Heap;
-use crate::arena::{Arena, Backing};
 use crate::os;
 use crate::page::{Marks, Origin, Owner, Page, Walk};
 
@@ -93,11 +92,7 @@ fn is_walkable(page: &Page) -> bool {
 
 fn stays_readable(page: &Page) -> bool {
     match page.origin() {
-        Origin::Arena(arena) => os::overcommits() && keeps_memory(arena),
-        Origin::Os => page.is_singleton(),
+        Origin::Arena(arena) => os::overcommits() && arena.keeps_memory(),
+        Origin::Os(_) => page.is_singleton(),
     }
-}
-
-fn keeps_memory(arena: &Arena) -> bool {
-    matches!(arena.backing(), Backing::Os | Backing::Huge | Backing::UserPinned)
 }

@@ -28,6 +28,7 @@ use super::tenure::{Tenure, Term};
 use crate::arena::{Arena, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
+use crate::os::PrivateMemory;
 use crate::sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
 /// The owner word: a thread's id with flags in its low bits.
@@ -124,7 +125,7 @@ pub enum Origin {
     /// Slices of an arena.
     Arena(&'static Arena),
     /// A mapping of its own.
-    Os,
+    Os(PrivateMemory),
 }
 
 /// What a new page is to be.
@@ -287,7 +288,7 @@ impl Page {
         page.handed.set(0);
         page.arena.set(match at.origin {
             Origin::Arena(arena) => arena,
-            Origin::Os => ptr::null(),
+            Origin::Os(_) => ptr::null(),
         });
         page.remote.reset();
         page.mark_stubs(at.memory, Owner::STUB);
@@ -428,7 +429,16 @@ impl Page {
         // SAFETY: arenas live until their sub-process is destroyed, after all its pages.
         match unsafe { self.arena.get().as_ref() } {
             Some(arena) => Origin::Arena(arena),
-            None => Origin::Os,
+            // SAFETY: a page without an arena was made of such memory (`create`), of which it has these slices.
+            None => Origin::Os(unsafe { PrivateMemory::assume(self.memory(), self.slices() * SLICE_BYTES) }),
+        }
+    }
+
+    /// A part of the page's memory, of whole OS pages, if it is private memory of ours.
+    pub fn private_at(&self, start: *const u8, bytes: usize) -> Option<PrivateMemory> {
+        match self.origin() {
+            Origin::Arena(arena) => arena.private_at(start, bytes),
+            Origin::Os(memory) => Some(memory.part(start as usize - self.memory() as usize, bytes)),
         }
     }
 

@@ -192,7 +192,7 @@ fn erase(page: &'static Page) {
             forget_guard(page);
             page.erase();
         }
-        Origin::Os => {
+        Origin::Os(_) => {
             page.remote.claim_in_place();
             release_page(page);
         }
