@@ -193,3 +193,34 @@ fn foreign_memory_is_neither_protected_nor_advised() {
     // SAFETY: no block of it is used.
     assert!(unsafe { runtime::heap_destroy(heap) });
 }
+
+/// Files of the core that call these functions of `prim::mem`, beside `os/private.rs`, and what of.
+const OTHERS: [(&str, &str); 2] = [
+    // Regions that nobody uses any more, if they can't be unmapped.
+    ("os/region.rs", "discard"),
+    // The page map's own table, mapped on the line before.
+    ("arena/page_map.rs", "thp"),
+];
+
+#[test]
+fn memory_is_dropped_moved_closed_and_advised_by_its_provenance_alone() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut complaints = Vec::new();
+    for floor in std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for file in std::fs::read_dir(floor).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+            let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for call in ["discard", "reset", "thp", "move_pages"] {
+                if code.contains(&format!("mem::{call}(")) && !OTHERS.contains(&(&name, call)) {
+                    complaints.push(format!("{name} calls mem::{call}"));
+                }
+            }
+            if code.lines().any(|line| line.contains("mem::protect(") && line.contains("Access::None")) {
+                complaints.push(format!("{name} makes memory inaccessible"));
+            }
+        }
+    }
+    complaints.retain(|complaint| !complaint.starts_with("os/private.rs") && !complaint.contains("tests"));
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}

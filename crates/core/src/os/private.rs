@@ -14,6 +14,11 @@ use super::address::Region;
 use super::region;
 
 /// Some of our own private memory: whole OS pages. Can be copied, since it is no right to use the memory.
+///
+/// ```compile_fail,E0451
+/// use ferrimalloc_core::os::PrivateMemory;
+/// let foreign = PrivateMemory { start: std::ptr::null_mut(), bytes: 4096 };
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PrivateMemory {
     start: *mut u8,
