@@ -1,4 +1,5 @@
-//! Memory that somebody handed us is never dropped, moved or advised, and no zeros are trusted in it but those that it came with.
+//! Memory that somebody handed us is never dropped, moved or advised, and no zeros are trusted in it but those that it
+//! came with.
 //!
 //! The memory here is mapped by the test and seen twice, so that the test reads what the allocator did to it.
 

@@ -1,4 +1,5 @@
-//! A block keeps the alignment that it was asked for, over every way to resize it, at every level, with and without guards.
+//! A block keeps the alignment that it was asked for, over every way to resize it, at every level, with and without
+//! guards.
 //!
 //! Levels are those of the process, and are taken by threads that start, so each mode has a thread of its own.
 
@@ -171,7 +172,8 @@ fn by_heap(heap: &HeapRef, numbers: &mut Numbers) {
     }
 }
 
-/// What `mi_realloc_aligned_at`, `mi_rezalloc_aligned_at`, `mi_heap_realloc_aligned`, `mi_expand` and `mi_malloc_aligned` call.
+/// What `mi_realloc_aligned_at`, `mi_rezalloc_aligned_at`, `mi_heap_realloc_aligned`, `mi_expand` and
+/// `mi_malloc_aligned` call.
 fn by_core(heap: &HeapRef, numbers: &mut Numbers) {
     let theap = runtime::live_theap().unwrap();
     let other = runtime::theap_for(alloc::heap_of(heap.alloc(layout(8, 8)).unwrap().as_ptr()).unwrap()).unwrap();

@@ -269,8 +269,8 @@ unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
     }
 }
 
-/// A block with the contents of `from`, of which `usable` bytes were the user's, and `size` bytes, moved without copying if
-/// that can be helped; `None` without memory. `from` still has to be released.
+/// A block with the contents of `from`, of which `usable` bytes were the user's, and `size` bytes, moved without
+/// copying if that can be helped; `None` without memory. `from` still has to be released.
 pub(super) fn move_single(
     theap: &'static Theap,
     from: &mut SingleBlock,

@@ -136,7 +136,8 @@ unsafe fn resize_in_place(
     // SAFETY: the precondition.
     unsafe {
         if page.owner().is_checked() {
-            // A tool sees whoever uses the old block if it moves each time, and valgrind what of it is defined if that is copied.
+            // A tool sees whoever uses the old block if it moves each time, and valgrind what of it is defined if that
+            // is copied.
             let may_stay = !page.is_singleton() || at.takes_a_page(size + SINGLE_PADDING);
             return !BUILD.is_watched()
                 && size > 0
@@ -270,8 +271,8 @@ unsafe fn move_to(block: *mut u8, p: *mut u8, kept: usize) -> *mut u8 {
     block
 }
 
-/// Makes block `p` at least `size` bytes large without moving it; null, and nothing changed, if that can't be done. A block
-/// with a page of its own that needs much less gives the rest back.
+/// Makes block `p` at least `size` bytes large without moving it; null, and nothing changed, if that can't be done. A
+/// block with a page of its own that needs much less gives the rest back.
 ///
 /// # Safety
 /// `p` is null or a block of this allocator that the caller has.

@@ -1,13 +1,13 @@
 //! Blocks with a page of their own: above 512 KiB, or with an alignment above a slice.
 //!
 //! Such a page is never in a queue and never owned: it is given up as soon as it is made, so that whoever frees the
-//! block claims and releases it, with one compare-and-swap, and a thread's end has nothing to see to. Until then the right
-//! to resize or free lies with whoever holds the block, and that right is a value: [`SingleBlock`].
+//! block claims and releases it, with one compare-and-swap, and a thread's end has nothing to see to. Until then the
+//! right to resize or free lies with whoever holds the block, and that right is a value: [`SingleBlock`].
 //!
-//! Resizing never copies if it can be helped. A block grows into the page's own spare slices, then into free slices behind
-//! it; else its OS pages are moved to a place with spare room behind it, where both are private memory of ours (`os::private`).
-//! A block that shrinks gives the slices behind it back: an arena's to the arena, which drops their memory if it may; those
-//! of a mapping of the page's own to the system.
+//! Resizing never copies if it can be helped. A block grows into the page's own spare slices, then into free slices
+//! behind it; else its OS pages are moved to a place with spare room behind it, where both are private memory of ours
+//! (`os::private`). A block that shrinks gives the slices behind it back: an arena's to the arena, which drops their
+//! memory if it may; those of a mapping of the page's own to the system.
 
 use core::ptr;
 
@@ -22,8 +22,8 @@ use crate::page::remote::Push;
 use crate::page::{Flag, Origin, Page};
 use crate::theap::Theap;
 
-/// The only block of a page, in the hands of whoever holds it: may resize, move and release it. Neither `Copy` nor `Clone`:
-/// who releases it, or hands it out, has it no more.
+/// The only block of a page, in the hands of whoever holds it: may resize, move and release it. Neither `Copy` nor
+/// `Clone`: who releases it, or hands it out, has it no more.
 pub(super) struct SingleBlock {
     page: &'static Page,
 }
@@ -55,8 +55,8 @@ impl SingleBlock {
         let page = self.page;
         match page.remote.claim() {
             Some(_) => release_page(page),
-            // A thread in search of a page has claimed it by mistake and lets go of it at once, or releases it. The only
-            // block of a page needs no link.
+            // A thread in search of a page has claimed it by mistake and lets go of it at once, or releases it. The
+            // only block of a page needs no link.
             None => {
                 if page.remote.push(page.offset_of(page.start()), 1, |_| ()) == Push::Claimed {
                     settle(page);
@@ -65,8 +65,8 @@ impl SingleBlock {
         }
     }
 
-    /// Makes the block at least `size` bytes large where it is; false if that can't be done. What it no longer needs goes
-    /// back if that is [much](is_much); else it keeps its size, so that small steps add up to one that is.
+    /// Makes the block at least `size` bytes large where it is; false if that can't be done. What it no longer needs
+    /// goes back if that is [much](is_much); else it keeps its size, so that small steps add up to one that is.
     pub fn resize(&mut self, size: usize) -> bool {
         let Some(bytes) = block_bytes(size) else { return false };
         let before = self.bytes();

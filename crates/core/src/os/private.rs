@@ -1,12 +1,12 @@
 //! Memory of our own: private, anonymous, of ordinary OS pages, reserved by us.
 //!
-//! Only such memory reads as zero once it has been dropped, may move by its page tables, become inaccessible, or be advised
-//! about huge pages. Memory that somebody handed us may be shared with others, or be a file, a device, or locked: dropping it
-//! changes nothing there, or destroys what others see, and moving it leaves one piece of memory at two addresses. Huge OS
-//! pages of ours can't be dropped or moved in part.
+//! Only such memory reads as zero once it has been dropped, may move by its page tables, become inaccessible, or be
+//! advised about huge pages. Memory that somebody handed us may be shared with others, or be a file, a device, or
+//! locked: dropping it makes no zeros, and moving it leaves one piece of memory at two addresses. Huge OS pages of ours
+//! can't be dropped or moved in part.
 //!
-//! So provenance is a value: what drops, moves, closes or advises is a method of [`PrivateMemory`], which [`reserve`] makes.
-//! The value tells where memory comes from, not who may use it; that is the precondition of each method.
+//! So provenance is a value: what drops, moves, closes or advises is a method of [`PrivateMemory`], which [`reserve`]
+//! makes. The value tells where memory comes from, not who may use it; that is the precondition of each method.
 
 use ferrimalloc_prim::mem::{self, Access, Thp};
 
@@ -66,7 +66,7 @@ impl PrivateMemory {
         unsafe { mem::discard(self.start, self.bytes) }.is_ok()
     }
 
-    /// Lets the system take the memory when it needs some: until then the contents are undefined. False if it refuses.
+    /// Lets the system take the memory when it needs some: from now on the contents are undefined. False if it refuses.
     ///
     /// # Safety
     /// As for [`PrivateMemory::discard`].
@@ -90,8 +90,8 @@ impl PrivateMemory {
         unsafe { mem::protect(self.start, self.bytes, Access::ReadWrite) }.is_ok()
     }
 
-    /// Moves the contents to `to`, as large as this, by moving OS pages: this reads as zero afterwards. False if the system
-    /// refuses: nothing has moved then, and the contents of `to` are undefined.
+    /// Moves the contents to `to`, as large as this, by moving OS pages: this reads as zero afterwards. False if the
+    /// system refuses: nothing has moved then, and the contents of `to` are undefined.
     ///
     /// # Safety
     /// The caller has both to itself, and they don't overlap; nobody needs what `to` holds.
