@@ -23,13 +23,13 @@ pub(super) fn alloc(theap: &'static Theap, size: usize, align: usize, zero: Zero
     }
     let bytes = align_up(size.max(1), unit(align))?;
     let request = SingleRequest { bytes, align: guard_bytes, offset: bytes, spare_bytes: guard_bytes, zero };
-    let block = single::alloc_request(theap, &request)?;
-    if !guard_single(block.page()) {
+    let mut block = single::alloc_request(theap, &request)?;
+    if !guard_single(block.page_mut()) {
         block.release();
         return None;
     }
     theap.heap().stats().malloc_guarded_count.increment();
-    Some(if theap.is_checked() { checked::hand_out_single(block, size, zero) } else { block.hand_out() })
+    Some(if theap.is_hardened() { checked::hand_out_single(block, size, zero) } else { block.hand_out() })
 }
 
 /// Blocks end at multiples of this from their start.

@@ -2,8 +2,6 @@
 
 use core::ptr;
 
-use ferrimalloc_prim::thread::id as thread_id;
-
 use super::aligned::alloc_aligned_at_in;
 use super::checked::{self, SINGLE_PADDING};
 use super::fail::fail;
@@ -14,8 +12,8 @@ use super::single::{self, SingleBlock};
 use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::os::told;
-use crate::page::{Lookup, Owner, Page};
+use crate::os::tool_hooks;
+use crate::page::{Lookup, Page, PageRef};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
 
@@ -30,7 +28,7 @@ const GROWTH_SHARE: usize = 4;
 #[inline]
 pub unsafe fn realloc(p: *mut u8, size: usize) -> *mut u8 {
     let page = Page::entry(p);
-    if page.owner() == Owner::thread(thread_id()) && stays(size, page.block_bytes()) {
+    if page.if_mine().is_some_and(|mine| stays(size, mine.block_bytes())) {
         return p;
     }
     // SAFETY: the precondition.
@@ -113,7 +111,7 @@ unsafe fn resize(theap: &'static Theap, p: *mut u8, size: usize, at: Alignment, 
 }
 
 /// The page of a block and the bytes that the block's user has.
-fn resizable(p: *mut u8) -> Option<(&'static Page, usize)> {
+fn resizable(p: *mut u8) -> Option<(PageRef, usize)> {
     match Page::lookup(p) {
         Lookup::Page(page) if page.is_singleton() && p != page.start() => None,
         Lookup::Page(page) => Some((page, size_of_block(p, page)?)),
@@ -125,17 +123,10 @@ fn resizable(p: *mut u8) -> Option<(&'static Page, usize)> {
 ///
 /// # Safety
 /// The block is in use, and the caller's.
-unsafe fn resize_in_place(
-    page: &'static Page,
-    p: *mut u8,
-    usable: usize,
-    size: usize,
-    at: Alignment,
-    zero: Zero,
-) -> bool {
+unsafe fn resize_in_place(page: PageRef, p: *mut u8, usable: usize, size: usize, at: Alignment, zero: Zero) -> bool {
     // SAFETY: the precondition.
     unsafe {
-        if page.owner().is_checked() {
+        if page.owner().is_hardened() {
             // A tool sees whoever uses the old block if it moves each time, and valgrind what of it is defined if that
             // is copied.
             let may_stay = !page.is_singleton() || at.takes_a_page(size + SINGLE_PADDING);
@@ -179,7 +170,7 @@ fn clear_gained(block: &SingleBlock, usable: usize, size: usize) {
 /// Whether a block that has a page of its own, and has to move, gets another such page, without a guard.
 fn moves_as_single(theap: &Theap, page: &Page, size: usize, at: Alignment) -> bool {
     let is_watched =
-        page.owner().is_checked() && (BUILD.is_watched() || theap.is_sampled() || theap.levels().guards_pages());
+        page.owner().is_hardened() && (BUILD.is_watched() || theap.is_sampled() || theap.levels().guards_pages());
     !is_watched && at.align.is_power_of_two() && at.align <= MAX_REQUEST && at.takes_a_page(size)
 }
 
@@ -192,7 +183,7 @@ fn move_single(
     at: Alignment,
     zero: Zero,
 ) -> *mut u8 {
-    let moved = if from.page().owner().is_checked() {
+    let moved = if from.page().owner().is_hardened() {
         checked::move_single(theap, &mut from, usable, size, at, zero)
     } else {
         single::alloc_moved(theap, &mut from, size, at).map(|to| {
@@ -214,7 +205,7 @@ fn move_single(
 /// A block for contents of `usable` bytes that are to have `size`, with room for more if it is growing.
 fn alloc_for(theap: &'static Theap, usable: usize, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
     let room = roomy(usable, size);
-    if theap.is_watched() {
+    if theap.is_instrumented() {
         return alloc_watched(theap, size, room, at, zero);
     }
     if size > LARGE_BLOCK_MAX && size > usable && at.align.is_power_of_two() && at.align <= MAX_REQUEST {
@@ -249,7 +240,7 @@ fn roomy(usable: usize, size: usize) -> usize {
 
 #[cold]
 fn invalid(p: *mut u8, size: usize) -> *mut u8 {
-    told::freed(p);
+    tool_hooks::freed(p);
     diag::error(ErrorKind::InvalidRealloc, p, Detail::Bytes(size));
     ferrimalloc_prim::errno::set(ferrimalloc_prim::Errno::ENOMEM);
     ptr::null_mut()
@@ -289,7 +280,7 @@ pub unsafe fn expand(p: *mut u8, size: usize) -> *mut u8 {
     // SAFETY: the precondition.
     let is_done = unsafe {
         match SingleBlock::held(p, page) {
-            _ if page.owner().is_checked() => checked::resize_in_place(p, page, usable, size, Zero::Any),
+            _ if page.owner().is_hardened() => checked::resize_in_place(p, page, usable, size, Zero::Any),
             Some(mut block) => block.resize(size),
             None => false,
         }

@@ -16,16 +16,15 @@ use super::upkeep;
 use crate::arena::{Arena, Share};
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::heap::{SingleRequest, heap_of_page, release_page, settle};
-use crate::os::{self, PrivateMemory, told};
-use crate::page::remote::Push;
-use crate::page::{Flag, Origin, Page};
+use crate::heap::{SingleRequest, heap_of_page, release_page};
+use crate::os::{self, PrivateMemory, tool_hooks};
+use crate::page::{Flag, Origin, PageRef, SinglePage};
 use crate::theap::Theap;
 
 /// The only block of a page, in the hands of whoever holds it: may resize, move and release it. Neither `Copy` nor
 /// `Clone`: who releases it, or hands it out, has it no more.
 pub(super) struct SingleBlock {
-    page: &'static Page,
+    page: SinglePage,
 }
 
 impl SingleBlock {
@@ -33,12 +32,18 @@ impl SingleBlock {
     ///
     /// # Safety
     /// If there is such a block it is in use, the caller holds it, and there is no other value of it.
-    pub unsafe fn held(p: *const u8, page: &'static Page) -> Option<SingleBlock> {
-        (page.is_singleton() && p == page.start()).then_some(SingleBlock { page })
+    pub unsafe fn held(p: *const u8, page: PageRef) -> Option<SingleBlock> {
+        // SAFETY: the precondition.
+        unsafe { SinglePage::held(p, page) }.map(|page| SingleBlock { page })
     }
 
-    pub fn page(&self) -> &'static Page {
-        self.page
+    pub fn page(&self) -> PageRef {
+        self.page.page()
+    }
+
+    /// For those who change what the page says of its block.
+    pub fn page_mut(&mut self) -> &mut SinglePage {
+        &mut self.page
     }
 
     pub fn bytes(&self) -> usize {
@@ -52,16 +57,8 @@ impl SingleBlock {
 
     /// Frees the block, and its page with it.
     pub fn release(self) {
-        let page = self.page;
-        match page.remote.claim() {
-            Some(_) => release_page(page),
-            // A thread in search of a page has claimed it by mistake and lets go of it at once, or releases it. The
-            // only block of a page needs no link.
-            None => {
-                if page.remote.push(page.offset_of(page.start()), 1, |_| ()) == Push::Claimed {
-                    settle(page);
-                }
-            }
+        if let Some(page) = self.page.free() {
+            release_page(page);
         }
     }
 
@@ -76,7 +73,7 @@ impl SingleBlock {
         if bytes < before && !is_much(before - bytes, before) {
             return true;
         }
-        heap_of_page(self.page).count_resized(self.page, bytes);
+        heap_of_page(&self.page).count_resized(&self.page, bytes);
         self.page.set_block_bytes(bytes);
         if bytes < before {
             self.give_tail_back();
@@ -86,7 +83,7 @@ impl SingleBlock {
 
     /// Takes free slices behind the page so that the block can have `bytes`.
     fn extend(&mut self, bytes: usize) -> bool {
-        let page = self.page;
+        let page = &mut self.page;
         let Origin::Arena(arena) = page.origin() else { return false };
         let more = (bytes - page.area_bytes()).div_ceil(SLICE_BYTES);
         let end = arena.slice_of(page.memory()) + page.slices();
@@ -100,9 +97,10 @@ impl SingleBlock {
 
     /// Gives the slices back that lie behind the block.
     fn give_tail_back(&mut self) {
-        let page = self.page;
+        let bytes = self.bytes();
+        let page = &mut self.page;
         let (origin, slices) = (page.origin(), page.slices());
-        let end = page.start() as usize - page.memory() as usize + self.bytes();
+        let end = page.start() as usize - page.memory() as usize + bytes;
         let kept = end.div_ceil(SLICE_BYTES);
         if kept == slices {
             return;
@@ -111,12 +109,12 @@ impl SingleBlock {
         match origin {
             Origin::Arena(arena) => {
                 arena.set().note_unfilled(slices - kept, Share::One);
-                arena.release(BitRange::new(arena.slice_of(page.memory()) + kept, slices - kept));
+                arena.release(BitRange::new(arena.slice_of(self.page.memory()) + kept, slices - kept));
             }
             Origin::Os(memory) => {
                 let tail = memory.part(kept * SLICE_BYTES, (slices - kept) * SLICE_BYTES).region();
-                heap_of_page(page).subproc().arenas().note_unmapped(tail.bytes);
-                told::opened(tail.start, tail.bytes);
+                heap_of_page(&self.page).subproc().arenas().note_unmapped(tail.bytes);
+                tool_hooks::opened(tail.start, tail.bytes);
                 // SAFETY: the page's own memory, where it has no block any more.
                 unsafe { os::release(tail) };
             }
@@ -184,8 +182,9 @@ pub(super) fn alloc_spare(
 pub(super) fn alloc_request(theap: &'static Theap, request: &SingleRequest) -> Option<SingleBlock> {
     upkeep::in_slow_path(theap);
     let page = theap.heap().fresh_single(request, theap.tid(), theap.handle(), theap.seed())?;
-    lend(page, theap.tid());
-    if request.zero == Zero::Zeroed && !page.is(Flag::FreshIsZero) {
+    let is_zero = page.is(Flag::FreshIsZero);
+    let page = page.lend_single(theap.tid());
+    if request.zero == Zero::Zeroed && !is_zero {
         // SAFETY: the block is ours and that large.
         unsafe { ptr::write_bytes(page.start(), 0, request.bytes) };
     }
@@ -198,15 +197,6 @@ fn block_bytes(size: usize) -> Option<usize> {
         return None;
     }
     align_up(size.max(1), os::os_page_bytes())
-}
-
-/// Lends the page's block and gives the page up, with this thread as the hint.
-fn lend(page: &'static Page, tid: usize) {
-    page.lend_single();
-    page.set_used_unowned(1);
-    page.set_owner_unowned(tid);
-    // The word of a new page is empty, so it can't be due.
-    let _ = page.remote.let_go(1);
 }
 
 /// A block of `size` bytes with the contents of `from`, and room to grow if it has grown; `None` without memory. `from`

@@ -8,7 +8,7 @@ mod private;
 mod region;
 #[cfg(test)]
 pub(crate) mod tests;
-pub mod told;
+pub mod tool_hooks;
 
 pub use address::Region;
 pub use numa::{current_numa_node, numa_nodes};
