@@ -167,6 +167,16 @@ fn a_shrunk_block_gives_slices_of_shared_memory_back_as_they_are() {
     assert!(holds(block(grown, 8 * MIB), 5) && holds(block(grown.wrapping_add(8 * MIB), 16 * MIB), 0));
 }
 
+/// The arena's memory is mapped as the program has mapped it.
+fn check_one_mapping(arena: &Arena) {
+    let mappings = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut lines = mappings.lines();
+    let range = format!("{:x}-{:x} rw-s", arena.start() as usize, arena.start() as usize + BYTES);
+    assert!(lines.any(|line| line.starts_with(&range)), "one mapping still, and accessible");
+    let flags = lines.find(|line| line.starts_with("VmFlags:")).unwrap();
+    assert!(!flags.split(' ').any(|flag| ["hg", "nh"].contains(&flag)), "{flags}");
+}
+
 /// Guards and huge-page advice would change the mapping that the program has.
 #[test]
 fn foreign_memory_is_neither_protected_nor_advised() {
@@ -180,17 +190,13 @@ fn foreign_memory_is_neither_protected_nor_advised() {
             let sizes = [24, 3000, 40_000, 300_000, 3 * MIB, 40 * MIB];
             let blocks = sizes.map(|size| alloc::alloc_in(theap, size, Zero::Any));
             blocks.iter().zip(sizes).for_each(|(p, size)| fill(*p, size, 1));
+            check_one_mapping(arena);
             blocks.into_iter().for_each(release);
             alloc::collect(Force::All);
         });
     });
     options::set_hardening(Hardening::NONE);
-    let mappings = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    let mut lines = mappings.lines();
-    let range = format!("{:x}-{:x} rw-s", arena.start() as usize, arena.start() as usize + BYTES);
-    assert!(lines.any(|line| line.starts_with(&range)), "one mapping still, and accessible");
-    let flags = lines.find(|line| line.starts_with("VmFlags:")).unwrap();
-    assert!(!flags.split(' ').any(|flag| ["hg", "nh"].contains(&flag)), "{flags}");
+    check_one_mapping(arena);
     // SAFETY: no block of it is used.
     assert!(unsafe { runtime::heap_destroy(heap) });
 }
