@@ -16,7 +16,7 @@ use core::ptr;
 
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Zero;
-use ferrimalloc_prim::{cxx, cxx_forward, cxx_new_loop, output, process, symbol_word};
+use ferrimalloc_prim::{cxx, cxx_new_loop, output, process, symbol_forward, symbol_word};
 
 use crate::standard::aliases;
 
@@ -85,7 +85,7 @@ aliases! {
         => [(size: usize, align: usize, tag: *const c_void) -> *mut c_void] = process_new_array_aligned_nothrow;
 }
 
-cxx_forward! {
+symbol_forward! {
     _Znam => NEW;
     _ZnamSt11align_val_t => NEW_ALIGNED;
     _ZdlPvm => DELETE;

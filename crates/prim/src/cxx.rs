@@ -1,5 +1,4 @@
-//! What only assembly can say about C++: calling functions that may throw, catching what they throw, and being another name
-//! for whatever function the process has under a name.
+//! What only assembly can say about C++: calling functions that may throw, and catching what they throw.
 //!
 //! `operator new` calls the program's new-handler and throws `std::bad_alloc`; both unwind through the caller. Rust
 //! frames can't be unwound through in a library built with `panic = "abort"`, so the loop around them is assembly with
@@ -265,58 +264,6 @@ core::arch::global_asm!(
     begin_catch = sym BEGIN_CATCH,
     end_catch = sym END_CATCH,
 );
-
-/// Defines `extern "C"` functions, by their names for the linker, that are other names of whatever the process has under
-/// another name: the function whose address is in the word. One jump. As C++ has the forms of its operators that a program
-/// does not replace. `without second` drops the second argument: the third is passed in its place.
-#[macro_export]
-macro_rules! cxx_forward {
-    ($($name:ident => $word:path $(, without $second:ident)?;)*) => {$(
-        #[doc(hidden)]
-        #[unsafe(naked)]
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn $name() {
-            ::core::arch::naked_asm!($($crate::__cxx_drop_text!($second),)? $crate::__cxx_forward_text!(), word = sym $word)
-        }
-    )*};
-}
-
-#[cfg(target_arch = "x86_64")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __cxx_drop_text {
-    (second) => {
-        "mov rsi, rdx"
-    };
-}
-
-#[cfg(target_arch = "aarch64")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __cxx_drop_text {
-    (second) => {
-        "mov x1, x2"
-    };
-}
-
-#[cfg(target_arch = "x86_64")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __cxx_forward_text {
-    () => {
-        "jmp qword ptr [rip + {word}]"
-    };
-}
-
-/// By a register that the ABI leaves to what stands between caller and callee.
-#[cfg(target_arch = "aarch64")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __cxx_forward_text {
-    () => {
-        "adrp x16, {word}\nldr x16, [x16, :lo12:{word}]\nbr x16"
-    };
-}
 
 /// The program's new-handler; `None` without one, or without libstdc++.
 pub fn new_handler() -> Option<unsafe extern "C" fn()> {

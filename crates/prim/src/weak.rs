@@ -1,4 +1,5 @@
-//! Words that the linker fills in, with addresses of functions of other libraries.
+//! Words that the linker fills in with addresses of functions of the process, whose ever they are, and functions that are other
+//! names of such.
 
 /// Defines a word holding the address of a symbol that may not exist (then 0). Stable Rust has no word for such weak
 /// references, assembly has.
@@ -32,5 +33,56 @@ macro_rules! symbol_word {
             #[link_name = $name]
             pub static $word: usize;
         }
+    };
+}
+
+/// Defines `extern "C"` functions, by their names for the linker, that are other names of whatever the process has under
+/// another name: the function whose address is in the word. One jump. `without second` drops the second argument: the third is passed in its place.
+#[macro_export]
+macro_rules! symbol_forward {
+    ($($name:ident => $word:path $(, without $second:ident)?;)*) => {$(
+        #[doc(hidden)]
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name() {
+            ::core::arch::naked_asm!($($crate::__symbol_drop_text!($second),)? $crate::__symbol_forward_text!(), word = sym $word)
+        }
+    )*};
+}
+
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_drop_text {
+    (second) => {
+        "mov rsi, rdx"
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_drop_text {
+    (second) => {
+        "mov x1, x2"
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_forward_text {
+    () => {
+        "jmp qword ptr [rip + {word}]"
+    };
+}
+
+/// By a register that the ABI leaves to what stands between caller and callee.
+#[cfg(target_arch = "aarch64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_forward_text {
+    () => {
+        "adrp x16, {word}\nldr x16, [x16, :lo12:{word}]\nbr x16"
     };
 }
