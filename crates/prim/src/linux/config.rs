@@ -1,6 +1,6 @@
 //! What this machine, this kernel and this process' limits are.
 
-use super::file::{leading_number, read};
+use super::file::{leading_number, read_line};
 use crate::errno::quiet;
 use crate::mem::{Access, MemConfig, ThpMode};
 use crate::platform::USER_VA_BITS;
@@ -36,13 +36,13 @@ fn physical_bytes() -> usize {
 
 fn overcommits() -> bool {
     let mut buf = [0; 16];
-    let mode = leading_number(read(c"/proc/sys/vm/overcommit_memory", &mut buf));
+    let mode = leading_number(read_line(c"/proc/sys/vm/overcommit_memory", &mut buf));
     !matches!(mode, Some((2, _)))
 }
 
 fn thp_mode() -> ThpMode {
     let mut buf = [0; 64];
-    parse_thp_mode(read(c"/sys/kernel/mm/transparent_hugepage/enabled", &mut buf))
+    parse_thp_mode(read_line(c"/sys/kernel/mm/transparent_hugepage/enabled", &mut buf))
 }
 
 /// The choice in brackets, of `always [madvise] never`.

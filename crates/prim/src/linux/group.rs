@@ -4,7 +4,7 @@
 //! A container may see its group under another path than the one that `/proc/self/cgroup` tells, or as the root of all. So
 //! each ancestor of that path is asked, down to the root, and the least answer counts; limits of ancestors hold in any case.
 
-use super::file::{leading_number, read};
+use super::file::{leading_number, read, read_line};
 use core::ffi::CStr;
 
 /// A hierarchy of groups.
@@ -61,7 +61,7 @@ fn limit_of(version: Version, path: &[u8]) -> Option<usize> {
     }
     let mut buf = [0; 64];
     // Version 2 has a word for "no limit".
-    leading_number(read(CStr::from_bytes_until_nul(&name).ok()?, &mut buf)).map(|(bytes, _)| bytes)
+    leading_number(read_line(CStr::from_bytes_until_nul(&name).ok()?, &mut buf)).map(|(bytes, _)| bytes)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! NUMA nodes, from `/sys` and `getcpu`.
 
-use super::file::{leading_number, read};
+use super::file::{leading_number, read_line};
 use crate::errno::quiet;
 use core::ptr;
 
 pub(crate) fn detect_node_count() -> usize {
     let mut buf = [0; 512];
-    highest_in_list(read(c"/sys/devices/system/node/online", &mut buf)) + 1
+    highest_in_list(read_line(c"/sys/devices/system/node/online", &mut buf)) + 1
 }
 
 /// The highest number in a list such as `0-3,7`; 0 if it is empty.
