@@ -3,7 +3,8 @@
 # environment of whoever starts it: options in variables are ignored, as the C library ignores MALLOC_ and GLIBC_TUNABLES.
 set -u
 [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null || { echo "needs root and setpriv"; exit 77; }
-gcc -O1 -w "$HERE/secure-execution/program.c" -o program ${ALLOC:+-Wl,--no-as-needed "$ALLOC"} || exit 2
+[ -z "$ALLOC" ] || cp "$ALLOC" libferrimalloc.so.0 || exit 2
+gcc -O1 -w "$HERE/secure-execution/program.c" -o program ${ALLOC:+-Wl,--no-as-needed,-rpath,$PWD ./libferrimalloc.so.0} || exit 2
 chmod 755 . && chmod 4755 program
 run() { MIMALLOC_SHOW_STATS=1 MIMALLOC_VERBOSE=2 MALLOC_TRACE=$PWD/trace setpriv --reuid=65534 --clear-groups "$@" 2>err; }
 secure=$(run ./program)
@@ -11,4 +12,4 @@ case $secure in 0) echo "set-user-ID programs are not honoured in $PWD"; exit 77
 [ -s err ] && { echo "FAIL the environment was obeyed: $(head -c 200 err)"; exit 1; }
 chmod 755 program
 [ "$(run ./program)" = 0 ] || { echo FAIL; exit 1; }
-[ -z "$ALLOC" ] || grep -q . err || { echo "FAIL options have no effect in an ordinary program either"; exit 1; }
+[ -z "$ALLOC" ] || [ -s err ] || { echo "FAIL options have no effect in an ordinary program either"; exit 1; }
