@@ -36,6 +36,7 @@ pub fn memory_limit() -> Option<usize> {
 
 /// Finds out now what the allocator will want to know of the machine and of the process, all that it reads files for. Later a
 /// sandbox may forbid that, under pain of death.
+#[cold]
 pub fn learn() {
     let _ = (crate::mem::config(), crate::numa::node_count(), memory_limit());
 }

@@ -8,6 +8,7 @@ use ferrimalloc_prim::{pin, process};
 
 ferrimalloc_prim::at_load!(at_load);
 
+#[cold]
 extern "C" fn at_load() {
     pin::stay_loaded();
     process::learn();

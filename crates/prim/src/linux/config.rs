@@ -4,8 +4,9 @@ use super::file::{leading_number, read_line};
 use crate::errno::quiet;
 use crate::mem::{Access, MemConfig, ThpMode};
 use crate::platform::USER_VA_BITS;
-use crate::unix::mem::{address_limit_bytes, os_page_bytes};
+use crate::unix::mem::address_limit_bytes;
 
+#[cold]
 pub(crate) fn detect() -> MemConfig {
     let os_page_bytes = os_page_bytes();
     MemConfig {
@@ -16,6 +17,16 @@ pub(crate) fn detect() -> MemConfig {
         overcommits: overcommits(),
         address_limit_bytes: address_limit_bytes(),
         thp: thp_mode(),
+    }
+}
+
+/// As the kernel told at the start. `sysconf` says the same, but its table is two OS pages of the C library that nothing else
+/// at a program's start touches.
+fn os_page_bytes() -> usize {
+    // SAFETY: takes and returns a number.
+    match quiet(|| unsafe { libc::getauxval(libc::AT_PAGESZ) }) {
+        0 => crate::unix::mem::os_page_bytes(),
+        bytes => bytes as usize,
     }
 }
 

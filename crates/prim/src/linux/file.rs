@@ -17,6 +17,8 @@ pub(crate) fn read_line<'a>(path: &CStr, buf: &'a mut [u8]) -> &'a [u8] {
     read_by(path, buf, |file, buf| read_some(file, buf).unwrap_or(0))
 }
 
+#[cold]
+#[inline(never)]
 fn read_by<'a>(path: &CStr, buf: &'a mut [u8], read: fn(c_long, &mut [u8]) -> usize) -> &'a [u8] {
     let length = quiet(|| match open(path) {
         Some(file) => (read(file, buf), close(file)).0,
