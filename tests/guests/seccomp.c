@@ -1,6 +1,8 @@
 // Source: OpenSSH's, Chromium's, systemd's and qemu's sandboxes: a filter of system calls that kills. Right: a program
 // whose filter allows what the C library's malloc and its threads need goes on with the allocator in its place. No file
-// is opened. With an argument the filter allows less: what the C library needs in one thread, for blocks below 128 KiB.
+// is opened. With the argument "small" the filter allows less, what is enough for blocks below 128 KiB in one thread;
+// with "one-thread" the same for large ones (of the C library, when it is told not to map each; of ours, when it is
+// told by MIMALLOC_PURGE_DELAY=-1 and MIMALLOC_ALLOW_THP=0 not to give memory back and advise the system).
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
@@ -20,12 +22,13 @@
 #define ALLOW(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /* of malloc and free in one thread; for this program's own messages and end */
-#define IN_ONE_THREAD \
-  ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(write), ALLOW(exit_group), ALLOW(exit), ALLOW(clock_nanosleep)
+#define IN_ONE_THREAD                                                                                    \
+  ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mprotect), ALLOW(write), ALLOW(exit_group), ALLOW(exit), \
+      ALLOW(clock_nanosleep)
 /* of malloc and free with threads; of threads */
-#define IN_THREADS                                                                                             \
-  ALLOW(mremap), ALLOW(madvise), ALLOW(mprotect), ALLOW(futex), ALLOW(getrandom), ALLOW(clone3), ALLOW(clone), \
-      ALLOW(rseq), ALLOW(set_robust_list), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(rt_sigaction)
+#define IN_THREADS                                                                                         \
+  ALLOW(mremap), ALLOW(madvise), ALLOW(futex), ALLOW(getrandom), ALLOW(clone3), ALLOW(clone), ALLOW(rseq), \
+      ALLOW(set_robust_list), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(rt_sigaction)
 
 static int sandbox(int tight) {
   struct sock_filter wide[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)), IN_ONE_THREAD,
@@ -93,9 +96,9 @@ static int in_threads(void) {
   return bad;
 }
 
-static int large(void) {
+static int large(size_t most) {
   char *block = NULL;
-  for (size_t bytes = 100000; bytes < 200u << 20; bytes *= 2) {
+  for (size_t bytes = 100000; bytes < most; bytes *= 2) {
     block = realloc(block, bytes);
     if (!block) return say("FAIL large realloc\n"), 1;
     memset(block + bytes / 2, 1, bytes / 2);
@@ -108,15 +111,16 @@ static int large(void) {
 }
 
 int main(int count, char **arguments) {
-  int tight = count > 1, bad = 0;
-  (void)arguments;
+  int small = count > 1 && strcmp(arguments[1], "small") == 0, tight = count > 1, bad = 0;
   /* else glibc opens files: to count processors, and to ask how the system commits memory */
   mallopt(M_ARENA_MAX, 4);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_MMAP_THRESHOLD, tight ? 30 << 20 : 128 << 10);
   if (tight) free(malloc(1000));
   if (sandbox(tight)) return say("no filter\n"), 77;
-  if (!allocate(tight ? 3000 : 300000)) return 1;
-  if (!tight) bad = large() | in_threads();
+  if (!allocate(small ? 3000 : 300000)) return 1;
+  if (!small) bad = large(tight ? 20 << 20 : 200 << 20);
+  if (!tight) bad |= in_threads();
   release();
   /* what is put off for a second */
   struct timespec second = {1, 200000000};

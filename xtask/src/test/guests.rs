@@ -13,12 +13,13 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// A file of `tests/guests`, and the arguments for its program.
+/// A file of `tests/guests`, and the arguments and our options for its program.
 pub struct Guest {
     pub name: &'static str,
     what: &'static str,
     file: &'static str,
     arguments: &'static [&'static str],
+    options: &'static [(&'static str, &'static str)],
     links: Links,
 }
 
@@ -31,7 +32,7 @@ enum Links {
 }
 
 const fn guest(name: &'static str, file: &'static str, what: &'static str) -> Guest {
-    Guest { name, what, file, arguments: &[], links: Links::Preloads }
+    Guest { name, what, file, arguments: &[], options: &[], links: Links::Preloads }
 }
 
 const fn copying(name: &'static str, file: &'static str, what: &'static str) -> Guest {
@@ -53,8 +54,17 @@ pub const GUESTS: &[Guest] = &[
     guest("guest-own-malloc", "own-malloc.sh", "programs with a malloc of their own, and wrappers of malloc"),
     guest("guest-seccomp", "seccomp.c", "a filter of system calls that kills"),
     Guest {
-        arguments: &["tight"],
-        ..guest("guest-seccomp-tight", "seccomp.c", "a filter that allows mmap, munmap and brk")
+        arguments: &["small"],
+        ..guest("guest-seccomp-small", "seccomp.c", "one that allows a few, for small blocks")
+    },
+    Guest {
+        arguments: &["one-thread"],
+        options: &[("MIMALLOC_PURGE_DELAY", "-1"), ("MIMALLOC_ALLOW_THP", "0")],
+        ..guest(
+            "guest-seccomp-one-thread",
+            "seccomp.c",
+            "one that allows a few, for large blocks, with two options set",
+        )
     },
     guest("guest-secure-execution", "secure-execution.sh", "set-user-ID programs ignore options in variables"),
     guest("guest-spawn", "spawn.c", "vfork, posix_spawn, system and popen beside threads"),
@@ -124,7 +134,7 @@ impl Guest {
         testbed.logged(&mut compile, LIMIT, &testbed.log(self.name)?)?;
         let mut command = Command::new(program);
         if let With::Library(library) = with {
-            command.env("LD_PRELOAD", library);
+            command.env("LD_PRELOAD", library).envs(self.options.iter().copied());
         }
         Ok(command)
     }

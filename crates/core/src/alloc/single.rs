@@ -16,6 +16,7 @@ use crate::arena::{Arena, Share};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::heap::{SingleRequest, heap_of_page};
+use crate::options::{self, OptionId};
 use crate::os;
 use crate::page::{Flag, Lookup, Origin, Page};
 use crate::theap::Theap;
@@ -129,11 +130,15 @@ pub(super) fn alloc_growing(theap: &'static Theap, size: usize) -> Option<*mut u
     alloc_spare(theap, size, 1, 0, spare, Zero::Any)
 }
 
-/// Moves the memory of a block instead of copying it.
+/// Moves the memory of a block instead of copying it. Not where nothing is to be given back to the system: then it is asked for
+/// memory and for nothing else.
 fn move_os_pages(page: &'static Page, to: *mut u8, used: usize) -> bool {
     let from = page.start();
     let unit = os::os_page_bytes();
     if (from as usize | to as usize) & (unit - 1) != 0 || used < MIN_MOVE_BYTES {
+        return false;
+    }
+    if options::get(OptionId::PurgeDelay) < 0 {
         return false;
     }
     let bytes = used.next_multiple_of(unit);
