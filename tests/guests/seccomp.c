@@ -96,14 +96,17 @@ static int in_threads(void) {
   return bad;
 }
 
+/* Two blocks grow in turns, so that each has to move. */
 static int large(size_t most) {
-  char *block = NULL;
+  char *blocks[2] = {NULL, NULL};
   for (size_t bytes = 100000; bytes < most; bytes *= 2) {
-    block = realloc(block, bytes);
-    if (!block) return say("FAIL large realloc\n"), 1;
-    memset(block + bytes / 2, 1, bytes / 2);
+    for (int i = 0; i < 2; i++) {
+      blocks[i] = realloc(blocks[i], bytes);
+      if (!blocks[i]) return say("FAIL large realloc\n"), 1;
+      memset(blocks[i] + bytes / 2, 1, bytes / 2);
+    }
   }
-  free(block);
+  for (int i = 0; i < 2; i++) free(blocks[i]);
   void *aligned;
   if (posix_memalign(&aligned, 1 << 20, 3 << 20)) return say("FAIL posix_memalign\n"), 1;
   free(aligned);

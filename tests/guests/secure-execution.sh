@@ -3,8 +3,9 @@
 # environment of whoever starts it: options in variables are ignored, as the C library ignores MALLOC_ and GLIBC_TUNABLES.
 set -u
 [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null || { echo "needs root and setpriv"; exit 77; }
-[ -z "$ALLOC" ] || cp "$ALLOC" libferrimalloc.so.0 || exit 2
-gcc -O1 -w "$HERE/secure-execution/program.c" -o program ${ALLOC:+-Wl,--no-as-needed,-rpath,$PWD ./libferrimalloc.so.0} || exit 2
+soname=$([ -z "$ALLOC" ] || objdump -p "$ALLOC" | awk '$1 == "SONAME" { print $2 }')
+[ -z "$ALLOC" ] || cp "$ALLOC" "$soname" || exit 2
+gcc -O1 -w "$HERE/secure-execution/program.c" -o program ${ALLOC:+-Wl,--no-as-needed,-rpath,$PWD "./$soname"} || exit 2
 chmod 755 . && chmod 4755 program
 run() { MIMALLOC_SHOW_STATS=1 MIMALLOC_VERBOSE=2 MALLOC_TRACE=$PWD/trace setpriv --reuid=65534 --clear-groups "$@" 2>err; }
 secure=$(run ./program)
