@@ -19,6 +19,7 @@ mod floors {
     pub mod alloc;
     pub mod arena;
     pub mod diag;
+    pub mod hardened;
     pub mod heap;
     pub mod options;
     pub mod os;
@@ -40,12 +41,14 @@ mod protocols {
     }
     pub mod diag {
         pub mod pair;
-        pub mod turnstile;
+        pub mod reentrancy_guard;
+    }
+    pub mod hardened {
+        pub mod block_bitmap;
     }
     pub mod page {
-        pub mod ledger;
-        pub mod remote;
-        pub mod tenure;
+        pub mod heap_word;
+        pub mod ownership;
     }
     pub mod random {
         mod fast;
@@ -58,7 +61,7 @@ mod protocols {
         pub mod count;
     }
     pub mod theap {
-        pub mod gather;
         pub mod identity;
+        pub mod remote_batch;
     }
 }

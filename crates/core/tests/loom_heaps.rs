@@ -2,19 +2,19 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_heaps`.
 //!
 //! That a heap lives is a cell that loom watches: whoever works on a heap reads it, whoever gives its memory back writes it.
-//! The numbers in the comments are the invariants in `src/page/tenure.rs`, `src/theap/identity.rs` and
-//! `src/theap/gather.rs`.
+//! The numbers in the comments are the invariants in `src/page/heap_word.rs`, `src/theap/identity.rs` and
+//! `src/theap/remote_batch.rs`.
 #![cfg(loom)]
 
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use ferrimalloc_core::page::remote::{BlockOffset, Push, Remote};
-use ferrimalloc_core::page::tenure::{Gates, Tenure, Term};
+use ferrimalloc_core::page::heap_word::{HeapLocks, HeapWord, Lifetime};
+use ferrimalloc_core::page::ownership::{BlockOffset, Owner, Ownership, Push, Remote};
 use ferrimalloc_core::runtime::ends::Ends;
-use ferrimalloc_core::sync::Lock;
-use ferrimalloc_core::theap::gather::{Gather, Home};
+use ferrimalloc_core::sync::{Lock, References};
 use ferrimalloc_core::theap::identity::Identity;
+use ferrimalloc_core::theap::remote_batch::{RemoteBatch, RemotePage};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -88,13 +88,13 @@ impl Heap {
 
 /// A page of a heap that is about to end, and the main heap.
 struct World {
-    gates: Gates,
+    locks: HeapLocks,
     main: Heap,
     heap: Heap,
-    tenure: Tenure,
-    remote: Remote,
-    /// Blocks in use when the page was given up; the owner's.
-    used: UnsafeCell<usize>,
+    heap_word: HeapWord,
+    ownership: Ownership,
+    /// What belongs to the owner.
+    owned: UnsafeCell<()>,
     releases: AtomicUsize,
 }
 
@@ -107,51 +107,68 @@ impl World {
     /// The page has been given up with so many blocks in use; the push of all of them, or of one, claims it.
     fn new(blocks: usize, threshold: usize) -> Arc<World> {
         let world = Arc::new(World {
-            gates: Gates::new(),
+            locks: HeapLocks::new(),
             main: Heap::new(),
             heap: Heap::new(),
-            tenure: Tenure::new(),
-            remote: Remote::new(),
-            used: UnsafeCell::new(blocks),
+            heap_word: HeapWord::new(),
+            ownership: Ownership::new(),
+            owned: UnsafeCell::new(()),
             releases: AtomicUsize::new(0),
         });
         world.heap.enter();
-        world.tenure.begin(world.heap.handle(), Term::MayEnd);
-        world.remote.let_go(threshold).expect("nothing has been freed");
+        world.heap_word.begin(world.heap.handle(), Lifetime::MayEnd);
+        world.ownership.begin(16);
+        world.ownership.let_go(16, blocks, threshold).expect("nothing has been freed");
         world
     }
 
     /// What `heap::heap_of_page` does, with work on the heap.
     fn with_heap(&self, work: impl FnOnce(&Heap)) {
-        let held = self.tenure.hold(&self.gates);
+        let held = self.heap_word.guard(&self.locks);
         // SAFETY: one of the two, which live as long as the world.
         work(unsafe { &*held.heap().cast::<Heap>() });
     }
 
+    /// What everyone does who owns the page.
     fn used(&self) -> usize {
         // SAFETY: loom reports it if this is not exclusive.
-        self.used.with_mut(|used| unsafe { *used })
+        self.owned.with_mut(|_| ());
+        self.ownership.used()
     }
 
     /// Frees a block as any thread does.
     fn free(&self, block: usize) {
-        if self.remote.push(BlockOffset::from_bytes(block * 16), 1, |_| ()) == Push::Claimed {
-            self.settle();
+        if self.ownership.push(BlockOffset::from_bytes(block * 16), 1, |_| ()) == Push::Claimed {
+            self.release_or_list();
         }
     }
 
-    /// What `heap::settle` does.
-    fn settle(&self) {
+    /// What `heap::release_or_list` does.
+    fn release_or_list(&self) {
         loop {
             let used = self.used();
-            if self.remote.arrived() >= used {
+            if self.ownership.arrived() >= used {
                 self.with_heap(Heap::strike_out);
+                self.ownership.set_owner(Owner::NONE);
                 self.releases.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            self.with_heap(Heap::list);
-            if self.remote.let_go(used).is_ok() {
+            if !self.ownership.is_listed() {
+                self.with_heap(|heap| heap.list());
+                self.ownership.set_listed(true);
+            }
+            if self.ownership.put_back(used).is_ok() {
                 return;
+            }
+        }
+    }
+
+    /// What `Registry::take_listed` does with a page that it did not look for.
+    fn claim_by_mistake(&self) {
+        if let Some(threshold) = self.ownership.claim_in_place() {
+            self.used();
+            if self.ownership.put_back(threshold).is_err() {
+                self.release_or_list();
             }
         }
     }
@@ -159,29 +176,31 @@ impl World {
     /// What `runtime::heap_delete` does with the heap's pages and its memory.
     fn delete(&self) {
         {
-            let _nobody_holds_it = self.gates.close(self.heap.handle());
+            let _no_thread_guards_it = self.locks.lock(self.heap.handle());
             if self.heap.has_page.load(Ordering::Relaxed) {
                 self.main.enter();
                 if self.heap.is_listed.swap(false, Ordering::Relaxed) {
                     self.main.is_listed.store(true, Ordering::Relaxed);
                 }
                 self.heap.has_page.store(false, Ordering::Relaxed);
-                self.tenure.move_to(self.main.handle());
+                self.heap_word.move_to(self.main.handle());
             }
         }
         self.heap.free();
     }
 
-    /// What `runtime::heap_destroy` does, with nobody using any block.
+    /// What `runtime::heap_destroy` does, with nobody using any block: in two steps.
     fn destroy(&self) {
+        while self.ownership.claim_in_place().is_none() && self.ownership.owner().is_unowned() {
+            thread::yield_now();
+        }
         {
-            let _nobody_holds_it = self.gates.close(self.heap.handle());
-            while self.remote.claim_in_place().is_none() {
-                thread::yield_now();
+            let _no_thread_guards_it = self.locks.lock(self.heap.handle());
+            if self.heap.has_page.load(Ordering::Relaxed) {
+                self.used();
+                self.heap.strike_out();
+                self.releases.fetch_add(1, Ordering::Relaxed);
             }
-            self.used();
-            self.heap.strike_out();
-            self.releases.fetch_add(1, Ordering::Relaxed);
         }
         self.heap.free();
     }
@@ -230,7 +249,7 @@ fn deletion_against_listing() {
         join(other);
         assert!(world.main.has_page.load(Ordering::Relaxed));
         assert!(world.main.is_listed.load(Ordering::Relaxed), "nobody would find it");
-        assert_eq!(world.tenure.heap(), world.main.handle());
+        assert_eq!(world.heap_word.heap(), world.main.handle());
     });
 }
 
@@ -239,16 +258,27 @@ fn deletion_against_listing() {
 fn destruction_against_a_mistaken_search() {
     loom::model(|| {
         let world = World::new(2, 2);
-        let thief = spawn(&world, |world| {
-            if let Some(threshold) = world.remote.claim_in_place() {
-                assert_eq!(world.used(), 2);
-                world.remote.let_go(threshold).expect("nobody frees");
-            }
-        });
+        let thief = spawn(&world, World::claim_by_mistake);
         world.destroy();
         join(thief);
         assert_eq!(world.count_releases(), 1);
     });
+}
+
+/// The same when a block was freed before: if the thief had the page at that moment, it may not put the page back but has to
+/// decide about it, which takes the heap's lock.
+#[test]
+fn destruction_against_a_mistaken_search_that_has_to_decide() {
+    for blocks in [1, 2] {
+        bounded(3, move || {
+            let world = World::new(blocks, 1);
+            let thief = spawn(&world, World::claim_by_mistake);
+            world.free(0);
+            world.destroy();
+            join(thief);
+            assert_eq!(world.count_releases(), 1);
+        });
+    }
 }
 
 /// The same while blocks are freed: the page is as it was, and the last free releases it.
@@ -256,13 +286,7 @@ fn destruction_against_a_mistaken_search() {
 fn a_mistaken_search_against_the_last_frees() {
     bounded(3, || {
         let world = World::new(2, 2);
-        let thief = spawn(&world, |world| {
-            if let Some(threshold) = world.remote.claim_in_place() {
-                if world.remote.let_go(threshold).is_err() {
-                    world.settle();
-                }
-            }
-        });
+        let thief = spawn(&world, World::claim_by_mistake);
         let other = spawn(&world, |world| world.free(1));
         world.free(0);
         join(other);
@@ -423,6 +447,50 @@ fn a_heap_ends_while_a_thread_collects() {
     });
 }
 
+/// A structure that ends with the last that holds on to it.
+struct Pinned {
+    references: References,
+    contents: UnsafeCell<usize>,
+    ends: AtomicUsize,
+}
+
+// SAFETY: what the models check.
+unsafe impl Send for Pinned {}
+// SAFETY: as above.
+unsafe impl Sync for Pinned {}
+
+impl Pinned {
+    fn let_go(&self) {
+        if self.references.remove() {
+            // SAFETY: loom reports it if this is not exclusive.
+            self.contents.with_mut(|contents| unsafe { *contents = 0 });
+            self.ends.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn visit(&self) {
+        // SAFETY: loom reports it if somebody writes.
+        assert_eq!(self.contents.with(|contents| unsafe { *contents }), 7);
+        self.let_go();
+    }
+}
+
+/// A heap ends while two visitors look at it: the last of the three gives the memory back.
+#[test]
+fn a_visited_structure_ends_once_and_last() {
+    loom::model(|| {
+        let pinned =
+            Arc::new(Pinned { references: References::new(), contents: UnsafeCell::new(7), ends: AtomicUsize::new(0) });
+        let visitors = [(); 2].map(|()| {
+            pinned.references.add();
+            spawn(&pinned, Pinned::visit)
+        });
+        pinned.let_go();
+        visitors.into_iter().for_each(join);
+        assert_eq!(pinned.ends.load(Ordering::Relaxed), 1);
+    });
+}
+
 /// A page as far as gathering goes: blocks are 1, 2, …, and each has a link that loom watches.
 struct Gathered {
     number: usize,
@@ -465,7 +533,7 @@ impl Gathered {
     }
 }
 
-impl Home for Gathered {
+impl RemotePage for Gathered {
     fn number(&self) -> usize {
         self.number
     }
@@ -485,7 +553,7 @@ impl Home for Gathered {
 }
 
 fn gather(blocks: &[(&'static Gathered, usize)]) {
-    let batch = Gather::<Gathered>::new();
+    let batch = RemoteBatch::<Gathered>::new();
     for &(page, index) in blocks {
         // SAFETY: blocks of the model.
         unsafe { batch.add(page, block(index)) };

@@ -9,7 +9,7 @@ mod first_failure;
 
 use ferrimalloc_core::arena::slots::Slots;
 use ferrimalloc_core::diag::pair::Pair;
-use ferrimalloc_core::diag::turnstile::{Entry, Turnstile};
+use ferrimalloc_core::diag::reentrancy_guard::{Entry, ReentrancyGuard};
 use ferrimalloc_core::sync::{Attempt, GrowingList, MaskedTable, Node, Published};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -247,15 +247,15 @@ fn a_pair_is_replaced_by_two() {
 #[test]
 fn a_turnstile_lets_each_thread_in_once() {
     loom::model(|| {
-        let turnstile = Arc::new(Turnstile::new());
-        let pass = |turnstile: &Turnstile| {
-            let Entry::Entered(pass) = turnstile.enter() else { panic!("there is room for two") };
-            assert!(matches!(turnstile.enter(), Entry::Inside));
+        let reentrancy_guard = Arc::new(ReentrancyGuard::new());
+        let pass = |reentrancy_guard: &ReentrancyGuard| {
+            let Entry::Entered(pass) = reentrancy_guard.enter() else { panic!("there is room for two") };
+            assert!(matches!(reentrancy_guard.enter(), Entry::Inside));
             drop(pass);
-            assert!(matches!(turnstile.enter(), Entry::Entered(_)));
+            assert!(matches!(reentrancy_guard.enter(), Entry::Entered(_)));
         };
-        let other = spawn(&turnstile, pass);
-        pass(&turnstile);
+        let other = spawn(&reentrancy_guard, pass);
+        pass(&reentrancy_guard);
         join(other);
     });
 }

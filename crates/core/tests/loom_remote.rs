@@ -1,7 +1,7 @@
 //! Models of who owns a page, and of the blocks that others free into it, every interleaving of them. Run with
 //! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_remote`.
 //!
-//! The numbers in the comments are the invariants in `src/page/remote.rs`. What only an owner may touch and the blocks'
+//! The numbers in the comments are the invariants in `src/page/ownership.rs`. What only an owner may touch and the blocks'
 //! links are cells that loom watches: access that is not exclusive, or not ordered after the last one, is an error. The
 //! list of pages for anybody to take is a relaxed flag here, so that all order must come from the word itself.
 #![cfg(loom)]
@@ -9,7 +9,7 @@
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use ferrimalloc_core::page::remote::{BlockOffset, Chain, Push, PushOrClaim, Remote};
+use ferrimalloc_core::page::ownership::{BlockOffset, Chain, Ownership, Push, PushOrClaim};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -18,17 +18,14 @@ use loom::thread;
 /// What belongs to the owner of a page.
 #[derive(Default)]
 struct Owned {
-    /// Blocks in use when the page was given up, those in the remote list included.
-    used: usize,
     /// Blocks on the owner's lists.
     free: Vec<usize>,
-    is_listed: bool,
     releases: usize,
 }
 
 /// A page, as far as ownership goes.
 struct Page {
-    remote: Remote,
+    ownership: Ownership,
     owned: UnsafeCell<Owned>,
     /// For each block in use: its link once it is free.
     links: Vec<UnsafeCell<Option<usize>>>,
@@ -40,6 +37,9 @@ struct Page {
 unsafe impl Send for Page {}
 // SAFETY: as above.
 unsafe impl Sync for Page {}
+
+/// The thread that gives pages up.
+const ME: usize = 16;
 
 fn at(index: usize) -> BlockOffset {
     BlockOffset::from_bytes(index * 16)
@@ -53,8 +53,8 @@ impl Page {
     /// Owned by the caller, with so many blocks in use.
     fn new(blocks: usize) -> Arc<Page> {
         Arc::new(Page {
-            remote: Remote::new(),
-            owned: UnsafeCell::new(Owned { used: blocks, ..Owned::default() }),
+            ownership: Ownership::new(),
+            owned: UnsafeCell::new(Owned::default()),
             links: (0..blocks).map(|_| UnsafeCell::new(None)).collect(),
             listed: AtomicBool::new(false),
         })
@@ -64,13 +64,18 @@ impl Page {
     fn new_listed(blocks: usize) -> Arc<Page> {
         let page = Page::new(blocks);
         page.list();
-        page.remote.let_go(blocks).expect("nothing has been freed");
+        page.ownership.let_go(ME, blocks, blocks).expect("nothing has been freed");
         page
     }
 
     fn owned<R>(&self, work: impl FnOnce(&mut Owned) -> R) -> R {
         // SAFETY: loom reports it if this is not exclusive.
         self.owned.with_mut(|owned| work(unsafe { &mut *owned }))
+    }
+
+    fn used(&self) -> usize {
+        self.owned(|_| ());
+        self.ownership.used()
     }
 
     fn link(&self, block: usize, next: Option<BlockOffset>) {
@@ -84,7 +89,7 @@ impl Page {
             self.link(pair[0], Some(at(pair[1])));
         }
         let last = *blocks.last().expect("a block");
-        self.remote.push(at(blocks[0]), blocks.len(), |next| self.link(last, next))
+        self.ownership.push(at(blocks[0]), blocks.len(), |next| self.link(last, next))
     }
 
     /// Frees blocks of a page that somebody owns, or that this push can't complete.
@@ -95,16 +100,16 @@ impl Page {
     /// Frees a block as any thread does that the page never belonged to.
     fn free(&self, block: usize) {
         if self.push(&[block]) == Push::Claimed {
-            self.settle();
+            self.release_or_list();
         }
     }
 
     /// Frees a block as the last owner does; whether the page is its own again.
     fn free_given_up(&self, block: usize, wanted: usize) -> bool {
-        match self.remote.push_or_claim(at(block), wanted, |next| self.link(block, next)) {
+        match self.ownership.push_or_claim(at(block), wanted, |next| self.link(block, next)) {
             PushOrClaim::Left => return false,
             PushOrClaim::Due => {
-                self.settle();
+                self.release_or_list();
                 return false;
             }
             PushOrClaim::Claimed(chain) => {
@@ -116,28 +121,32 @@ impl Page {
         true
     }
 
-    /// What `heap::settle` does.
-    fn settle(&self) {
+    /// What `heap::release_or_list` does.
+    fn release_or_list(&self) {
         loop {
-            let used = self.owned(|owned| owned.used);
-            if self.remote.arrived() >= used {
+            let used = self.used();
+            if self.ownership.arrived() >= used {
                 return self.release();
             }
             self.list();
-            if self.remote.let_go(used).is_ok() {
+            if self.ownership.put_back(used).is_ok() {
                 return;
             }
         }
     }
 
     fn list(&self) {
-        if !self.owned(|owned| std::mem::replace(&mut owned.is_listed, true)) {
+        self.owned(|_| ());
+        if !self.ownership.is_listed() {
+            self.ownership.set_listed(true);
             self.listed.store(true, Ordering::Relaxed);
         }
     }
 
     fn unlist(&self) {
-        if self.owned(|owned| std::mem::take(&mut owned.is_listed)) {
+        self.owned(|_| ());
+        if self.ownership.is_listed() {
+            self.ownership.set_listed(false);
             self.listed.store(false, Ordering::Relaxed);
         }
     }
@@ -147,15 +156,16 @@ impl Page {
         if !self.listed.load(Ordering::Relaxed) {
             return false;
         }
-        let Some(threshold) = self.remote.claim_in_place() else { return false };
-        if !self.owned(|owned| owned.is_listed) {
-            if self.remote.let_go(threshold).is_err() {
-                self.settle();
+        let Some(threshold) = self.ownership.claim_in_place() else { return false };
+        self.owned(|_| ());
+        if !self.ownership.is_listed() {
+            if self.ownership.put_back(threshold).is_err() {
+                self.release_or_list();
             }
             return false;
         }
         self.unlist();
-        self.accept(self.remote.take());
+        self.accept(self.ownership.take());
         true
     }
 
@@ -183,7 +193,7 @@ impl Page {
 
     /// With all threads done: every block has been found once (Invariant 3); answers whether the page was released.
     fn finish(&self) -> bool {
-        let chain = self.remote.claim().unwrap_or_else(|| self.remote.take());
+        let chain = self.ownership.claim().unwrap_or_else(|| self.ownership.take());
         self.accept(chain);
         self.owned(|owned| {
             owned.free.sort_unstable();
@@ -234,8 +244,8 @@ fn push_and_take() {
     loom::model(|| {
         let page = Page::new(3);
         let take = |page: &Page| {
-            page.accept(page.remote.take());
-            page.accept(page.remote.take());
+            page.accept(page.ownership.take());
+            page.accept(page.ownership.take());
         };
         race(&page, &[|page| page.put(&[0]), |page| page.put(&[1, 2]), take]);
         assert!(!page.finish());
@@ -248,14 +258,14 @@ fn push_and_let_go() {
     loom::model(|| {
         let page = Page::new(2);
         let let_go = |page: &Page| {
-            page.owned(|owned| owned.used = 2);
-            page.remote.let_go(2).is_err()
+            page.owned(|_| ());
+            page.ownership.let_go(ME, 2, 2).is_err()
         };
         let claims =
             race(&page, &[|page| page.push(&[0]) == Push::Claimed, |page| page.push(&[1]) == Push::Claimed, let_go]);
         assert_eq!(count(&claims, true), 1, "{claims:?}");
-        assert!(!page.remote.is_unowned());
-        page.owned(|owned| assert_eq!(owned.used, 2));
+        assert!(!page.ownership.is_unowned());
+        assert_eq!(page.used(), 2);
         assert!(!page.finish());
     });
 }
@@ -265,12 +275,12 @@ fn push_and_let_go() {
 fn the_threshold_is_reached_once() {
     bounded(3, || {
         let page = Page::new(3);
-        page.remote.let_go(2).expect("nothing has been freed");
+        page.ownership.let_go(ME, 3, 2).expect("nothing has been freed");
         let push =
             [(|page: &Page| page.push(&[0])) as fn(&Page) -> Push, |page| page.push(&[1]), |page| page.push(&[2])];
         let pushes = race(&page, &push);
         assert_eq!(count(&pushes, Push::Claimed), 1);
-        page.owned(|owned| assert_eq!(owned.used, 3));
+        assert_eq!(page.used(), 3);
         assert!(!page.finish());
     });
 }
@@ -281,10 +291,10 @@ fn claim_and_claim() {
     loom::model(|| {
         let page = Page::new_listed(1);
         let claim = |page: &Page| {
-            let claim = page.remote.claim();
+            let claim = page.ownership.claim();
             claim.is_some_and(|chain| page.owned(|owned| owned.free.len() == chain.count))
         };
-        let in_place = |page: &Page| page.remote.claim_in_place().is_some() && page.owned(|owned| owned.used == 1);
+        let in_place = |page: &Page| page.ownership.claim_in_place().is_some() && page.used() == 1;
         assert_eq!(count(&race(&page, &[claim, claim, in_place]), true), 1);
     });
 }
@@ -294,9 +304,9 @@ fn claim_and_claim() {
 fn push_and_claim() {
     loom::model(|| {
         let page = Page::new_listed(2);
-        let claim = |page: &Page| match page.remote.claim() {
+        let claim = |page: &Page| match page.ownership.claim() {
             Some(chain) => page.accept(chain),
-            None => assert_eq!(page.remote.count(), 2),
+            None => assert_eq!(page.ownership.count(), 2),
         };
         race(&page, &[|page| page.put(&[0]), |page| page.put(&[1]), claim]);
         assert!(!page.finish());
@@ -325,7 +335,7 @@ fn push_and_free_by_the_last_owner() {
 fn the_last_owner_sees_to_a_page_that_is_due() {
     loom::model(|| {
         let page = Page::new(3);
-        page.remote.let_go(2).expect("nothing has been freed");
+        page.ownership.let_go(ME, 3, 2).expect("nothing has been freed");
         let other = page.clone();
         let other = thread::spawn(move || other.free(2));
         let back = page.free_given_up(0, 3) || page.free_given_up(1, 3);
@@ -341,8 +351,8 @@ fn a_page_is_released_once() {
     bounded(3, || {
         let page = Page::new(2);
         let give_up = |page: &Page| {
-            page.owned(|owned| owned.used = 2);
-            page.remote.let_go(1).is_ok()
+            page.owned(|_| ());
+            page.ownership.let_go(ME, 2, 1).is_ok()
         };
         let given_up = race(
             &page,
@@ -387,12 +397,12 @@ fn a_page_is_stolen_or_released() {
 fn a_page_claimed_by_mistake_is_put_back() {
     bounded(3, || {
         let page = Page::new(2);
-        page.remote.let_go(2).expect("nothing has been freed");
+        page.ownership.let_go(ME, 2, 2).expect("nothing has been freed");
         let mistaken = |page: &Page| {
-            if let Some(threshold) = page.remote.claim_in_place()
-                && page.remote.let_go(threshold).is_err()
+            if let Some(threshold) = page.ownership.claim_in_place()
+                && page.ownership.put_back(threshold).is_err()
             {
-                page.settle();
+                page.release_or_list();
             }
         };
         race(&page, &[|page| page.free(0), mistaken, |page| page.free(1)]);
@@ -411,7 +421,8 @@ fn a_page_is_stolen_once() {
         };
         let stolen = race(&page, &[Page::steal, Page::steal, free]);
         assert_eq!(count(&stolen, true), 1);
-        page.owned(|owned| assert!(!owned.is_listed));
+        page.owned(|_| ());
+        assert!(!page.ownership.is_listed());
         page.link(1, None);
         page.owned(|owned| owned.free.push(1));
         assert!(!page.finish());
@@ -442,12 +453,11 @@ fn stolen_given_up_and_released() {
         let page = Page::new_listed(2);
         let abandon = |page: &Page| {
             if page.steal() {
-                let free = page.owned(|owned| {
-                    owned.used -= owned.free.len();
-                    owned.used
-                });
-                if free == 0 || page.remote.let_go(free).is_err() {
-                    page.settle();
+                let used = page.used() - page.owned(|owned| owned.free.len());
+                if used == 0 {
+                    page.release();
+                } else if page.ownership.let_go(0, used, used).is_err() {
+                    page.release_or_list();
                 }
             }
         };

@@ -46,7 +46,7 @@ fn fill(theap: &'static Theap, blocks: usize) -> Vec<*mut u8> {
 }
 
 fn queued_pages(theap: &Theap) -> usize {
-    std::iter::successors(theap.queue(Bin::of(SIZE)).first(), |page| page.next()).count()
+    theap.queue(Bin::of(SIZE)).pages().count()
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::theap::Theap;
 pub fn malloc_aligned(size: usize, align: usize, zero: Zero) -> *mut u8 {
     let is_natural =
         align.is_power_of_two() && align <= MAX_NATURAL_ALIGN && size <= LARGE_BLOCK_MAX - MAX_NATURAL_ALIGN;
-    if is_natural && !current_theap().is_watched() {
+    if is_natural && !current_theap().is_instrumented() {
         // A class that serves a multiple of the alignment has blocks of a multiple of it: where the classes are
         // closer together than `align`, it is a class itself, elsewhere their distance is a multiple.
         let rounded = (size.max(1) + (align - 1)) & !(align - 1);
@@ -48,7 +48,7 @@ pub fn alloc_aligned_at_in(theap: &'static Theap, size: usize, align: usize, off
         return fail(size);
     }
     let offset = offset & (align - 1);
-    if theap.is_watched() {
+    if theap.is_instrumented() {
         match watched::alloc_aligned(theap, size, align, offset, zero) {
             Answer::Ordinary => (),
             Answer::Block(block) => return block,
@@ -109,11 +109,12 @@ fn shifted(theap: &'static Theap, larger: usize, align: usize, offset: usize, ze
     block.wrapping_add(shift)
 }
 
-/// From now on the page of `block` is asked for the block when an address of it is freed.
+/// From now on the page of `block`, just allocated from a page of this thread, is asked for the block when an address of it
+/// is freed.
 fn mark_interior(block: *mut u8) {
-    match Page::lookup(block) {
-        Lookup::Page(page) => page.set_interior(),
-        // SAFETY: unreachable for a block just allocated; nobody uses it.
-        Lookup::None => unsafe { free(block) },
+    if let Lookup::Page(page) = Page::lookup(block)
+        && let Some(mine) = page.if_mine_of_any_kind()
+    {
+        mine.set_interior();
     }
 }

@@ -1,7 +1,7 @@
-//! Blocks of checked pages: allocated at random, sealed behind, and looked at when they come back.
+//! Blocks of hardened pages: allocated at random, with a canary behind, and looked at when they come back.
 //!
-//! What a page does besides keeping its ledger is its style: padding (`padding`), filling fresh and freed memory
-//! (`filling`). A block above 512 KiB has a page of its own and no ledger; its
+//! What a page does besides keeping its bitmap is its style: padding (`padding`), filling fresh and freed memory
+//! (`filling`). A block above 512 KiB has a page of its own and no bitmap; its
 //! padding is filler alone, and its size stands in the page.
 //!
 //! A thread that frees a block of another's page does all the checking itself: it has the block, and everything that it
@@ -10,16 +10,13 @@
 
 use core::ptr;
 
-use ferrimalloc_prim::thread::id as thread_id;
-
-use super::filling;
-use super::padding::{self, FILLED_BYTES, SEAL_BYTES, Sealed};
 use super::single;
 use super::upkeep;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::os::told;
-use crate::page::{AlreadyFree, Freed, Page, owned_and_checked};
+use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
+use crate::os::tool_hooks;
+use crate::page::{Freed, Owned, Page, PageRef, SingleBlock};
 use crate::runtime::current_theap;
 use crate::theap::Theap;
 
@@ -32,9 +29,9 @@ pub(super) enum Verdict {
     Release,
 }
 
-/// The class that serves a request in a checked page of the theap, and has `align`; `None` if that takes a page of its own.
+/// The class that serves a request in a hardened page of the theap, and has `align`; `None` if that takes a page of its own.
 pub(super) fn bin_for(theap: &Theap, room: usize, align: usize) -> Option<Bin> {
-    Bin::of_aligned(room.checked_add(theap.style().seal_bytes())?, align)
+    Bin::of_aligned(room.checked_add(theap.style().canary_bytes())?, align)
 }
 
 /// Allocates a block of `size` bytes from the page at hand, through a theap that checks and does nothing else; null if
@@ -44,10 +41,10 @@ pub(super) fn malloc(theap: &'static Theap, size: usize) -> *mut u8 {
     if size > SMALL_SIZE_MAX {
         return ptr::null_mut();
     }
-    let Some(page) = theap.queue(Bin::of(size + theap.style().seal_bytes())).first() else { return ptr::null_mut() };
-    let block = page.take_checked();
+    let Some(page) = theap.queue(Bin::of(size + theap.style().canary_bytes())).first() else { return ptr::null_mut() };
+    let block = page.take_hardened();
     if !block.is_null() {
-        hand_out(page, block, size, Zero::Any);
+        hand_out(page.page(), block, size, Zero::Any);
     }
     block
 }
@@ -55,72 +52,79 @@ pub(super) fn malloc(theap: &'static Theap, size: usize) -> *mut u8 {
 /// Allocates a block of `size` bytes from a class that has room for it; `None` without memory.
 pub(super) fn alloc(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Option<*mut u8> {
     if let Some(page) = theap.queue(bin).first() {
-        let block = page.take_checked();
+        let block = page.take_hardened();
         if !block.is_null() {
-            hand_out(page, block, size, zero);
+            hand_out(page.page(), block, size, zero);
             return Some(block);
         }
     }
     let page = upkeep::find_page(theap, bin)?;
-    let block = page.take_checked();
-    hand_out(page, block, size, zero);
+    let block = page.take_hardened();
+    hand_out(page.page(), block, size, zero);
     Some(block)
 }
 
 #[inline]
-fn hand_out(page: &'static Page, block: *mut u8, size: usize, zero: Zero) {
-    let ledger = page.ledger();
-    let style = ledger.style();
-    let room = page.block_bytes() - style.seal_bytes();
-    let _quiet = told::quiet();
-    told::reached(block, page.block_bytes());
+fn hand_out(page: PageRef, block: *mut u8, size: usize, zero: Zero) {
+    let bitmap = page.block_bitmap();
+    let style = bitmap.style();
+    let room = page.block_bytes() - style.canary_bytes();
+    let _quiet = tool_hooks::quiet();
+    tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
         if style.fills {
-            filling::on_alloc(page, block, style, size);
+            let filled = page.filled(block);
+            if style.verifies {
+                filled.verify();
+            }
+            filled.on_alloc(size);
         }
         if style.pads {
-            Sealed { block, room, key: ledger.key() }.close(size);
+            Canary { block, room, key: bitmap.key() }.close(size);
         }
         if zero == Zero::Zeroed {
             ptr::write_bytes(block, 0, if style.pads { size } else { room });
         }
     }
-    told::lent(block, size, page.block_bytes(), zero);
+    tool_hooks::allocated(block, size, page.block_bytes(), zero);
 }
 
-/// Frees block `p` of a checked page after looking at everything that can be looked at.
+/// Frees block `p` of a hardened page after looking at everything that can be looked at.
 #[inline(never)]
-pub(super) fn free(p: *mut u8, page: &'static Page) -> Verdict {
-    told::freed(p);
-    let _quiet = told::quiet();
+pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
+    tool_hooks::freed(p);
+    let _quiet = tool_hooks::quiet();
     if page.is_singleton() {
         return free_single(p, page);
     }
     let Some(index) = page.index_of_start(p) else { return refuse(ErrorKind::InvalidFree, p) };
-    let ledger = page.ledger();
-    if !ledger.is_used(index) {
+    let bitmap = page.block_bitmap();
+    if !bitmap.is_used(index) {
         return refuse(ErrorKind::DoubleFree, p);
     }
-    let style = ledger.style();
-    told::reached(p, page.block_bytes());
+    let style = bitmap.style();
+    tool_hooks::reached(p, page.block_bytes());
     if style.pads {
         // SAFETY: the block is in use, by the caller.
-        if let Err(at) = unsafe { sealed(p, page).verify() } {
+        if let Err(at) = unsafe { canary_of(p, page).verify() } {
             report_overflow(p, at);
         }
         if style.fills {
             // SAFETY: the block is the caller's until it is freed below.
-            unsafe { filling::on_free(page, p) };
+            unsafe { page.filled(p).on_free() };
         }
     }
-    told::put_away(p, page.block_bytes());
-    if page.owner() == owned_and_checked(thread_id()) { put(page, index, p) } else { put_remote(page, index, p) }
+    tool_hooks::put_away(p, page.block_bytes());
+    match page.if_mine_of_any_kind() {
+        Some(mine) => put(mine, index, p),
+        None => put_remote(page, index, p),
+    }
 }
 
 #[inline]
-fn put(page: &'static Page, index: usize, p: *mut u8) -> Verdict {
-    match page.put_checked(index) {
+fn put(page: &'static Owned, index: usize, p: *mut u8) -> Verdict {
+    match page.put_hardened(index) {
         Ok(Freed::InUse) => Verdict::Done,
         Ok(Freed::Empty) => {
             Theap::of_page(page).page_emptied(page);
@@ -130,15 +134,12 @@ fn put(page: &'static Page, index: usize, p: *mut u8) -> Verdict {
     }
 }
 
-fn put_remote(page: &'static Page, index: usize, p: *mut u8) -> Verdict {
-    if page.ledger().put_remote(index).is_err() {
+fn put_remote(page: PageRef, index: usize, p: *mut u8) -> Verdict {
+    if page.block_bitmap().put_remote(index).is_err() {
         return refuse(ErrorKind::DoubleFree, p);
     }
-    let theap = current_theap();
-    let is_taken = page.owner().is_unowned() && !theap.is_empty_theap() && theap.reclaim_for_freed(page);
-    if !is_taken {
-        Theap::count_freed(page, p);
-    }
+    // SAFETY: the block is marked.
+    unsafe { current_theap().free_foreign(page, p) };
     Verdict::Done
 }
 
@@ -153,12 +154,12 @@ fn free_single(p: *mut u8, page: &Page) -> Verdict {
 fn verify_single(p: *mut u8, page: &Page) {
     let slack = page.padding_bytes();
     let padding = p.wrapping_add(page.block_bytes() - slack);
-    told::reached(padding, slack.min(FILLED_BYTES));
+    tool_hooks::reached(padding, slack.min(FILLED_BYTES));
     // SAFETY: the padding is the end of a block in use.
-    if let Err(at) = unsafe { padding::verify_filler(padding, slack) } {
+    if let Err(at) = unsafe { verify_filler(padding, slack) } {
         report_overflow(p, at);
     }
-    told::put_away(padding, slack.min(FILLED_BYTES));
+    tool_hooks::put_away(padding, slack.min(FILLED_BYTES));
 }
 
 #[cold]
@@ -172,83 +173,85 @@ fn report_overflow(block: *mut u8, at: *mut u8) {
     diag::error(ErrorKind::BlockOverflow, block, Detail::At(at));
 }
 
-/// How many bytes the block at `p` of a checked page has for its user; `None` if there is no block, or it is free.
-pub(super) fn usable_size(p: *mut u8, page: &'static Page) -> Option<usize> {
+/// How many bytes the block at `p` of a hardened page has for its user; `None` if there is no block, or it is free.
+pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.is_singleton() {
         return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
     }
-    if !page.index_of_start(p).is_some_and(|index| page.ledger().is_used(index)) {
+    if !page.index_of_start(p).is_some_and(|index| page.block_bitmap().is_used(index)) {
         return None;
     }
-    if !page.ledger().style().pads {
+    if !page.block_bitmap().style().pads {
         return Some(page.block_bytes());
     }
-    let sealed = sealed(p, page);
-    let _quiet = told::quiet();
-    told::reached(p.wrapping_add(sealed.room), SEAL_BYTES);
+    let canary = canary_of(p, page);
+    let _quiet = tool_hooks::quiet();
+    tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
     // SAFETY: the block is in use.
-    let size = unsafe { sealed.size() };
-    told::put_away(p.wrapping_add(sealed.room), SEAL_BYTES);
+    let size = unsafe { canary.size() };
+    tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
     Some(size.unwrap_or_else(|| {
-        report_overflow(p, p.wrapping_add(sealed.room));
-        sealed.room
+        report_overflow(p, p.wrapping_add(canary.room));
+        canary.room
     }))
 }
 
 #[inline]
-fn sealed(block: *mut u8, page: &Page) -> Sealed {
-    Sealed { block, room: page.block_bytes() - SEAL_BYTES, key: page.ledger().key() }
+fn canary_of(block: *mut u8, page: &Page) -> Canary {
+    Canary { block, room: page.block_bytes() - CANARY_BYTES, key: page.block_bitmap().key() }
 }
 
 /// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
 /// waste half of it. What it gains reads as zero if that is asked for. By whoever has the block.
-pub(super) fn resize_in_place(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
-    let _quiet = told::quiet();
+pub(super) fn resize_in_place(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
+    let _quiet = tool_hooks::quiet();
     let room = page.block_bytes();
-    told::reached(p, room);
+    tool_hooks::reached(p, room);
     let is_done = resize(p, page, usable, size, zero);
     if is_done {
-        told::resized(p, usable, size, room.max(size), zero);
+        tool_hooks::resized(p, usable, size, room.max(size), zero);
     } else {
-        told::put_away(p.wrapping_add(usable), room - usable);
+        tool_hooks::put_away(p.wrapping_add(usable), room - usable);
     }
     is_done
 }
 
 #[inline(always)]
-fn resize(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
     if page.is_singleton() {
         return resize_single(p, page, usable, size, zero);
     }
     if size < page.block_bytes() / 2 {
         return false;
     }
-    if !page.ledger().style().pads {
+    if !page.block_bitmap().style().pads {
         return size <= page.block_bytes();
     }
-    let sealed = sealed(p, page);
-    if size > sealed.room {
+    let canary = canary_of(p, page);
+    if size > canary.room {
         return false;
     }
     // SAFETY: the block is the caller's, and has that much room.
     unsafe {
-        if let Err(at) = sealed.verify() {
+        if let Err(at) = canary.verify() {
             report_overflow(p, at);
         }
-        sealed.close(size);
+        canary.close(size);
         clear_gained(p, usable, size, zero);
     }
     true
 }
 
-fn resize_single(p: *mut u8, page: &'static Page, usable: usize, size: usize, zero: Zero) -> bool {
+fn resize_single(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
     verify_single(p, page);
-    if size + SINGLE_PADDING <= LARGE_BLOCK_MAX || !single::resize_in_place(page, size + SINGLE_PADDING) {
+    // SAFETY: the caller has the block.
+    let block = unsafe { SingleBlock::of(page) };
+    if size + SINGLE_PADDING <= LARGE_BLOCK_MAX || !single::resize_in_place(&block, size + SINGLE_PADDING) {
         return false;
     }
     // SAFETY: the block is the caller's, and has that many bytes now.
     unsafe {
-        seal_single(page, size);
+        close_single(&block, size);
         clear_gained(p, usable, size, zero);
     }
     true
@@ -267,17 +270,18 @@ unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
 /// that can be helped; `None` without memory. The old block still has to be freed.
 pub(super) fn move_single(
     theap: &'static Theap,
-    page: &'static Page,
+    page: PageRef,
     usable: usize,
     size: usize,
     zero: Zero,
 ) -> Option<*mut u8> {
     let block = single::alloc_moved(theap, page, size.checked_add(SINGLE_PADDING)?)?;
     // The padding may have moved along with the contents.
-    page.set_padding(0);
+    // SAFETY: the caller has the block.
+    unsafe { SingleBlock::of(page) }.set_padding(0);
     // SAFETY: the block is new, and has that many bytes.
     unsafe {
-        seal_single(single::page_of(block), size);
+        close_single(&SingleBlock::of(single::page_of(block)), size);
         clear_gained(block, usable, size, zero);
     }
     Some(block)
@@ -301,10 +305,10 @@ pub(super) fn alloc_single(
 
 /// Makes a new page of a single block a checked one, whose block is handed out.
 #[inline(always)]
-pub(super) fn hand_out_single(page: &'static Page, size: usize, zero: Zero) {
+pub(super) fn hand_out_single(page: PageRef, size: usize, zero: Zero) {
     // SAFETY: the block is new.
-    unsafe { seal_single(page, size) };
-    told::lent(page.start(), size, size, zero);
+    unsafe { close_single(&SingleBlock::of(page), size) };
+    tool_hooks::allocated(page.start(), size, size, zero);
 }
 
 /// Bytes that a block with a page of its own gets behind what was asked for, at least.
@@ -314,11 +318,11 @@ pub(super) const SINGLE_PADDING: usize = 16;
 ///
 /// # Safety
 /// The block is the caller's.
-pub(super) unsafe fn seal_single(page: &Page, size: usize) {
+pub(super) unsafe fn close_single(page: &SingleBlock, size: usize) {
     let slack = page.block_bytes() - size;
     page.set_padding(slack);
-    told::reached(page.start(), page.area_bytes());
+    tool_hooks::reached(page.start(), page.area_bytes());
     // SAFETY: the precondition; the slack is the block's end.
-    unsafe { padding::fill(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
-    told::closed(page.start().wrapping_add(size), page.area_bytes() - size);
+    unsafe { fill_slack(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
+    tool_hooks::closed(page.start().wrapping_add(size), page.area_bytes() - size);
 }

@@ -4,18 +4,15 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use ferrimalloc_prim::thread::id as thread_id;
-
 use super::checked::{self, Verdict};
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::heap::{release_page, settle};
+use crate::heap::release_page;
 use crate::options;
-use crate::os::told;
-use crate::page::remote::Push;
-use crate::page::{Freed, Owner, Page};
+use crate::os::tool_hooks;
+use crate::page::{Freed, Owned, Owner, Page, PageRef};
 use crate::runtime::current_theap;
-use crate::theap::{Theap, push_remote};
+use crate::theap::{Theap, count_freed};
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
 /// it. Any thread may free any block. Leaves `errno` alone.
@@ -25,10 +22,18 @@ use crate::theap::{Theap, push_remote};
 #[inline(always)]
 pub unsafe fn free(p: *mut u8) {
     let page = Page::entry(p);
-    if page.owner() != Owner::thread(thread_id()) {
-        return free_slow(p, page);
-    }
-    // SAFETY: the page is this thread's, the block the caller's.
+    let Some(mine) = page.if_mine() else { return free_slow(p, page) };
+    // SAFETY: the block is the caller's.
+    unsafe { free_own(mine, p) }
+}
+
+/// Frees a block of a page that this thread owns.
+///
+/// # Safety
+/// `p` is a block of the page that nobody uses any more.
+#[inline(always)]
+unsafe fn free_own(page: &'static Owned, p: *mut u8) {
+    // SAFETY: the precondition.
     if unsafe { page.push_local(p) } == Freed::Empty {
         free_emptied(page);
     }
@@ -37,40 +42,37 @@ pub unsafe fn free(p: *mut u8) {
 /// The last lent block came back: the page is empty.
 #[cold]
 #[inline(never)]
-extern "C" fn free_emptied(page: &'static Page) {
+extern "C" fn free_emptied(page: &'static Owned) {
     Theap::of_page(page).page_emptied(page);
 }
 
 /// The first test is the way through an interior slice: freeing medium blocks is common.
 #[inline(never)]
-extern "C" fn free_slow(p: *mut u8, entry: &'static Page) {
+extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
     let mut page = entry;
     if page.owner() == Owner::STUB {
         page = page.head();
-        if page.owner() == Owner::thread(thread_id()) {
-            // SAFETY: the page is this thread's, the block the caller's.
-            if unsafe { page.push_local(p) } == Freed::Empty {
-                free_emptied(page);
-            }
-            return;
+        if let Some(mine) = page.if_mine() {
+            // SAFETY: the block is the caller's.
+            return unsafe { free_own(mine, p) };
         }
     }
-    if page.owner().is_checked() {
-        return free_checked(p, page);
+    if page.owner().is_hardened() {
+        return free_hardened(p, page);
     }
     free_not_ordinary(p, page);
 }
 
 #[cold]
 #[inline(never)]
-extern "C" fn free_checked(p: *mut u8, page: &'static Page) {
+extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
     if checked::free(p, page) == Verdict::Release {
         free_single(page, p);
     }
 }
 
 #[inline(never)]
-extern "C" fn free_not_ordinary(p: *mut u8, page: &'static Page) {
+extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
     let owner = page.owner();
     let is_misaligned = !(p as usize).is_multiple_of(WORD_BYTES) && !page.is_singleton();
     if owner == Owner::NONE || is_misaligned || !page.reaches(p) {
@@ -80,64 +82,24 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: &'static Page) {
         return free_single(page, p);
     }
     let block = if owner.has_interior() { page.block_of(p) } else { p };
-    if owner.tid() != thread_id() {
-        return free_other(page, block);
-    }
-    if owner.is_unowned() {
-        return free_given_up(page, block);
-    }
-    // SAFETY: the page is this thread's.
-    if unsafe { page.push_local(block) } == Freed::Empty {
-        free_emptied(page);
-    }
-}
-
-/// A page of another thread, or of nobody.
-fn free_other(page: &'static Page, block: *mut u8) {
-    let theap = current_theap();
     // SAFETY: the block is the caller's.
     unsafe {
-        if theap.is_empty_theap() || !gathers(theap, page) {
-            push_remote(page, block, block, 1);
-        } else if !page.owner().is_unowned() || !theap.free_abandoned(page, block) {
-            theap.free_remote(page, block);
+        match page.if_mine_of_any_kind() {
+            Some(mine) => free_own(mine, block),
+            None => current_theap().free_foreign(page, block),
         }
     }
 }
 
-/// Whether frees into a page may wait: not those of a heap that could be destroyed while they do, and its page with
-/// it.
-#[inline]
-fn gathers(theap: &Theap, page: &Page) -> bool {
-    theap.heap().has(page)
-}
-
-/// A page that this thread owned last: takes it back, if it may.
-fn free_given_up(page: &'static Page, block: *mut u8) {
-    let theap = Theap::of_page(page);
-    // SAFETY: the block is the caller's.
-    unsafe {
-        if theap.serves(thread_id(), page.heap()) {
-            theap.free_given_up(page, block);
-        } else {
-            push_remote(page, block, block, 1);
-        }
-    }
-}
-
-fn free_single(page: &'static Page, block: *mut u8) {
+/// The only block of a page. A thread in search of a page may have claimed it by mistake, and puts it back at once or
+/// releases it: then the block is pushed.
+fn free_single(page: PageRef, block: *mut u8) {
     if block != page.start() {
         return free_invalid(block);
     }
-    match page.remote.claim() {
-        Some(_) => release_page(page),
-        // A thread in search of a page has claimed it by mistake and lets go of it at once, or releases it. The only block
-        // of a page needs no link.
-        None => {
-            if page.remote.push(page.offset_of(block), 1, |_| ()) == Push::Claimed {
-                settle(page);
-            }
-        }
+    match page.claim() {
+        Some((page, _)) => release_page(page),
+        None => count_freed(page, block),
     }
 }
 
@@ -146,7 +108,7 @@ fn free_invalid(p: *mut u8) {
     if !p.is_null() {
         // This may be the first that the process hears of us.
         options::hardening();
-        told::freed(p);
+        tool_hooks::freed(p);
         diag::error(ErrorKind::InvalidFree, p, Detail::Nothing);
     }
 }

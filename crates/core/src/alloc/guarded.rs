@@ -10,7 +10,7 @@ use crate::base::*;
 use crate::heap::{SingleRequest, guard_single, may_guard, release_page};
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::page::Page;
+use crate::page::{PageRef, SingleBlock};
 use crate::theap::Theap;
 
 /// What `malloc` promises of every block.
@@ -25,11 +25,12 @@ pub(super) fn alloc(theap: &'static Theap, size: usize, align: usize, zero: Zero
     let bytes = align_up(size.max(1), unit(align))?;
     let request = SingleRequest { bytes, align: guard_bytes, offset: bytes, spare_bytes: guard_bytes, zero };
     let page = single::alloc_request(theap, &request)?;
-    if !guard_single(page) {
+    // SAFETY: the block is new, and nobody else has it.
+    if !guard_single(&unsafe { SingleBlock::of(page) }) {
         give_up(page);
         return None;
     }
-    if theap.is_checked() {
+    if theap.is_hardened() {
         checked::hand_out_single(page, size, zero);
     }
     theap.heap().stats().malloc_guarded_count.increment();
@@ -44,8 +45,8 @@ fn unit(align: usize) -> usize {
 
 /// A page that could not be guarded.
 #[cold]
-fn give_up(page: &'static Page) {
-    if page.remote.claim().is_some() {
+fn give_up(page: PageRef) {
+    if let Some((page, _)) = page.claim() {
         release_page(page);
     }
 }

@@ -12,7 +12,7 @@ use super::single;
 use super::upkeep::find_page;
 use super::watched::{self, Answer};
 use crate::base::*;
-use crate::page::{Flag, Page};
+use crate::page::{Flag, Owned};
 use crate::runtime::{current_theap, live_theap};
 use crate::theap::Theap;
 
@@ -58,7 +58,7 @@ fn words(size: usize) -> usize {
 
 /// Makes a block just popped read as zero: only its link needs clearing if the page's free blocks are known zero.
 #[inline(always)]
-fn clear(page: &Page, block: *mut u8) {
+fn clear(page: &Owned, block: *mut u8) {
     // SAFETY: the block is the caller's, as large as the page says.
     unsafe {
         if page.is(Flag::FreeIsZero) || page.block_bytes() == WORD_BYTES {
@@ -72,7 +72,7 @@ fn clear(page: &Page, block: *mut u8) {
 #[inline(never)]
 extern "C" fn malloc_medium(size: usize) -> *mut u8 {
     let theap = current_theap();
-    if size > LARGE_BLOCK_MAX || theap.is_watched() {
+    if size > LARGE_BLOCK_MAX || theap.is_instrumented() {
         return malloc_slow(size);
     }
     let bin = Bin::of_geometric(size);
@@ -86,7 +86,7 @@ extern "C" fn malloc_medium(size: usize) -> *mut u8 {
 /// The page's list is exhausted. If the thread has freed blocks of it meanwhile, they are the next list, and nothing
 /// else is looked at until a tick is due.
 #[inline(never)]
-extern "C" fn malloc_again(size: usize, page: &'static Page) -> *mut u8 {
+extern "C" fn malloc_again(size: usize, page: &'static Owned) -> *mut u8 {
     let block = page.pop_recycled(|| current_theap().skips_upkeep());
     if block.is_null() { malloc_slow(size) } else { block }
 }
@@ -95,8 +95,8 @@ extern "C" fn malloc_again(size: usize, page: &'static Page) -> *mut u8 {
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
     let theap = current_theap();
-    if theap.is_only_checked() {
-        return malloc_checked(theap, size);
+    if theap.is_only_hardened() {
+        return malloc_hardened(theap, size);
     }
     match live_theap() {
         Some(theap) => alloc_in(theap, size, Zero::Any),
@@ -114,14 +114,14 @@ extern "C" fn zalloc_slow(size: usize) -> *mut u8 {
 
 /// Allocates through one of this thread's theaps.
 pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
-    if theap.is_watched() {
+    if theap.is_instrumented() {
         return alloc_watched(theap, size, zero);
     }
     alloc_ordinary(theap, size, zero)
 }
 
 #[inline(never)]
-fn malloc_checked(theap: &'static Theap, size: usize) -> *mut u8 {
+fn malloc_hardened(theap: &'static Theap, size: usize) -> *mut u8 {
     let block = checked::malloc(theap, size);
     if block.is_null() { alloc_watched(theap, size, Zero::Any) } else { block }
 }
@@ -158,9 +158,9 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
     Some(block)
 }
 
-/// A block of the first page of class `bin`, as the fast paths take it (which find none in a checked page).
+/// A block of the first page of class `bin`, as the fast paths take it (which find none in a hardened page).
 #[inline]
-fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Page, *mut u8)> {
+fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Owned, *mut u8)> {
     let page = theap.queue(bin).first()?;
     let block = page.pop();
     if !block.is_null() {

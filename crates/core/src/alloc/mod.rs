@@ -9,17 +9,15 @@
 //! * `fail`: what is said when a request can't be met.
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway.
 //! * `query`: questions about a block.
-//! * `watched`: where allocation goes that is checked or guarded; `checked`: blocks of checked pages; `padding` behind
+//! * `watched`: where allocation goes that is checked or guarded; `checked`: blocks of hardened pages; `padding` behind
 //!   them; `filling` in them; `guarded`: blocks with an inaccessible OS page behind them.
 
 mod aligned;
 mod checked;
 mod fail;
-mod filling;
 mod free;
 mod guarded;
 mod malloc;
-mod padding;
 mod query;
 mod realloc;
 mod rehome;

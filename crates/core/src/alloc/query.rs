@@ -6,7 +6,7 @@ use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::{Heap, walk_of};
 use crate::options::{self, Hardening};
 use crate::os;
-use crate::page::{Lookup, Page};
+use crate::page::{Lookup, Page, PageRef};
 use crate::runtime::page_around;
 
 /// Bytes that may be used of the block at `p`, at least what was asked for; 0 for null and for addresses that are not
@@ -19,9 +19,9 @@ pub fn usable_size(p: *const u8) -> usize {
 }
 
 /// The same where the page is known; `None` if there is no block, as far as that can be told.
-pub(super) fn size_of_block(p: *const u8, page: &'static Page) -> Option<usize> {
+pub(super) fn size_of_block(p: *const u8, page: PageRef) -> Option<usize> {
     let owner = page.owner();
-    if owner.is_checked() {
+    if owner.is_hardened() {
         checked::usable_size(p.cast_mut(), page)
     } else if owner.has_interior() {
         let block = page.block_of(p.cast_mut());
@@ -37,7 +37,7 @@ fn no_block(p: *const u8) -> usize {
     0
 }
 
-/// The usable size that a request of `size` bytes would get. In checked pages with padding that is `size` itself.
+/// The usable size that a request of `size` bytes would get. In hardened pages with padding that is `size` itself.
 pub fn good_size(size: usize) -> usize {
     if options::hardening().is_some_and(Hardening::pads) {
         return size;

@@ -2,8 +2,6 @@
 
 use core::ptr;
 
-use ferrimalloc_prim::thread::id as thread_id;
-
 use super::aligned::alloc_aligned_at_in;
 use super::checked;
 use super::fail::fail;
@@ -14,8 +12,8 @@ use super::single;
 use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::os::told;
-use crate::page::{Lookup, Owner, Page};
+use crate::os::tool_hooks;
+use crate::page::{Lookup, Page, PageRef, SingleBlock};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
 
@@ -30,7 +28,7 @@ const GROWTH_SHARE: usize = 4;
 #[inline]
 pub unsafe fn realloc(p: *mut u8, size: usize) -> *mut u8 {
     let page = Page::entry(p);
-    if page.owner() == Owner::thread(thread_id()) && stays(size, page.block_bytes()) {
+    if page.if_mine().is_some_and(|mine| stays(size, mine.block_bytes())) {
         return p;
     }
     // SAFETY: the precondition.
@@ -66,9 +64,9 @@ pub unsafe fn realloc_in(theap: &'static Theap, p: *mut u8, size: usize, zero: Z
         return alloc_in(theap, size, zero);
     }
     let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
-    if page.owner().is_checked() {
+    if page.owner().is_hardened() {
         // SAFETY: the precondition.
-        return unsafe { realloc_checked(theap, page, p, usable, size, zero) };
+        return unsafe { realloc_hardened(theap, page, p, usable, size, zero) };
     }
     if stays(size, usable) {
         return p;
@@ -81,20 +79,20 @@ pub unsafe fn realloc_in(theap: &'static Theap, p: *mut u8, size: usize, zero: Z
 }
 
 /// The page of a block and the bytes that the block's user has.
-fn resizable(p: *mut u8) -> Option<(&'static Page, usize)> {
+fn resizable(p: *mut u8) -> Option<(PageRef, usize)> {
     match Page::lookup(p) {
         Lookup::Page(page) => Some((page, size_of_block(p, page)?)),
         Lookup::None => None,
     }
 }
 
-/// Resizes a block of a checked page.
+/// Resizes a block of a hardened page.
 ///
 /// # Safety
 /// As for [`realloc`]; the block has `usable` bytes.
-unsafe fn realloc_checked(
+unsafe fn realloc_hardened(
     theap: &'static Theap,
-    page: &'static Page,
+    page: PageRef,
     p: *mut u8,
     usable: usize,
     size: usize,
@@ -130,7 +128,7 @@ fn alloc_roomy(theap: &'static Theap, usable: usize, size: usize, zero: Zero) ->
 
 #[cold]
 fn invalid(p: *mut u8, size: usize) -> *mut u8 {
-    told::freed(p);
+    tool_hooks::freed(p);
     diag::error(ErrorKind::InvalidRealloc, p, Detail::Bytes(size));
     ferrimalloc_prim::errno::set(ferrimalloc_prim::Errno::ENOMEM);
     ptr::null_mut()
@@ -165,15 +163,9 @@ unsafe fn move_to(block: *mut u8, p: *mut u8, kept: usize, usable: usize, zero: 
     block
 }
 
-fn resize_single(
-    theap: &'static Theap,
-    page: &'static Page,
-    p: *mut u8,
-    usable: usize,
-    size: usize,
-    zero: Zero,
-) -> *mut u8 {
-    if single::resize_in_place(page, size) {
+fn resize_single(theap: &'static Theap, page: PageRef, p: *mut u8, usable: usize, size: usize, zero: Zero) -> *mut u8 {
+    // SAFETY: the caller has the block.
+    if single::resize_in_place(&unsafe { SingleBlock::of(page) }, size) {
         if zero == Zero::Zeroed && size > usable {
             // SAFETY: the block has `size` bytes now.
             unsafe { ptr::write_bytes(p.wrapping_add(usable), 0, page.block_bytes() - usable) };
@@ -207,7 +199,7 @@ pub unsafe fn realloc_aligned_at_in(
     }
     let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
     let is_aligned = align.is_power_of_two() && (p as usize).wrapping_add(offset) & (align - 1) == 0;
-    if page.owner().is_checked() {
+    if page.owner().is_hardened() {
         if is_aligned && size > 0 && size <= MAX_REQUEST && checked::resize_in_place(p, page, usable, size, zero) {
             return p;
         }
@@ -226,11 +218,12 @@ pub unsafe fn realloc_aligned_at_in(
 pub unsafe fn expand(p: *mut u8, size: usize) -> *mut u8 {
     match resizable(p) {
         Some((_, usable)) if size <= usable => p,
-        Some((page, usable)) if page.owner().is_checked() => {
+        Some((page, usable)) if page.owner().is_hardened() => {
             let is_done = size <= MAX_REQUEST && checked::resize_in_place(p, page, usable, size, Zero::Any);
             if is_done { p } else { ptr::null_mut() }
         }
-        Some((page, _)) if page.is_singleton() && single::resize_in_place(page, size) => p,
+        // SAFETY: the caller has the block.
+        Some((page, _)) if page.is_singleton() && single::resize_in_place(&unsafe { SingleBlock::of(page) }, size) => p,
         _ => ptr::null_mut(),
     }
 }

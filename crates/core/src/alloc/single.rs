@@ -18,7 +18,7 @@ use crate::bitmap::BitRange;
 use crate::heap::{SingleRequest, heap_of_page};
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::page::{Flag, Lookup, Origin, Page};
+use crate::page::{Flag, Lookup, Origin, OwnedPage, Page, PageRef, SingleBlock};
 use crate::theap::Theap;
 
 /// Allocates a block with a page of its own.
@@ -44,27 +44,24 @@ pub(super) fn alloc_spare(
 }
 
 /// A page with its block lent; `None` without memory.
-pub(super) fn alloc_request(theap: &'static Theap, request: &SingleRequest) -> Option<&'static Page> {
+pub(super) fn alloc_request(theap: &'static Theap, request: &SingleRequest) -> Option<PageRef> {
     upkeep::in_slow_path(theap);
-    let page = fresh(theap, request)?;
-    let block = lend(page, theap.tid());
-    if request.zero == Zero::Zeroed && !page.is(Flag::FreshIsZero) {
+    let page = theap.heap().fresh_single(request, theap.tid(), theap.handle(), theap.seed())?;
+    let is_zero = page.is(Flag::FreshIsZero);
+    let page = lend(page, theap.tid());
+    if request.zero == Zero::Zeroed && !is_zero {
         // SAFETY: the block is ours and that large.
-        unsafe { ptr::write_bytes(block, 0, request.bytes) };
+        unsafe { ptr::write_bytes(page.start(), 0, request.bytes) };
     }
     Some(page)
 }
 
 /// The page of a block just allocated here.
-pub(super) fn page_of(block: *const u8) -> &'static Page {
+pub(super) fn page_of(block: *const u8) -> PageRef {
     match Page::lookup(block) {
         Lookup::Page(page) => page,
         Lookup::None => Page::entry(block),
     }
-}
-
-fn fresh(theap: &'static Theap, request: &SingleRequest) -> Option<&'static Page> {
-    theap.heap().fresh_single(request, theap.tid(), theap.handle(), theap.seed())
 }
 
 /// A block size in whole OS pages.
@@ -75,46 +72,45 @@ fn block_bytes(size: usize) -> Option<usize> {
     align_up(size.max(1), os::os_page_bytes())
 }
 
-/// Lends the page's block and gives the page up, with this thread as the hint.
-fn lend(page: &'static Page, tid: usize) -> *mut u8 {
+/// Lends the only block of a new page and gives the page up, with this thread as the hint.
+fn lend(page: OwnedPage, tid: usize) -> PageRef {
     page.lend_single();
-    page.set_used_unowned(1);
-    page.set_owner_unowned(tid);
-    // The word of a new page is empty, so it can't be due.
-    let _ = page.remote.let_go(1);
-    page.start()
+    let single = page.page();
+    let given_up = page.let_go(tid, 1, 1);
+    debug_assert!(given_up.is_ok(), "no block of a new page has been freed");
+    single
 }
 
 /// Makes the block `size` bytes large where it is; false if that can't be done. The caller owns the block.
-pub(super) fn resize_in_place(page: &'static Page, size: usize) -> bool {
+pub(super) fn resize_in_place(block: &SingleBlock, size: usize) -> bool {
     let Some(bytes) = block_bytes(size) else { return false };
-    if page.owner().is_guarded() {
+    if block.owner().is_guarded() {
         return false;
     }
-    if bytes > page.area_bytes() && !extend(page, bytes) {
+    if bytes > block.area_bytes() && !extend(block, bytes) {
         return false;
     }
-    heap_of_page(page).count_resized(page, bytes);
-    page.set_block_bytes(bytes);
+    heap_of_page(block).count_resized(block, bytes);
+    block.set_block_bytes(bytes);
     true
 }
 
 /// Takes free slices behind the page so that the block can have `bytes`.
-fn extend(page: &'static Page, bytes: usize) -> bool {
-    let Origin::Arena(arena) = page.origin() else { return false };
-    let more = (bytes - page.area_bytes()).div_ceil(SLICE_BYTES);
-    let end = arena.slice_of(page.memory()) + page.slices();
+fn extend(block: &SingleBlock, bytes: usize) -> bool {
+    let Origin::Arena(arena) = block.origin() else { return false };
+    let more = (bytes - block.area_bytes()).div_ceil(SLICE_BYTES);
+    let end = arena.slice_of(block.memory()) + block.slices();
     if arena.claim_at(BitRange::new(end, more)).is_none() {
         return false;
     }
-    page.set_slices(page.slices() + more);
+    block.set_slices(block.slices() + more);
     arena.set().note_filled(more, Share::One);
     true
 }
 
 /// A larger block with room to grow further, with the contents of `page`'s block; `None` without memory. The old block
 /// still has to be freed.
-pub(super) fn alloc_moved(theap: &'static Theap, page: &'static Page, size: usize) -> Option<*mut u8> {
+pub(super) fn alloc_moved(theap: &'static Theap, page: PageRef, size: usize) -> Option<*mut u8> {
     let block = alloc_growing(theap, size)?;
     let used = page.block_bytes().min(size);
     if !move_os_pages(page, block, used) {
@@ -132,7 +128,7 @@ pub(super) fn alloc_growing(theap: &'static Theap, size: usize) -> Option<*mut u
 
 /// Moves the memory of a block instead of copying it. Not where nothing is to be given back to the system: then it is asked for
 /// memory and for nothing else.
-fn move_os_pages(page: &'static Page, to: *mut u8, used: usize) -> bool {
+fn move_os_pages(page: PageRef, to: *mut u8, used: usize) -> bool {
     let from = page.start();
     let unit = os::os_page_bytes();
     if (from as usize | to as usize) & (unit - 1) != 0 || used < MIN_MOVE_BYTES {

@@ -1,9 +1,8 @@
 //! What a thread does besides when it is in a slow path anyway: hand over gathered remote frees, run the deferred-free
 //! hook, let empty pages expire, purge what is due, collect.
 
-use super::filling;
 use crate::base::*;
-use crate::page::Page;
+use crate::page::Owned;
 use crate::runtime::{Thread, current_theap, has_deferred_free, run_deferred_free};
 use crate::theap::{Theap, Tick};
 
@@ -31,7 +30,7 @@ fn tick(theap: &'static Theap) {
 
 /// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is
 /// given back first.
-pub(super) fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Page> {
+pub(super) fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Owned> {
     in_slow_path(theap);
     theap.find_page(bin).or_else(|| {
         make_room(theap);
@@ -55,9 +54,7 @@ pub fn collect(force: Force) {
     let thread = Thread::of(theap);
     run_deferred_free(thread, thread.beat(), force);
     thread.collect(force);
-    if theap.levels().audits() {
-        thread.theaps().for_each(filling::audit);
-    }
+    thread.for_each_theap(Theap::audit);
     theap.heap().subproc().arenas().purge_due(force);
 }
 
@@ -68,6 +65,7 @@ pub fn collect_reduce(target_bytes: usize) {
         return;
     }
     collect(Force::All);
-    Thread::of(theap).theaps().fold(0, |owned, theap| owned + theap.reduce(target_bytes.saturating_sub(owned)));
+    let mut owned_bytes = 0;
+    Thread::of(theap).for_each_theap(|theap| owned_bytes += theap.reduce(target_bytes.saturating_sub(owned_bytes)));
     theap.heap().subproc().arenas().purge_due(Force::All);
 }

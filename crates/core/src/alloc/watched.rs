@@ -28,10 +28,10 @@ pub(super) fn alloc(theap: &'static Theap, size: usize, zero: Zero) -> Answer {
 
 /// The same with room to grow to `room` bytes in place.
 pub(super) fn alloc_roomy(theap: &'static Theap, size: usize, room: usize, zero: Zero) -> Answer {
-    if let Some(block) = before_checked(theap, size, 1, zero) {
+    if let Some(block) = before_hardened(theap, size, 1, zero) {
         return Answer::Block(block);
     }
-    if !theap.is_checked() {
+    if !theap.is_hardened() {
         return Answer::Ordinary;
     }
     match checked::bin_for(theap, room, 1) {
@@ -44,11 +44,11 @@ pub(super) fn alloc_roomy(theap: &'static Theap, size: usize, room: usize, zero:
 /// pages are known by their starts alone: with an offset a block gets a page of its own.
 pub(super) fn alloc_aligned(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> Answer {
     if offset == 0
-        && let Some(block) = before_checked(theap, size, align, zero)
+        && let Some(block) = before_hardened(theap, size, align, zero)
     {
         return Answer::Block(block);
     }
-    if !theap.is_checked() {
+    if !theap.is_hardened() {
         return Answer::Ordinary;
     }
     match checked::bin_for(theap, size, align) {
@@ -59,8 +59,8 @@ pub(super) fn alloc_aligned(theap: &'static Theap, size: usize, align: usize, of
 
 /// What comes first: levels that were not known, and guarded blocks.
 #[inline]
-fn before_checked(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
-    theap.decide_watch();
+fn before_hardened(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
+    theap.decide_levels();
     if theap.is_sampled() && theap.is_due_for_guard(size) {
         return guarded::alloc(theap, size, align, zero);
     }

@@ -9,7 +9,7 @@ use super::space::{Arena, Claim, Extent, Kind, Miss, Setup, Sharing};
 use crate::base::*;
 use crate::bitmap::MAX_BITS;
 use crate::options::{self, OptionId};
-use crate::os::{self, told};
+use crate::os::{self, tool_hooks};
 use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Lock, Ordering};
 
@@ -320,7 +320,7 @@ impl ArenaSet {
     /// No thread uses any block, page or metadata of the set.
     pub unsafe fn destroy(&self) {
         self.arenas.drain(|arena| {
-            told::opened(arena.start(), arena.bytes());
+            tool_hooks::opened(arena.start(), arena.bytes());
             if matches!(arena.backing(), Backing::Os | Backing::Huge) {
                 let region = os::Region { start: arena.start(), bytes: arena.bytes() };
                 // SAFETY: the precondition.

@@ -13,7 +13,7 @@ use super::set::ArenaSet;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
 use crate::options::{self, Hardening};
-use crate::os::{self, told};
+use crate::os::{self, tool_hooks};
 use crate::stats::ChunkBin;
 use crate::sync::{AtomicU8, AtomicUsize, Ordering};
 
@@ -296,7 +296,7 @@ impl Arena {
         let free = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
         let committed = if setup.committed { all } else { BitRange { start: 0, len: self.info_slices } };
         let dirty = if setup.zero == Zero::Any { all } else { BitRange::default() };
-        told::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
+        tool_hooks::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
         self.holding.begin(Beginning { committed, dirty, free });
     }
 
@@ -480,7 +480,7 @@ impl Arena {
         let zero = if clean == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
         self.set().note_claimed(range.len, purgeable, clean);
         let claim = Claim { arena: self, range, zero };
-        told::opened(claim.memory(), range.len * SLICE_BYTES);
+        tool_hooks::opened(claim.memory(), range.len * SLICE_BYTES);
         Some(claim)
     }
 
@@ -508,7 +508,7 @@ impl Arena {
 
     /// The same for slices of which the last `clean` have never been used since they were claimed as zero.
     pub fn release_used(&'static self, range: BitRange, clean: usize) {
-        told::closed(self.slice_memory(range.start), range.len * SLICE_BYTES);
+        tool_hooks::closed(self.slice_memory(range.start), range.len * SLICE_BYTES);
         let purgeable = self.holding.give_back(range, clean, self.can_purge());
         for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
             self.give_chunk(chunk);

@@ -1,12 +1,14 @@
-//! Floor 1: sizes, size classes and small value types. No state, no unsafe code.
+//! Floor 1: sizes, size classes, small value types, a list.
 
 mod bins;
 mod build;
 mod consts;
+mod list;
 
 pub use bins::{Bin, good_size};
 pub use build::{BUILD, GUARDED_SAMPLE_RATE};
 pub use consts::*;
+pub use list::{Linked, Links, List};
 
 /// Whether memory handed out must read as zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,7 +6,7 @@
 //! shared counter touched here would be felt by programs that allocate large blocks.
 
 use super::heap::Heap;
-use crate::page::Page;
+use crate::page::{Owned, Page};
 use crate::stats::{HUGE_BIN, Stats, stats_bin_of};
 
 /// The bin in which a page and its blocks are counted.
@@ -28,7 +28,7 @@ impl Heap {
     }
 
     /// A page, whose blocks are all free, is about to be released.
-    pub(super) fn count_left(&self, page: &Page) {
+    pub(super) fn count_left(&self, page: &Owned) {
         let stats = self.stats();
         stats.pages.decrease(1);
         if page.is_singleton() {
@@ -51,7 +51,7 @@ impl Heap {
 }
 
 /// Nothing, if a theap has seen to it.
-fn count_past_blocks(stats: &Stats, page: &Page) {
+fn count_past_blocks(stats: &Stats, page: &Owned) {
     let blocks = page.allocated_before();
     if blocks == 0 {
         return;

@@ -14,8 +14,7 @@ use core::ptr;
 use crate::arena::{Arena, ArenaSet, MAX_ARENAS};
 use crate::base::*;
 use crate::bitmap::Bitmap;
-use crate::page::remote::Chain;
-use crate::page::{Flag, Origin, Page};
+use crate::page::{Chain, Origin, Owned, OwnedPage, Page, PageRef};
 use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of};
 
 /// A bitmap with its bits behind it, in metadata memory.
@@ -30,16 +29,12 @@ struct ArenaPages {
     listed: [Published<SliceBitmap>; Bin::COUNT],
 }
 
-/// The first of the pages with a mapping of their own.
-struct OsPages(*const Page);
-// SAFETY: page map entries are never unmapped, and the list is only used under its lock.
-unsafe impl Send for OsPages {}
-
 /// All pages of a heap. Valid when zeroed.
 pub struct Registry {
     arenas: [Published<ArenaPages>; MAX_ARENAS],
     listed_counts: [AtomicU32; Bin::COUNT],
-    os_pages: Lock<OsPages>,
+    /// Pages with a mapping of their own.
+    os_pages: Lock<List<Page>>,
 }
 
 impl Registry {
@@ -47,7 +42,7 @@ impl Registry {
         Self {
             arenas: array_of!(Published::new(); MAX_ARENAS),
             listed_counts: array_of!(AtomicU32::new(0); Bin::COUNT),
-            os_pages: Lock::new(OsPages(ptr::null())),
+            os_pages: Lock::new(List::new()),
         }
     }
 
@@ -75,22 +70,22 @@ impl Registry {
     }
 
     /// Enters a new page; false if there is no memory for the bitmap.
-    pub fn register(&self, page: &'static Page) -> bool {
+    pub fn register(&self, page: &OwnedPage) -> bool {
         match page.origin() {
             Origin::Arena(arena) => match self.in_arena(arena) {
                 Some(pages) => pages.pages.bits.set_one(arena.slice_of(page.memory())),
                 None => false,
             },
             Origin::Os => {
-                self.push_os(page);
+                self.os_pages.lock().push_front(page.page());
                 true
             }
         }
     }
 
-    /// Strikes out a page that is about to be released or to move to another heap; by its owner.
-    pub fn unregister(&self, page: &'static Page) {
-        if page.is(Flag::Listed) {
+    /// Strikes out a page that is about to be released.
+    pub fn unregister(&self, page: &Owned) {
+        if page.is_listed() {
             self.unlist(page);
         }
         match page.origin() {
@@ -99,43 +94,20 @@ impl Registry {
                     pages.pages.bits.clear_one(arena.slice_of(page.memory()));
                 }
             }
-            Origin::Os => self.remove_os(page),
+            Origin::Os => self.os_pages.lock().remove(page.page()),
         }
     }
 
-    fn push_os(&self, page: &'static Page) {
-        let mut first = self.os_pages.lock();
-        // SAFETY: the list holds live pages.
-        let next = unsafe { first.0.as_ref() };
-        page.set_prev(None);
-        page.set_next(next);
-        if let Some(next) = next {
-            next.set_prev(Some(page));
-        }
-        first.0 = page;
-    }
-
-    fn remove_os(&self, page: &'static Page) {
-        let mut first = self.os_pages.lock();
-        match page.prev() {
-            Some(prev) => prev.set_next(page.next()),
-            None => first.0 = page.next().map_or(ptr::null(), ptr::from_ref),
-        }
-        if let Some(next) = page.next() {
-            next.set_prev(page.prev());
-        }
-    }
-
-    /// Lets any thread take the page, which has free blocks; by its owner, who is about to let go of it. Without
+    /// Lets any thread take the page, which has free blocks; its owner is about to let go of it. Without
     /// memory for the bitmap the page stays unlisted: it is found again when its blocks are freed. So does a singleton,
     /// which has nothing to offer.
-    pub fn list(&self, page: &'static Page) {
+    pub fn list(&self, page: &Owned) {
         if page.is_singleton() {
             return;
         }
         let Origin::Arena(arena) = page.origin() else { return };
         let Some(listed) = self.in_arena(arena).and_then(|pages| pages.listed(arena, page.bin())) else { return };
-        page.raise(Flag::Listed);
+        page.set_listed(true);
         self.mark_listed(listed, arena, page);
     }
 
@@ -154,26 +126,26 @@ impl Registry {
         was_marked
     }
 
-    /// By the page's owner, who keeps it.
-    pub fn unlist(&self, page: &'static Page) {
-        page.drop_flag(Flag::Listed);
+    /// Takes a page that its owner keeps off the list.
+    pub fn unlist(&self, page: &Owned) {
+        page.set_listed(false);
         let Origin::Arena(arena) = page.origin() else { return };
         self.unmark_listed(arena, page);
     }
 
     /// Takes a page over from the registry of a heap that is ending, whoever owns the page: nothing is touched that
     /// belongs to the owner. By the one who ends that heap, so that the page can't go meanwhile.
-    pub fn take_over(&self, page: &'static Page, from: &Registry) {
+    pub fn take_over(&self, page: PageRef, from: &Registry) {
         match page.origin() {
             Origin::Arena(arena) => self.take_over_in(arena, page, from),
             Origin::Os => {
-                from.remove_os(page);
-                self.push_os(page);
+                from.os_pages.lock().remove(page);
+                self.os_pages.lock().push_front(page);
             }
         }
     }
 
-    fn take_over_in(&self, arena: &Arena, page: &'static Page, from: &Registry) {
+    fn take_over_in(&self, arena: &Arena, page: PageRef, from: &Registry) {
         let pages = self.in_arena(arena);
         if let Some(pages) = pages {
             pages.pages.bits.set_one(arena.slice_of(page.memory()));
@@ -186,20 +158,21 @@ impl Registry {
         }
     }
 
-    /// Takes a listed page of this class, if there is one. The caller owns it and has its remote list; `owns` tells
-    /// whether a page is this heap's.
+    /// Takes a listed page of this class, if there is one, with its remote list; `owns` tells whether a page is this heap's. A
+    /// page that was claimed by mistake and can't be put back is given to `decide`.
     pub fn take_listed(
         &self,
         set: &ArenaSet,
         bin: Bin,
         owns: impl Fn(&Page) -> bool,
-    ) -> Option<(&'static Page, Chain)> {
+        decide: impl Fn(OwnedPage),
+    ) -> Option<(OwnedPage, Chain)> {
         if self.listed_counts[bin.index()].load(Ordering::Relaxed) == 0 {
             return None;
         }
         set.arenas().find_map(|arena| {
             let listed = self.existing(arena)?.listed_existing(bin)?;
-            self.take_listed_in(arena, listed, |page| owns(page) && page.bin() == bin)
+            self.take_listed_in(arena, listed, |page| owns(page) && page.bin() == bin, &decide)
         })
     }
 
@@ -208,20 +181,22 @@ impl Registry {
         arena: &Arena,
         listed: &SliceBitmap,
         is_right: impl Fn(&Page) -> bool,
-    ) -> Option<(&'static Page, Chain)> {
+        decide: &impl Fn(OwnedPage),
+    ) -> Option<(OwnedPage, Chain)> {
         let mut taken = None;
         let _ = listed.bits.for_each_set_run(|run| {
             for slice in run.start..run.end() {
                 let page = Page::entry(arena.slice_memory(slice));
-                let Some(threshold) = page.remote.claim_in_place() else { continue };
-                if page.is(Flag::Listed) && is_right(page) {
-                    self.unlist(page);
-                    taken = Some((page, page.remote.take()));
+                let Some((page, threshold)) = page.claim_in_place() else { continue };
+                if page.is_listed() && is_right(&page) {
+                    self.unlist(&page);
+                    let chain = page.take_remote();
+                    taken = Some((page, chain));
                     return ControlFlow::Break(());
                 }
                 // The slice has become another page, which nobody owned either: it goes back as it was.
-                if page.remote.let_go(threshold).is_err() {
-                    super::unowned::settle(page);
+                if let Err(page) = page.put_back(threshold) {
+                    decide(page);
                 }
             }
             ControlFlow::Continue(())
@@ -230,11 +205,11 @@ impl Registry {
     }
 
     /// Calls `visit` with every page until it answers false. Pages that come or go meanwhile may be missed.
-    pub fn for_each_page(&self, set: &ArenaSet, mut visit: impl FnMut(&'static Page) -> bool) -> bool {
+    pub fn for_each_page(&self, set: &ArenaSet, mut visit: impl FnMut(PageRef) -> bool) -> bool {
         set.arenas().all(|arena| self.for_each_page_in(arena, &mut visit)) && self.for_each_os_page(&mut visit)
     }
 
-    fn for_each_page_in(&self, arena: &Arena, visit: &mut impl FnMut(&'static Page) -> bool) -> bool {
+    fn for_each_page_in(&self, arena: &Arena, visit: &mut impl FnMut(PageRef) -> bool) -> bool {
         let Some(pages) = self.existing(arena) else { return true };
         let end = pages.pages.bits.for_each_set_run(|run| {
             for slice in run.start..run.end() {
@@ -247,11 +222,11 @@ impl Registry {
         end.is_continue()
     }
 
-    fn for_each_os_page(&self, visit: &mut impl FnMut(&'static Page) -> bool) -> bool {
-        // SAFETY: the list holds live pages.
-        let mut next = unsafe { self.os_pages.lock().0.as_ref() };
-        while let Some(page) = next {
-            next = page.next();
+    /// In the order of their addresses, so that the list need not be locked during a visit.
+    fn for_each_os_page(&self, visit: &mut impl FnMut(PageRef) -> bool) -> bool {
+        let mut visited = ptr::null();
+        while let Some(page) = self.os_page_behind(visited) {
+            visited = ptr::from_ref(page);
             if !visit(page) {
                 return false;
             }
@@ -259,9 +234,14 @@ impl Registry {
         true
     }
 
+    fn os_page_behind(&self, visited: *const Page) -> Option<PageRef> {
+        let pages = self.os_pages.lock();
+        pages.iter().filter(|page| ptr::from_ref(*page) > visited).min_by_key(|page| ptr::from_ref(*page))
+    }
+
     /// The page that holds `p`, an address in `arena` that may lie deep inside a block: searches backwards for the
     /// start of a page, a bit test per slice.
-    pub fn page_around(&self, arena: &Arena, p: *const u8) -> Option<&'static Page> {
+    pub fn page_around(&self, arena: &Arena, p: *const u8) -> Option<PageRef> {
         let bits = &self.existing(arena)?.pages.bits;
         let first = (0..=arena.slice_of(p)).rev().find(|&slice| bits.is_set(slice))?;
         let page = Page::entry(arena.slice_memory(first));
@@ -269,17 +249,9 @@ impl Registry {
     }
 
     /// The page with a mapping of its own that holds `p`.
-    pub fn os_page_around(&self, p: *const u8) -> Option<&'static Page> {
-        let first = self.os_pages.lock();
-        // SAFETY: the list holds live pages, and stays as it is while it is locked.
-        let mut next = unsafe { first.0.as_ref() };
-        while let Some(page) = next {
-            if page.holds(p) {
-                return Some(page);
-            }
-            next = page.next();
-        }
-        None
+    pub fn os_page_around(&self, p: *const u8) -> Option<PageRef> {
+        let pages = self.os_pages.lock();
+        pages.iter().find(|page| page.holds(p))
     }
 
     /// Gives the bitmaps' memory back.

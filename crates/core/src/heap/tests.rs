@@ -9,7 +9,7 @@ use crate::arena::Kind;
 use crate::arena::tests::ground;
 use crate::base::*;
 use crate::options::OptionId;
-use crate::page::{Block, Flag, Lookup, Origin, Owner, Page, Term};
+use crate::page::{Lifetime, Lookup, Origin, Owned, OwnedPage, Owner, Page, SingleBlock, Threshold};
 
 const ME: usize = 16;
 const MIB: usize = 1 << 20;
@@ -25,43 +25,47 @@ fn new_heap() -> &'static Heap {
     new_subproc().main_heap().unwrap()
 }
 
-fn fresh(heap: &'static Heap, bytes: usize) -> &'static Page {
-    heap.fresh_page(Bin::of(bytes), ME, ptr::null(), 0).unwrap()
+fn fresh(heap: &'static Heap, bytes: usize) -> &'static Owned {
+    heap.fresh_page(Bin::of(bytes), ME, ptr::null(), 0).unwrap().hold()
+}
+
+fn release(page: &'static Owned) {
+    // SAFETY: the test's own page.
+    release_page(unsafe { page.take_out() });
 }
 
 fn single(bytes: usize) -> SingleRequest {
     SingleRequest { bytes, align: 1, offset: 0, spare_bytes: 0, zero: Zero::Any }
 }
 
-fn fresh_single(heap: &'static Heap, request: &SingleRequest) -> &'static Page {
+fn fresh_single(heap: &'static Heap, request: &SingleRequest) -> &'static Owned {
     let page = heap.fresh_single(request, ME, ptr::null(), 0).unwrap();
     page.lend_single();
-    page
+    page.hold()
 }
 
 /// Takes `count` blocks and lets go of the page, as a thread does at its end, but without listing it.
-fn lend_and_abandon(page: &'static Page, count: usize) -> Vec<*mut u8> {
+fn lend_and_abandon(page: &'static Owned, count: usize) -> Vec<*mut u8> {
     let one = |_| {
         assert!(page.refill());
         page.pop()
     };
     let blocks = (0..count).map(one).collect();
-    page.set_used_unowned(count);
-    page.set_owner_unowned(0);
-    page.remote.let_go(count).unwrap();
+    // SAFETY: the test's own page.
+    assert!(unsafe { page.take_out() }.let_go(0, count, count).is_ok());
     blocks
 }
 
-/// Frees a block as anybody does; the claimer sees to the page.
-fn free_remote(page: &'static Page, block: *mut u8) {
-    let pushed = page.remote.push(page.offset_of(block), 1, |next| {
-        let next = next.map_or(ptr::null_mut(), |offset| page.block_at(offset));
-        // SAFETY: the test's own block, used no more.
-        unsafe { Block::set_next(block.cast(), next.cast()) };
-    });
-    if pushed == crate::page::remote::Push::Claimed {
-        settle(page);
+/// Frees a block as any thread does; the claimer sees to the page.
+fn free_remote(page: &'static Owned, block: *mut u8) {
+    // SAFETY: the test's own block, used no more.
+    if let Some(page) = unsafe { page.page().push(block, block, 1) } {
+        release_or_list(page);
     }
+}
+
+fn claim_in_place(page: &'static Owned) -> OwnedPage {
+    page.page().claim_in_place().unwrap().0
 }
 
 fn pages_of(heap: &'static Heap) -> Vec<*const Page> {
@@ -74,9 +78,11 @@ fn pages_of(heap: &'static Heap) -> Vec<*const Page> {
 }
 
 /// The number of the page taken, if one was.
-fn take_listed(heap: &'static Heap, bytes: usize) -> Option<&'static Page> {
+fn take_listed(heap: &'static Heap, bytes: usize) -> Option<&'static Owned> {
     let is_ours = |page: &Page| ptr::eq(Heap::of_page(page), heap);
-    heap.registry().take_listed(heap.subproc().arenas(), Bin::of(bytes), is_ours).map(|(page, _)| page)
+    heap.registry()
+        .take_listed(heap.subproc().arenas(), Bin::of(bytes), is_ours, release_or_list)
+        .map(|(page, _)| page.hold())
 }
 
 #[test]
@@ -95,7 +101,7 @@ fn a_sub_process_knows_its_heaps() {
     let _ground = ground();
     let subproc = new_subproc();
     let main = subproc.main_heap().unwrap();
-    let heaps = [0; 3].map(|_| Heap::create(subproc, None, Term::MayEnd).unwrap());
+    let heaps = [0; 3].map(|_| Heap::create(subproc, None, Lifetime::MayEnd).unwrap());
     assert!(main.is_main() && !heaps[0].is_main());
     let mut seen = Vec::new();
     subproc.for_each_heap(|heap| {
@@ -117,13 +123,13 @@ fn a_freed_heap_gives_its_metadata_back() {
     let _ground = ground();
     let subproc = new_subproc();
     let make_and_free = || {
-        let heap = Heap::create(subproc, None, Term::MayEnd).unwrap();
+        let heap = Heap::create(subproc, None, Lifetime::MayEnd).unwrap();
         let (id, page) = (heap.id(), fresh(heap, 64));
         heap.registry().list(page);
-        release_page(page);
+        release(page);
         assert!(subproc.remove_heap(heap));
         // SAFETY: without pages, off the list, used no more.
-        unsafe { heap.free() };
+        unsafe { heap.end() };
         id
     };
     let first = make_and_free();
@@ -155,7 +161,7 @@ fn a_fresh_page_is_its_classs_and_its_heaps() {
         let end = page.start().wrapping_add(page.reserved() * page.block_bytes());
         assert!(end <= page.memory().wrapping_add(page.slices() * SLICE_BYTES));
         assert!(page.reserved() >= MIN_BLOCKS_PER_PAGE);
-        release_page(page);
+        release(page);
     }
 }
 
@@ -169,9 +175,9 @@ fn releasing_a_page_gives_back_its_slices_and_its_entries() {
     let memory = page.memory();
     assert_eq!(heap.subproc().arenas().in_use_slices(), in_use + LARGE_PAGE_SLICES);
     assert_eq!((heap.stats().pages.current(), pages_of(heap).len()), (2, 2));
-    release_page(page);
+    release(page);
     assert_eq!(heap.subproc().arenas().in_use_slices(), in_use);
-    assert_eq!((heap.stats().pages.current(), pages_of(heap)), (1, std::vec![ptr::from_ref(warm)]));
+    assert_eq!((heap.stats().pages.current(), pages_of(heap)), (1, std::vec![ptr::from_ref(warm.page())]));
     assert!(matches!(Page::lookup(memory), Lookup::None));
 }
 
@@ -185,9 +191,9 @@ fn filled_pages_are_counted_until_they_are_released() {
     }
     assert_eq!(heap.subproc().arenas().filled_slices(), 1);
     let unfilled = fresh(heap, 4096);
-    release_page(unfilled);
+    release(unfilled);
     assert_eq!(heap.subproc().arenas().filled_slices(), 1);
-    release_page(page);
+    release(page);
     assert_eq!(heap.subproc().arenas().filled_slices(), 0);
 }
 
@@ -199,7 +205,7 @@ fn a_block_of_its_own_lies_where_alignment_and_offset_want_it() {
         let page = fresh_single(heap, &SingleRequest { align, offset, ..single(3 * MIB) });
         assert_eq!((page.start() as usize + offset) % align, 0, "{align} {offset}");
         assert!(page.area_bytes() >= 3 * MIB && page.holds(page.start().wrapping_add(3 * MIB - 1)));
-        release_page(page);
+        release(page);
     }
 }
 
@@ -229,13 +235,17 @@ fn what_is_too_large_for_arenas_is_mapped_for_itself() {
     assert!(heap.subproc().arenas().find(pages[0].start()).is_none());
     assert_eq!(heap.subproc().arenas().stats().reserved.current() - reserved, 15 << 20);
     let deep = pages[1].start().wrapping_add(4 * MIB);
-    assert!(heap.registry().os_page_around(deep) == Some(pages[1]));
+    assert!(heap.registry().os_page_around(deep) == Some(pages[1].page()));
     assert_eq!(pages_of(heap).len(), 3);
-    release_page(pages[1]);
+    release(pages[1]);
     assert!(heap.registry().os_page_around(deep).is_none());
-    assert_eq!(pages_of(heap), [pages[2], pages[0]].map(ptr::from_ref), "the neighbours have closed ranks");
-    release_page(pages[2]);
-    release_page(pages[0]);
+    assert_eq!(
+        pages_of(heap),
+        [pages[2], pages[0]].map(|page| ptr::from_ref(page.page())),
+        "the neighbours have closed ranks"
+    );
+    release(pages[2]);
+    release(pages[0]);
     assert!(pages_of(heap).is_empty());
     assert_eq!(heap.subproc().arenas().stats().reserved.current(), reserved);
 }
@@ -247,7 +257,7 @@ fn own_mappings_and_arenas_can_be_forbidden() {
     let heap = new_heap();
     let page = fresh_single(heap, &single(MIB));
     assert!(page.origin() == Origin::Os);
-    release_page(page);
+    release(page);
     ground.set(OptionId::DisallowOsAlloc, 1);
     assert!(heap.fresh_single(&single(MIB), ME, ptr::null(), 0).is_none());
 }
@@ -262,16 +272,16 @@ fn a_heap_of_an_arena_uses_no_other() {
         crate::arena::LargePages::Never,
         crate::arena::Sharing::Exclusive,
     );
-    let heap = Heap::create(subproc, elsewhere, Term::MayEnd).unwrap();
+    let heap = Heap::create(subproc, elsewhere, Lifetime::MayEnd).unwrap();
     let arena = elsewhere.unwrap();
     let mut pages = Vec::new();
     while let Some(page) = heap.fresh_page(Bin::of(100_000), ME, ptr::null(), 0) {
         assert!(page.origin() == Origin::Arena(arena));
-        pages.push(page);
+        pages.push(page.hold());
     }
     assert!(pages.len() >= 14, "all of it but its own structures: {}", pages.len());
     assert!(heap.fresh_single(&single(8 * MIB), ME, ptr::null(), 0).is_none());
-    pages.into_iter().for_each(release_page);
+    pages.into_iter().for_each(release);
     assert!(heap.fresh_single(&single(8 * MIB), ME, ptr::null(), 0).is_some());
 }
 
@@ -300,14 +310,16 @@ fn a_listed_page_is_taken_once_by_class_and_with_its_remote_blocks() {
     let blocks = lend_and_abandon(page, 10);
     free_remote(page, blocks[0]);
     assert!(take_listed(heap, 64).is_none(), "not listed");
-    assert!(page.remote.claim_in_place().is_some());
-    heap.registry().list(page);
-    page.remote.let_go(10).unwrap();
+    let claimed = claim_in_place(page);
+    heap.registry().list(&claimed);
+    assert!(claimed.put_back(Threshold(10)).is_ok());
     assert!(take_listed(heap, 80).is_none(), "another class");
     free_remote(page, blocks[1]);
     let is_ours = |_: &Page| true;
-    let (taken, chain) = heap.registry().take_listed(heap.subproc().arenas(), Bin::of(64), is_ours).unwrap();
-    assert!(taken == page && chain.count == 2 && !page.remote.is_unowned() && !page.is(Flag::Listed));
+    let (taken, chain) =
+        heap.registry().take_listed(heap.subproc().arenas(), Bin::of(64), is_ours, release_or_list).unwrap();
+    let taken = taken.hold();
+    assert!(taken == page && chain.count == 2 && !page.is_let_go() && !page.is_listed());
     assert!(take_listed(heap, 64).is_none(), "it has been taken");
 }
 
@@ -319,7 +331,7 @@ fn an_owned_page_is_not_taken_though_its_bit_is_set() {
     heap.registry().list(page);
     assert!(take_listed(heap, 64).is_none());
     heap.registry().unlist(page);
-    assert!(!page.is(Flag::Listed));
+    assert!(!page.is_listed());
 }
 
 #[test]
@@ -328,7 +340,7 @@ fn singletons_are_never_listed() {
     let heap = new_heap();
     let page = fresh_single(heap, &single(MIB));
     heap.registry().list(page);
-    assert!(!page.is(Flag::Listed));
+    assert!(!page.is_listed());
 }
 
 #[test]
@@ -337,9 +349,8 @@ fn a_page_that_nobody_owns_is_listed_when_due_and_released_by_its_last_free() {
     let heap = new_heap();
     let page = fresh(heap, 64);
     let blocks = lend_and_abandon(page, 8);
-    assert!(page.remote.claim_in_place().is_some());
-    settle(page);
-    assert!(page.is(Flag::Listed) && page.remote.is_unowned(), "it has blocks in use: for anybody to take");
+    release_or_list(claim_in_place(page));
+    assert!(page.is_listed() && page.is_let_go(), "it has blocks in use: for anybody to take");
     blocks[..7].iter().for_each(|block| free_remote(page, *block));
     assert_eq!(pages_of(heap).len(), 1);
     free_remote(page, blocks[7]);
@@ -354,9 +365,9 @@ fn deep_addresses_of_large_blocks_are_found_by_their_heap() {
     let page = fresh_single(heap, &single(9 * MIB));
     let arena = heap.subproc().arenas().find(page.start()).unwrap();
     let around = |at: usize| heap.registry().page_around(arena, page.start().wrapping_add(at));
-    assert!(around(0) == Some(page) && around(9 * MIB - 1) == Some(page));
+    assert!(around(0) == Some(page.page()) && around(9 * MIB - 1) == Some(page.page()));
     assert!(around(10 * MIB).is_none(), "behind it");
-    let other = Heap::create(heap.subproc(), None, Term::MayEnd).unwrap();
+    let other = Heap::create(heap.subproc(), None, Lifetime::MayEnd).unwrap();
     assert!(other.registry().page_around(arena, page.start()).is_none(), "another's");
 }
 
@@ -368,10 +379,11 @@ fn blocks_of_their_own_are_counted_with_their_size() {
     assert_eq!(heap.stats().malloc_huge.current(), 2 << 20);
     for mib in [5, 1] {
         heap.count_resized(page, mib * MIB);
-        page.set_block_bytes(mib * MIB);
+        // SAFETY: the test has the block.
+        unsafe { SingleBlock::of(page.page()) }.set_block_bytes(mib * MIB);
         assert_eq!(heap.stats().malloc_huge.current(), (mib * MIB) as i64);
     }
-    release_page(page);
+    release(page);
     assert_eq!((heap.stats().malloc_huge.current(), heap.stats().malloc_huge.snapshot().peak), (0, 5 << 20));
 }
 
@@ -384,7 +396,6 @@ fn a_visitor_sees_areas_then_their_blocks_until_it_has_seen_enough() {
     let blocks = [0; 3].map(|_| page.pop());
     // SAFETY: the test's own block, used no more.
     unsafe { page.push_local(blocks[1]) };
-    page.set_used_unowned(2);
     let visit = |depth, limit: usize| {
         let (mut areas, mut seen) = (0, Vec::new());
         let is_through = heap.visit(depth, |_| true, &mut |area, block| {
@@ -424,7 +435,7 @@ mod on_sim {
         let _ground = ground();
         let subproc = new_subproc();
         let node = crate::arena::tests::user_arena(subproc.arenas(), 32 * MIB);
-        let heap = Heap::create(subproc, Some(node), Term::MayEnd).unwrap();
+        let heap = Heap::create(subproc, Some(node), Lifetime::MayEnd).unwrap();
         let mut taken = Vec::new();
         // All metadata memory but that of the exclusive arena goes.
         sim::refuse(sim::Kind::Map, Fault::From(1));

@@ -6,7 +6,7 @@
 use super::heap::Heap;
 use crate::arena::{Arena, Backing};
 use crate::os;
-use crate::page::{Marks, Origin, Owner, Page, Walk};
+use crate::page::{Marks, Origin, Page, PageRef, Walk};
 
 /// A run of blocks of one size: what `mi_heap_area_t` tells.
 #[derive(Clone, Copy, Debug)]
@@ -45,18 +45,18 @@ impl Heap {
 
     /// Calls `visit` with every page of the heap until it answers false. Pages that come or go meanwhile may be
     /// missed.
-    pub fn for_each_own_page(&self, mut visit: impl FnMut(&'static Page) -> bool) -> bool {
+    pub fn for_each_own_page(&self, mut visit: impl FnMut(PageRef) -> bool) -> bool {
         self.registry().for_each_page(self.subproc().arenas(), |page| !self.has_page(page) || visit(page))
     }
 
     /// Whether the entry still describes a page, and one of this heap's.
     fn has_page(&self, page: &Page) -> bool {
-        page.owner() != Owner::NONE && page.owner() != Owner::STUB && self.has(page)
+        page.owner().is_page() && self.has(page)
     }
 }
 
 /// Visits one page; false if the visitor ended it.
-pub fn visit_page(page: &'static Page, depth: Depth, visitor: Visitor<'_>) -> bool {
+pub fn visit_page(page: PageRef, depth: Depth, visitor: Visitor<'_>) -> bool {
     let mut marks = Marks::new();
     let area = if is_walkable(page) { area_of(page, page.mark_free(&mut marks)) } else { unwalked(page) };
     if !visitor(&area, None) {
@@ -77,7 +77,7 @@ fn area_of(page: &Page, used: usize) -> Area {
         committed_bytes: page.capacity() * block_bytes,
         used,
         block_bytes,
-        usable_bytes: block_bytes - page.seal_bytes(),
+        usable_bytes: block_bytes - page.canary_bytes(),
     }
 }
 

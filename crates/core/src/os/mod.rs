@@ -6,7 +6,7 @@ mod numa;
 mod region;
 #[cfg(test)]
 pub(crate) mod tests;
-pub mod told;
+pub mod tool_hooks;
 
 pub use address::Region;
 pub use numa::{current_numa_node, numa_nodes};

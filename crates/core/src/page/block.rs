@@ -1,12 +1,13 @@
 //! A free block: its first word links to the next one.
 
-use core::cell::Cell;
 use core::ptr;
+
+use crate::sync::{AtomicPtr, Relaxed};
 
 /// A block while it is free. Never made for blocks in use.
 #[repr(transparent)]
 pub struct Block {
-    next: Cell<*mut Block>,
+    next: AtomicPtr<Block>,
 }
 
 impl Block {
@@ -18,6 +19,16 @@ impl Block {
     pub unsafe fn next(block: *mut Block) -> *mut Block {
         // SAFETY: the precondition; a free block holds a link.
         unsafe { (*block).next.get() }
+    }
+
+    /// The same for a look from outside, at a list that its owner may be changing.
+    ///
+    /// # Safety
+    /// `block` is readable memory, word-aligned.
+    pub unsafe fn peek_next(block: *mut Block) -> *mut Block {
+        // SAFETY: the precondition. A program that has the block by now may be writing to it by plain stores: what is read then
+        // is any word, and the walker takes no word for a block before it has judged it.
+        unsafe { block.cast::<*mut Block>().read_volatile() }
     }
 
     /// Puts `block` before `next`.

@@ -1,26 +1,29 @@
 //! Floor 5: a page, its blocks, and who may touch them.
 //!
 //! A page is a run of slices holding blocks of one size. Its description ([`Page`]) lives in the page map, far from
-//! the blocks. `block` is a free block's link, `remote` the one lock-free word of a page (the protocol of
-//! ownership), `tenure` whose page it is when heaps end, `layout` the description itself, `lists` the owner's work on the free lists, `peek` a look
-//! at any page that changes nothing. A *checked* page keeps a `ledger` instead of lists; `checks` is the owner's work on
-//! that.
+//! the blocks.
+//!
+//! * `ownership`: the words that tell who owns a page, and the protocol of changing that.
+//! * `heap_word`: which heap a page belongs to when heaps end.
+//! * `layout`: the description, as any thread may see it; `snapshot`: a look at any page that changes nothing.
+//! * `owned`: the right to touch a page, as a value. With it go `lists` (the owner's work on the free lists, of which a
+//!   `block` is an element) and `hardened` (the same for pages that keep a bitmap instead).
 
 mod block;
-mod checks;
+mod hardened;
+pub mod heap_word;
 mod layout;
-mod ledger;
 mod lists;
-mod peek;
-pub mod remote;
-mod tenure;
+mod owned;
+pub mod ownership;
+mod snapshot;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use block::Block;
-pub use checks::owned_and_checked;
-pub use layout::{EMPTY_PAGE, Flag, Lookup, Origin, Owner, Page, Placement};
-pub use ledger::{AlreadyFree, Ledger, Style};
-pub use lists::Freed;
-pub use peek::{Marks, Walk};
-pub use tenure::{Gates, Held, Tenure, Term};
+pub use hardened::owned_and_hardened;
+pub use heap_word::{HeapGuard, HeapLocks, HeapWord, Lifetime};
+pub use layout::{Flag, Lookup, Origin, Page, PageRef, Placement};
+pub use owned::{EMPTY_PAGE, EmptyPage, Freed, Owned, OwnedPage, Pushed, SingleBlock, Threshold};
+pub use ownership::{Chain, Owner};
+pub use snapshot::{Marks, Walk};

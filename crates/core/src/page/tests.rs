@@ -8,6 +8,7 @@ use super::*;
 use crate::arena::tests::{ground, new_set};
 use crate::arena::{Extent, Kind, Want};
 use crate::base::*;
+use crate::sync::Relaxed;
 
 const ME: usize = 16;
 
@@ -26,24 +27,24 @@ fn place(slices: usize, bin: Bin, block_bytes: usize, extent: Extent) -> Placeme
     }
 }
 
-fn create(placement: &Placement) -> &'static Page {
+fn create(placement: &Placement) -> &'static Owned {
     // SAFETY: just claimed. Nobody asks these pages for a theap or a heap.
-    unsafe { Page::create(placement, ME, ptr::null(), (ptr::null(), Term::Stays)) }
+    unsafe { OwnedPage::create(placement, ME, ptr::null(), (ptr::null(), Lifetime::Stays)) }.hold()
 }
 
 /// A page for blocks of at least `bytes`.
-fn page(bytes: usize) -> &'static Page {
+fn page(bytes: usize) -> &'static Owned {
     let bin = Bin::of(bytes);
     create(&place(bin.page_slices(), bin, bin.block_bytes(), Extent::Whole))
 }
 
-fn singleton(slices: usize, offset_bytes: usize) -> &'static Page {
+fn singleton(slices: usize, offset_bytes: usize) -> &'static Owned {
     let bytes = slices * SLICE_BYTES - offset_bytes;
     create(&Placement { offset_bytes, reserved: 1, ..place(slices, Bin::SINGLETON, bytes, Extent::Whole) })
 }
 
 /// Takes `count` blocks, refilling where that is needed.
-fn take(page: &'static Page, count: usize) -> Vec<*mut u8> {
+fn take(page: &'static Owned, count: usize) -> Vec<*mut u8> {
     let one = |_| {
         assert!(page.refill());
         page.pop()
@@ -51,23 +52,20 @@ fn take(page: &'static Page, count: usize) -> Vec<*mut u8> {
     (0..count).map(one).collect()
 }
 
-fn put(page: &'static Page, block: *mut u8) -> Freed {
+fn put(page: &'static Owned, block: *mut u8) -> Freed {
     // SAFETY: the test's own block, used no more.
     unsafe { page.push_local(block) }
 }
 
 /// Frees a block as another thread does.
-fn put_remote(page: &'static Page, block: *mut u8) {
-    page.remote.push(page.offset_of(block), 1, |next| {
-        let next = next.map_or(ptr::null_mut(), |offset| page.block_at(offset));
-        // SAFETY: the test's own block, used no more.
-        unsafe { Block::set_next(block.cast(), next.cast()) };
-    });
+fn put_remote(page: &'static Owned, block: *mut u8) {
+    // SAFETY: the test's own block, used no more.
+    assert!(unsafe { page.page().push(block, block, 1) }.is_none());
 }
 
-fn found(p: *const u8) -> Option<&'static Page> {
+fn found(p: *const u8) -> Option<&'static Owned> {
     match Page::lookup(p) {
-        Lookup::Page(page) => Some(page),
+        Lookup::Page(page) => Some(page.look()),
         Lookup::None => None,
     }
 }
@@ -79,11 +77,11 @@ fn owner_words_tell_thread_hint_and_flags() {
     assert_eq!(page.owner(), Owner::thread(ME));
     page.set_interior();
     assert!(page.owner() != Owner::thread(ME) && page.owner().tid() == ME && page.owner().has_interior());
-    page.set_owner_unowned(ME);
+    page.ownership.let_go(ME, 1, 9).unwrap();
     assert!(page.owner().is_unowned() && page.owner().tid() == ME && page.owner().has_interior());
-    page.set_owner_unowned(0);
+    page.ownership.let_go(0, 1, 9).unwrap();
     assert!(page.owner().is_unowned() && page.owner().tid() == 0);
-    page.set_owner_thread(2 * ME);
+    page.keep(2 * ME);
     assert!(!page.owner().is_unowned() && page.owner().tid() == 2 * ME && page.owner().has_interior());
     assert!(Owner::NONE.tid() == 0 && Owner::STUB.tid() == 0 && !Owner::STUB.is_unowned());
 }
@@ -98,7 +96,8 @@ fn every_address_of_a_page_leads_to_it_until_it_is_erased() {
     }
     assert_eq!(Page::entry(memory.wrapping_add(SLICE_BYTES)).owner(), Owner::STUB);
     assert!(found(memory.wrapping_add(end)).is_none());
-    page.erase();
+    // SAFETY: the test's own page.
+    unsafe { page.take_out() }.erase();
     assert!((0..end).step_by(SLICE_BYTES).all(|at| found(memory.wrapping_add(at)).is_none()));
 }
 
@@ -110,7 +109,8 @@ fn a_singleton_is_known_up_to_its_blocks_start() {
     assert!((0..=3).all(|slice| found(at(slice)) == Some(page)));
     assert!((4..40).all(|slice| found(at(slice)).is_none()), "that keeps huge blocks' metadata untouched");
     assert_eq!(page.area_bytes(), 40 * SLICE_BYTES - 3 * SLICE_BYTES - 64);
-    page.erase();
+    // SAFETY: the test's own page.
+    unsafe { page.take_out() }.erase();
     assert!((0..40).all(|slice| found(at(slice)).is_none()));
 }
 
@@ -131,7 +131,7 @@ fn a_page_lends_each_of_its_blocks_once() {
     blocks.sort();
     let starts = (0..page.reserved()).map(|index| page.start().wrapping_add(index * 48));
     assert!(blocks.into_iter().eq(starts));
-    assert_eq!((page.lent(), page.used(), page.capacity()), (1365, 1365, 1365));
+    assert_eq!((page.outstanding(), page.used(), page.capacity()), (1365, 1365, 1365));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn the_last_block_back_is_the_event() {
     assert_eq!(page.capacity(), 4, "`free` is exhausted");
     assert!(blocks[1..].iter().all(|block| put(page, *block) == Freed::InUse));
     assert_eq!(put(page, blocks[0]), Freed::Empty);
-    assert_eq!((page.lent(), page.used()), (0, 0));
+    assert_eq!((page.outstanding(), page.used()), (0, 0));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn blocks_still_on_free_count_as_lent() {
     let page = page(1024);
     let blocks = take(page, 2);
     assert!(blocks.iter().all(|block| put(page, *block) == Freed::InUse), "no event: two blocks were never asked for");
-    assert_eq!((page.lent(), page.used()), (2, 0));
+    assert_eq!((page.outstanding(), page.used()), (2, 0));
     assert!(page.collect_is_empty());
 }
 
@@ -175,7 +175,7 @@ fn freed_blocks_come_back_last_first_when_free_is_exhausted() {
     put(page, blocks[1]);
     assert!(!page.has_free() && page.has_available());
     assert_eq!(take(page, 2), [blocks[1], blocks[3]]);
-    assert_eq!(page.lent(), 4);
+    assert_eq!(page.outstanding(), 4);
 }
 
 #[test]
@@ -185,9 +185,9 @@ fn blocks_freed_by_others_are_used_before_fresh_ones() {
     let blocks = take(page, 4);
     put_remote(page, blocks[0]);
     put_remote(page, blocks[2]);
-    assert_eq!((page.lent(), page.used()), (4, 4), "they count as in use until they are taken");
+    assert_eq!((page.outstanding(), page.used()), (4, 4), "they count as in use until they are taken");
     assert_eq!(take(page, 2), [blocks[2], blocks[0]]);
-    assert_eq!((page.capacity(), page.lent()), (4, 4));
+    assert_eq!((page.capacity(), page.outstanding()), (4, 4));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn adopting_joins_the_lists() {
     put_remote(page, blocks[1]);
     put(page, blocks[2]);
     assert!(page.has_free());
-    page.adopt(page.remote.take());
+    page.adopt(page.take_remote());
     assert_eq!((page.capacity(), page.used()), (8, 3));
     let rest = take(page, 5);
     assert!(blocks[..3].iter().all(|block| rest.contains(block)));
@@ -223,7 +223,7 @@ fn a_page_taken_back_begins_with_the_block_just_freed() {
     let page = page(4096);
     let blocks = take(page, page.reserved());
     put_remote(page, blocks[5]);
-    let chain = page.remote.take();
+    let chain = page.take_remote();
     // SAFETY: the test's own block, used no more.
     unsafe { page.reopen(blocks[2], chain) };
     assert_eq!(page.used(), 14);
@@ -237,9 +237,9 @@ fn recounting_makes_up_for_an_interrupted_free() {
     let blocks = take(page, 4);
     put(page, blocks[0]);
     put(page, blocks[1]);
-    page.lent.set(3);
+    page.outstanding.set(3);
     page.recount();
-    assert_eq!(page.lent(), 2);
+    assert_eq!(page.outstanding(), 2);
 }
 
 #[test]
@@ -302,23 +302,6 @@ fn inner_addresses_lead_to_their_block() {
 }
 
 #[test]
-fn those_in_use_are_the_ones_on_no_list() {
-    let _ground = ground();
-    let page = page(1024);
-    let blocks = take(page, 6);
-    put(page, blocks[1]);
-    put(page, blocks[4]);
-    let mut used = Vec::new();
-    assert!(page.for_each_used(&mut [0; 2], |block| {
-        used.push(block);
-        true
-    }));
-    used.sort();
-    assert_eq!(used, [0, 2, 3, 5].map(|index| blocks[index]));
-    assert!(!page.for_each_used(&mut [0; 2], |_| false), "the visitor ended it");
-}
-
-#[test]
 fn a_look_from_outside_counts_and_marks_what_is_in_use() {
     let _ground = ground();
     let page = page(1024);
@@ -336,8 +319,7 @@ fn a_look_from_outside_counts_and_marks_what_is_in_use() {
     });
     seen.sort();
     assert_eq!(seen, [1, 2, 4, 5].map(|index| blocks[index]));
-    page.set_used_unowned(5);
-    page.set_owner_unowned(0);
+    page.ownership.let_go(0, 5, 9).unwrap();
     assert_eq!(page.in_use(Walk::Allowed), 4, "one of five has been freed by others");
 }
 

@@ -12,7 +12,7 @@ use super::{current_subproc, deferred, gather, process, subprocs};
 use crate::diag;
 use crate::heap::{Heap, Subproc};
 use crate::options;
-use crate::page::{Owner, Page};
+use crate::page::Page;
 use crate::theap::Theap;
 use ferrimalloc_prim::thread::id as thread_id;
 
@@ -58,7 +58,7 @@ pub(super) extern "C" fn child() {
     });
 }
 
-/// The keys of this thread's checked pages are to differ from the parent's from now on.
+/// The keys of this thread's hardened pages are to differ from the parent's from now on.
 fn reseed() {
     let theap = current_theap();
     if !theap.is_empty_theap() {
@@ -77,7 +77,8 @@ fn forget_threads(subproc: &'static Subproc) {
 fn adopt_orphans(heap: &'static Heap, me: usize) {
     heap.registry().for_each_page(heap.subproc().arenas(), |page| {
         if is_orphan(page, me) {
-            Theap::abandon_orphan(page);
+            // SAFETY: the thread that owned it doesn't exist here.
+            Theap::abandon_orphan(unsafe { page.take_over() });
         }
         true
     });
@@ -90,5 +91,5 @@ fn adopt_orphans(heap: &'static Heap, me: usize) {
 /// Owned by a thread that the child doesn't have.
 fn is_orphan(page: &Page, me: usize) -> bool {
     let owner = page.owner();
-    !owner.is_unowned() && owner != Owner::NONE && owner.tid() != me
+    !owner.is_unowned() && owner.is_page() && owner.tid() != me
 }

@@ -15,7 +15,7 @@ use crate::theap::Theap;
 use super::thread::{Thread, current_theap};
 
 /// Held while what was counted is moved or starts over, so that two don't both take what they find.
-static SETTLING: Lock<()> = Lock::new(());
+static MOVING: Lock<()> = Lock::new(());
 
 /// In the child of a fork: whoever held the lock may be gone.
 ///
@@ -23,7 +23,7 @@ static SETTLING: Lock<()> = Lock::new(());
 /// There is no other thread.
 pub(super) unsafe fn after_fork() {
     // SAFETY: the precondition; statistics that were being moved may be off.
-    unsafe { SETTLING.reinit() };
+    unsafe { MOVING.reinit() };
 }
 
 /// What a heap counts for itself.
@@ -60,14 +60,14 @@ pub fn reset_stats(subproc: &Subproc) {
 }
 
 fn reset_heap_stats(heap: &Heap) {
-    let _alone = SETTLING.lock();
+    let _alone = MOVING.lock();
     heap.stats().reset();
     heap.stats().rebase(&walked(heap));
 }
 
 /// Moves what a heap has counted into `into`, but for what is found in its pages now.
 pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
-    let _alone = SETTLING.lock();
+    let _alone = MOVING.lock();
     let counted = heap.stats().take();
     let walked = walked(heap);
     let found = with_singles(&walked, &counted);
@@ -77,7 +77,7 @@ pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
 }
 
 /// Has this thread's theaps hand over what they count for themselves.
-pub fn settle_thread() {
+pub fn hand_over_counts() {
     let theap = current_theap();
     if !theap.is_empty_theap() {
         Thread::of(theap).hand_over_counts();

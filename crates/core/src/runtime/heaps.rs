@@ -5,8 +5,8 @@
 //! *Destroy* frees all pages at once: nobody may use any block of the heap any more.
 
 use crate::arena::Arena;
-use crate::heap::{Heap, Subproc, close_gate, release_page_of};
-use crate::page::{Page, Term};
+use crate::heap::{Heap, Subproc, lock_heap, release_or_list, release_page_of};
+use crate::page::{Lifetime, OwnedPage, PageRef};
 use crate::sync::{LockGuard, yield_now};
 use crate::theap::Theap;
 
@@ -16,12 +16,12 @@ use super::thread::{Thread, current_theap, heap_ends};
 
 /// A new heap in this thread's sub-process; `None` without memory.
 pub fn heap_new() -> Option<&'static Heap> {
-    Heap::create(own_subproc()?, None, Term::MayEnd)
+    Heap::create(own_subproc()?, None, Lifetime::MayEnd)
 }
 
 /// A new heap that allocates in one arena only.
 pub fn heap_new_in_arena(arena: &'static Arena) -> Option<&'static Heap> {
-    Heap::create(own_subproc()?, Some(arena), Term::MayEnd)
+    Heap::create(own_subproc()?, Some(arena), Lifetime::MayEnd)
 }
 
 fn own_subproc() -> Option<&'static Subproc> {
@@ -43,7 +43,7 @@ pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
     move_theaps(heap, main);
     merge_heap_stats(heap, main.stats());
     // SAFETY: pages and theaps have gone to the main heap.
-    unsafe { heap.free() };
+    unsafe { heap.end() };
     true
 }
 
@@ -56,12 +56,12 @@ fn begin_end(heap: &Heap) -> LockGuard<'static, ()> {
 }
 
 /// Enters all pages in the main heap. Whoever frees blocks of them meanwhile, and has to do something about the heap for
-/// that, waits at the gate and then finds the page in the main heap.
+/// that, waits for the heap's lock and then finds the page in the main heap.
 fn move_pages(from: &Heap, to: &'static Heap) {
-    let _nobody_holds_it = close_gate(from);
+    let _no_thread_guards_it = lock_heap(from);
     from.registry().for_each_page(from.subproc().arenas(), |page| {
         to.registry().take_over(page, from.registry());
-        page.tenure().move_to(to.handle());
+        page.heap_word().move_to(to.handle());
         true
     });
 }
@@ -93,24 +93,53 @@ pub unsafe fn heap_destroy(heap: &'static Heap) -> bool {
     move_theaps(heap, main);
     merge_heap_stats(heap, subproc.arenas().stats());
     // SAFETY: no page is left, and the theaps have gone.
-    unsafe { heap.free() };
+    unsafe { heap.end() };
     true
 }
 
+/// In two steps. A thread in search of a page, which had another one in mind, may have claimed one of these by mistake; if
+/// blocks were pushed meanwhile it decides about the page, and needs the heap's lock for that. So the lock is taken when
+/// every page is this thread's: then no other needs it any more, and those that had it are done with the heap.
 fn release_pages(heap: &'static Heap) {
-    let _nobody_holds_it = close_gate(heap);
-    heap.registry().for_each_page(heap.subproc().arenas(), |page| {
-        own(page);
-        page.drop_blocks();
-        release_page_of(heap, page);
+    let arenas = heap.subproc().arenas();
+    heap.registry().for_each_page(arenas, |page| {
+        if let Some(page) = own(heap, page) {
+            page.drop_blocks();
+            // Until the second step the registry has it.
+            page.hold();
+        }
+        true
+    });
+    let _no_thread_guards_it = lock_heap(heap);
+    heap.registry().for_each_page(arenas, |page| {
+        // SAFETY: no thread uses the heap, and no page of it is left that could be claimed.
+        release_page_of(heap, unsafe { page.take_over() });
         true
     });
 }
 
-/// Becomes the owner of a page that no thread uses. A thread in search of a page, which had another one in mind, may have
-/// claimed it by mistake: it lets go of it at once, and waits for nothing meanwhile.
-fn own(page: &Page) {
-    while page.remote.claim_in_place().is_none() && page.owner().is_unowned() {
+/// Becomes the owner of a page of a heap that no thread uses, unless a thread that had claimed the page by mistake releases
+/// it. Such a thread puts the page back at once, and waits for nothing meanwhile that this one has.
+fn own(heap: &Heap, page: PageRef) -> Option<OwnedPage> {
+    loop {
+        if let Some((page, threshold)) = page.claim_in_place() {
+            if heap.has(&page) {
+                return Some(page);
+            }
+            // The page's slice has become another heap's page.
+            if let Err(page) = page.put_back(threshold) {
+                release_or_list(page);
+            }
+            return None;
+        }
+        let owner = page.owner();
+        if !owner.is_page() || !heap.has(page) {
+            return None;
+        }
+        if !owner.is_unowned() {
+            // SAFETY: a theap owns the page, whose thread doesn't use the heap any more.
+            return Some(unsafe { page.take_over() });
+        }
         yield_now();
     }
 }

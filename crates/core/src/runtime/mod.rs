@@ -24,13 +24,15 @@ mod thread;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};
 pub use draw::draw_arenas;
-pub use gather::{heap_stats, merge_heap_stats, reset_stats, settle_thread, subproc_stats, subproc_stats_exclusive};
+pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
 pub use process::{ensure_process, interleave_huge, main_subproc, process_done, reserve_huge_on};
 pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,
     visit_heaps, with_heap,
 };
+#[cfg(test)]
+pub(crate) use thread::heap_ends;
 pub use thread::{Thread, current_theap, join_subproc, live_theap, set_default_theap, theap_for, thread_done};
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

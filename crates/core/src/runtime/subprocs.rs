@@ -4,8 +4,8 @@
 //! them all.
 
 use crate::arena::Meta;
-use crate::heap::{Heap, Subproc, forget_guard, gates, release_page, unlock};
-use crate::page::{Lookup, Origin, Page};
+use crate::heap::{Heap, Subproc, forget_guard, heap_locks, release_page, unlock};
+use crate::page::{Lookup, Origin, Page, PageRef};
 use crate::sync::Lock;
 use crate::theap::Theap;
 
@@ -87,34 +87,17 @@ pub fn with_heap<R>(handle: *const Heap, work: impl FnOnce(&'static Heap) -> R) 
     result
 }
 
-/// Calls `visit` with each heap of a sub-process until it answers false; it may make and end heaps. False also without
-/// memory for the list of them.
-pub fn visit_heaps(subproc: &'static Subproc, mut visit: impl FnMut(&'static Heap) -> bool) -> bool {
-    let arenas = subproc.arenas();
-    let room = (arenas.stats().heaps.current().max(0) as usize + 16) * size_of::<*const Heap>();
-    let Some(meta) = arenas.meta_alloc(room) else { return false };
-    let list = meta.start.cast::<*const Heap>();
-    let count = list_heaps(subproc, list, meta.bytes / size_of::<*const Heap>());
-    let done = (0..count).all(|index| {
-        // SAFETY: `list_heaps` has written `count` addresses.
-        let heap = unsafe { list.add(index).read() };
-        // SAFETY: a heap that is still on the list is alive.
-        !subproc.has_heap(heap) || visit(unsafe { &*heap })
-    });
-    // SAFETY: allocated above, and used no more.
-    unsafe { arenas.meta_free(meta) };
-    done
-}
-
-fn list_heaps(subproc: &Subproc, list: *mut *const Heap, room: usize) -> usize {
-    let mut count = 0;
-    subproc.for_each_heap(|heap| {
-        // SAFETY: the list has room for `room` addresses.
-        unsafe { list.add(count).write(heap) };
-        count += 1;
-        count < room
-    });
-    count
+/// Calls `visit` with each heap of a sub-process, newest first, until it answers false; it may make and end heaps, and other
+/// threads may: a heap that ends while it is visited is an empty one.
+pub fn visit_heaps(subproc: &Subproc, mut visit: impl FnMut(&'static Heap) -> bool) -> bool {
+    let mut id = usize::MAX;
+    while let Some(pinned) = subproc.heap_before(id) {
+        id = pinned.heap().id();
+        if !visit(pinned.heap()) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Ends a sub-process with all its heaps, blocks and arenas.
@@ -186,16 +169,15 @@ pub(super) unsafe fn release_memory(subproc: &'static Subproc) {
     subproc.close();
 }
 
-fn erase(page: &'static Page) {
+fn erase(page: PageRef) {
+    // SAFETY: nobody uses any block, and no thread is left that could claim a page.
+    let page = unsafe { page.take_over() };
     match page.origin() {
         Origin::Arena(_) => {
-            forget_guard(page);
+            forget_guard(&page);
             page.erase();
         }
-        Origin::Os => {
-            page.remote.claim_in_place();
-            release_page(page);
-        }
+        Origin::Os => release_page(page),
     }
 }
 
@@ -217,7 +199,7 @@ pub(super) fn lock_all() {
     OTHERS.lock_raw();
     main_subproc().lock_heaps();
     each(others_locked()).for_each(Subproc::lock_heaps);
-    gates().for_each(Lock::lock_raw);
+    heap_locks().for_each(Lock::lock_raw);
     main_subproc().lock_rest();
     each(others_locked()).for_each(Subproc::lock_rest);
 }
@@ -231,7 +213,7 @@ pub(super) unsafe fn unlock_all(child: bool) {
     unsafe {
         each(others_locked()).for_each(|subproc| subproc.unlock_all(child));
         main_subproc().unlock_all(child);
-        gates().for_each(|gate| unlock(gate, child));
+        heap_locks().for_each(|lock| unlock(lock, child));
         unlock(&OTHERS, child);
     }
 }
@@ -244,7 +226,7 @@ fn others_locked() -> Option<&'static Subproc> {
 
 /// Whether `p` is in the slices of a page anywhere: also deep inside of a block that has a page of its own, of which the
 /// page map knows the first slices only. Tests a bit per slice for those.
-pub fn page_around(p: *const u8) -> Option<&'static Page> {
+pub fn page_around(p: *const u8) -> Option<PageRef> {
     if let Lookup::Page(page) = Page::lookup(p) {
         return page.holds(p).then_some(page);
     }
@@ -256,7 +238,7 @@ pub fn page_around(p: *const u8) -> Option<&'static Page> {
     found
 }
 
-fn page_in(subproc: &'static Subproc, p: *const u8) -> Option<&'static Page> {
+fn page_in(subproc: &'static Subproc, p: *const u8) -> Option<PageRef> {
     let arena = subproc.arenas().find(p);
     if arena.is_some_and(|arena| arena.is_free(arena.slice_of(p))) {
         return None;

@@ -223,10 +223,10 @@ impl Thread {
     /// Its theap in `heap`. Theaps of deleted heaps are in the main heap, too, but it is the main theap that counts.
     fn find(&self, heap: &Heap) -> Option<&'static Theap> {
         let main = self.main_theap();
-        if ptr::eq(main.heap(), heap) {
+        if main.is_of(heap) {
             return Some(main);
         }
-        self.theaps().find(|theap| ptr::eq(theap.heap(), heap))
+        self.theaps().find(|theap| theap.is_of(heap))
     }
 
     /// All its theaps, newest first.
@@ -255,12 +255,17 @@ impl Thread {
 
     /// Has its theaps hand over what they count for themselves, unless their heap might be ending.
     pub fn hand_over_counts(&self) {
+        self.for_each_theap(Theap::hand_over_counts);
+    }
+
+    /// Calls `work` with each of its theaps: the main one, and the others unless a heap might be ending.
+    pub fn for_each_theap(&self, mut work: impl FnMut(&'static Theap)) {
         let main = self.main_theap();
-        main.hand_over_counts();
+        work(main);
         if self.has_other_theaps()
             && let Some(_no_heap_ends) = ENDS.unless_now()
         {
-            self.theaps().filter(|theap| !ptr::eq(*theap, main)).for_each(Theap::hand_over_counts);
+            self.theaps().filter(|theap| !ptr::eq(*theap, main)).for_each(work);
         }
     }
 
@@ -272,11 +277,8 @@ impl Thread {
     /// a theap already.
     pub(super) fn end_orphans(&'static self) {
         let main = self.main_theap();
-        let is_orphan = |theap: &Theap| {
-            core::ptr::eq(theap.heap(), main.heap())
-                && !core::ptr::eq(theap, main)
-                && !core::ptr::eq(theap, current_theap())
-        };
+        let is_orphan =
+            |theap: &Theap| theap.is_of(main.heap()) && !ptr::eq(theap, main) && !ptr::eq(theap, current_theap());
         while let Some(orphan) = self.theaps().find(|theap| is_orphan(theap)) {
             self.end_theap(orphan);
         }
@@ -322,7 +324,7 @@ impl Thread {
 }
 
 /// The ends of heaps.
-pub(super) fn heap_ends() -> &'static Ends {
+pub(crate) fn heap_ends() -> &'static Ends {
     &ENDS
 }
 

@@ -17,6 +17,8 @@ mod lock;
 mod masked;
 mod once;
 mod published;
+mod references;
+mod relaxed;
 
 pub use attempt::Attempt;
 pub use growing::{GrowingList, Node};
@@ -24,6 +26,8 @@ pub use lock::{Lock, LockGuard};
 pub use masked::MaskedTable;
 pub use once::{Once, Progress};
 pub use published::Published;
+pub use references::References;
+pub use relaxed::Relaxed;
 pub use wait::{thread_id, yield_now};
 
 #[cfg(not(loom))]

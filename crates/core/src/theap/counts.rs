@@ -1,11 +1,10 @@
 //! What a theap counts for itself, in plain words that no other thread writes. Whoever asks for statistics reads them; at
 //! the theap's end they are handed over to its heap's statistics.
 
-use core::cell::Cell;
-
 use crate::heap::stats_bin;
-use crate::page::Page;
+use crate::page::Owned;
 use crate::stats::{HUGE_BIN, RawStats, Stats};
+use crate::sync::{AtomicUsize, Relaxed};
 
 /// Something worth counting that is too frequent for shared counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,14 +31,14 @@ const EVENTS: usize = 8;
 
 /// The counts. Valid when zeroed.
 pub(super) struct Counts {
-    events: [Cell<usize>; EVENTS],
+    events: [AtomicUsize; EVENTS],
     /// Blocks that were allocated in pages that have been released, by size bin.
-    blocks: [Cell<usize>; HUGE_BIN],
+    blocks: [AtomicUsize; HUGE_BIN],
 }
 
 impl Counts {
     pub const fn new() -> Self {
-        Self { events: [const { Cell::new(0) }; EVENTS], blocks: [const { Cell::new(0) }; HUGE_BIN] }
+        Self { events: [const { AtomicUsize::new(0) }; EVENTS], blocks: [const { AtomicUsize::new(0) }; HUGE_BIN] }
     }
 
     pub fn reset(&self) {
@@ -68,21 +67,21 @@ impl Counts {
 }
 
 #[inline]
-fn add(word: &Cell<usize>, amount: usize) {
+fn add(word: &AtomicUsize, amount: usize) {
     word.set(word.get() + amount);
 }
 
-fn move_word(word: &Cell<usize>, put: impl Fn(usize)) {
-    let count = word.replace(0);
+fn move_word(word: &AtomicUsize, put: impl Fn(usize)) {
+    let count = word.get();
+    word.set(0);
     if count > 0 {
         put(count);
     }
 }
 
 /// By any thread.
-fn peek(word: &Cell<usize>) -> i64 {
-    // SAFETY: the word lives as long as the theap; a volatile load sees one of the values that its thread wrote.
-    unsafe { word.as_ptr().read_volatile() as i64 }
+fn peek(word: &AtomicUsize) -> i64 {
+    word.get() as i64
 }
 
 impl Counts {
@@ -102,7 +101,7 @@ impl Counts {
     }
 
     /// Counts what was allocated in a page, no singleton, that is about to be released.
-    pub fn count_past(&self, page: &Page) {
+    pub fn count_past(&self, page: &Owned) {
         let blocks = page.allocated_before() as usize;
         add(&self.blocks[stats_bin(page)], blocks);
         self.add_many(Event::Allocated, blocks * page.block_bytes());

@@ -3,16 +3,16 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::release_page;
+use crate::heap::{release_or_list, release_page};
 use crate::options::{self, OptionId};
-use crate::page::{Flag, Page};
+use crate::page::{Flag, Owned, Page};
 
 /// One search in so many compares pages, where nobody has chosen how many.
 const THOROUGH_EVERY: usize = 8;
 
 impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
-    pub fn find_page(&'static self, bin: Bin) -> Option<&'static Page> {
+    pub fn find_page(&'static self, bin: Bin) -> Option<&'static Owned> {
         if let Some(first) = self.queue(bin).first()
             && first.refill()
         {
@@ -24,25 +24,25 @@ impl Theap {
     /// Looks at the queue's pages until a few with blocks are seen, and takes the fullest of those, so that others
     /// can become empty. Full ones met on the way move to the end of the queue, where their own blocks' frees may make
     /// them useful at no cost; those still full when they are met again are given up, but for a few.
-    fn search_queue(&'static self, bin: Bin) -> Option<&'static Page> {
+    fn search_queue(&'static self, bin: Bin) -> Option<&'static Owned> {
         let max_candidates = self.max_candidates();
-        let max_passed = options::get(OptionId::PageFullRetain).max(0) as usize;
+        let max_kept_full = options::get(OptionId::PageFullRetain).max(0) as usize;
         let queue = self.queue(bin);
         let (mut best, mut candidates) = (None, 0);
-        let (mut next, last) = (queue.first(), queue.last());
-        while let Some(page) = next {
-            next = if Some(page) == last { None } else { page.next() };
+        let last = queue.last();
+        for page in queue.pages() {
             self.counts.add(Event::Searched);
             if page.has_available() {
                 best = Some(fuller(best, page));
                 candidates += 1;
-                if candidates >= max_candidates {
-                    break;
-                }
-            } else if !page.is(Flag::Passed) {
-                self.pass(page);
-            } else if queue.passed() > max_passed {
+            } else if !page.is(Flag::KeptFull) {
+                self.queues.keep_full(page);
+            } else if queue.kept_full() > max_kept_full {
                 self.give_up(page);
+            }
+            // Full pages have moved behind it.
+            if candidates >= max_candidates || last == Some(page) {
+                break;
             }
         }
         self.open(best?)
@@ -58,47 +58,41 @@ impl Theap {
         }
     }
 
-    fn open(&self, page: &'static Page) -> Option<&'static Page> {
-        self.move_to_front(page);
+    fn open(&self, page: &'static Owned) -> Option<&'static Owned> {
+        self.queues.move_to_front(page);
         page.refill().then_some(page)
     }
 
     /// Takes a page with free blocks that nobody owns.
-    fn take_listed(&'static self, bin: Bin) -> Option<&'static Page> {
+    fn take_listed(&'static self, bin: Bin) -> Option<&'static Owned> {
         let heap = self.heap();
         let is_ours = |page: &Page| heap.has(page) && self.suits(page);
-        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours)?;
+        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours, release_or_list)?;
         page.adopt(chain);
-        self.own(page);
+        self.mark_as_own(&page);
+        let page = self.queues.push_front(page);
         heap.stats().pages_reclaim_on_alloc.increment();
         page.refill().then_some(page)
     }
 
-    fn fresh(&'static self, bin: Bin) -> Option<&'static Page> {
-        if self.is_checked() {
+    fn fresh(&'static self, bin: Bin) -> Option<&'static Owned> {
+        if self.is_hardened() {
             self.heap().keep_alignment();
         }
         let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed())?;
-        if !self.prepare_page(page) {
+        if !self.prepare_page(&page) {
             release_page(page);
             return None;
         }
-        self.push_front(page);
+        let page = self.queues.push_front(page);
         page.refill().then_some(page)
-    }
-
-    /// Becomes the owner of a page that the thread has claimed, and allocates from it next.
-    fn own(&'static self, page: &'static Page) {
-        page.set_theap(self.handle());
-        page.set_owner_thread(self.tid());
-        self.push_front(page);
     }
 }
 
 /// The page with fewer blocks left to lend, as far as is known without walking lists.
-fn fuller(best: Option<&'static Page>, page: &'static Page) -> &'static Page {
+fn fuller(best: Option<&'static Owned>, page: &'static Owned) -> &'static Owned {
     match best {
-        Some(best) if best.lent() >= page.lent() => best,
+        Some(best) if best.outstanding() >= page.outstanding() => best,
         _ => page,
     }
 }

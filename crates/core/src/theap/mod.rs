@@ -1,33 +1,29 @@
 //! Floor 7: a thread's part of a heap: its pages, by size class.
 //!
-//! * `theap`: the structure, with the table that `malloc`'s fast path reads.
-//! * `queue`: the pages of a class, and keeping the table true to them.
+//! * `theap`: the structure; `queue`: its pages by class, with the table that `malloc`'s fast path reads.
 //! * `find`: a page to allocate from: owned, listed by others, or fresh.
-//! * `retire`: empty pages kept for a while.
 //! * `ownership`: giving full pages up, taking them back, abandoning all at a thread's end.
-//! * `reclaim`: what the options say about taking pages back, and giving pages up on request.
-//! * `batch`: frees into other threads' pages, gathered (`gather`).
+//! * `remote_free`: frees into pages of other threads, gathered in a `remote_batch`.
+//! * `retired`: empty pages kept for a while; `upkeep`: when they go, and collecting. `counts`: what is counted on the way.
 //! * `identity`: whose theap it is, for those who find it in a page.
-//! * `watch`: what a theap does besides: checked pages, guarded blocks; `checked`: those pages.
-//! * `collect`: upkeep; `counts`: what is counted on the way.
+//! * `levels`: what a theap does besides allocating, hardened pages and guarded blocks; `instrumentation`: the state of that.
 
-mod batch;
-mod checked;
-mod collect;
 mod counts;
 mod find;
-mod gather;
 mod identity;
+mod instrumentation;
+mod levels;
 mod ownership;
 mod queue;
-mod reclaim;
-mod retire;
+mod remote_batch;
+mod remote_free;
+mod retired;
 #[cfg(test)]
 mod tests;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod theap;
-mod watch;
+mod upkeep;
 
-pub use batch::push_remote;
-pub use collect::Tick;
+pub use remote_free::count_freed;
 pub use theap::{EMPTY_THEAP, Theap};
+pub use upkeep::Tick;

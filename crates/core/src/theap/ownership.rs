@@ -1,15 +1,20 @@
 //! Giving pages up and taking them back.
 //!
 //! A full page is given up at once: a thread that waits must not sit on memory that others free into it. Its last
-//! owner stays known as a hint, and takes the page back with one compare-and-swap when it frees a block of it; when
-//! others have freed a share of its blocks, it is listed for any thread to take.
+//! owner stays known as a hint, and takes the page back with one compare-and-swap when enough of its blocks are free; when
+//! others have freed a share of its blocks, it is listed for any thread to take. With option `page_reclaim_on_free` at 1
+//! any thread takes a page of which it frees a block; at -1 none does. Two more options bound how many pages of a class a
+//! theap may have for that.
+
+use ferrimalloc_prim::thread::id as thread_id;
 
 use super::counts::Event;
+use super::remote_free::{count_freed, push_one};
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::{heap_of_page, release_page, settle};
-use crate::page::remote::{Chain, PushOrClaim};
-use crate::page::{Block, Flag, Freed, Page};
+use crate::heap::{heap_of_page, release_or_list, release_page};
+use crate::options::{self, OptionId};
+use crate::page::{Chain, Flag, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
 
 /// The share of a given-up page's blocks that its last owner must free before it takes the page back, at most
 /// [`MAX_TAKE_BACK`] blocks: fewer trips through the queue for programs that free all over a large heap.
@@ -18,71 +23,23 @@ const MAX_TAKE_BACK: usize = 16;
 /// The share of a given-up page's blocks that others must free before it is listed.
 const LISTING_SHARE: usize = 4;
 
+/// Values of option `page_reclaim_on_free`.
+const NEVER: i64 = -1;
+const BY_ANY: i64 = 1;
+
+/// Giving up.
 impl Theap {
     /// Gives up a full page. If blocks of it have just been freed by others, the page stays.
-    pub(super) fn give_up(&self, page: &'static Page) {
-        self.forget_retired(page);
-        self.remove(page);
-        let used = page.lent();
-        page.set_used_unowned(used);
-        page.set_owner_unowned(self.tid());
-        if page.remote.let_go(listing_threshold(used)).is_err() {
-            page.set_owner_thread(self.tid());
-            return self.push_back(page);
+    pub(super) fn give_up(&self, page: &'static Owned) {
+        let Some(page) = self.remove(page) else { return };
+        let used = page.outstanding();
+        match page.let_go(self.tid(), used, listing_threshold(used)) {
+            Ok(()) => _ = self.counts.add(Event::Abandoned),
+            Err(page) => {
+                page.keep(self.tid());
+                self.queues.push_back(page);
+            }
         }
-        self.counts.add(Event::Abandoned);
-    }
-
-    /// Frees block `p` of a page that this thread owned last, and takes the page back if enough of its blocks are free
-    /// to be worth a place in the queue.
-    ///
-    /// # Safety
-    /// `p` is a block of the page that nobody uses any more.
-    #[inline]
-    pub unsafe fn free_given_up(&'static self, page: &'static Page, p: *mut u8) {
-        let wanted = self.wanted_to_take_back(page);
-        let freed = page.remote.push_or_claim(page.offset_of(p), wanted, |next| {
-            let next = next.map_or(core::ptr::null_mut(), |offset| page.block_at(offset));
-            // SAFETY: the block is ours until it is pushed.
-            unsafe { Block::set_next(p.cast(), next.cast()) };
-        });
-        match freed {
-            PushOrClaim::Left => {}
-            PushOrClaim::Due => settle(page),
-            // SAFETY: the precondition; the thread owns the page now.
-            PushOrClaim::Claimed(chain) => unsafe { self.take_back(page, p, chain) },
-        }
-    }
-
-    /// How many blocks of a page that this thread owned last must be free before it is taken back.
-    #[inline]
-    pub(super) fn wanted_to_take_back(&self, page: &Page) -> usize {
-        let enough = (page.reserved() / TAKE_BACK_SHARE).clamp(1, MAX_TAKE_BACK);
-        if self.may_take_back(page) { enough } else { usize::MAX }
-    }
-
-    /// Takes back a page that this thread had given up and has just claimed with `chain`, to free block `p` of it.
-    ///
-    /// # Safety
-    /// `p` is a block of the page that nobody uses any more.
-    unsafe fn take_back(&'static self, page: &'static Page, p: *mut u8, chain: Chain) {
-        // SAFETY: the precondition; the thread owns the page now.
-        let freed = unsafe { page.reopen(p, chain) };
-        self.take_in(page);
-        if freed == Freed::Empty {
-            self.page_emptied(page);
-        }
-    }
-
-    /// Enters a page that a free has claimed, whoever owned it last.
-    pub(super) fn take_in(&'static self, page: &'static Page) {
-        page.set_theap(self.handle());
-        page.set_owner_thread(self.tid());
-        if page.is(Flag::Listed) {
-            heap_of_page(page).registry().unlist(page);
-        }
-        self.push_back(page);
-        self.counts.add(Event::Reclaimed);
     }
 
     /// Lets go of all pages: those without blocks in use are released, the others are left for whoever frees into
@@ -94,9 +51,8 @@ impl Theap {
     }
 
     /// Lets go of one page.
-    pub(super) fn abandon_page(&self, page: &'static Page) {
-        self.forget_retired(page);
-        self.remove(page);
+    fn abandon_page(&self, page: &'static Owned) {
+        let Some(page) = self.remove(page) else { return };
         let used = page.collect();
         if used == 0 {
             return release_page(page);
@@ -104,27 +60,33 @@ impl Theap {
         self.counts.add(Event::Abandoned);
         abandon(page, used);
     }
-}
 
-impl Theap {
+    /// Collects, then gives pages up until those left take at most `target_bytes`; answers how many bytes they take.
+    pub fn reduce(&self, target_bytes: usize) -> usize {
+        self.collect(Force::All);
+        let mut bytes = 0;
+        self.for_each_page(|page| bytes += page.slices() * SLICE_BYTES);
+        self.for_each_page(|page| {
+            if bytes > target_bytes {
+                bytes -= page.slices() * SLICE_BYTES;
+                self.abandon_page(page);
+            }
+        });
+        bytes
+    }
+
     /// Abandons a page whose owner vanished in a fork, maybe in the middle of a free.
-    pub fn abandon_orphan(page: &'static Page) {
+    pub fn abandon_orphan(page: OwnedPage) {
         page.recount();
         page.drop_flag(Flag::Queued);
         page.drop_flag(Flag::Retired);
+        page.drop_flag(Flag::KeptFull);
         let used = page.collect();
         if used == 0 {
             return release_page(page);
         }
-        heap_of_page(page).stats().pages_abandoned.pass(1);
+        heap_of_page(&page).stats().pages_abandoned.pass(1);
         abandon(page, used);
-    }
-
-    /// Drops all pages without looking at them: they are being destroyed, or are seen to one by one.
-    pub fn forget_pages(&self) {
-        self.reset_queues();
-        self.retired.clear();
-        self.batch.clear();
     }
 }
 
@@ -134,14 +96,141 @@ fn listing_threshold(used: usize) -> usize {
 }
 
 /// Lets go of a page of which `used` blocks are in use and that is in no queue any more.
-fn abandon(page: &'static Page, used: usize) {
-    page.set_used_unowned(used);
-    page.set_owner_unowned(0);
+fn abandon(page: OwnedPage, used: usize) {
     if page.has_available() {
-        heap_of_page(page).registry().list(page);
+        heap_of_page(&page).registry().list(&page);
     }
-    let threshold = if page.is(Flag::Listed) { used } else { listing_threshold(used) };
-    if page.remote.let_go(threshold).is_err() {
-        settle(page);
+    let threshold = if page.is_listed() { used } else { listing_threshold(used) };
+    if let Err(page) = page.let_go(0, used, threshold) {
+        release_or_list(page);
     }
+}
+
+/// Taking back.
+impl Theap {
+    /// Frees block `p` of a page that this thread owned last, and takes the page back if enough of its blocks are free
+    /// to be worth a place in the queue.
+    ///
+    /// # Safety
+    /// `p` is a block of the page that nobody uses any more (in a hardened page: marked as freed).
+    #[inline]
+    pub unsafe fn free_given_up(&'static self, page: PageRef, p: *mut u8) {
+        // SAFETY: the precondition.
+        match unsafe { page.push_or_claim(p, self.wanted_to_take_back(page)) } {
+            Pushed::Left => {}
+            Pushed::Due(page) => release_or_list(page),
+            // SAFETY: the precondition.
+            Pushed::Claimed(page, chain) => unsafe { self.take_back(page, p, chain) },
+        }
+    }
+
+    /// Frees block `p` of a page that nobody owns and that this thread did not own last, taking the page into this
+    /// theap; false, and nothing has happened, if the options don't want that or a thread owns the page by now.
+    ///
+    /// # Safety
+    /// As for [`Theap::free_given_up`]; the page is no singleton.
+    pub unsafe fn free_abandoned(&'static self, page: PageRef, p: *mut u8) -> bool {
+        if !self.may_take_from_others(page) {
+            return false;
+        }
+        let Some((page, chain)) = page.claim() else { return false };
+        // SAFETY: the precondition.
+        unsafe { self.take_back(page, p, chain) };
+        true
+    }
+
+    /// Enters a page that this thread has claimed with `chain`, to free block `p` of it.
+    ///
+    /// # Safety
+    /// As for [`Theap::free_given_up`].
+    unsafe fn take_back(&'static self, page: OwnedPage, p: *mut u8, chain: Chain) {
+        // SAFETY: the precondition.
+        let freed = unsafe { page.reopen(p, chain) };
+        self.mark_as_own(&page);
+        if page.is_listed() {
+            heap_of_page(&page).registry().unlist(&page);
+        }
+        let page = self.queues.push_back(page);
+        self.counts.add(Event::Reclaimed);
+        if freed == Freed::Empty {
+            self.page_emptied(page);
+        }
+    }
+
+    pub(super) fn mark_as_own(&self, page: &Owned) {
+        page.set_theap(self.handle());
+        page.keep(self.tid());
+    }
+
+    /// How many blocks of a page that this thread owned last must be free before it is taken back.
+    #[inline]
+    pub(super) fn wanted_to_take_back(&self, page: &Page) -> usize {
+        let enough = (page.reserved() / TAKE_BACK_SHARE).clamp(1, MAX_TAKE_BACK);
+        if self.may_take_back(page) { enough } else { usize::MAX }
+    }
+
+    fn may_take_back(&self, page: &Page) -> bool {
+        let limit = options::get(OptionId::PageMaxReclaim);
+        self.suits(page)
+            && options::get(OptionId::PageReclaimOnFree) != NEVER
+            && (limit < 0 || self.has_fewer_pages(page.bin(), limit))
+    }
+
+    fn may_take_from_others(&self, page: &Page) -> bool {
+        options::get(OptionId::PageReclaimOnFree) == BY_ANY
+            && self.heap().has(page)
+            && self.suits(page)
+            && self.has_fewer_pages(page.bin(), options::get(OptionId::PageCrossThreadMaxReclaim))
+    }
+
+    /// Whether the theap may own the page: all pages of a theap are ordinary, or are hardened in the same way. The caller
+    /// has claimed the page, or has a block of it.
+    #[inline]
+    pub(super) fn suits(&self, page: &Page) -> bool {
+        let is_hardened = page.has_block_bitmap();
+        is_hardened == self.is_hardened() && (!is_hardened || page.block_bitmap().style() == self.style())
+    }
+
+    /// Whether the class's queue has fewer than `limit` pages. Walks no further than that.
+    fn has_fewer_pages(&self, bin: Bin, limit: i64) -> bool {
+        (self.queue(bin).pages().take(limit.clamp(0, 1 << 20) as usize).count() as i64) < limit
+    }
+}
+
+/// Frees into pages that this thread does not own.
+impl Theap {
+    /// Frees block `p` of a page that this thread, whose default theap this is, doesn't own. Such frees may be gathered, but
+    /// not those of a heap that could be destroyed while they wait, and its page with it; nor those of hardened pages, in
+    /// whose blocks nothing is written.
+    ///
+    /// # Safety
+    /// `p` is a block of the page, no singleton, that nobody uses any more (in a hardened page: marked as freed).
+    #[inline]
+    pub unsafe fn free_foreign(&'static self, page: PageRef, p: *mut u8) {
+        let owner = page.owner();
+        // SAFETY: the precondition.
+        unsafe {
+            if owner.is_unowned() && owner.tid() == thread_id() {
+                return free_last_owned(page, p);
+            }
+            if self.is_empty_theap() || !self.heap().has(page) {
+                push_one(page, p);
+            } else if owner.is_unowned() && self.free_abandoned(page, p) {
+            } else if owner.is_hardened() {
+                count_freed(page, p);
+            } else {
+                self.batch.add(page, p);
+            }
+        }
+    }
+}
+
+/// A page that this thread owned last: takes it back, if it may.
+///
+/// # Safety
+/// As for [`Theap::free_foreign`].
+unsafe fn free_last_owned(page: PageRef, p: *mut u8) {
+    let theap = Theap::of_page(page);
+    // SAFETY: the precondition.
+    unsafe { if theap.serves(thread_id(), page.heap()) { theap.free_given_up(page, p) } else { push_one(page, p) } }
 }

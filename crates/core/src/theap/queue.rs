@@ -1,13 +1,12 @@
-//! The pages of one class that a theap owns and that may have free blocks: a doubly linked list.
+//! The pages that a theap owns and that may have free blocks, a queue per class, and the table that `malloc` reads.
 //!
-//! Whenever the first page of a queue changes, the entries of the direct table for that class follow.
+//! Invariant: `direct[w]` is the first page of the queue that serves `w` words, or the empty page. Whenever the first page of a queue changes, the entries of its class follow.
 
 use core::cell::Cell;
 use core::ptr;
 
-use super::theap::Theap;
 use crate::base::*;
-use crate::page::{EMPTY_PAGE, Flag, Page};
+use crate::page::{EMPTY_PAGE, Flag, Owned, OwnedPage};
 
 /// The entries of the direct table that belong to each class.
 static DIRECT_RANGE: [(u8, u8); Bin::COUNT] = {
@@ -21,180 +20,197 @@ static DIRECT_RANGE: [(u8, u8); Bin::COUNT] = {
     ranges
 };
 
-/// A queue of pages. Valid when zeroed.
+/// A queue of pages, whose rights it holds. Valid when zeroed.
 pub struct Queue {
-    first: Cell<*const Page>,
-    last: Cell<*const Page>,
-    /// How many of its pages are marked as passed.
-    passed: Cell<usize>,
+    pages: List<Owned>,
+    /// How many of its pages are marked as kept full.
+    kept_full: Cell<usize>,
 }
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()), passed: Cell::new(0) }
+        Self { pages: List::new(), kept_full: Cell::new(0) }
     }
 
     #[inline]
-    pub fn first(&self) -> Option<&'static Page> {
-        // SAFETY: queues hold page map entries, which are never unmapped.
-        unsafe { self.first.get().as_ref() }
+    pub fn first(&self) -> Option<&'static Owned> {
+        self.pages.first()
     }
 
-    pub(super) fn last(&self) -> Option<&'static Page> {
-        // SAFETY: as for `first`.
-        unsafe { self.last.get().as_ref() }
+    /// The pages in order. The one that was just answered may leave the queue.
+    pub fn pages(&self) -> impl Iterator<Item = &'static Owned> + use<> {
+        self.pages.iter()
     }
 
-    fn set_first(&self, page: Option<&'static Page>) {
-        self.first.set(page.map_or(ptr::null(), ptr::from_ref));
-    }
-
-    fn set_last(&self, page: Option<&'static Page>) {
-        self.last.set(page.map_or(ptr::null(), ptr::from_ref));
-    }
-
-    fn insert(&self, page: &'static Page, prev: Option<&'static Page>, next: Option<&'static Page>) {
-        page.set_prev(prev);
-        page.set_next(next);
-        match prev {
-            Some(prev) => prev.set_next(Some(page)),
-            None => self.set_first(Some(page)),
-        }
-        match next {
-            Some(next) => next.set_prev(Some(page)),
-            None => self.set_last(Some(page)),
-        }
+    pub fn last(&self) -> Option<&'static Owned> {
+        self.pages.last()
     }
 
     /// How many pages were found full and kept.
     #[inline]
-    pub fn passed(&self) -> usize {
-        self.passed.get()
+    pub fn kept_full(&self) -> usize {
+        self.kept_full.get()
     }
 
     #[inline]
-    fn unpass(&self, page: &Page) {
-        if page.is(Flag::Passed) {
-            page.drop_flag(Flag::Passed);
-            self.passed.set(self.passed.get() - 1);
-        }
-    }
-
-    fn unlink(&self, page: &'static Page) {
-        match page.prev() {
-            Some(prev) => prev.set_next(page.next()),
-            None => self.set_first(page.next()),
-        }
-        match page.next() {
-            Some(next) => next.set_prev(page.prev()),
-            None => self.set_last(page.prev()),
+    fn forget_kept_full(&self, page: &Owned) {
+        if page.is(Flag::KeptFull) {
+            page.drop_flag(Flag::KeptFull);
+            self.kept_full.set(self.kept_full.get() - 1);
         }
     }
 }
 
-impl Theap {
+const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
+
+/// The queues of a theap. The first field is what the fast path of `malloc` reads.
+#[repr(C)]
+pub struct Queues {
+    direct: [Cell<*const Owned>; DIRECT],
+    queues: [Queue; Bin::COUNT],
+    /// How many pages are in the queues.
+    pages: Cell<usize>,
+    /// Whether the whole table is kept at the empty page, so that every `malloc` asks.
+    is_hidden: Cell<bool>,
+}
+
+impl Queues {
+    pub const fn new() -> Self {
+        Self {
+            direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
+            queues: [const { Queue::new() }; Bin::COUNT],
+            pages: Cell::new(0),
+            is_hidden: Cell::new(false),
+        }
+    }
+
+    /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).
+    #[inline(always)]
+    pub fn direct(&self, words: usize) -> &'static Owned {
+        // SAFETY: `words` is in range by the caller's test; the table holds pages of the theap, or the empty one.
+        unsafe { &*self.direct.get_unchecked(words).get() }
+    }
+
+    /// How many pages are in the queues.
+    pub fn page_count(&self) -> usize {
+        self.pages.get()
+    }
+
     /// The queue of a class that shares pages.
     #[inline]
-    pub fn queue(&self, bin: Bin) -> &Queue {
+    pub fn of(&self, bin: Bin) -> &Queue {
         &self.queues[bin.index()]
     }
 
     /// Puts a page where the next allocation of its class takes it.
-    pub(super) fn push_front(&self, page: &'static Page) {
-        let queue = self.queue(page.bin());
-        queue.insert(page, None, queue.first());
-        self.entered(page);
+    pub fn push_front(&self, page: OwnedPage) -> &'static Owned {
+        let page = self.entered(page);
+        self.of(page.bin()).pages.push_front(page);
         self.update_direct(page.bin());
+        page
     }
 
     /// Puts a page where it is found last.
-    pub(super) fn push_back(&self, page: &'static Page) {
-        let queue = self.queue(page.bin());
-        let was_empty = queue.last().is_none();
-        queue.insert(page, queue.last(), None);
-        self.entered(page);
-        if was_empty {
+    pub fn push_back(&self, page: OwnedPage) -> &'static Owned {
+        let page = self.entered(page);
+        let pages = &self.of(page.bin()).pages;
+        pages.push_back(page);
+        if pages.is_first(page) {
             self.update_direct(page.bin());
         }
+        page
     }
 
-    pub(super) fn remove(&self, page: &'static Page) {
-        let queue = self.queue(page.bin());
-        let was_first = page.prev().is_none();
-        queue.unlink(page);
-        queue.unpass(page);
+    fn entered(&self, page: OwnedPage) -> &'static Owned {
+        let page = page.hold();
+        page.raise(Flag::Queued);
+        self.pages.set(self.pages.get() + 1);
+        page
+    }
+
+    /// Takes the page out of its queue; `None` if it is in none.
+    pub fn remove(&self, page: &'static Owned) -> Option<OwnedPage> {
+        if !page.is(Flag::Queued) {
+            return None;
+        }
+        let queue = self.of(page.bin());
+        queue.forget_kept_full(page);
         page.drop_flag(Flag::Queued);
         self.pages.set(self.pages.get() - 1);
+        self.unlink(page);
+        // SAFETY: the queue held the right, as the flag tool_hooks, and doesn't any more.
+        Some(unsafe { page.take_out() })
+    }
+
+    fn unlink(&self, page: &'static Owned) {
+        let pages = &self.of(page.bin()).pages;
+        let was_first = pages.is_first(page);
+        pages.remove(page);
         if was_first {
             self.update_direct(page.bin());
         }
     }
 
-    pub(super) fn move_to_front(&self, page: &'static Page) {
-        let queue = self.queue(page.bin());
-        queue.unpass(page);
-        if page.prev().is_some() {
-            queue.unlink(page);
-            queue.insert(page, None, queue.first());
+    pub fn move_to_front(&self, page: &'static Owned) {
+        let queue = self.of(page.bin());
+        queue.forget_kept_full(page);
+        if !queue.pages.is_first(page) {
+            queue.pages.remove(page);
+            queue.pages.push_front(page);
             self.update_direct(page.bin());
         }
     }
 
     /// Moves a page that was just found full to the end of its queue.
-    pub(super) fn pass(&self, page: &'static Page) {
-        let queue = self.queue(page.bin());
-        page.raise(Flag::Passed);
-        queue.passed.set(queue.passed.get() + 1);
-        if page.next().is_some() {
-            let was_first = page.prev().is_none();
-            queue.unlink(page);
-            queue.insert(page, queue.last(), None);
+    pub fn keep_full(&self, page: &'static Owned) {
+        let queue = self.of(page.bin());
+        page.raise(Flag::KeptFull);
+        queue.kept_full.set(queue.kept_full.get() + 1);
+        if queue.last() != Some(page) {
+            let was_first = queue.pages.is_first(page);
+            queue.pages.remove(page);
+            queue.pages.push_back(page);
             if was_first {
                 self.update_direct(page.bin());
             }
         }
     }
 
-    fn entered(&self, page: &Page) {
-        page.raise(Flag::Queued);
-        self.pages.set(self.pages.get() + 1);
-    }
-
     fn update_direct(&self, bin: Bin) {
-        let first = self.queue(bin).first().filter(|_| !self.is_watched());
-        let first = first.map_or(&raw const EMPTY_PAGE, ptr::from_ref);
+        let first = self.of(bin).first().filter(|_| !self.is_hidden.get());
+        let first = first.map_or(EMPTY_PAGE.as_ptr(), ptr::from_ref);
         let (from, end) = DIRECT_RANGE[bin.index()];
         for direct in &self.direct[usize::from(from)..usize::from(end)] {
             direct.set(first);
         }
     }
 
-    /// After the theap has begun or ceased to be watched.
-    pub(super) fn update_all_direct(&self) {
+    /// Keeps the table at the empty page from now on, or no longer.
+    pub fn hide(&self, is_hidden: bool) {
+        self.is_hidden.set(is_hidden);
         (0..Bin::COUNT).filter_map(Bin::from_index).for_each(|bin| self.update_direct(bin));
     }
 
     /// Makes all queues empty, whatever state they are in.
-    pub(super) fn reset_queues(&self) {
+    pub fn clear(&self) {
         for queue in &self.queues {
-            queue.set_first(None);
-            queue.set_last(None);
-            queue.passed.set(0);
+            queue.pages.clear();
+            queue.kept_full.set(0);
         }
         for direct in &self.direct {
-            direct.set(&raw const EMPTY_PAGE);
+            direct.set(EMPTY_PAGE.as_ptr());
         }
         self.pages.set(0);
     }
 
     /// Calls `visit` with every page in the queues; the page may leave its queue meanwhile.
-    pub fn for_each_page(&self, mut visit: impl FnMut(&'static Page)) {
-        for queue in &self.queues {
-            let mut next = queue.first();
-            while let Some(page) = next {
-                next = page.next();
-                visit(page);
-            }
-        }
+    pub fn for_each_page(&self, visit: impl FnMut(&'static Owned)) {
+        self.queues.iter().flat_map(Queue::pages).for_each(visit);
+    }
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self::new()
     }
 }

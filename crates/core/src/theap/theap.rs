@@ -3,50 +3,45 @@
 //! # Invariants
 //! 1. Only the thread `tid` uses a theap, except for its links in the heap's list (under the heap's lock) and the
 //!    words that tell whose it is (`identity`).
-//! 2. `direct[w]` is the first page of the queue that serves `w` words, or the empty page.
-//! 3. A theap's memory is never used for anything else: pages may keep pointing to a theap that has ended, and
+//! 2. A theap's memory is never used for anything else: pages may keep pointing to a theap that has ended, and
 //!    look at its identity.
 
 use core::cell::Cell;
+use core::mem;
 use core::ptr;
 
-use super::batch::Batch;
 use super::counts::Counts;
 use super::identity::Identity;
-use super::queue::Queue;
-use super::retire::Retired;
-use super::watch::Watch;
+use super::instrumentation::Instrumentation;
+use super::queue::{Queue, Queues};
+use super::remote_free::Batch;
+use super::retired::Retired;
 use crate::arena::Meta;
 use crate::base::*;
-use crate::heap::{Heap, Subproc};
-use crate::page::{EMPTY_PAGE, Page};
+use crate::heap::{Heap, Subproc, TheapLinks};
+use crate::page::{Owned, Page};
 use crate::stats::RawStats;
-
-const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
 /// A thread's part of a heap. The first field is what the fast path of `malloc` reads.
 #[repr(C, align(64))]
 pub struct Theap {
-    pub(super) direct: [Cell<*const Page>; DIRECT],
-    pub(super) queues: [Queue; Bin::COUNT],
+    pub(super) queues: Queues,
     identity: Identity,
     /// The thread's structure, for the runtime floor.
     thread: Cell<*const ()>,
     /// Where this thread starts to search arenas.
     seed: Cell<usize>,
-    pub(super) pages: Cell<usize>,
     /// Slow paths until the next upkeep.
     pub(super) until_tick: Cell<u32>,
     pub(super) ticks: Cell<u32>,
     pub(super) counts: Counts,
     pub(super) retired: Retired,
     pub(super) batch: Batch,
-    pub(super) watch: Watch,
+    pub(super) instrumentation: Instrumentation,
     /// The next theap of the same thread.
     next_of_thread: Cell<*const Theap>,
     /// Neighbours in the heap's list, under its lock.
-    next_of_heap: Cell<*const Theap>,
-    prev_of_heap: Cell<*const Theap>,
+    links_of_heap: TheapLinks,
 }
 
 // SAFETY: Invariant 1.
@@ -58,21 +53,18 @@ pub static EMPTY_THEAP: Theap = Theap::empty();
 impl Theap {
     const fn empty() -> Theap {
         Theap {
-            direct: [const { Cell::new(&raw const EMPTY_PAGE) }; DIRECT],
-            queues: [const { Queue::new() }; Bin::COUNT],
+            queues: Queues::new(),
             identity: Identity::new(),
             thread: Cell::new(ptr::null()),
             seed: Cell::new(0),
-            pages: Cell::new(0),
             until_tick: Cell::new(0),
             ticks: Cell::new(0),
             counts: Counts::new(),
             retired: Retired::new(),
             batch: Batch::new(),
-            watch: Watch::new(),
+            instrumentation: Instrumentation::new(),
             next_of_thread: Cell::new(ptr::null()),
-            next_of_heap: Cell::new(ptr::null()),
-            prev_of_heap: Cell::new(ptr::null()),
+            links_of_heap: TheapLinks::new(),
         }
     }
 
@@ -88,7 +80,8 @@ impl Theap {
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
-        theap.start_watch();
+        theap.instrumentation.start();
+        theap.queues.hide(theap.instrumentation.is_any());
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);
         heap.subproc().arenas().stats().theaps.increase(1);
@@ -119,30 +112,17 @@ impl Theap {
     }
 
     fn enter_heap_list(&'static self, heap: &Heap) {
-        let mut first = heap.theaps().lock();
-        let next = first.0.cast::<Theap>();
-        self.prev_of_heap.set(ptr::null());
-        self.next_of_heap.set(next);
-        // SAFETY: the list holds live theaps.
-        if let Some(next) = unsafe { next.as_ref() } {
-            next.prev_of_heap.set(self);
-        }
-        first.0 = self.handle();
+        heap.theaps().lock().push_front(&self.links_of_heap);
     }
 
-    fn leave_heap_list(&self, heap: &Heap) {
-        let mut first = heap.theaps().lock();
-        let (prev, next) = (self.prev_of_heap.get(), self.next_of_heap.get());
-        // SAFETY: the list holds live theaps.
-        unsafe {
-            match prev.as_ref() {
-                Some(prev) => prev.next_of_heap.set(next),
-                None => first.0 = next.cast(),
-            }
-            if let Some(next) = next.as_ref() {
-                next.prev_of_heap.set(prev);
-            }
-        }
+    fn leave_heap_list(&'static self, heap: &Heap) {
+        heap.theaps().lock().remove(&self.links_of_heap);
+    }
+
+    fn of_links(links: &'static TheapLinks) -> &'static Theap {
+        let start = ptr::from_ref(links).wrapping_byte_sub(mem::offset_of!(Theap, links_of_heap)).cast();
+        // SAFETY: a heap's list holds the links of live theaps.
+        unsafe { &*start }
     }
 
     /// Moves to another heap, whose pages its pages have become.
@@ -162,11 +142,7 @@ impl Theap {
 
     /// The first of a heap's theaps, newest first, that is `wanted`. The list is locked meanwhile.
     pub fn find_of(heap: &Heap, mut wanted: impl FnMut(&'static Theap) -> bool) -> Option<&'static Theap> {
-        let first = heap.theaps().lock();
-        // SAFETY: the list holds live theaps.
-        let first = unsafe { first.0.cast::<Theap>().as_ref() };
-        // SAFETY: as above.
-        core::iter::successors(first, |theap| unsafe { theap.next_of_heap.get().as_ref() }).find(|theap| wanted(theap))
+        heap.theaps().lock().iter().map(Self::of_links).find(|theap| wanted(theap))
     }
 
     /// Adds what this theap has counted to `stats`; by any thread.
@@ -181,9 +157,32 @@ impl Theap {
 
     /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).
     #[inline(always)]
-    pub fn direct_page(&self, words: usize) -> &'static Page {
-        // SAFETY: `words` is in range by the caller's test; Invariant 2.
-        unsafe { &*self.direct.get_unchecked(words).get() }
+    pub fn direct_page(&self, words: usize) -> &'static Owned {
+        self.queues.direct(words)
+    }
+
+    /// The queue of a class that shares pages.
+    #[inline]
+    pub fn queue(&self, bin: Bin) -> &Queue {
+        self.queues.of(bin)
+    }
+
+    /// Calls `visit` with every page in the queues; the page may leave its queue meanwhile.
+    pub fn for_each_page(&self, visit: impl FnMut(&'static Owned)) {
+        self.queues.for_each_page(visit);
+    }
+
+    /// Pushes the frees gathered for other threads' pages.
+    #[inline]
+    pub fn flush_remote(&self) {
+        self.batch.flush();
+    }
+
+    /// Drops all pages without looking at them: they are being destroyed, or are seen to one by one.
+    pub fn forget_pages(&self) {
+        self.queues.clear();
+        self.retired.clear();
+        self.batch.clear();
     }
 
     /// Whether this is the theap of threads that have none.
@@ -204,6 +203,12 @@ impl Theap {
         unsafe { &*self.identity.heap().cast::<Heap>() }
     }
 
+    /// Whether it is a part of `heap`. The heap that it is a part of may be ending, and is not looked at.
+    #[inline]
+    pub fn is_of(&self, heap: &Heap) -> bool {
+        ptr::eq(self.identity.heap(), heap.handle())
+    }
+
     /// Whether thread `tid` may use it for `heap`'s pages: true only for the live theap of that thread and heap.
     #[inline]
     pub fn serves(&self, tid: usize, heap: *const ()) -> bool {
@@ -213,7 +218,7 @@ impl Theap {
     /// The theap that a page's handle names. It may have ended, see [`Theap::serves`].
     #[inline]
     pub fn of_page(page: &Page) -> &'static Theap {
-        // SAFETY: handles of pages are theaps, whose memory lives on (Invariant 3).
+        // SAFETY: handles of pages are theaps, whose memory lives on (Invariant 2).
         unsafe { &*page.theap().cast::<Theap>() }
     }
 
@@ -236,7 +241,7 @@ impl Theap {
 
     /// How many pages are in its queues.
     pub fn page_count(&self) -> usize {
-        self.pages.get()
+        self.queues.page_count()
     }
 
     /// The next theap of the same thread.

@@ -2,7 +2,7 @@
 
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Force;
-use ferrimalloc_core::page::Page;
+use ferrimalloc_core::page::{Page, Walk};
 use ferrimalloc_core::runtime;
 
 /// Pages and slices in use.
@@ -39,15 +39,12 @@ impl Books {
 
 fn describe(page: &Page) -> String {
     format!(
-        "page {:p} of {} bytes: {:?}, lent {}, used {}, remote {}, unowned {}, used while unowned {}, capacity {}/{}",
+        "page {:p} of {} bytes: {:?}, in use {}, remote {}, capacity {}/{}",
         page.start(),
         page.block_bytes(),
         page.owner(),
-        page.lent(),
-        page.used(),
-        page.remote.count(),
-        page.remote.is_unowned(),
-        page.used_unowned(),
+        page.in_use(Walk::Allowed),
+        page.remote_count(),
         page.capacity(),
         page.reserved(),
     )

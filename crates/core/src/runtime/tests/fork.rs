@@ -41,7 +41,7 @@ fn the_child_has_the_blocks_but_not_the_threads() {
         &|| theaps_of(heap) == 1 && theaps_of(heap_main().unwrap()) == 1,
         &|| threads.current() == 1,
         &|| page_of(mine).owner() == Owner::thread(ferrimalloc_prim::thread::id()),
-        &|| page.owner().is_unowned() && page.is(Flag::Listed) && page.used_unowned() == 8,
+        &|| page.owner().is_unowned() && page.look().is_listed() && page.look().used_when_let_go() == 8,
         &|| page_of(take(theap_for(heap).unwrap(), 5000)) == page,
         &|| {
             put(mine);

@@ -11,7 +11,7 @@ use crate::base::*;
 use crate::heap::{Heap, Subproc};
 use crate::options::OptionId;
 use crate::os::tests::Alone;
-use crate::page::{Flag, Freed, Lookup, Owner, Page};
+use crate::page::{Freed, Lookup, Owner, Page};
 use crate::theap::Theap;
 
 mod fork;
@@ -48,17 +48,17 @@ fn take(theap: &'static Theap, bytes: usize) -> *mut u8 {
 
 /// What `free` does, for blocks that share a page.
 fn put(p: *mut u8) {
-    let (page, me) = (page_of(p), ferrimalloc_prim::thread::id());
+    let page = page_of(p);
     let theap = live_theap().unwrap();
     // SAFETY: the test's own block, used no more.
     unsafe {
-        if page.owner() == Owner::thread(me) {
-            if page.push_local(p) == Freed::Empty {
-                Theap::of_page(page).page_emptied(page);
+        match page.if_mine() {
+            Some(mine) if mine.push_local(p) == Freed::Empty => Theap::of_page(mine).page_emptied(mine),
+            Some(_) => {}
+            None => {
+                theap.free_foreign(page, p);
+                theap.flush_remote();
             }
-        } else {
-            theap.free_remote(page, p);
-            theap.flush_remote();
         }
     }
 }

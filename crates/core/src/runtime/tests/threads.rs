@@ -36,7 +36,7 @@ fn an_ended_thread_leaves_blocks_in_use_and_nothing_else() {
     assert_eq!((theaps_of(heap), theaps_of(heap_main().unwrap())), (0, before));
     assert_eq!(main_subproc().arenas().stats().threads.current(), threads);
     let page = page_of(block(kept));
-    assert!(page.owner().is_unowned() && page.owner().tid() == 0 && page.is(Flag::Listed));
+    assert!(page.owner().is_unowned() && page.owner().tid() == 0 && page.look().is_listed());
     assert_eq!(pages_of(heap), 1);
     put(block(kept));
     assert_eq!(pages_of(heap), 0, "the last free releases the page");

@@ -3,7 +3,7 @@
 use super::*;
 
 fn waiting(block: *mut u8) -> usize {
-    page_of(block).remote.count()
+    page_of(block).remote_count()
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn neither_many_blocks_nor_many_bytes_wait() {
             for page in &pages {
                 if !seen.contains(page) {
                     seen.push(*page);
-                    handed_over += page.remote.count();
+                    handed_over += page.remote_count();
                 }
             }
             let held = freed - handed_over;
@@ -96,6 +96,6 @@ fn a_push_by_hand_is_found_by_the_owner() {
     let blocks = take_many(bed.theap, 1024, 4);
     let page = page_of(blocks[0]);
     // SAFETY: the test's own block, used no more.
-    unsafe { push_remote(page, blocks[2], blocks[2], 1) };
+    assert!(unsafe { page.page().push(blocks[2], blocks[2], 1) }.is_none());
     assert_eq!(take(bed.theap, 1024), blocks[2]);
 }

@@ -57,9 +57,9 @@ fn pages_left_by_another_thread_are_taken_before_fresh_ones() {
     put(bed.other, blocks[0]);
     bed.other.abandon_all();
     let page = page_of(blocks[1]);
-    assert!(page.owner().is_unowned() && page.is(Flag::Listed));
+    assert!(page.owner().is_unowned() && page.is_listed());
     let mine = take(bed.theap, 64);
-    assert!(page_of(mine) == page && page.owner() == Owner::thread(ME) && !page.is(Flag::Listed));
+    assert!(page_of(mine) == page && page.owner() == Owner::thread(ME) && !page.is_listed());
     assert_eq!((bed.pages(), bed.heap.stats().pages_reclaim_on_alloc.snapshot().total), (1, 1));
 }
 
@@ -69,10 +69,10 @@ fn pages_of_other_classes_and_heaps_are_left_alone() {
     let left = take_many(bed.other, 64, 10);
     bed.other.abandon_all();
     assert!(page_of(take(bed.theap, 80)) != page_of(left[0]));
-    let heap = Heap::create(bed.heap.subproc(), None, Term::MayEnd).unwrap();
+    let heap = Heap::create(bed.heap.subproc(), None, Lifetime::MayEnd).unwrap();
     let elsewhere = Theap::create(heap, ME, ptr::null(), 0).unwrap();
     assert!(page_of(take(elsewhere, 64)) != page_of(left[0]));
-    assert!(page_of(left[0]).is(Flag::Listed));
+    assert!(page_of(left[0]).is_listed());
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn without_memory_there_is_no_page_and_with_it_there_is_again() {
     let bed = Bed::new();
     let subproc = bed.heap.subproc();
     let arena = subproc.arenas().reserve_arena(64 << 20, Commit::Now, LargePages::Never, Sharing::Exclusive);
-    let theap = Theap::create(Heap::create(subproc, arena, Term::MayEnd).unwrap(), ME, ptr::null(), 0).unwrap();
+    let theap = Theap::create(Heap::create(subproc, arena, Lifetime::MayEnd).unwrap(), ME, ptr::null(), 0).unwrap();
     let mut blocks = Vec::new();
     while let Some(page) = theap.find_page(Bin::of(LARGE_BLOCK_MAX)) {
         blocks.push(page.pop());

@@ -10,7 +10,7 @@ use crate::heap::Heap;
 use crate::heap::tests::new_subproc;
 use crate::options::OptionId;
 use crate::os::tests::Alone;
-use crate::page::{EMPTY_PAGE, Flag, Freed, Lookup, Owner, Page, Term};
+use crate::page::{EMPTY_PAGE, Flag, Freed, Lifetime, Lookup, Owned, Owner, Page};
 
 mod batch;
 mod collect;
@@ -84,7 +84,7 @@ fn take_many(theap: &'static Theap, bytes: usize, count: usize) -> Vec<*mut u8> 
 
 /// Takes every block of `pages` pages.
 fn take_pages(theap: &'static Theap, bytes: usize, pages: usize) -> Vec<Vec<*mut u8>> {
-    let blocks = |page: &'static Page| {
+    let blocks = |page: &'static Owned| {
         let rest = (1..page.reserved()).map(|_| take(theap, bytes));
         rest.collect::<Vec<_>>()
     };
@@ -98,9 +98,9 @@ fn take_pages(theap: &'static Theap, bytes: usize, pages: usize) -> Vec<Vec<*mut
     (0..pages).map(one).collect()
 }
 
-fn page_of(p: *mut u8) -> &'static Page {
+fn page_of(p: *mut u8) -> &'static Owned {
     match Page::lookup(p) {
-        Lookup::Page(page) => page,
+        Lookup::Page(page) => page.look(),
         Lookup::None => panic!("no page at {p:p}"),
     }
 }
@@ -114,10 +114,10 @@ fn put(theap: &'static Theap, p: *mut u8) {
             if page.push_local(p) == Freed::Empty {
                 theap.page_emptied(page);
             }
-        } else if page.owner().tid() == theap.tid() {
-            theap.free_given_up(page, p);
-        } else if !page.owner().is_unowned() || !theap.free_abandoned(page, p) {
-            theap.free_remote(page, p);
+        } else if page.owner().is_unowned() && page.owner().tid() == theap.tid() {
+            theap.free_given_up(page.page(), p);
+        } else {
+            theap.free_foreign(page.page(), p);
         }
     }
     check(theap);
@@ -128,11 +128,11 @@ fn put_all(theap: &'static Theap, blocks: &[*mut u8]) {
 }
 
 /// The pages in a class's queue, first to last.
-fn queued(theap: &Theap, bytes: usize) -> Vec<&'static Page> {
-    core::iter::successors(theap.queue(Bin::of(bytes)).first(), |page| page.next()).collect()
+fn queued(theap: &Theap, bytes: usize) -> Vec<&'static Owned> {
+    theap.queue(Bin::of(bytes)).pages().collect()
 }
 
-fn is_queued(theap: &Theap, page: &Page) -> bool {
+fn is_queued(theap: &Theap, page: &'static Owned) -> bool {
     queued(theap, page.block_bytes()).contains(&page)
 }
 
@@ -142,10 +142,8 @@ fn check(theap: &Theap) {
     for bin in (0..Bin::COUNT).filter_map(Bin::from_index) {
         let queue = theap.queue(bin);
         let forward = queued(theap, bin.block_bytes());
-        let mut backward: Vec<_> = core::iter::successors(queue.last(), |page| page.prev()).collect();
-        backward.reverse();
-        assert!(forward == backward, "{bin:?}: links");
-        let is_ours = |page: &&Page| {
+        assert!(queue.last() == forward.last().copied(), "{bin:?}: links");
+        let is_ours = |page: &&'static Owned| {
             page.bin() == bin
                 && page.is(Flag::Queued)
                 && page.owner().tid() == theap.tid()
@@ -153,12 +151,12 @@ fn check(theap: &Theap) {
                 && page.theap() == theap.handle()
         };
         assert!(forward.iter().all(is_ours), "{bin:?}: a page that is not ours");
-        assert_eq!(queue.passed(), forward.iter().filter(|page| page.is(Flag::Passed)).count(), "{bin:?}");
+        assert_eq!(queue.kept_full(), forward.iter().filter(|page| page.is(Flag::KeptFull)).count(), "{bin:?}");
         pages += forward.len();
     }
     assert_eq!(theap.page_count(), pages);
     for words in 0..=SMALL_SIZE_MAX / WORD_BYTES {
-        let first = theap.queue(Bin::of(words * WORD_BYTES)).first().unwrap_or(&EMPTY_PAGE);
+        let first = theap.queue(Bin::of(words * WORD_BYTES)).first().unwrap_or(&*EMPTY_PAGE);
         assert!(theap.direct_page(words) == first, "the table's entry for {words} words");
     }
 }

@@ -1,7 +1,7 @@
 //! Giving pages up, taking them back, abandoning.
 
 use super::*;
-use crate::heap::settle;
+use crate::heap::release_or_list;
 
 /// Full pages that the theap has given up; a last one is still its own.
 fn given_up(bed: &mut Bed, bytes: usize, pages: usize) -> Vec<Vec<*mut u8>> {
@@ -18,8 +18,8 @@ fn a_full_page_is_nobodys_but_knows_its_last_owner() {
     let mut bed = Bed::new();
     let blocks = given_up(&mut bed, SIXTEENTH, 1);
     let page = page_of(blocks[0][0]);
-    assert!(page.remote.is_unowned() && page.owner().tid() == ME && page.used_unowned() == 16);
-    assert!(!page.is(Flag::Queued) && !page.is(Flag::Listed));
+    assert!(page.is_let_go() && page.owner().tid() == ME && page.used_when_let_go() == 16);
+    assert!(!page.is(Flag::Queued) && !page.is_listed());
 }
 
 #[test]
@@ -43,10 +43,10 @@ fn others_frees_count_when_the_owner_takes_a_page_back() {
     let page = page_of(blocks[0][0]);
     put_all(bed.other, &blocks[0][..15]);
     bed.other.flush_remote();
-    assert!(page.owner().is_unowned() && page.remote.count() == 15);
+    assert!(page.owner().is_unowned() && page.remote_count() == 15);
     put(bed.theap, blocks[0][15]);
     assert!(is_queued(bed.theap, page));
-    assert_eq!((page.remote.count(), page.used()), (0, page.reserved() - 16));
+    assert_eq!((page.remote_count(), page.used()), (0, page.reserved() - 16));
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn enough_frees_by_others_list_a_page_for_anybody() {
     let quarter = page.reserved() / 4;
     put_all(bed.other, &blocks[0][..quarter - 1]);
     bed.other.flush_remote();
-    assert!(!page.is(Flag::Listed));
+    assert!(!page.is_listed());
     put(bed.other, blocks[0][quarter - 1]);
     bed.other.flush_remote();
-    assert!(page.is(Flag::Listed) && page.owner().is_unowned());
+    assert!(page.is_listed() && page.owner().is_unowned());
     assert!(page_of(take(bed.other, 256)) == page, "the next in need takes it");
     assert!(page.owner() == Owner::thread(STRANGER) && page.used() == page.reserved() - quarter + 1);
 }
@@ -72,9 +72,9 @@ fn the_last_owner_takes_a_listed_page_back_too() {
     let page = page_of(blocks[0][0]);
     put_all(bed.other, &blocks[0][..64]);
     bed.other.flush_remote();
-    assert!(page.is(Flag::Listed));
+    assert!(page.is_listed());
     put(bed.theap, blocks[0][64]);
-    assert!(is_queued(bed.theap, page) && !page.is(Flag::Listed));
+    assert!(is_queued(bed.theap, page) && !page.is_listed());
     assert!(page_of(take(bed.other, 256)) != page, "it is on no list any more");
 }
 
@@ -122,7 +122,7 @@ fn at_a_threads_end_empty_pages_go_and_the_others_are_listed() {
     check(bed.theap);
     assert_eq!((bed.pages(), bed.theap.page_count()), (1, 0));
     let page = page_of(kept);
-    assert!(page.is(Flag::Listed) && page.owner().is_unowned() && page.owner().tid() == 0);
+    assert!(page.is_listed() && page.owner().is_unowned() && page.owner().tid() == 0);
     put(bed.other, kept);
     bed.other.flush_remote();
     assert_eq!(bed.pages(), 0, "the last free releases it");
@@ -134,7 +134,7 @@ fn what_a_thread_has_gathered_for_others_is_handed_over_at_its_end() {
     let blocks = take_many(bed.theap, 64, 3);
     put_all(bed.other, &blocks);
     bed.other.abandon_all();
-    assert_eq!(page_of(blocks[0]).remote.count(), 3);
+    assert_eq!(page_of(blocks[0]).remote_count(), 3);
 }
 
 #[test]
@@ -144,9 +144,10 @@ fn an_orphans_page_is_recounted_and_left_to_all() {
     put(bed.theap, blocks[0]);
     let page = page_of(blocks[0]);
     bed.theap.forget_pages();
-    Theap::abandon_orphan(page);
-    assert!(page.is(Flag::Listed) && page.owner().is_unowned() && !page.is(Flag::Queued));
-    assert_eq!(page.used_unowned(), 9);
+    // SAFETY: the theap has forgotten it.
+    Theap::abandon_orphan(unsafe { page.page().take_over() });
+    assert!(page.is_listed() && page.owner().is_unowned() && !page.is(Flag::Queued));
+    assert_eq!(page.used_when_let_go(), 9);
     put_all(bed.other, &blocks[1..]);
     bed.other.flush_remote();
     assert_eq!(bed.pages(), 0);
@@ -158,12 +159,14 @@ fn settling_a_claimed_page_twice_lists_it_once() {
     let blocks = given_up(&mut bed, SIXTEENTH, 1);
     let page = page_of(blocks[0][0]);
     for _ in 0..2 {
-        assert!(page.remote.claim_in_place().is_some());
-        settle(page);
+        let (claimed, _) = page.page().claim_in_place().unwrap();
+        release_or_list(claimed);
     }
     let subproc = bed.heap.subproc();
     let mut taken = 0;
-    while bed.heap.registry().take_listed(subproc.arenas(), page.bin(), |_| true).is_some() {
+    while let Some((page, _)) = bed.heap.registry().take_listed(subproc.arenas(), page.bin(), |_| true, release_or_list)
+    {
+        page.hold();
         taken += 1;
     }
     assert_eq!(taken, 1);

@@ -15,7 +15,17 @@ fn pages_are_never_taken_back_where_the_option_forbids() {
     bed.set(OptionId::PageReclaimOnFree, -1);
     let blocks = given_up(&mut bed, 2);
     put(bed.theap, blocks[0]);
-    assert!(page_of(blocks[0]).owner().is_unowned() && page_of(blocks[0]).remote.count() == 1);
+    assert!(page_of(blocks[0]).owner().is_unowned() && page_of(blocks[0]).remote_count() == 1);
+}
+
+/// A theap whose levels were not known when it started may have become one of hardened pages: it takes no ordinary page back.
+#[test]
+fn a_theap_of_hardened_pages_takes_no_ordinary_page_back() {
+    let mut bed = Bed::new();
+    let blocks = given_up(&mut bed, 2);
+    bed.theap.instrumentation.instrument_at(crate::options::Hardening::MAX);
+    put(bed.theap, blocks[0]);
+    assert!(page_of(blocks[0]).owner().is_unowned() && page_of(blocks[0]).remote_count() == 1);
 }
 
 #[test]
@@ -38,7 +48,7 @@ fn others_take_abandoned_pages_only_where_the_option_lets_them() {
         let page = page_of(blocks[1]);
         assert_eq!(is_queued(bed.theap, page), is_taken, "{reclaim}");
         if is_taken {
-            assert!(!page.is(Flag::Listed) && page.used() == 9);
+            assert!(!page.is_listed() && page.used() == 9);
             put_all(bed.theap, &blocks[1..]);
             bed.theap.collect(Force::All);
             assert_eq!(bed.pages(), 0);
@@ -63,7 +73,7 @@ fn a_page_that_somebody_owns_is_not_taken() {
     bed.set(OptionId::PageReclaimOnFree, 1);
     let blocks = take_many(bed.other, 64, 2);
     // SAFETY: the test's own block; nothing happens to it.
-    assert!(!unsafe { bed.theap.free_abandoned(page_of(blocks[0]), blocks[0]) });
+    assert!(!unsafe { bed.theap.free_abandoned(page_of(blocks[0]).page(), blocks[0]) });
     assert_eq!(page_of(blocks[0]).owner(), Owner::thread(STRANGER));
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A page whose only blocks in use have been freed.
-fn emptied(theap: &'static Theap, bytes: usize) -> &'static Page {
+fn emptied(theap: &'static Theap, bytes: usize) -> &'static Owned {
     let pages = take_pages(theap, bytes, 1);
     put_all(theap, &pages[0]);
     page_of(pages[0][0])

@@ -39,7 +39,7 @@ fn an_ended_theap_serves_nobody_and_its_memory_the_next_one() {
 #[test]
 fn a_theap_moves_to_another_heap() {
     let bed = Bed::new();
-    let heap = Heap::create(bed.heap.subproc(), None, Term::MayEnd).unwrap();
+    let heap = Heap::create(bed.heap.subproc(), None, Lifetime::MayEnd).unwrap();
     bed.theap.move_to(heap);
     assert_eq!(
         (theaps(bed.heap), theaps(heap)),

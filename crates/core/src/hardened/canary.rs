@@ -1,43 +1,43 @@
-//! What stands behind a block of a checked page: filler bytes, and in the block's last word a seal.
+//! What stands behind a block of a hardened page: filler bytes, and in the block's last word a canary.
 //!
 //! ```text
 //! block                     size                     room            room + 8
-//! | what was asked for ... | 0xDE 0xDE ... (slack)   | seal           |
+//! | what was asked for ... | 0xDE 0xDE ... (slack)   | canary           |
 //! ```
-//! The seal is a keyed mixture of the block's address and its slack in the lower half, and the slack in the upper half, so
+//! The canary is a keyed mixture of the block's address and its slack in the lower half, and the slack in the upper half, so
 //! that it says how large the block is to its user and can't be copied from one block to another. Whoever writes behind
-//! the block changes filler or seal first. Of a long slack only the first bytes are filled and looked at.
+//! the block changes filler or canary first. Of a long slack only the first bytes are filled and looked at.
 //!
 //! A page of a single block has its size in its description, and filler alone behind the block.
 
 use core::ptr;
 
-/// Bytes that a seal takes.
-pub(super) const SEAL_BYTES: usize = 8;
+/// Bytes that a canary takes.
+pub const CANARY_BYTES: usize = 8;
 /// As much of the slack is filled.
-pub(super) const FILLED_BYTES: usize = 64;
+pub const FILLED_BYTES: usize = 64;
 /// mimalloc's padding byte.
 const FILLER: u8 = 0xDE;
 const FILLER_WORD: u64 = u64::from_ne_bytes([FILLER; 8]);
 /// Fibonacci hashing's multiplier: odd, its bits as good as random.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A block and the room that it has, seal excluded.
+/// A block and the room that it has, canary excluded.
 #[derive(Clone, Copy)]
-pub(super) struct Sealed {
+pub struct Canary {
     pub block: *mut u8,
     pub room: usize,
     /// The page's secret.
     pub key: u64,
 }
 
-impl Sealed {
+impl Canary {
     fn word(self, slack: usize) -> u64 {
         let mixed = (self.block.addr() as u64 ^ self.key).wrapping_add(slack as u64).wrapping_mul(SPREAD);
         mixed >> 32 | u64::from(slack as u32 ^ (self.key >> 32) as u32) << 32
     }
 
-    fn seal(self) -> *mut u64 {
+    fn word_at(self) -> *mut u64 {
         self.block.wrapping_add(self.room).cast()
     }
 
@@ -49,26 +49,26 @@ impl Sealed {
     #[inline]
     pub unsafe fn close(self, size: usize) {
         let slack = self.room - size;
-        // SAFETY: the precondition; the seal is a word behind the room.
+        // SAFETY: the precondition; the canary is a word behind the room.
         unsafe {
-            fill(self.block.wrapping_add(size), slack);
-            self.seal().write(self.word(slack));
+            fill_slack(self.block.wrapping_add(size), slack);
+            self.word_at().write(self.word(slack));
         }
     }
 
-    /// The size that the block was sealed with; `None` if the seal is broken.
+    /// The size that the block was closed with; `None` if the canary is broken.
     ///
     /// # Safety
     /// The block is in use.
     #[inline]
     pub unsafe fn size(self) -> Option<usize> {
         // SAFETY: the precondition.
-        let found = unsafe { self.seal().read() };
+        let found = unsafe { self.word_at().read() };
         let slack = ((found >> 32) as u32 ^ (self.key >> 32) as u32) as usize;
         (slack <= self.room && found == self.word(slack)).then(|| self.room - slack)
     }
 
-    /// The size, if the seal and the filler are whole; else the first place that is not.
+    /// The size, if the canary and the filler are whole; else the first place that is not.
     ///
     /// # Safety
     /// The block is in use.
@@ -78,7 +78,7 @@ impl Sealed {
         match unsafe { self.size() } {
             // SAFETY: the slack lies inside the block.
             Some(size) => unsafe { verify_filler(self.block.wrapping_add(size), self.room - size) }.map(|()| size),
-            None => Err(self.seal().cast()),
+            None => Err(self.word_at().cast()),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Sealed {
 /// # Safety
 /// The caller has `slack` bytes there.
 #[inline]
-pub(super) unsafe fn fill(start: *mut u8, slack: usize) {
+pub unsafe fn fill_slack(start: *mut u8, slack: usize) {
     // SAFETY: the precondition.
     unsafe {
         if slack <= 16 {
@@ -124,7 +124,7 @@ unsafe fn fill_few(start: *mut u8, slack: usize) {
 /// # Safety
 /// There are `slack` readable bytes.
 #[inline]
-pub(super) unsafe fn verify_filler(start: *mut u8, slack: usize) -> Result<(), *mut u8> {
+pub unsafe fn verify_filler(start: *mut u8, slack: usize) -> Result<(), *mut u8> {
     let filled = slack.min(FILLED_BYTES);
     // SAFETY: the precondition.
     let is_whole = unsafe { if slack <= 16 { is_filled_few(start, slack) } else { is_filled(start, filled) } };
@@ -177,23 +177,23 @@ mod tests {
 
     const ROOM: usize = 200;
 
-    fn with_block(test: impl Fn(Sealed, &mut dyn FnMut(usize))) {
+    fn with_block(test: impl Fn(Canary, &mut dyn FnMut(usize))) {
         let mut memory = [0u64; ROOM / 8 + 1];
         let block: *mut u8 = memory.as_mut_ptr().cast();
         // SAFETY: inside `memory`.
         let mut flip = |at: usize| unsafe { *block.add(at) ^= 0x10 };
-        test(Sealed { block, room: ROOM, key: 0x1234_5678_9abc_def1 }, &mut flip);
+        test(Canary { block, room: ROOM, key: 0x1234_5678_9abc_def1 }, &mut flip);
     }
 
     #[test]
     fn a_sealed_block_knows_its_size() {
-        with_block(|sealed, _| {
+        with_block(|canary, _| {
             for size in 0..=ROOM {
                 // SAFETY: the test's own memory.
                 unsafe {
-                    sealed.close(size);
-                    assert_eq!(sealed.size(), Some(size));
-                    assert_eq!(sealed.verify(), Ok(size));
+                    canary.close(size);
+                    assert_eq!(canary.size(), Some(size));
+                    assert_eq!(canary.verify(), Ok(size));
                 }
             }
         });
@@ -201,17 +201,17 @@ mod tests {
 
     #[test]
     fn every_changed_byte_behind_a_block_is_found() {
-        with_block(|sealed, flip| {
+        with_block(|canary, flip| {
             for size in 0..=ROOM {
                 let filled = size..ROOM.min(size + FILLED_BYTES);
-                for at in filled.chain(ROOM..ROOM + SEAL_BYTES) {
+                for at in filled.chain(ROOM..ROOM + CANARY_BYTES) {
                     // SAFETY: the test's own memory.
                     unsafe {
-                        sealed.close(size);
+                        canary.close(size);
                         flip(at);
-                        assert!(sealed.verify().is_err(), "{size} {at}");
+                        assert!(canary.verify().is_err(), "{size} {at}");
                         flip(at);
-                        assert_eq!(sealed.verify(), Ok(size));
+                        assert_eq!(canary.verify(), Ok(size));
                     }
                 }
             }
@@ -220,25 +220,25 @@ mod tests {
 
     #[test]
     fn what_is_in_the_block_does_not_matter() {
-        with_block(|sealed, flip| {
+        with_block(|canary, flip| {
             // SAFETY: the test's own memory.
             unsafe {
-                sealed.close(100);
+                canary.close(100);
                 (0..100).for_each(flip);
-                assert_eq!(sealed.verify(), Ok(100));
+                assert_eq!(canary.verify(), Ok(100));
             }
         });
     }
 
     #[test]
     fn a_seal_fits_one_block_and_one_page_only() {
-        with_block(|sealed, _| {
+        with_block(|canary, _| {
             // SAFETY: the test's own memory.
             unsafe {
-                sealed.close(100);
-                assert_eq!(Sealed { key: sealed.key ^ 1 << 40, ..sealed }.size(), None);
-                assert_eq!(Sealed { key: sealed.key ^ 2, ..sealed }.size(), None);
-                let elsewhere = Sealed { block: sealed.block.wrapping_add(8), room: ROOM - 8, key: sealed.key };
+                canary.close(100);
+                assert_eq!(Canary { key: canary.key ^ 1 << 40, ..canary }.size(), None);
+                assert_eq!(Canary { key: canary.key ^ 2, ..canary }.size(), None);
+                let elsewhere = Canary { block: canary.block.wrapping_add(8), room: ROOM - 8, key: canary.key };
                 assert_eq!(elsewhere.size(), None);
             }
         });

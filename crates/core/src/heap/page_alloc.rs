@@ -1,17 +1,17 @@
-//! Making a heap's pages, and releasing them.
+//! Making a heap's pages, releasing them, and what becomes of a page that a free has claimed.
 
 use ferrimalloc_prim::mem::Access;
 
-use super::checking;
 use super::color::color;
-use super::ending::heap_of_page;
+use super::guard;
 use super::heap::Heap;
+use super::page_heap::heap_of_page;
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
-use crate::os::{self, told};
-use crate::page::{Flag, Origin, Page, Placement};
+use crate::os::{self, tool_hooks};
+use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold};
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ impl From<Claim> for Memory {
 
 impl Heap {
     /// A new page for blocks of class `bin`, owned by thread `tid`; `None` without memory.
-    pub fn fresh_page(&'static self, bin: Bin, tid: usize, theap: *const (), seed: usize) -> Option<&'static Page> {
+    pub fn fresh_page(&'static self, bin: Bin, tid: usize, theap: *const (), seed: usize) -> Option<OwnedPage> {
         let slices = bin.page_slices();
         let want = Want {
             arena: self.arena(),
@@ -96,7 +96,7 @@ impl Heap {
         tid: usize,
         theap: *const (),
         seed: usize,
-    ) -> Option<&'static Page> {
+    ) -> Option<OwnedPage> {
         let slices = request.slices()?;
         let want = Want {
             arena: self.arena(),
@@ -124,11 +124,11 @@ impl Heap {
         self.enter(&placement, tid, theap)
     }
 
-    fn enter(&'static self, placement: &Placement, tid: usize, theap: *const ()) -> Option<&'static Page> {
+    fn enter(&'static self, placement: &Placement, tid: usize, theap: *const ()) -> Option<OwnedPage> {
         // SAFETY: the memory was claimed for this page; the handles are this heap and the caller's theap.
-        let page = unsafe { Page::create(placement, tid, theap, (self.handle(), self.term())) };
-        if self.registry().register(page) {
-            self.count_entered(page);
+        let page = unsafe { OwnedPage::create(placement, tid, theap, (self.handle(), self.lifetime())) };
+        if self.registry().register(&page) {
+            self.count_entered(&page);
             return Some(page);
         }
         give_back(page, self.subproc().arenas());
@@ -200,46 +200,68 @@ fn zeroed_if_asked(request: &SingleRequest, memory: &Memory, slices: usize) -> Z
     memory.zero
 }
 
-/// Releases a page that the caller owns and whose blocks are all free; it must be in no queue.
-pub fn release_page(page: &'static Page) {
+/// Releases a page whose blocks are all free.
+pub fn release_page(page: OwnedPage) {
     let arenas = {
-        let heap = heap_of_page(page);
-        heap.strike_out(page);
+        let heap = heap_of_page(&page);
+        heap.strike_out(&page);
         heap.subproc().arenas()
     };
     give_back(page, arenas);
 }
 
-/// The same for a page of a heap that is ending, by the one who ends it.
-pub fn release_page_of(heap: &'static Heap, page: &'static Page) {
-    heap.strike_out(page);
+/// The same for a page of a heap that is ending, by the thread that ends it.
+pub fn release_page_of(heap: &'static Heap, page: OwnedPage) {
+    heap.strike_out(&page);
     give_back(page, heap.subproc().arenas());
+}
+
+/// Decides about a page that a free has claimed, its remote list still in the word. All blocks free: releases it.
+/// Otherwise lists it, so that a thread in need of blocks of this size takes it, and lets go of it until the last block is
+/// freed.
+#[cold]
+pub fn release_or_list(mut page: OwnedPage) {
+    loop {
+        let used = page.used_when_let_go();
+        if page.arrived() >= used {
+            return release_page(page);
+        }
+        if !page.is_listed() {
+            let heap = heap_of_page(&page);
+            heap.registry().list(&page);
+            heap.stats().pages_reabandon_full.increment();
+        }
+        match page.put_back(Threshold(used)) {
+            Ok(()) => return,
+            Err(refused) => page = refused,
+        }
+    }
 }
 
 impl Heap {
     /// The page is about to go.
-    fn strike_out(&self, page: &'static Page) {
-        debug_assert!(!page.remote.is_unowned());
+    fn strike_out(&self, page: &Owned) {
         self.registry().unregister(page);
         self.count_left(page);
     }
 }
 
-fn give_back(page: &'static Page, arenas: &ArenaSet) {
-    checking::drop_ledger(page, arenas);
-    if !checking::unguard(page) {
-        return retain(page);
+fn give_back(page: OwnedPage, arenas: &ArenaSet) {
+    guard::drop_block_bitmap(&page, arenas);
+    if !guard::unguard(&page) {
+        // A mapping whose guard the system would not remove is never used again.
+        return page.erase();
     }
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
     page.note_unfilled();
-    let clean = clean_slices(page);
+    let clean = clean_slices(&page);
     page.erase();
     match origin {
         Origin::Arena(arena) => arena.release_used(BitRange::new(arena.slice_of(start), slices), clean),
         Origin::Os => {
             let region = os::Region { start, bytes: slices * SLICE_BYTES };
             arenas.note_unmapped(region.bytes);
-            told::opened(region.start, region.bytes);
+            tool_hooks::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.
             unsafe { os::release(region) }
         }
@@ -247,18 +269,12 @@ fn give_back(page: &'static Page, arenas: &ArenaSet) {
 }
 
 /// How many slices at a page's end have never been used and read as zero.
-fn clean_slices(page: &Page) -> usize {
+fn clean_slices(page: &Owned) -> usize {
     if page.is_singleton() || !page.is(Flag::FreshIsZero) {
         return 0;
     }
     let end = page.start() as usize + page.touched_bytes();
     page.slices() - (end - page.memory() as usize).div_ceil(SLICE_BYTES)
-}
-
-/// A mapping whose guard the system would not remove is never used again.
-#[cold]
-fn retain(page: &'static Page) {
-    page.erase();
 }
 
 #[cfg(test)]

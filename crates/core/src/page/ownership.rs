@@ -1,13 +1,13 @@
-//! Who owns a page, and the blocks that others freed into it: one atomic word.
+//! Who owns a page: every word of that protocol, in one type.
 //!
-//! # Why one word
+//! # Why one atomic word decides
 //! A block freed by a thread that doesn't own the page is pushed on the page's *remote list*. The push must also
-//! learn whether anybody looks after the page, and if nobody does, whether this was the free that makes looking
+//! learn whether a thread looks after the page, and if none does, whether this was the free that makes looking
 //! after it worthwhile: the last block of the page, or enough blocks for another thread to allocate from. With head,
 //! count, threshold and ownership in one word, all that is one compare-and-swap; a push that crosses the threshold
 //! becomes the owner by the same compare-and-swap.
 //!
-//! # The word
+//! # The remote word
 //! ```text
 //!  63                33 32            17 16             1       0
 //! +--------------------+----------------+----------------+-----------+
@@ -30,17 +30,120 @@
 //!                             claim: the claimer owns it and has the list
 //! ```
 //!
+//! # All words
+//! The owner word tells the fast path of `free` whose page it is, and everybody else whose it was. `used` and `listed`
+//! are the owner's; in an unowned page they are those of the last owner, and wait for the next.
+//!
+//! | state | unowned | owner word | used | listed | ends when |
+//! |---|---|---|---|---|---|
+//! | no page | 0 | 0, or a stub | – | no | a page is described there |
+//! | owned, in a queue | 0 | the thread | – | no | its owner gives it up, abandons or releases it |
+//! | given up (it was full) | 1 | the thread + UNOWNED: a hint | its blocks | no | its last owner takes it back, or others have freed the threshold |
+//! | listed | 1 | a hint or none, + UNOWNED | its blocks | yes | a thread in need takes it, or its last block is freed |
+//! | abandoned (its thread ended) | 1 | UNOWNED | its blocks | if it has free blocks | as listed, or given up |
+//! | claimed | 0 | as before | as before | as before | the claimer has decided, at once |
+//! | singleton | 1 | the thread + UNOWNED | 1 | never | its block is freed |
+//!
 //! # Invariants
 //! 1. At most one thread owns a page: only a successful compare-and-swap that clears `unowned` makes an owner, and
 //!    only the owner sets it.
 //! 2. `count` is the length of the list at `head`; both change in the same compare-and-swap. An unowned word never
 //!    has `count >= threshold`: `let_go` refuses, and the push that would reach it claims.
 //! 3. Every block pushed is found by exactly one `take` or `claim`.
-//! 4. The links of the blocks of a taken list, and everything the last owner wrote, are visible to the taker.
+//! 4. The links of the blocks of a taken list, and everything the last owner wrote, `used` and `listed` among it, are
+//!    visible to the taker.
 //!
 //! Idea: mimalloc v3's `xthread_free` with its owned bit; count and threshold in the word are ours.
 
-use crate::sync::{AtomicU64, Ordering, const_unless_loom};
+use core::ops::Deref;
+
+use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relaxed, const_unless_loom};
+
+/// The owner word: a thread's id with flags in its low bits.
+///
+/// | word | meaning |
+/// |---|---|
+/// | 0 | no page (untouched or released metadata) |
+/// | tid | owned by that thread, ordinary: the fast path of `free` compares with this |
+/// | tid + INTERIOR | owned by that thread; blocks may be known by addresses inside them |
+/// | … + HARDENED | … and hardened: no fast path takes such a page for an ordinary one |
+/// | tid + UNOWNED (+ INTERIOR) | nobody's; that thread owned it last (a hint) |
+/// | UNOWNED (+ INTERIOR) | nobody's; its last owner has ended |
+/// | … + GUARDED | … and its last OS page, or the one behind its only block, is inaccessible |
+/// | STUB | not the first slice of its page |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner(usize);
+
+impl Owner {
+    pub const NONE: Owner = Owner(0);
+    pub const STUB: Owner = Owner(2);
+    const UNOWNED: usize = 1;
+    const GUARDED: usize = 2;
+    const INTERIOR: usize = 4;
+    const HARDENED: usize = 8;
+    const FLAGS: usize = 15;
+
+    /// The word of a page owned by thread `tid`.
+    #[inline]
+    pub const fn thread(tid: usize) -> Owner {
+        Owner(tid)
+    }
+
+    /// The thread that owns the page, or owned it last; 0 if none is known.
+    #[inline]
+    pub const fn tid(self) -> usize {
+        self.0 & !Self::FLAGS
+    }
+
+    #[inline]
+    pub const fn is_unowned(self) -> bool {
+        self.0 & Self::UNOWNED != 0
+    }
+
+    #[inline]
+    pub const fn has_interior(self) -> bool {
+        self.0 & Self::INTERIOR != 0
+    }
+
+    #[inline]
+    pub const fn is_hardened(self) -> bool {
+        self.0 & Self::HARDENED != 0
+    }
+
+    #[inline]
+    pub const fn is_guarded(self) -> bool {
+        self.0 & Self::GUARDED != 0
+    }
+
+    /// Whether the entry is a page's first.
+    #[inline]
+    pub fn is_page(self) -> bool {
+        self != Owner::NONE && self != Owner::STUB
+    }
+
+    #[inline]
+    pub const fn hardened(self) -> Owner {
+        Owner(self.0 | Self::HARDENED)
+    }
+
+    #[inline]
+    pub const fn guarded(self) -> Owner {
+        Owner(self.0 | Self::GUARDED)
+    }
+
+    #[inline]
+    pub const fn interior(self) -> Owner {
+        Owner(self.0 | Self::INTERIOR)
+    }
+
+    const fn with_tid(self, tid: usize) -> Owner {
+        Owner(self.0 & (Self::GUARDED | Self::INTERIOR | Self::HARDENED) | tid)
+    }
+
+    const fn unowned(self, hint: usize) -> Owner {
+        Owner(self.with_tid(hint).0 | Self::UNOWNED)
+    }
+}
 
 /// A block's distance from the start of its page's area, in units of 8 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -314,6 +417,103 @@ impl Remote {
 impl Default for Remote {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The words of a page. Zeroed memory is valid: no page.
+#[repr(C)]
+pub struct Ownership {
+    owner: AtomicUsize,
+    remote: Remote,
+    used: AtomicU16,
+    listed: AtomicBool,
+}
+
+impl Ownership {
+    const_unless_loom! {
+        /// Of no page. `const` except under loom.
+        pub const fn new() -> Self {
+            Self {
+                owner: AtomicUsize::new(0),
+                remote: Remote::new(),
+                used: AtomicU16::new(0),
+                listed: AtomicBool::new(false),
+            }
+        }
+    }
+
+    /// A new page, owned by thread `tid`.
+    pub fn begin(&self, tid: usize) {
+        self.remote.reset();
+        self.listed.set(false);
+        self.set_owner(Owner(tid));
+    }
+
+    #[inline(always)]
+    pub fn owner(&self) -> Owner {
+        Owner(self.owner.get())
+    }
+
+    /// By the page's owner, or the holder of its only block.
+    #[inline]
+    pub fn set_owner(&self, owner: Owner) {
+        self.owner.set(owner.0);
+    }
+
+    /// The page is a thread's; by that thread, which owns it.
+    #[inline]
+    pub fn keep(&self, tid: usize) {
+        self.set_owner(self.owner().with_tid(tid));
+    }
+
+    /// The owner gives the page up, `used` blocks of which are in use or in the remote list, with a hint at the thread that
+    /// would have it back (0: none): see [`Remote::let_go`].
+    #[inline]
+    pub fn let_go(&self, hint: usize, used: usize, threshold: usize) -> Result<(), Due> {
+        self.used.set(used as u16);
+        self.set_owner(self.owner().unowned(hint));
+        self.remote.let_go(threshold)
+    }
+
+    /// The claimer gives the page up again, the other words as they were.
+    #[inline]
+    pub fn put_back(&self, threshold: usize) -> Result<(), Due> {
+        self.remote.let_go(threshold)
+    }
+
+    /// While nobody owns the page, or its claimer has not decided: how many of its blocks are in use, counting those in
+    /// the remote list. A hint to others.
+    #[inline]
+    pub fn used(&self) -> usize {
+        self.used.get() as usize
+    }
+
+    /// Whether the page is in its heap's bitmap of pages that any thread may take; by its owner.
+    #[inline]
+    pub fn is_listed(&self) -> bool {
+        self.listed.get()
+    }
+
+    /// By the page's owner, together with the bit in the heap's bitmap.
+    #[inline]
+    pub fn set_listed(&self, listed: bool) {
+        self.listed.set(listed);
+    }
+}
+
+impl Default for Ownership {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The remote word's operations are the protocol's.
+impl Deref for Ownership {
+    type Target = Remote;
+
+    #[inline(always)]
+    fn deref(&self) -> &Remote {
+        &self.remote
     }
 }
 

@@ -11,7 +11,7 @@ const SLOTS: usize = if UNDER_LOOM { 2 } else { 16 };
 const EMPTY: usize = 0;
 
 /// Who is inside of a hook.
-pub struct Turnstile {
+pub struct ReentrancyGuard {
     slots: [AtomicUsize; SLOTS],
 }
 
@@ -28,11 +28,11 @@ pub enum Entry<'a> {
 /// The right to run a hook.
 pub struct Pass<'a>(&'a AtomicUsize);
 
-impl Turnstile {
+impl ReentrancyGuard {
     const_unless_loom! {
         /// Nobody is inside. `const` except under loom.
         pub const fn new() -> Self {
-            Turnstile { slots: array_of!(AtomicUsize::new(EMPTY); SLOTS) }
+            ReentrancyGuard { slots: array_of!(AtomicUsize::new(EMPTY); SLOTS) }
         }
     }
 
@@ -53,7 +53,7 @@ impl Turnstile {
     }
 }
 
-impl Default for Turnstile {
+impl Default for ReentrancyGuard {
     fn default() -> Self {
         Self::new()
     }
@@ -76,29 +76,29 @@ mod tests {
 
     #[test]
     fn a_thread_passes_once_at_a_time() {
-        let turnstile = Turnstile::new();
-        let first = turnstile.enter();
+        let reentrancy_guard = ReentrancyGuard::new();
+        let first = reentrancy_guard.enter();
         assert!(matches!(first, Entry::Entered(_)));
-        assert!(matches!(turnstile.enter(), Entry::Inside));
+        assert!(matches!(reentrancy_guard.enter(), Entry::Inside));
         drop(first);
-        assert!(matches!(turnstile.enter(), Entry::Entered(_)));
+        assert!(matches!(reentrancy_guard.enter(), Entry::Entered(_)));
     }
 
     #[test]
     fn threads_do_not_shut_each_other_out() {
-        let turnstile = Turnstile::new();
-        let _mine = turnstile.enter();
+        let reentrancy_guard = ReentrancyGuard::new();
+        let _mine = reentrancy_guard.enter();
         thread::scope(|scope| {
-            scope.spawn(|| assert!(matches!(turnstile.enter(), Entry::Entered(_))));
+            scope.spawn(|| assert!(matches!(reentrancy_guard.enter(), Entry::Entered(_))));
         });
     }
 
     #[test]
     fn a_crowd_is_told_so() {
-        let turnstile = Turnstile::new();
-        turnstile.slots.iter().for_each(|slot| slot.store(1, Relaxed));
-        assert!(matches!(turnstile.enter(), Entry::Crowded));
-        turnstile.clear();
-        assert!(matches!(turnstile.enter(), Entry::Entered(_)));
+        let reentrancy_guard = ReentrancyGuard::new();
+        reentrancy_guard.slots.iter().for_each(|slot| slot.store(1, Relaxed));
+        assert!(matches!(reentrancy_guard.enter(), Entry::Crowded));
+        reentrancy_guard.clear();
+        assert!(matches!(reentrancy_guard.enter(), Entry::Entered(_)));
     }
 }

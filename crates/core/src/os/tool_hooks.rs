@@ -1,19 +1,19 @@
 //! What valgrind and AddressSanitizer are told of blocks, in builds with the features `valgrind` and `asan`. In others nothing
 //! here leaves a trace.
 //!
-//! Such a build checks all pages at level 3 or higher (`options::hardening`): no list in free memory, a seal behind each
+//! Such a build checks all pages at level 3 or higher (`options::hardening`): no list in free memory, a canary behind each
 //! block, every allocation and every free by the slow path. That is all that these tools need: what is not in a block is
 //! closed to everybody.
 //!
-//! The allocator itself looks at seals, and fills free blocks at debug levels. Valgrind lets a thread do so unreported:
+//! The allocator itself looks at canaries, and fills free blocks at debug levels. Valgrind lets a thread do so unreported:
 //! [`quiet`]. AddressSanitizer knows no such thing; `memset` is its own, and in a program built with it for Rust so is all of
-//! our code. So the allocator [`reached`]s for the memory first, which opens it, and closes it again by [`lent`],
+//! our code. So the allocator [`reached`]s for the memory first, which opens it, and closes it again by [`allocated`],
 //! [`resized`] or [`put_away`].
 //!
 //! Invariants:
 //! 1. Memory claimed from an arena is open, whatever was there before; memory that is free there is closed. (Memory that was
 //!    never used is closed for valgrind alone: the sanitizer's shadow of an arena would be 128 MiB.)
-//! 2. Blocks that a checked page may lend are closed, but for those in use, each to its size to the byte.
+//! 2. Blocks that a hardened page may lend are closed, but for those in use, each to its size to the byte.
 //! 3. A block is put away before it can be lent again.
 //! 4. What goes back to the system or to the program is open.
 
@@ -63,7 +63,7 @@ pub fn put_away(start: *const u8, bytes: usize) {
 
 /// A block of `bytes` bytes is handed out, with `room` bytes that were reached for.
 #[inline(always)]
-pub fn lent(p: *mut u8, bytes: usize, room: usize, zero: Zero) {
+pub fn allocated(p: *mut u8, bytes: usize, room: usize, zero: Zero) {
     if BUILD.valgrind {
         let contents = if zero == Zero::Zeroed { Contents::Zeros } else { Contents::Undefined };
         valgrind::block_allocated(p, bytes, contents);
@@ -100,7 +100,7 @@ pub fn opened(start: *const u8, bytes: usize) {
     reached(start, bytes);
 }
 
-/// Memory that nobody may access until it is lent.
+/// Memory that nobody may access until it is allocated.
 #[inline(always)]
 pub fn closed(start: *const u8, bytes: usize) {
     never_used(start, bytes);

@@ -1,7 +1,7 @@
-//! Models of the books of a checked page, every interleaving of them. Run with
+//! Models of the books of a hardened page, every interleaving of them. Run with
 //! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_ledger`.
 //!
-//! The numbers in the comments are the invariants in `src/page/ledger.rs`. A block's contents, and the ledger's memory, are
+//! The numbers in the comments are the invariants in `src/hardened/block_bitmap.rs`. A block's contents, and the bitmap's memory, are
 //! cells that loom watches: a block in two hands, or in one that does not see what the last one did, is an error.
 //!
 //! Where the owner looks at the remote word before it changes anything, it is a thread of its own and the model's main thread
@@ -11,8 +11,8 @@
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use ferrimalloc_core::page::ledger::{AlreadyFree, Doubles, Ledger, Style};
-use ferrimalloc_core::page::remote::{BlockOffset, Push, Remote};
+use ferrimalloc_core::hardened::block_bitmap::{AlreadyFree, BlockBitmap, Doubles, OwnedBlockBitmap, Style};
+use ferrimalloc_core::page::ownership::{BlockOffset, Push, Remote};
 use loom::cell::{Cell, UnsafeCell};
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
@@ -22,14 +22,14 @@ const BLOCKS: usize = 3;
 const BLOCK_BYTES: usize = 48;
 const STYLE: Style = Style { pads: false, fills: false, verifies: false };
 
-/// A checked page: what `page/checks.rs` and `theap/checked.rs` do with the ledger and the remote word.
+/// A hardened page: what `page/checks.rs` and `theap/checked.rs` do with the bitmap and the remote word.
 struct Page {
-    ledger: &'static Ledger,
+    bitmap: &'static OwnedBlockBitmap,
     remote: Remote,
     /// Blocks that are not free, as far as they have been counted; the owner's.
-    lent: Cell<usize>,
+    outstanding: Cell<usize>,
     contents: Vec<UnsafeCell<usize>>,
-    /// Read by whoever uses the ledger, written by who gives its memory back.
+    /// Read by whoever uses the bitmap, written by who gives its memory back.
     memory: UnsafeCell<()>,
 }
 
@@ -39,28 +39,28 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 fn layout() -> Layout {
-    Layout::from_size_align(Ledger::bytes(BLOCKS), 64).expect("a layout")
+    Layout::from_size_align(BlockBitmap::bytes(BLOCKS), 64).expect("a layout")
 }
 
 impl Page {
     /// Owned by the caller, all blocks in use.
     fn full() -> Arc<Page> {
         // SAFETY: zeroed, aligned, large enough; given back with the page.
-        let ledger = unsafe { Ledger::create(alloc_zeroed(layout()), BLOCKS, BLOCK_BYTES, 1, STYLE) };
+        let bitmap = unsafe { BlockBitmap::create(alloc_zeroed(layout()), BLOCKS, BLOCK_BYTES, 1, STYLE).owned() };
         let page = Page {
-            ledger,
+            bitmap,
             remote: Remote::new(),
-            lent: Cell::new(0),
+            outstanding: Cell::new(0),
             contents: (0..BLOCKS).map(|_| UnsafeCell::new(0)).collect(),
             memory: UnsafeCell::new(()),
         };
-        ledger.open(0, BLOCKS);
+        bitmap.open(0, BLOCKS);
         (0..BLOCKS).for_each(|_| assert!(page.take().is_some()));
         Arc::new(page)
     }
 
-    fn ledger<R>(&self, work: impl FnOnce(&Ledger) -> R) -> R {
-        self.memory.with(|_| work(self.ledger))
+    fn bitmap<R>(&self, work: impl FnOnce(&OwnedBlockBitmap) -> R) -> R {
+        self.memory.with(|_| work(self.bitmap))
     }
 
     /// Writes to a block that is in use, by its user.
@@ -70,8 +70,8 @@ impl Page {
     }
 
     fn take(&self) -> Option<usize> {
-        let block = self.ledger(Ledger::take)?;
-        self.lent.set(self.lent.get() + 1);
+        let block = self.bitmap(OwnedBlockBitmap::take)?;
+        self.outstanding.set(self.outstanding.get() + 1);
         self.touch(block);
         Some(block)
     }
@@ -82,15 +82,15 @@ impl Page {
 
     /// Frees a block; by the owner.
     fn put(&self, block: usize) -> Result<(), AlreadyFree> {
-        self.ledger(|ledger| ledger.put(block))?;
-        self.lent.set(self.lent.get() - 1);
+        self.bitmap(|bitmap| bitmap.put(block))?;
+        self.outstanding.set(self.outstanding.get() - 1);
         Ok(())
     }
 
     /// Marks a block; by another thread, which counts it then.
     fn mark(&self, block: usize) -> Result<(), AlreadyFree> {
         self.touch(block);
-        self.ledger(|ledger| ledger.put_remote(block))
+        self.bitmap(|bitmap| bitmap.put_remote(block))
     }
 
     fn count(&self, block: usize) -> Push {
@@ -112,15 +112,15 @@ impl Page {
     }
 
     fn accept(&self, count: usize) {
-        assert_eq!(self.ledger(Ledger::drain).count, 0);
-        self.lent.set(self.lent.get() - count);
+        assert_eq!(self.bitmap(OwnedBlockBitmap::drain).count, 0);
+        self.outstanding.set(self.outstanding.get() - count);
         // Invariant 2.
-        assert!(self.ledger(Ledger::count_free) >= BLOCKS - self.lent.get());
+        assert!(self.bitmap(OwnedBlockBitmap::count_free) >= BLOCKS - self.outstanding.get());
     }
 
-    /// Gives the ledger's memory back, when the counts say that no block is in use.
+    /// Gives the bitmap's memory back, when the counts say that no block is in use.
     fn release_if_unused(&self) -> bool {
-        let is_unused = self.remote.arrived() >= self.lent.get();
+        let is_unused = self.remote.arrived() >= self.outstanding.get();
         if is_unused {
             self.memory.with_mut(|_| ());
         }
@@ -130,8 +130,8 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // SAFETY: made in `full` with this layout; nobody uses the ledger any more.
-        unsafe { dealloc(std::ptr::from_ref(self.ledger).cast_mut().cast(), layout()) };
+        // SAFETY: made in `full` with this layout; nobody uses the bitmap any more.
+        unsafe { dealloc(std::ptr::from_ref(self.bitmap).cast_mut().cast(), layout()) };
     }
 }
 
@@ -152,13 +152,13 @@ const NO_DOUBLES: Doubles = Doubles { count: 0, index: 0 };
 fn two_frees_of_a_block() {
     loom::model(|| {
         let page = Page::full();
-        let free = |page: &Page| page.ledger(|ledger| ledger.put_remote(1));
+        let free = |page: &Page| page.bitmap(|bitmap| bitmap.put_remote(1));
         let other = spawn(&page, free);
         let mut told = [free(&page), outcome(other)];
         told.sort_by_key(Result::is_err);
-        assert_eq!(told, [Ok(()), Err(AlreadyFree)]);
-        assert_eq!(page.ledger.drain(), NO_DOUBLES);
-        assert_eq!(page.ledger.count_free(), 1);
+        assert_eq!(tool_hooks, [Ok(()), Err(AlreadyFree)]);
+        assert_eq!(page.bitmap.drain(), NO_DOUBLES);
+        assert_eq!(page.bitmap.count_free(), 1);
     });
 }
 
@@ -168,12 +168,12 @@ fn a_drain_loses_no_block() {
     loom::model(|| {
         let page = Page::full();
         let others = [0, 1].map(|block| spawn(&page, move |page: &Page| page.mark(block)));
-        assert_eq!(page.ledger.drain(), NO_DOUBLES);
+        assert_eq!(page.bitmap.drain(), NO_DOUBLES);
         for other in others {
             assert_eq!(outcome(other), Ok(()));
         }
-        assert_eq!(page.ledger.drain(), NO_DOUBLES);
-        assert_eq!(page.ledger.count_free(), 2);
+        assert_eq!(page.bitmap.drain(), NO_DOUBLES);
+        assert_eq!(page.bitmap.count_free(), 2);
     });
 }
 
@@ -189,25 +189,25 @@ fn the_owner_frees_beside_another() {
         page.free_remote(0);
         outcome(owner);
         page.refill();
-        assert_eq!((page.lent.get(), page.ledger.count_free()), (1, 2));
+        assert_eq!((page.outstanding.get(), page.bitmap.count_free()), (1, 2));
         assert_eq!(page.take_all().len(), 2);
     });
 }
 
-/// The owner and another thread free the same block: one of them is told, or the drain tells.
+/// The owner and another thread free the same block: one of them is tool_hooks, or the drain tells.
 #[test]
 fn the_owner_and_another_free_a_block() {
     loom::model(|| {
         let page = Page::full();
-        let other = spawn(&page, |page| page.ledger(|ledger| ledger.put_remote(1)));
+        let other = spawn(&page, |page| page.bitmap(|bitmap| bitmap.put_remote(1)));
         let own = page.put(1);
         let other = outcome(other);
-        let doubles = page.ledger.drain();
+        let doubles = page.bitmap.drain();
         assert!(own.is_ok() || other.is_ok());
         let told = own.is_err() as usize + other.is_err() as usize + doubles.count;
-        assert_eq!(told, 1, "{own:?} {other:?} {doubles:?}");
+        assert_eq!(tool_hooks, 1, "{own:?} {other:?} {doubles:?}");
         assert!(doubles.count == 0 || doubles.index == 1);
-        assert_eq!(page.ledger.count_free(), 1);
+        assert_eq!(page.bitmap.count_free(), 1);
     });
 }
 
@@ -229,11 +229,11 @@ fn blocks_come_back_with_their_contents() {
         let mut all = [early, page.take_all()].concat();
         all.sort_unstable();
         assert_eq!(all, [0, 1]);
-        assert_eq!(page.lent.get(), BLOCKS);
+        assert_eq!(page.outstanding.get(), BLOCKS);
     });
 }
 
-/// The owner gives the ledger's memory back as soon as all blocks are counted, and not before: nobody looks there then.
+/// The owner gives the bitmap's memory back as soon as all blocks are counted, and not before: nobody looks there then.
 #[test]
 fn the_books_end_after_the_last_free() {
     loom::model(|| {
@@ -265,6 +265,6 @@ fn the_books_travel_with_the_page() {
             assert_eq!(page.take_all().len(), 2);
         }
         outcome(other);
-        assert_eq!((page.lent.get(), page.ledger.count_free()), (BLOCKS, 0));
+        assert_eq!((page.outstanding.get(), page.bitmap.count_free()), (BLOCKS, 0));
     });
 }

@@ -1,9 +1,16 @@
-//! Blocks gathered by page, to be pushed together.
+//! Frees into other threads' pages, gathered per page and pushed together.
+//!
+//! A thread that frees what others allocate mostly frees runs of blocks of the same pages. A few chains are gathered,
+//! each for one page, and pushed with one compare-and-swap: when another page needs the place, when a chain has
+//! grown large, in every slow path of the thread, and at its end. So little memory waits, and only while the thread
+//! is active.
 //!
 //! Invariants
 //! 1. A chain's blocks are of one page, linked from the last one added to the first; nobody else knows them.
 //! 2. Every block added is pushed once, by a flush.
 //! 3. A page that has blocks in a chain is alive, for these count as in use.
+//!
+//! Idea: BatchIt (ISMM 2024), snmalloc's remote caches.
 
 use core::cell::Cell;
 use core::ptr;
@@ -13,8 +20,8 @@ use crate::sync::{array_of, const_unless_loom};
 /// How many pages are gathered for at a time; a power of two.
 const CHAINS: usize = 16;
 
-/// A page, as far as gathering goes.
-pub trait Home: Sized + 'static {
+/// A page, as far as batches go.
+pub trait RemotePage: Sized + 'static {
     /// Neighbouring pages have different numbers.
     fn number(&self) -> usize;
 
@@ -43,13 +50,13 @@ struct Chain<P> {
 }
 
 /// The chains of a thread. Valid when zeroed.
-pub struct Gather<P> {
+pub struct RemoteBatch<P> {
     chains: [Chain<P>; CHAINS],
     /// Whether any chain has blocks.
     pending: Cell<bool>,
 }
 
-impl<P: Home> Gather<P> {
+impl<P: RemotePage> RemoteBatch<P> {
     const_unless_loom! {
         pub const fn new() -> Self {
             Self { chains: array_of!(Chain::new(); CHAINS), pending: Cell::new(false) }
@@ -107,13 +114,13 @@ impl<P: Home> Gather<P> {
     }
 }
 
-impl<P: Home> Default for Gather<P> {
+impl<P: RemotePage> Default for RemoteBatch<P> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<P: Home> Chain<P> {
+impl<P: RemotePage> Chain<P> {
     const fn new() -> Self {
         Self {
             page: Cell::new(ptr::null()),

@@ -1,6 +1,6 @@
-//! The books of a checked page: which of its blocks are free, in memory far away from the blocks.
+//! The books of a hardened page: which of its blocks are free, in memory far away from the blocks.
 //!
-//! A checked page has no lists. Nothing that the allocator relies on is ever written into a free block, so whoever
+//! A hardened page has no lists. Nothing that the allocator relies on is ever written into a free block, so whoever
 //! writes there damages nothing of ours, and every free is told from a second one.
 //!
 //! # Bits
@@ -25,6 +25,7 @@
 //! random numbers are fast ones with a secret seed per page.
 
 use core::cell::Cell;
+use core::ops::Deref;
 use core::ptr;
 
 use crate::base::WORD_BYTES;
@@ -45,9 +46,9 @@ pub struct Style {
 }
 
 impl Style {
-    /// Bytes of a block that its seal takes.
+    /// Bytes of a block that its canary takes.
     #[inline]
-    pub const fn seal_bytes(self) -> usize {
+    pub const fn canary_bytes(self) -> usize {
         if self.pads { WORD_BYTES } else { 0 }
     }
 }
@@ -75,11 +76,11 @@ struct Bits {
 /// How many atomic words [`Bits`] has.
 const BITS_WORDS: usize = size_of::<Bits>() / size_of::<AtomicU64>();
 
-/// The head of a ledger; the bits follow it.
+/// The head of a bitmap; the bits follow it.
 #[repr(C, align(64))]
-pub struct Ledger {
+pub struct BlockBitmap {
     key: u64,
-    /// For dividing by the block size: see [`Ledger::index_at`].
+    /// For dividing by the block size: see [`BlockBitmap::index_at`].
     reciprocal: u64,
     block_bytes: usize,
     words: usize,
@@ -99,24 +100,24 @@ const RECIPROCAL_SHIFT: u32 = 41;
 const POOL_EMPTY: u64 = 1;
 const PICK_BITS: u32 = 6;
 
-impl Ledger {
-    /// How much memory a ledger for `blocks` blocks takes.
+impl BlockBitmap {
+    /// How much memory a bitmap for `blocks` blocks takes.
     pub const fn bytes(blocks: usize) -> usize {
-        size_of::<Ledger>() + blocks.div_ceil(WORD_BITS) * size_of::<Bits>()
+        size_of::<BlockBitmap>() + blocks.div_ceil(WORD_BITS) * size_of::<Bits>()
     }
 
-    /// Lays a ledger out in which no block has been opened.
+    /// Lays a bitmap out in which no block has been opened.
     ///
     /// # Safety
-    /// `memory` has [`Ledger::bytes`] zeroed bytes, aligned to 64, that live as long as the page.
+    /// `memory` has [`BlockBitmap::bytes`] zeroed bytes, aligned to 64, that live as long as the page.
     pub unsafe fn create(
         memory: *mut u8,
         blocks: usize,
         block_bytes: usize,
         key: u64,
         style: Style,
-    ) -> &'static Ledger {
-        let ledger = Ledger {
+    ) -> &'static BlockBitmap {
+        let bitmap = BlockBitmap {
             key,
             reciprocal: (1u64 << RECIPROCAL_SHIFT).div_ceil(block_bytes as u64),
             block_bytes,
@@ -126,12 +127,12 @@ impl Ledger {
             pool: Cell::new(POOL_EMPTY),
             draws: Cell::new(0),
         };
-        let place = memory.cast::<Ledger>();
-        let words = BITS_WORDS * ledger.words;
+        let place = memory.cast::<BlockBitmap>();
+        let words = BITS_WORDS * bitmap.words;
         // SAFETY: the precondition; the bits follow the head.
         unsafe {
             sync::adopt_zeroed(place.add(1).cast(), words);
-            place.write(ledger);
+            place.write(bitmap);
             &*place
         }
     }
@@ -171,7 +172,45 @@ impl Ledger {
         any >> (index % WORD_BITS) & 1 == 0
     }
 
-    /// Makes never-used blocks free; by the owner.
+    /// Marks a block as freed; by any thread, which then counts it in the page's remote word.
+    #[inline]
+    pub fn put_remote(&self, index: usize) -> Result<(), AlreadyFree> {
+        let (bits, bit) = (&self.bits()[index / WORD_BITS], 1 << (index % WORD_BITS));
+        if bits.free.load(Ordering::Relaxed) & bit != 0 {
+            return Err(AlreadyFree);
+        }
+        // ORDERING: release: what this thread did with the block is over when the owner hands it out again; pairs with
+        // `drain`.
+        let before = bits.freed.fetch_or(bit, Ordering::Release);
+        if before & bit == 0 { Ok(()) } else { Err(AlreadyFree) }
+    }
+
+    /// The owner's view.
+    ///
+    /// # Safety
+    /// The caller owns the page.
+    #[inline]
+    pub unsafe fn owned(&self) -> &OwnedBlockBitmap {
+        // SAFETY: a transparent wrapper.
+        unsafe { &*ptr::from_ref(self).cast::<OwnedBlockBitmap>() }
+    }
+}
+
+/// A block bitmap as the page's owner sees it.
+#[repr(transparent)]
+pub struct OwnedBlockBitmap(BlockBitmap);
+
+impl Deref for OwnedBlockBitmap {
+    type Target = BlockBitmap;
+
+    #[inline(always)]
+    fn deref(&self) -> &BlockBitmap {
+        &self.0
+    }
+}
+
+impl OwnedBlockBitmap {
+    /// Makes never-used blocks free.
     pub fn open(&self, from: usize, count: usize) {
         for index in from..from + count {
             let free = &self.bits()[index / WORD_BITS].free;
@@ -179,7 +218,7 @@ impl Ledger {
         }
     }
 
-    /// Takes a free block at random; `None` if there is none. By the owner.
+    /// Takes a free block at random; `None` if there is none.
     #[inline]
     pub fn take(&self) -> Option<usize> {
         let word = self.word.get();
@@ -226,7 +265,7 @@ impl Ledger {
         Fast::new(self.key.wrapping_add(draws.rotate_left(32))).next_u64()
     }
 
-    /// Frees a block; by the owner.
+    /// Frees a block.
     #[inline]
     pub fn put(&self, index: usize) -> Result<(), AlreadyFree> {
         let (bits, bit) = (&self.bits()[index / WORD_BITS], 1 << (index % WORD_BITS));
@@ -238,20 +277,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Marks a block as freed; by any thread, which then counts it in the page's remote word.
-    #[inline]
-    pub fn put_remote(&self, index: usize) -> Result<(), AlreadyFree> {
-        let (bits, bit) = (&self.bits()[index / WORD_BITS], 1 << (index % WORD_BITS));
-        if bits.free.load(Ordering::Relaxed) & bit != 0 {
-            return Err(AlreadyFree);
-        }
-        // ORDERING: release: what this thread did with the block is over when the owner hands it out again; pairs with
-        // `drain`.
-        let before = bits.freed.fetch_or(bit, Ordering::Release);
-        if before & bit == 0 { Ok(()) } else { Err(AlreadyFree) }
-    }
-
-    /// Turns freed blocks into free ones; by the owner.
+    /// Turns freed blocks into free ones.
     pub fn drain(&self) -> Doubles {
         let mut doubles = Doubles { count: 0, index: 0 };
         for (word, bits) in self.bits().iter().enumerate() {
@@ -270,7 +296,7 @@ impl Ledger {
         doubles
     }
 
-    /// How many blocks are free; by the owner.
+    /// How many blocks are free.
     pub fn count_free(&self) -> usize {
         self.bits().iter().map(|bits| bits.free.load(Ordering::Relaxed).count_ones() as usize).sum()
     }
@@ -290,27 +316,27 @@ mod tests {
     const BLOCKS: usize = 200;
     const STYLE: Style = Style { pads: true, fills: false, verifies: false };
 
-    /// Memory for a ledger, aligned like the real one's.
+    /// Memory for a bitmap, aligned like the real one's.
     #[repr(align(64))]
-    struct Memory([u8; Ledger::bytes(BLOCKS)]);
+    struct Memory([u8; BlockBitmap::bytes(BLOCKS)]);
 
-    fn with_ledger(block_bytes: usize, key: u64, test: impl FnOnce(&Ledger)) {
-        let mut memory = Memory([0; Ledger::bytes(BLOCKS)]);
+    fn with_bitmap(block_bytes: usize, key: u64, test: impl FnOnce(&OwnedBlockBitmap)) {
+        let mut memory = Memory([0; BlockBitmap::bytes(BLOCKS)]);
         // SAFETY: zeroed, aligned, large enough, and alive during the test.
-        test(unsafe { Ledger::create(memory.0.as_mut_ptr(), BLOCKS, block_bytes, key, STYLE) });
+        test(unsafe { BlockBitmap::create(memory.0.as_mut_ptr(), BLOCKS, block_bytes, key, STYLE).owned() });
     }
 
-    fn order(ledger: &Ledger) -> Vec<usize> {
-        core::iter::from_fn(|| ledger.take()).collect()
+    fn order(bitmap: &OwnedBlockBitmap) -> Vec<usize> {
+        core::iter::from_fn(|| bitmap.take()).collect()
     }
 
     #[test]
     fn every_open_block_is_taken_once_in_an_order_of_the_key() {
         let mut orders = HashSet::new();
         for key in 1..50 {
-            with_ledger(48, key, |ledger| {
-                ledger.open(0, BLOCKS);
-                let order = order(ledger);
+            with_bitmap(48, key, |bitmap| {
+                bitmap.open(0, BLOCKS);
+                let order = order(bitmap);
                 assert_eq!(order.iter().copied().collect::<HashSet<_>>(), (0..BLOCKS).collect());
                 assert_eq!(order.len(), BLOCKS);
                 orders.insert(order);
@@ -321,41 +347,41 @@ mod tests {
 
     #[test]
     fn a_second_free_is_noticed_whoever_frees() {
-        with_ledger(48, 1, |ledger| {
-            assert!(ledger.is_used(7));
-            assert_eq!(ledger.put(7), Ok(()));
-            assert_eq!(ledger.put(7), Err(AlreadyFree));
-            assert_eq!(ledger.put_remote(7), Err(AlreadyFree));
-            assert_eq!(ledger.put_remote(8), Ok(()));
-            assert_eq!(ledger.put_remote(8), Err(AlreadyFree));
-            assert_eq!(ledger.put(8), Err(AlreadyFree));
-            assert!(!ledger.is_used(7) && !ledger.is_used(8) && ledger.is_used(9));
-            assert_eq!(ledger.drain().count, 0);
-            assert_eq!(ledger.count_free(), 2);
+        with_bitmap(48, 1, |bitmap| {
+            assert!(bitmap.is_used(7));
+            assert_eq!(bitmap.put(7), Ok(()));
+            assert_eq!(bitmap.put(7), Err(AlreadyFree));
+            assert_eq!(bitmap.put_remote(7), Err(AlreadyFree));
+            assert_eq!(bitmap.put_remote(8), Ok(()));
+            assert_eq!(bitmap.put_remote(8), Err(AlreadyFree));
+            assert_eq!(bitmap.put(8), Err(AlreadyFree));
+            assert!(!bitmap.is_used(7) && !bitmap.is_used(8) && bitmap.is_used(9));
+            assert_eq!(bitmap.drain().count, 0);
+            assert_eq!(bitmap.count_free(), 2);
         });
     }
 
     #[test]
     fn frees_that_raced_are_found_by_the_drain() {
-        with_ledger(48, 1, |ledger| {
-            ledger.bits()[1].free.store(4, Ordering::Relaxed);
-            ledger.bits()[1].freed.store(4, Ordering::Relaxed);
-            assert_eq!(ledger.drain(), Doubles { count: 1, index: 66 });
-            assert_eq!(ledger.count_free(), 1);
+        with_bitmap(48, 1, |bitmap| {
+            bitmap.bits()[1].free.store(4, Ordering::Relaxed);
+            bitmap.bits()[1].freed.store(4, Ordering::Relaxed);
+            assert_eq!(bitmap.drain(), Doubles { count: 1, index: 66 });
+            assert_eq!(bitmap.count_free(), 1);
         });
     }
 
     #[test]
     fn only_multiples_of_the_size_are_blocks() {
         for block_bytes in [16, 48, 80, 1024, 1280, 20480] {
-            with_ledger(block_bytes, 1, |ledger| {
+            with_bitmap(block_bytes, 1, |bitmap| {
                 for index in 0..BLOCKS {
                     let distance = index * block_bytes;
-                    assert_eq!(ledger.index_at(distance), Some(index));
-                    assert_eq!(ledger.index_at(distance + 1), None);
-                    assert_eq!(ledger.index_at(distance + block_bytes - 1), None);
+                    assert_eq!(bitmap.index_at(distance), Some(index));
+                    assert_eq!(bitmap.index_at(distance + 1), None);
+                    assert_eq!(bitmap.index_at(distance + block_bytes - 1), None);
                 }
-                assert_eq!(ledger.index_at(usize::MAX), None);
+                assert_eq!(bitmap.index_at(usize::MAX), None);
             });
         }
     }

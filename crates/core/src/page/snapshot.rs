@@ -1,18 +1,17 @@
 //! Looking at a page without changing it: how many blocks are in use, and which.
 //!
 //! Statistics and visits look at pages of any thread, and its owner may be allocating and freeing meanwhile. What is
-//! seen then is a *snapshot*: owner-only fields are read once each, by volatile loads; a list is followed no further
+//! seen then is a *snapshot*: fields are read once each; a list is followed no further
 //! than the page has blocks, and only while its links stay on blocks of the page. Numbers may be off by the blocks
 //! that were on the move; nothing is written, and nothing outside of the page's area is read.
 //!
 //! Following links reads the page's memory, which its owner could give back at the same time. That is harmless where
 //! memory stays readable; where it doesn't, the caller says [`Walk::Never`].
 
-use core::cell::Cell;
-
 use super::block::Block;
-use super::layout::{Owner, Page};
+use super::layout::Page;
 use crate::base::*;
+use crate::sync::{AtomicPtr, Relaxed};
 
 /// Whether free lists may be followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,49 +51,43 @@ impl Default for Marks {
     }
 }
 
-/// Reads a field that its owner may be writing.
-fn peek<T: Copy>(field: &Cell<T>) -> T {
-    // SAFETY: the field lives as long as the page map; a volatile load of a word sees one of the values written.
-    unsafe { field.as_ptr().read_volatile() }
-}
-
 impl Page {
     /// How many blocks are in use. Exact for the owner, and for pages that nobody owns.
     pub fn in_use(&self, walk: Walk) -> usize {
-        let waiting = self.remote.count();
+        let waiting = self.remote_count();
         if self.owner().is_unowned() {
-            return self.used_unowned().saturating_sub(waiting);
+            return self.ownership.used().saturating_sub(waiting);
         }
         let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
-        (peek(&self.lent) as usize).saturating_sub(waiting + ready)
+        (self.outstanding.get() as usize).saturating_sub(waiting + ready)
     }
 
     /// How many blocks have been allocated since the page was made, each as often as that was. Exact for the owner,
     /// and for pages that nobody owns.
     pub fn allocated(&self, walk: Walk) -> u64 {
         let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
-        peek(&self.handed).saturating_sub(ready as u64)
+        self.handed.get().saturating_sub(ready as u64)
     }
 
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
     pub fn mark_free(&self, marks: &mut Marks) -> usize {
         *marks = Marks::new();
-        if self.has_ledger() {
-            return self.mark_free_checked(marks);
+        if self.has_block_bitmap() {
+            return self.mark_free_hardened(marks);
         }
         for list in [&self.free, &self.local_free] {
-            self.for_each_listed(peek(list), |index| marks.set(index));
+            self.for_each_listed(list.get(), |index| marks.set(index));
         }
-        let chain = self.remote.peek();
+        let chain = self.ownership.peek();
         if chain.count > 0 {
             self.for_each_listed(self.block_at(chain.head).cast(), |index| marks.set(index));
         }
         self.linked_blocks() - marks.count()
     }
 
-    fn mark_free_checked(&self, marks: &mut Marks) -> usize {
-        let ledger = self.ledger();
-        (0..self.linked_blocks()).filter(|&index| !ledger.is_used(index)).for_each(|index| marks.set(index));
+    fn mark_free_hardened(&self, marks: &mut Marks) -> usize {
+        let bitmap = self.block_bitmap();
+        (0..self.linked_blocks()).filter(|&index| !bitmap.is_used(index)).for_each(|index| marks.set(index));
         self.linked_blocks() - marks.count()
     }
 
@@ -107,18 +100,17 @@ impl Page {
 
     /// Whether `p` lies in the page's slices; false for an entry that is no page's first.
     pub fn holds(&self, p: *const u8) -> bool {
-        let is_page = self.owner() != Owner::NONE && self.owner() != Owner::STUB;
-        is_page && (p as usize).wrapping_sub(self.memory() as usize) < self.slices() * SLICE_BYTES
+        self.owner().is_page() && (p as usize).wrapping_sub(self.memory() as usize) < self.slices() * SLICE_BYTES
     }
 
     /// Blocks that have ever been linked, as far as marks have room.
     fn linked_blocks(&self) -> usize {
-        (peek(&self.capacity) as usize).min(Marks::WORDS * 64)
+        (self.capacity.get() as usize).min(Marks::WORDS * 64)
     }
 
-    fn count_listed(&self, list: &Cell<*mut Block>) -> usize {
+    fn count_listed(&self, list: &AtomicPtr<Block>) -> usize {
         let mut blocks = 0;
-        self.for_each_listed(peek(list), |_| blocks += 1);
+        self.for_each_listed(list.get(), |_| blocks += 1);
         blocks
     }
 
@@ -128,7 +120,7 @@ impl Page {
             let Some(index) = self.index_of(block) else { return };
             visit(index);
             // SAFETY: the block is inside the page's area, whose memory the caller knows to be readable.
-            block = unsafe { block.cast::<*mut Block>().read_volatile() };
+            block = unsafe { Block::peek_next(block) };
         }
     }
 

@@ -1,0 +1,40 @@
+//! A page's heap, for a thread that may meet it at its end: one that frees a block, whatever heap the block is of.
+//!
+//! A thread that allocates in a heap keeps it from ending by contract, and may use it as it is.
+
+use core::ops::Deref;
+
+use super::heap::Heap;
+use crate::page::{HeapGuard, HeapLocks, Page};
+use crate::sync::{Lock, LockGuard};
+
+static LOCKS: HeapLocks = HeapLocks::new();
+
+/// The heap of a page, which neither ends nor loses the page while this is kept.
+pub struct PageHeap(HeapGuard<'static>);
+
+impl Deref for PageHeap {
+    type Target = Heap;
+
+    #[inline]
+    fn deref(&self) -> &Heap {
+        // SAFETY: pages name the heap that they were made by, or one that stays; it lives (`page::heap_word`, invariant 1).
+        unsafe { &*self.0.heap().cast::<Heap>() }
+    }
+}
+
+/// Keeps the heap of a page that the caller owns or has a block of. Not to be called again meanwhile.
+#[inline]
+pub fn heap_of_page(page: &Page) -> PageHeap {
+    PageHeap(page.heap_word().guard(&LOCKS))
+}
+
+/// Lets no thread guard `heap` through one of its pages until the answer is dropped: its pages can be moved and released.
+pub fn lock_heap(heap: &Heap) -> LockGuard<'static, ()> {
+    LOCKS.lock(heap.handle())
+}
+
+/// Held over `fork`: after all lists of heaps, before the locks of heaps and arenas.
+pub fn heap_locks() -> impl Iterator<Item = &'static Lock<()>> {
+    LOCKS.each()
+}

@@ -1,0 +1,68 @@
+//! Frees into pages that this thread does not own: pushed at once, or gathered and pushed together (`remote_batch`).
+
+use core::ptr;
+
+use super::remote_batch::{RemoteBatch, RemotePage};
+use crate::heap::release_or_list;
+use crate::page::{Block, Page, PageRef};
+
+/// A chain of this many bytes is pushed.
+const MAX_CHAIN_BYTES: usize = 16 << 10;
+/// A chain of this many blocks is pushed.
+const MAX_CHAIN_BLOCKS: usize = 32;
+
+/// The chains of a thread. Valid when zeroed.
+pub type Batch = RemoteBatch<Page>;
+
+impl RemotePage for Page {
+    #[inline]
+    fn number(&self) -> usize {
+        ptr::from_ref(self).addr() / size_of::<Page>()
+    }
+
+    #[inline]
+    fn is_enough(&self, blocks: usize) -> bool {
+        blocks >= MAX_CHAIN_BLOCKS || blocks * self.block_bytes() >= MAX_CHAIN_BYTES
+    }
+
+    #[inline]
+    unsafe fn link(&self, block: *mut u8, next: *mut u8) {
+        // SAFETY: the block is the caller's to link.
+        unsafe { Block::set_next(block.cast(), next.cast()) };
+    }
+
+    unsafe fn push(&'static self, head: *mut u8, tail: *mut u8, count: usize) {
+        // SAFETY: the precondition.
+        unsafe { push_remote(self, head, tail, count) };
+    }
+}
+
+/// Pushes a chain of `count` blocks on the remote list of their page, and sees to the page if that claims it.
+///
+/// # Safety
+/// The blocks from `head` to `tail` are linked, belong to the page, and nobody uses them any more.
+unsafe fn push_remote(page: PageRef, head: *mut u8, tail: *mut u8, count: usize) {
+    // SAFETY: the precondition.
+    if let Some(page) = unsafe { page.push(head, tail, count) } {
+        release_or_list(page);
+    }
+}
+
+/// The same for one block.
+///
+/// # Safety
+/// `p` is a block of the page that nobody uses any more (in a hardened page: marked as freed).
+pub unsafe fn push_one(page: PageRef, p: *mut u8) {
+    if page.owner().is_hardened() {
+        return count_freed(page, p);
+    }
+    // SAFETY: the precondition.
+    unsafe { push_remote(page, p, p, 1) };
+}
+
+/// Counts a block in the remote word of its page, which has no other block or keeps no lists.
+pub fn count_freed(page: PageRef, p: *mut u8) {
+    if let Some(page) = page.push_unlinked(p) {
+        release_or_list(page);
+    }
+}

@@ -1,0 +1,149 @@
+//! Upkeep of a theap: empty pages kept for a while, and what is done every so many slow paths, and on request.
+//!
+//! A program that frees its last block of a size often needs one soon: its empty page is kept. What is kept is bounded per
+//! theap, and expires by the tick.
+
+use super::counts::Event;
+use super::theap::Theap;
+use crate::base::*;
+use crate::heap::release_page;
+use crate::options::{self, OptionId};
+use crate::page::{Flag, Owned, OwnedPage};
+
+/// An empty page that has not been used for this many ticks goes.
+const MAX_AGE: u8 = 2;
+/// Slow paths between two ticks.
+const TICK: u32 = 64;
+
+impl Theap {
+    /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it.
+    pub fn page_emptied(&self, page: &'static Owned) {
+        if page.is(Flag::Retired) || self.retired.has_room_for(page) {
+            self.keep(page);
+        } else {
+            self.release(page);
+        }
+    }
+
+    fn keep(&self, page: &'static Owned) {
+        page.relink();
+        if !page.is(Flag::Retired) {
+            self.retired.add(page);
+        }
+        self.counts.add(Event::Retired);
+        page.note_retired();
+    }
+
+    /// Takes the page out of its queue, and off the list of empty pages; `None` if it is in no queue.
+    pub(super) fn remove(&self, page: &'static Owned) -> Option<OwnedPage> {
+        self.forget_retired(page);
+        self.queues.remove(page)
+    }
+
+    /// Releases a queued page without blocks in use.
+    pub(super) fn release(&self, page: &'static Owned) {
+        let Some(page) = self.remove(page) else { return };
+        debug_assert!(!page.is(Flag::Retired));
+        debug_assert_eq!(page.used(), page.remote_count());
+        self.counts.count_past(&page);
+        release_page(page);
+    }
+
+    /// The list may look as it did though blocks have come and gone: counts before it releases.
+    fn release_if_empty(&self, page: &'static Owned, index: usize) {
+        if page.collect_is_empty() {
+            self.release(page);
+        } else {
+            self.retired.remove(index);
+        }
+    }
+
+    /// The page is about to leave the theap.
+    fn forget_retired(&self, page: &Owned) {
+        if page.is(Flag::Retired)
+            && let Some(index) = self.retired.index_of(page)
+        {
+            self.retired.remove(index);
+        }
+    }
+
+    /// Releases kept pages that have not been used for some ticks, or with `Force::All` every one that is empty.
+    /// Those in use again are forgotten.
+    pub(super) fn expire_retired(&self, force: Force) {
+        for index in (0..self.retired.count()).rev() {
+            let page = self.retired.get(index);
+            if !page.seems_unused_since_retired() {
+                self.retired.remove(index);
+            } else if force == Force::All || page.grow_older() >= MAX_AGE {
+                self.release_if_empty(page, index);
+            }
+        }
+    }
+}
+
+/// Whether upkeep is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tick {
+    NotYet,
+    /// Time to look at retired pages and at the arenas.
+    Due,
+    /// Time for a whole collection.
+    Collect,
+}
+
+impl Theap {
+    /// Counts a slow path.
+    #[inline]
+    pub fn tick(&self) -> Tick {
+        let left = self.until_tick.get();
+        if left > 0 {
+            self.until_tick.set(left - 1);
+            return Tick::NotYet;
+        }
+        self.until_tick.set(TICK - 1);
+        self.count_tick()
+    }
+
+    /// Counts a list that was used up and replaced by what the thread itself has freed. False, and nothing counted, if
+    /// there is other work: a tick is due, or frees are gathered for other threads.
+    #[inline(always)]
+    pub fn skips_upkeep(&self) -> bool {
+        let left = self.until_tick.get();
+        if left == 0 || self.batch.is_pending() {
+            return false;
+        }
+        self.until_tick.set(left - 1);
+        true
+    }
+
+    fn count_tick(&self) -> Tick {
+        let ticks = self.ticks.get() + 1;
+        let every = options::get(OptionId::GenericCollect).clamp(1, i64::from(u32::MAX)) as u32;
+        if ticks >= every.div_ceil(TICK) {
+            self.ticks.set(0);
+            return Tick::Collect;
+        }
+        self.ticks.set(ticks);
+        Tick::Due
+    }
+
+    /// Releases retired pages that have not been used for some time.
+    pub fn upkeep(&self) {
+        self.expire_retired(Force::Routine);
+    }
+
+    /// Takes over what others have freed into the theap's pages and releases those that are empty; `Force::All`
+    /// includes the retired ones.
+    pub fn collect(&self, force: Force) {
+        self.batch.flush();
+        self.expire_retired(force);
+        self.for_each_page(|page| self.collect_page(page, force));
+    }
+
+    fn collect_page(&self, page: &'static Owned, force: Force) {
+        let is_kept = force == Force::Routine && page.is(Flag::Retired);
+        if !is_kept && page.collect_is_empty() {
+            self.release(page);
+        }
+    }
+}
