@@ -28,6 +28,13 @@ pub fn malloc(size: usize) -> *mut u8 {
     if block.is_null() { malloc_again(size, page) } else { block }
 }
 
+/// A small block if one can be had at once; else null, with nothing tried and `errno` as it was. For functions that do more than
+/// [`malloc`] when there is no memory: only what they do on null calls anything.
+#[inline(always)]
+pub fn malloc_at_once(size: usize) -> *mut u8 {
+    if size > SMALL_SIZE_MAX { core::ptr::null_mut() } else { current_theap().direct_page(words(size)).pop() }
+}
+
 /// Like [`malloc`], and the whole block reads as zero.
 #[inline(always)]
 pub fn zalloc(size: usize) -> *mut u8 {

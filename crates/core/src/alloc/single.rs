@@ -17,6 +17,7 @@ use crate::arena::{Arena, Share};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::heap::{SingleRequest, heap_of_page, release_page};
+use crate::options::{self, OptionId};
 use crate::os::{self, PrivateMemory, tool_hooks};
 use crate::page::{Flag, Origin, PageRef, SinglePage};
 use crate::theap::Theap;
@@ -121,7 +122,8 @@ impl SingleBlock {
         }
     }
 
-    /// Puts the first `used` bytes at the start of `to`, which has as many: by moving OS pages, or else by copying.
+    /// Puts the first `used` bytes at the start of `to`, which has as many: by moving OS pages, or else by copying. Where nothing
+    /// is to be given back to the system it is asked for memory and for nothing else, so it copies.
     pub fn move_contents(&mut self, to: &mut SingleBlock, used: usize) {
         if !self.move_os_pages(to, used) {
             // SAFETY: both blocks are at least that large and distinct.
@@ -131,7 +133,7 @@ impl SingleBlock {
 
     fn move_os_pages(&mut self, to: &mut SingleBlock, used: usize) -> bool {
         let bytes = used.next_multiple_of(os::os_page_bytes());
-        if used < MIN_MOVE_BYTES {
+        if used < MIN_MOVE_BYTES || options::get(OptionId::PurgeDelay) < 0 {
             return false;
         }
         let (Some(from), Some(to)) = (self.private_start(bytes), to.private_start(bytes)) else { return false };

@@ -6,6 +6,7 @@ use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
 use super::page_map;
 use crate::base::*;
 use crate::bitmap::CHUNK_BITS;
+use crate::options::{self, OptionId};
 use crate::os::{self, PrivateMemory, Region};
 
 /// Arenas start at multiples of this, so that chunks and huge OS pages are aligned: 32 MiB.
@@ -119,7 +120,7 @@ fn map_huge_page(hint: usize, node: Option<usize>) -> Option<Region> {
 
 /// Under `THP=always`, a new arena starts without huge pages, which would make a small process large.
 fn refuse_huge_at_first(memory: PrivateMemory) {
-    if mem::config().thp == ThpMode::Always {
+    if mem::config().thp == ThpMode::Always && options::is_enabled(OptionId::AllowThp) {
         memory.advise(Thp::Refuse);
     }
 }

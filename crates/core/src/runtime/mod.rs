@@ -1,6 +1,7 @@
 //! Floor 8: the process, its threads, and which theap serves whom.
 //!
 //! * `process`: initialisation, once, and what the C library is told about us.
+//! * `load`: what is done before all that, when we are loaded.
 //! * `thread`: a thread's theaps; its first allocation and its end.
 //! * `ends`: a heap's end, and who must not meet it.
 //! * `heaps`: making, deleting and destroying heaps; `subprocs`: the same for sub-processes.
@@ -14,6 +15,7 @@ mod ends;
 mod fork;
 mod gather;
 mod heaps;
+mod load;
 mod process;
 mod subprocs;
 #[cfg(test)]

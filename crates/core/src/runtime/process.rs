@@ -44,6 +44,7 @@ pub fn ensure_process() -> bool {
 #[cold]
 fn setup() {
     options::init();
+    process::learn();
     if !ensure_page_map() {
         return;
     }

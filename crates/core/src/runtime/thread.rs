@@ -116,12 +116,14 @@ pub fn thread_done() {
     }
 }
 
-/// Called by the C library with the thread that armed it.
-pub(super) unsafe extern "C" fn on_thread_exit(thread: *mut c_void) {
-    // SAFETY: armed with a live thread's structure.
-    let thread = unsafe { &*thread.cast::<Thread>() };
-    if thread.tid.get() == prim::id() {
-        thread.end();
+/// Called by the C library when a thread ends that has armed it.
+///
+/// The thread is known by our own word. The value may be another copy's of us: in a namespace of `dlmopen` there is another C
+/// library, which numbers its slots anew, in the same threads.
+pub(super) unsafe extern "C" fn on_thread_exit(_armed: *mut c_void) {
+    let theap = current_theap();
+    if !theap.is_empty_theap() {
+        Thread::of(theap).end();
     }
 }
 

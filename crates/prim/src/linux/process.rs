@@ -3,6 +3,7 @@
 use super::clock::nanos_since_boot;
 use super::file::{leading_number, read, words};
 pub(crate) use super::group::memory_limit;
+use crate::errno::quiet;
 use crate::process::ProcessInfo;
 
 pub(crate) fn info() -> ProcessInfo {
@@ -11,6 +12,12 @@ pub(crate) fn info() -> ProcessInfo {
     // The kernel brings the two up to date at different times.
     let peak_rss = portable.peak_rss.max(current_rss);
     ProcessInfo { elapsed_msecs: elapsed_msecs(), current_rss, peak_rss, ..portable }
+}
+
+/// As the kernel told at the start (getauxval(3)): the same answer by which the dynamic linker ignores `LD_PRELOAD`.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: takes and returns a number.
+    quiet(|| unsafe { libc::getauxval(libc::AT_SECURE) }) != 0
 }
 
 /// Second number of `statm`: resident OS pages.
