@@ -135,7 +135,7 @@ static void *zeroed(size_t bytes) { return must(calloc(1, bytes)); }
 uint64_t run_mstress(const params *p) {
     static const flavour even = {even_words, even_kept_words, allocate};
     uint64_t scale = p->threads < 50 ? 50 / p->threads : 1;
-    uint64_t waves = scaled(p, 600) / (scale * shares(p->threads));
+    uint64_t waves = scaled(p, 300) / (scale * shares(p->threads));
     return run_waves_of(&even, p->threads, 80 * scale, waves + 1);
 }
 
