@@ -201,8 +201,7 @@ impl Thread {
     }
 
     fn new_theap(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
-        let seed = heap.subproc().next_seed();
-        let theap = Theap::create(heap, self.tid.get(), ptr::from_ref(self).cast(), seed)?;
+        let theap = Theap::create(heap, self.tid.get(), ptr::from_ref(self).cast())?;
         // SAFETY: the list holds live theaps.
         theap.set_next_of_thread(unsafe { self.theaps.get().as_ref() });
         self.theaps.set(theap);

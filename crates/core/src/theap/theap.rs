@@ -77,14 +77,13 @@ impl Theap {
     }
 
     /// A theap for thread `tid` in `heap`; `None` without memory.
-    pub fn create(heap: &'static Heap, tid: usize, thread: *const (), seed: usize) -> Option<&'static Theap> {
+    pub fn create(heap: &'static Heap, tid: usize, thread: *const ()) -> Option<&'static Theap> {
         let place = Self::memory(heap.subproc())?;
         // SAFETY: memory of a theap that belongs to nobody: zeroed or an ended theap's, both fully overwritten but
         // for what other threads may compare (atomics).
         let theap = unsafe { &*place };
         theap.forget_pages();
         theap.thread.set(thread);
-        theap.seed.set(seed);
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
@@ -95,6 +94,8 @@ impl Theap {
         Some(theap)
     }
 
+    /// That of the theap that ended last, with its seed: a thread goes on where the slices lie that another has just freed,
+    /// so that threads in a row use the same memory.
     fn memory(subproc: &Subproc) -> Option<*const Theap> {
         let cached = subproc.theap_cache().lock().pop();
         if let Some(piece) = cached {
@@ -103,6 +104,8 @@ impl Theap {
             return Some(piece.cast());
         }
         let Meta { start, .. } = subproc.arenas().meta_alloc(size_of::<Theap>())?;
+        // SAFETY: zeroed memory is a valid theap.
+        unsafe { (*start.cast::<Theap>()).seed.set(subproc.next_seed()) };
         Some(start.cast())
     }
 

@@ -40,7 +40,7 @@ impl Bed {
     fn new() -> Bed {
         let alone = ground();
         let heap = new_subproc().main_heap().unwrap();
-        let [theap, other] = [ME, STRANGER].map(|tid| Theap::create(heap, tid, ptr::null(), 0).unwrap());
+        let [theap, other] = [ME, STRANGER].map(|tid| Theap::create(heap, tid, ptr::null()).unwrap());
         Bed { alone, heap, theap, other }
     }
 
