@@ -21,6 +21,10 @@ pub fn wake_all(word: &AtomicU32) {
     platform::futex::wake(word, i32::MAX as u32);
 }
 
+#[doc(hidden)]
+#[cfg(target_os = "linux")]
+pub use crate::linux::futex::is_or_is_gone;
+
 #[cfg(test)]
 mod tests {
     use super::*;

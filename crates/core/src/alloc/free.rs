@@ -9,7 +9,7 @@ use ferrimalloc_prim::thread::id as thread_id;
 use super::checked::{self, Verdict};
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::heap::{release_page, settle};
+use crate::heap::{adopt_orphans_first, release_page, settle};
 use crate::options;
 use crate::os::told;
 use crate::page::remote::Push;
@@ -64,6 +64,7 @@ extern "C" fn free_slow(p: *mut u8, entry: &'static Page) {
 #[cold]
 #[inline(never)]
 extern "C" fn free_checked(p: *mut u8, page: &'static Page) {
+    adopt_orphans_first();
     if checked::free(p, page) == Verdict::Release {
         free_single(page, p);
     }
@@ -71,6 +72,7 @@ extern "C" fn free_checked(p: *mut u8, page: &'static Page) {
 
 #[inline(never)]
 extern "C" fn free_not_ordinary(p: *mut u8, page: &'static Page) {
+    adopt_orphans_first();
     let owner = page.owner();
     let is_misaligned = !(p as usize).is_multiple_of(WORD_BYTES) && !page.is_singleton();
     if owner == Owner::NONE || is_misaligned || !page.reaches(p) {

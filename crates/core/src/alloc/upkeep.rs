@@ -3,6 +3,7 @@
 
 use super::filling;
 use crate::base::*;
+use crate::heap::adopt_orphans_first;
 use crate::page::Page;
 use crate::runtime::{Thread, current_theap, has_deferred_free, run_deferred_free};
 use crate::theap::{Theap, Tick};
@@ -10,6 +11,7 @@ use crate::theap::{Theap, Tick};
 /// Once per slow path of `malloc`.
 #[inline]
 pub(super) fn in_slow_path(theap: &'static Theap) {
+    adopt_orphans_first();
     theap.flush_remote();
     let thread = Thread::of(theap);
     let heartbeat = thread.beat();
@@ -52,6 +54,7 @@ pub fn collect(force: Force) {
     if theap.is_empty_theap() {
         return;
     }
+    adopt_orphans_first();
     let thread = Thread::of(theap);
     run_deferred_free(thread, thread.beat(), force);
     thread.collect(force);

@@ -7,6 +7,7 @@
 //! * `supply`: making and releasing a heap's pages, `color`: where in them blocks start; `checking`: what checked and guarded
 //!   pages have besides.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
+//! * `orphans`: whether a fork has left pages behind that nobody has looked after yet.
 //! * `unowned`: what becomes of a page that nobody owns when blocks are freed into it.
 
 mod checking;
@@ -15,6 +16,7 @@ mod count;
 mod ending;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod heap;
+mod orphans;
 mod registry;
 mod subproc;
 mod supply;
@@ -27,6 +29,7 @@ pub use checking::{check_page, forget_guard, guard_single, may_guard};
 pub use count::stats_bin;
 pub use ending::{close_gate, gates, heap_of_page};
 pub use heap::Heap;
+pub use orphans::{Adopt, adopt_orphans_first, do_orphans_wait, no_orphans_wait, orphans_wait};
 pub use subproc::{Cached, Subproc, unlock};
 pub use supply::{SingleRequest, release_page, release_page_of};
 pub use unowned::settle;

@@ -16,7 +16,7 @@ use crate::base::*;
 use crate::bitmap::Bitmap;
 use crate::page::remote::Chain;
 use crate::page::{Flag, Origin, Page};
-use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of};
+use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of, pin};
 
 /// A bitmap with its bits behind it, in metadata memory.
 #[repr(C, align(64))]
@@ -136,12 +136,15 @@ impl Registry {
         let Origin::Arena(arena) = page.origin() else { return };
         let Some(listed) = self.in_arena(arena).and_then(|pages| pages.listed(arena, page.bin())) else { return };
         page.raise(Flag::Listed);
+        pin();
         self.mark_listed(listed, arena, page);
     }
 
     fn mark_listed(&self, listed: &SliceBitmap, arena: &Arena, page: &Page) {
-        listed.bits.set_one(arena.slice_of(page.memory()));
+        // The count first: a fork may leave it too high, and searches find nothing; too low it must not be.
         self.listed_counts[page.bin().index()].fetch_add(1, Ordering::Relaxed);
+        pin();
+        listed.bits.set_one(arena.slice_of(page.memory()));
     }
 
     /// Whether the page was marked.
@@ -157,6 +160,7 @@ impl Registry {
     /// By the page's owner, who keeps it.
     pub fn unlist(&self, page: &'static Page) {
         page.drop_flag(Flag::Listed);
+        pin();
         let Origin::Arena(arena) = page.origin() else { return };
         self.unmark_listed(arena, page);
     }

@@ -12,6 +12,7 @@ use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 use crate::os::{self, told};
 use crate::page::{Flag, Origin, Page, Placement};
+use crate::sync::pin;
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -226,6 +227,7 @@ impl Heap {
 }
 
 fn give_back(page: &'static Page, arenas: &ArenaSet) {
+    pin();
     checking::drop_ledger(page, arenas);
     if !checking::unguard(page) {
         return retain(page);

@@ -14,6 +14,7 @@ use super::remote::Chain;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::os::told;
+use crate::sync::pin;
 
 /// Blocks opened at a time, at least: a whole word of the ledger, so that each is as likely to be taken next.
 const OPEN_BLOCKS: usize = 64;
@@ -58,6 +59,7 @@ impl Page {
     #[inline]
     pub fn take_checked(&self) -> *mut u8 {
         let Some(index) = self.ledger().take() else { return ptr::null_mut() };
+        pin();
         self.lent.set(self.lent.get() + 1);
         self.hand(1);
         self.start().wrapping_add(index * self.block_bytes())
@@ -67,6 +69,7 @@ impl Page {
     #[inline]
     pub fn put_checked(&self, index: usize) -> Result<Freed, AlreadyFree> {
         self.ledger().put(index)?;
+        pin();
         let lent = self.lent.get().wrapping_sub(1);
         self.lent.set(lent);
         Ok(if lent == 0 { Freed::Empty } else { Freed::InUse })
@@ -79,6 +82,7 @@ impl Page {
     pub(super) fn refill_checked(&self) -> bool {
         if self.remote.count() > 0 {
             let Chain { count, .. } = self.remote.take();
+            pin();
             self.accept_freed(count);
         }
         self.lent() < self.capacity() || self.is(Flag::Extensible) && self.open_more()
@@ -87,6 +91,7 @@ impl Page {
     /// `count` blocks, marked in the ledger, have come back; by the owner.
     pub fn accept_freed(&self, count: usize) {
         let doubles = self.ledger().drain();
+        pin();
         if doubles.count > 0 {
             self.report_doubles(doubles);
         }
@@ -113,12 +118,11 @@ impl Page {
         }
         told::closed(self.start().wrapping_add(capacity * bytes), count * bytes);
         self.ledger().open(capacity, count);
+        pin();
         self.capacity.set((capacity + count) as u16);
+        // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
+        pin();
         true
-    }
-
-    pub(super) fn recount_checked(&self) {
-        self.lent.set((self.capacity() - self.ledger().count_free()) as u32);
     }
 
     /// Calls `visit` with the blocks that are free as far as the owner knows; by the owner.

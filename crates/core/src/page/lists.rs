@@ -1,4 +1,7 @@
 //! The owner's work on a page's lists: allocate, free, refill, extend. Invariants are those of `layout`.
+//!
+//! A fork may leave the owner behind anywhere between two stores. What `orphan` then makes of the page rests on their
+//! order, which [`pin`] keeps.
 
 use core::ptr;
 
@@ -7,6 +10,7 @@ use super::layout::{Flag, Origin, Page};
 use super::remote::{BlockOffset, Chain};
 use crate::arena::Share;
 use crate::base::*;
+use crate::sync::pin;
 
 /// Pages of larger blocks don't [start over](Page::start_over): too few blocks are linked at a time. Bytes.
 const START_OVER_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
@@ -36,6 +40,8 @@ impl Page {
         // SAFETY: the owner reads its own list.
         let next = unsafe { Block::next(block) };
         self.free.set(next);
+        // Before its user writes to the block: nothing but a free block is on a list.
+        pin();
         prefetch(next);
         block.cast()
     }
@@ -50,7 +56,9 @@ impl Page {
         debug_assert!(self.lent() > 0 && self.is_block_start(p));
         // SAFETY: the block is the caller's to link.
         unsafe { Block::set_next(block, self.local_free.get()) };
+        pin();
         self.local_free.set(block);
+        pin();
         let lent = self.lent.get().wrapping_sub(1);
         self.lent.set(lent);
         if lent == 0 { Freed::Empty } else { Freed::InUse }
@@ -119,18 +127,22 @@ impl Page {
     fn recycle(&self, list: *mut Block) {
         debug_assert!(self.free.get().is_null());
         self.free.set(list);
+        pin();
         self.local_free.set(ptr::null_mut());
+        pin();
         // SAFETY: the owner reads its own list.
         debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.lent());
         self.hand(self.capacity() - self.lent());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
         self.lent.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);
+        pin();
     }
 
     #[inline]
     fn refill_remote(&self) -> bool {
         let chain = self.remote.take();
+        pin();
         self.accept(chain);
         chain.count > 0
     }
@@ -140,8 +152,10 @@ impl Page {
     pub fn accept(&self, chain: Chain) {
         if chain.count > 0 {
             self.free.set(self.block_at(chain.head).cast());
+            pin();
             self.hand(chain.count);
             self.drop_flag(Flag::FreeIsZero);
+            pin();
         }
     }
 
@@ -163,7 +177,9 @@ impl Page {
             return self.accept(chain);
         }
         let joined = self.join_local(self.block_at(chain.head).cast(), chain.count);
+        pin();
         self.local_free.set(joined);
+        pin();
         self.lent.set(self.lent.get().wrapping_sub(chain.count as u32));
     }
 
@@ -189,16 +205,23 @@ impl Page {
         if !self.commit_up_to(self.start().wrapping_add((capacity + count) * bytes)) {
             return false;
         }
+        pin();
         if count == left {
             self.note_filled();
         }
         let first = self.start().wrapping_add(capacity * bytes);
         // SAFETY: Invariant 3: nobody uses these blocks, and the page's memory is committed.
         unsafe { Block::link_run(first, bytes, count) };
+        pin();
         self.free.set(first.cast());
+        pin();
         self.hand(count);
+        pin();
         self.capacity.set((capacity + count) as u16);
+        pin();
         self.lent.set(self.lent.get() + count as u32);
+        // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
+        pin();
         if self.is(Flag::FreshIsZero) {
             self.raise(Flag::FreeIsZero);
         } else {
@@ -237,14 +260,21 @@ impl Page {
 
     fn forget_blocks(&self) {
         self.note_unfilled();
-        self.free.set(ptr::null_mut());
-        self.local_free.set(ptr::null_mut());
-        self.handed.set(self.handed.get() - self.lent() as u64);
-        self.lent.set(0);
-        self.capacity.set(0);
+        pin();
         self.raise(Flag::Extensible);
         self.raise(Flag::Touched);
         self.drop_flag(Flag::FreshIsZero);
+        pin();
+        self.capacity.set(0);
+        pin();
+        self.free.set(ptr::null_mut());
+        pin();
+        self.local_free.set(ptr::null_mut());
+        pin();
+        self.handed.set(self.handed.get() - self.lent() as u64);
+        self.lent.set(0);
+        // Before blocks are linked anew: no list but theirs reaches them.
+        pin();
     }
 
     /// How many blocks have ever been linked.
@@ -283,26 +313,19 @@ impl Page {
         self.collect() == 0
     }
 
-    /// Recomputes `lent` from the lists, for a page whose owner vanished in the middle of a `free`.
-    pub fn recount(&self) {
-        if self.has_ledger() {
-            return self.recount_checked();
-        }
-        // SAFETY: the caller owns the page now.
-        let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
-        self.lent.set((self.capacity() - local) as u32);
-    }
-
     /// Lends a singleton's only block.
     pub fn lend_single(&self) {
         self.capacity.set(1);
+        pin();
         self.lent.set(1);
+        pin();
         self.note_filled();
     }
 
     /// The last fresh block has been lent.
     pub(super) fn note_filled(&self) {
         self.drop_flag(Flag::Extensible);
+        pin();
         if let Origin::Arena(arena) = self.origin() {
             arena.set().note_filled(self.slices(), self.share());
         }
@@ -332,7 +355,9 @@ impl Page {
         let rest = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
         // SAFETY: the precondition.
         unsafe { Block::set_next(p.cast(), rest) };
+        pin();
         self.local_free.set(p.cast());
+        pin();
         let lent = self.lent.get() - (chain.count as u32 + 1);
         self.lent.set(lent);
         if lent == 0 { Freed::Empty } else { Freed::InUse }

@@ -4,13 +4,14 @@
 //! the blocks. `block` is a free block's link, `remote` the one lock-free word of a page (the protocol of
 //! ownership), `tenure` whose page it is when heaps end, `layout` the description itself, `lists` the owner's work on the free lists, `peek` a look
 //! at any page that changes nothing. A *checked* page keeps a `ledger` instead of lists; `checks` is the owner's work on
-//! that.
+//! that. `orphan` is what becomes of a page whose owner vanished in a fork.
 
 mod block;
 mod checks;
 mod layout;
 mod ledger;
 mod lists;
+mod orphan;
 mod peek;
 pub mod remote;
 mod tenure;

@@ -5,7 +5,7 @@
 //! *Destroy* frees all pages at once: nobody may use any block of the heap any more.
 
 use crate::arena::Arena;
-use crate::heap::{Heap, Subproc, close_gate, release_page_of};
+use crate::heap::{Heap, Subproc, adopt_orphans_first, close_gate, release_page_of};
 use crate::page::{Page, Term};
 use crate::sync::{LockGuard, yield_now};
 use crate::theap::Theap;
@@ -49,6 +49,7 @@ pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
 
 /// Keeps threads from ending, and others from ending heaps; counts if that takes waiting.
 fn begin_end(heap: &Heap) -> LockGuard<'static, ()> {
+    adopt_orphans_first();
     heap_ends().unless_now().unwrap_or_else(|| {
         heap.subproc().arenas().stats().heaps_delete_wait.increment();
         heap_ends().begin()

@@ -13,7 +13,7 @@ use super::ends::Ends;
 use super::process::{ensure_hooks, ensure_process, main_subproc};
 use super::theap_word;
 use crate::base::*;
-use crate::heap::{Cached, Heap, Subproc};
+use crate::heap::{Cached, Heap, Subproc, adopt_orphans_first};
 use crate::sync::Lock;
 use crate::theap::{EMPTY_THEAP, Theap};
 
@@ -201,6 +201,7 @@ impl Thread {
     }
 
     fn new_theap(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
+        adopt_orphans_first();
         let theap = Theap::create(heap, self.tid.get(), ptr::from_ref(self).cast())?;
         // SAFETY: the list holds live theaps.
         theap.set_next_of_thread(unsafe { self.theaps.get().as_ref() });
@@ -239,6 +240,7 @@ impl Thread {
 
     /// Collects in all its theaps; those of deleted heaps end.
     pub fn collect(&'static self, force: Force) {
+        adopt_orphans_first();
         let main = self.main_theap();
         main.collect(force);
         // Not worth waiting for: the next collection will do.
@@ -301,6 +303,7 @@ impl Thread {
     }
 
     fn end(&'static self) {
+        adopt_orphans_first();
         if self.is_current() {
             set_current(&EMPTY_THEAP);
         }

@@ -16,6 +16,7 @@ mod growing;
 mod lock;
 mod masked;
 mod once;
+mod pin;
 mod published;
 
 pub use attempt::Attempt;
@@ -23,6 +24,9 @@ pub use growing::{GrowingList, Node};
 pub use lock::{Lock, LockGuard};
 pub use masked::MaskedTable;
 pub use once::{Once, Progress};
+pub use pin::pin;
+#[cfg(test)]
+pub(crate) use pin::steps;
 pub use published::Published;
 pub use wait::{thread_id, yield_now};
 

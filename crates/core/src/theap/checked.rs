@@ -11,6 +11,7 @@ use super::theap::Theap;
 use crate::heap::{check_page, heap_of_page, settle};
 use crate::page::Page;
 use crate::page::remote::{Push, PushOrClaim};
+use crate::sync::pin;
 
 impl Theap {
     /// Makes a fresh page what the theap's pages are; false without memory for its ledger.
@@ -70,6 +71,7 @@ impl Theap {
     /// Becomes the owner of a page that the thread has claimed and that has free blocks.
     fn enqueue_taken_back(&'static self, page: &'static Page) {
         page.set_theap(self.handle());
+        pin();
         page.set_owner_thread(self.tid());
         if page.is(crate::page::Flag::Listed) {
             heap_of_page(page).registry().unlist(page);

@@ -6,6 +6,7 @@ use crate::base::*;
 use crate::heap::release_page;
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Page};
+use crate::sync::pin;
 
 /// One search in so many compares pages, where nobody has chosen how many.
 const THOROUGH_EVERY: usize = 8;
@@ -90,6 +91,7 @@ impl Theap {
     /// Becomes the owner of a page that the thread has claimed, and allocates from it next.
     fn own(&'static self, page: &'static Page) {
         page.set_theap(self.handle());
+        pin();
         page.set_owner_thread(self.tid());
         self.push_front(page);
     }

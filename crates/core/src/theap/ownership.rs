@@ -10,6 +10,7 @@ use crate::base::*;
 use crate::heap::{heap_of_page, release_page, settle};
 use crate::page::remote::{Chain, PushOrClaim};
 use crate::page::{Block, Flag, Freed, Page};
+use crate::sync::pin;
 
 /// The share of a given-up page's blocks that its last owner must free before it takes the page back, at most
 /// [`MAX_TAKE_BACK`] blocks: fewer trips through the queue for programs that free all over a large heap.
@@ -25,7 +26,9 @@ impl Theap {
         self.remove(page);
         let used = page.lent();
         page.set_used_unowned(used);
+        pin();
         page.set_owner_unowned(self.tid());
+        pin();
         if page.remote.let_go(listing_threshold(used)).is_err() {
             page.set_owner_thread(self.tid());
             return self.push_back(page);
@@ -77,6 +80,7 @@ impl Theap {
     /// Enters a page that a free has claimed, whoever owned it last.
     pub(super) fn take_in(&'static self, page: &'static Page) {
         page.set_theap(self.handle());
+        pin();
         page.set_owner_thread(self.tid());
         if page.is(Flag::Listed) {
             heap_of_page(page).registry().unlist(page);
@@ -107,12 +111,10 @@ impl Theap {
 }
 
 impl Theap {
-    /// Abandons a page whose owner vanished in a fork, maybe in the middle of a free.
+    /// Abandons a page whose owner vanished in a fork, in the middle of anything.
     pub fn abandon_orphan(page: &'static Page) {
-        page.recount();
-        page.drop_flag(Flag::Queued);
-        page.drop_flag(Flag::Retired);
-        let used = page.collect();
+        heap_of_page(page).registry().unlist(page);
+        let used = page.mend();
         if used == 0 {
             return release_page(page);
         }
@@ -137,6 +139,7 @@ fn listing_threshold(used: usize) -> usize {
 fn abandon(page: &'static Page, used: usize) {
     page.set_used_unowned(used);
     page.set_owner_unowned(0);
+    pin();
     if page.has_available() {
         heap_of_page(page).registry().list(page);
     }

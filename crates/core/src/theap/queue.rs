@@ -8,6 +8,7 @@ use core::ptr;
 use super::theap::Theap;
 use crate::base::*;
 use crate::page::{EMPTY_PAGE, Flag, Page};
+use crate::sync::pin;
 
 /// The entries of the direct table that belong to each class.
 static DIRECT_RANGE: [(u8, u8); Bin::COUNT] = {
@@ -56,10 +57,12 @@ impl Queue {
     fn insert(&self, page: &'static Page, prev: Option<&'static Page>, next: Option<&'static Page>) {
         page.set_prev(prev);
         page.set_next(next);
+        pin();
         match prev {
             Some(prev) => prev.set_next(Some(page)),
             None => self.set_first(Some(page)),
         }
+        pin();
         match next {
             Some(next) => next.set_prev(Some(page)),
             None => self.set_last(Some(page)),
@@ -85,6 +88,7 @@ impl Queue {
             Some(prev) => prev.set_next(page.next()),
             None => self.set_first(page.next()),
         }
+        pin();
         match page.next() {
             Some(next) => next.set_prev(page.prev()),
             None => self.set_last(page.prev()),
@@ -122,8 +126,10 @@ impl Theap {
         let queue = self.queue(page.bin());
         let was_first = page.prev().is_none();
         queue.unlink(page);
+        pin();
         queue.unpass(page);
         page.drop_flag(Flag::Queued);
+        pin();
         self.pages.set(self.pages.get() - 1);
         if was_first {
             self.update_direct(page.bin());
@@ -144,6 +150,7 @@ impl Theap {
     pub(super) fn pass(&self, page: &'static Page) {
         let queue = self.queue(page.bin());
         page.raise(Flag::Passed);
+        pin();
         queue.passed.set(queue.passed.get() + 1);
         if page.next().is_some() {
             let was_first = page.prev().is_none();

@@ -8,8 +8,9 @@ use core::ptr;
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::release_page;
+use crate::heap::{adopt_orphans_first, do_orphans_wait, release_page};
 use crate::page::{Flag, Page};
+use crate::sync::pin;
 
 /// How many empty pages a theap keeps.
 const MAX_PAGES: usize = 64;
@@ -78,7 +79,20 @@ impl Retired {
 impl Theap {
     /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it.
     pub fn page_emptied(&self, page: &'static Page) {
-        if page.is(Flag::Retired) || self.retired.has_room_for(page) {
+        if page.is(Flag::Retired) {
+            self.keep(page);
+        } else {
+            self.keep_or_release(page);
+        }
+    }
+
+    /// While orphans wait, the page may be one that this thread only took for its own (`runtime::orphans`): adopting them
+    /// sees to it then. If it is the thread's after all, it stays in its queue until the next collection.
+    fn keep_or_release(&self, page: &'static Page) {
+        if do_orphans_wait() {
+            return adopt_orphans_first();
+        }
+        if self.retired.has_room_for(page) {
             self.keep(page);
         } else {
             self.release(page);
@@ -90,6 +104,7 @@ impl Theap {
         if !page.is(Flag::Retired) {
             self.retired.add(page);
         }
+        pin();
         self.counts.add(Event::Retired);
         page.note_retired();
     }

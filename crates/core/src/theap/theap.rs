@@ -34,6 +34,8 @@ pub struct Theap {
     thread: Cell<*const ()>,
     /// Where this thread starts to search arenas.
     seed: Cell<usize>,
+    /// Left behind by a fork, and a thread that has its thread's id may be freeing into its pages.
+    is_doubtful: Cell<bool>,
     pub(super) pages: Cell<usize>,
     /// Slow paths until the next upkeep.
     pub(super) until_tick: Cell<u32>,
@@ -63,6 +65,7 @@ impl Theap {
             identity: Identity::new(),
             thread: Cell::new(ptr::null()),
             seed: Cell::new(0),
+            is_doubtful: Cell::new(false),
             pages: Cell::new(0),
             until_tick: Cell::new(0),
             ticks: Cell::new(0),
@@ -109,13 +112,25 @@ impl Theap {
         Some(start.cast())
     }
 
-    /// Ends an empty theap (all its pages have been abandoned); its memory is kept for another.
+    /// After a fork that has left the theap behind: its pages can't be mended. See `runtime::orphans`.
+    pub fn doubt(&self) {
+        self.is_doubtful.set(true);
+    }
+
+    pub fn is_doubtful(&self) -> bool {
+        self.is_doubtful.get()
+    }
+
+    /// Ends an empty theap (all its pages have been abandoned); its memory is kept for another, unless it is doubtful.
     pub fn end(&'static self) {
         let heap = self.heap();
         self.leave_heap_list(heap);
         let subproc = heap.subproc();
         self.identity.end();
         subproc.arenas().stats().theaps.decrease(1);
+        if self.is_doubtful() {
+            return;
+        }
         let mut cache = subproc.theap_cache().lock();
         // SAFETY: `direct[0]` is not read by anybody else.
         unsafe { cache.push(ptr::from_ref(self).cast_mut().cast()) };

@@ -10,6 +10,7 @@
 use core::cell::Cell;
 
 use super::theap::Theap;
+use crate::heap::adopt_orphans_first;
 use crate::options::{self, Hardening, OptionId};
 use crate::page::Style;
 use crate::random::{Fast, Keyed};
@@ -148,6 +149,7 @@ impl Theap {
     fn decided(&'static self, levels: Hardening) {
         self.watch.set(UNDECIDED, false);
         if levels.checks() {
+            adopt_orphans_first();
             self.abandon_all();
         }
         self.watch_at(levels);

@@ -44,6 +44,15 @@ macro_rules! __tls_word_initial_exec {
                 unsafe { $crate::__tls_store!(offset(), value) };
             }
 
+            /// Whether the word of the thread that is or was called `id` is still `value`, and if not so because of its end:
+            /// no other thread can have this id. The thread's memory may have gone. In doubt false.
+            pub fn is_of(id: usize, value: usize) -> bool {
+                // The kernel compares half a word.
+                let initial = (&raw const $init).addr();
+                let is_told_apart = value as u32 != initial as u32;
+                is_told_apart && $crate::futex::is_or_is_gone(id.wrapping_add(offset()), value as u32)
+            }
+
             #[inline(always)]
             fn offset() -> usize {
                 let offset: usize;

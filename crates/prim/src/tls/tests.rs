@@ -49,6 +49,25 @@ fn keyed_words_are_per_thread() {
 }
 
 #[test]
+fn another_threads_word_can_be_compared() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || {
+        native::set(core::ptr::without_provenance_mut(0x12345));
+        tell.send(crate::thread::id()).unwrap();
+        may_leave.recv().unwrap();
+    });
+    let id = told.recv().unwrap();
+    assert!(native::is_of(id, 0x12345));
+    if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
+        assert!(!native::is_of(id, 0x12346) && !native::is_of(id, address_of_empty().addr()));
+        assert!(native::is_of(4096, 0x12345), "no thread can have its word there");
+    }
+    leave.send(()).unwrap();
+    other.join().unwrap();
+}
+
+#[test]
 fn words_are_independent() {
     assert_eq!(second::get(), (&raw const OTHER).cast_mut());
     second::set(address_of_empty());

@@ -15,6 +15,7 @@ use crate::page::{EMPTY_PAGE, Flag, Freed, Lookup, Owner, Page, Term};
 mod batch;
 mod collect;
 mod find;
+mod orphans;
 mod ownership;
 mod queue;
 mod reclaim;
