@@ -19,8 +19,8 @@
 //! (Looking reads memory that may be mapped no longer; the kernel does it for us, see `theap_word::is_of`.)
 
 use super::subprocs::for_each_subproc;
-use super::thread::{Thread, current_theap};
 use super::theap_word;
+use super::thread::{Thread, current_theap};
 use crate::heap::{Adopt, Heap, do_orphans_wait, no_orphans_wait, orphans_wait};
 use crate::page::{Owner, Page};
 use crate::sync::{AtomicUsize, Lock, Ordering, fence};

@@ -40,6 +40,14 @@ pub(crate) mod steps {
         }
     }
 
+    /// Does `work` without stopping: another thread's.
+    pub(crate) fn unstopped<T>(work: impl FnOnce() -> T) -> T {
+        let left = LEFT.replace(0);
+        let done = work();
+        LEFT.set(left);
+        done
+    }
+
     /// Does `work` up to its `pin`th pin (from 1), as a thread that a fork has left behind; `None` if it has fewer.
     pub(crate) fn stop_at(pin: usize, work: impl FnOnce()) -> Option<()> {
         LEFT.set(pin);
