@@ -24,7 +24,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
     // A heap has a registry of pages, which it supplies; a sub-process has heaps, which know it.
     ("heap", &["checking", "ending", "heap", "registry", "subproc", "supply", "unowned"]),
     // The process, its sub-processes and its threads begin and end each other.
-    ("runtime", &["deferred", "fork", "gather", "process", "subprocs", "thread"]),
+    ("runtime", &["deferred", "fork", "gather", "orphans", "process", "subprocs", "thread"]),
     // What a theap has and does, told by subject.
     ("theap", &["queue", "retire", "theap", "watch"]),
 ];

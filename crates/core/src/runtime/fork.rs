@@ -8,7 +8,7 @@
 
 use super::process::reopening;
 use super::thread::{Thread, current_theap, ended_threads, heap_ends};
-use super::{current_subproc, deferred, gather, orphans, process, subprocs};
+use super::{current_subproc, deferred, gather, late, orphans, process, subprocs, thread};
 use crate::diag;
 use crate::heap::{Subproc, adopt_orphans_first};
 use crate::options;
@@ -22,11 +22,13 @@ pub(super) extern "C" fn prepare() {
     reopening().lock_raw();
     subprocs::lock_all();
     ended_threads().lock_raw();
+    late::lock().lock_raw();
 }
 
 pub(super) extern "C" fn parent() {
     // SAFETY: `prepare` took the locks on this thread.
     unsafe {
+        late::lock().unlock_raw();
         ended_threads().unlock_raw();
         subprocs::unlock_all(false);
         reopening().unlock_raw();
@@ -38,6 +40,7 @@ pub(super) extern "C" fn parent() {
 pub(super) extern "C" fn child() {
     // SAFETY: `prepare` took the locks on the thread that this one is a copy of; there is no other.
     unsafe {
+        thread::after_fork();
         ended_threads().reinit();
         subprocs::unlock_all(true);
         gather::after_fork();

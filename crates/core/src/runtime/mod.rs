@@ -2,6 +2,7 @@
 //!
 //! * `process`: initialisation, once, and what the C library is told about us.
 //! * `thread`: a thread's theaps; its first allocation and its end.
+//! * `late`: threads that allocate after their end.
 //! * `ends`: a heap's end, and who must not meet it.
 //! * `heaps`: making, deleting and destroying heaps; `subprocs`: the same for sub-processes.
 //! * `deferred`: the hook for frees that the program has put off.
@@ -14,6 +15,7 @@ mod ends;
 mod fork;
 mod gather;
 mod heaps;
+mod late;
 mod orphans;
 mod process;
 mod subprocs;
@@ -30,6 +32,6 @@ pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,
     visit_heaps, with_heap,
 };
-pub use thread::{Thread, current_theap, join_subproc, live_theap, set_default_theap, theap_for, thread_done};
+pub use thread::{Thread, current_theap, is_own, join_subproc, live_theap, set_default_theap, theap_for, thread_done};
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

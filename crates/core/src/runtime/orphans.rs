@@ -16,7 +16,7 @@
 //! 3. If it was, whoever comes later under this name sees the new owner word: its pages can be mended. If not, they are
 //!    left as they are: lost to this child, but for what is the caller's own namesake's.
 //!
-//! (Looking reads memory that may be mapped no longer; the kernel does it for us, see `theap_word::is_of`.)
+//! (Looking reads memory that may be mapped no longer; the kernel does it for us, see `theap_word::look`.)
 
 use super::subprocs::for_each_subproc;
 use super::theap_word;
@@ -25,7 +25,8 @@ use crate::heap::{Adopt, Heap, do_orphans_wait, no_orphans_wait, orphans_wait};
 use crate::page::{Owner, Page};
 use crate::sync::{AtomicUsize, Lock, Ordering, fence};
 use crate::theap::Theap;
-use ferrimalloc_prim::thread::id as thread_id;
+use ferrimalloc_prim::futex::Seen;
+use ferrimalloc_prim::thread::{IDS_COME_AGAIN, id as thread_id};
 
 /// Held over `fork`, before all other locks.
 static ADOPTING: Lock<()> = Lock::new(());
@@ -105,7 +106,11 @@ fn disown(page: &'static Page) {
 /// Marks a theap whose pages a namesake of its thread may be freeing into.
 fn judge(theap: &'static Theap, survivor: usize) {
     let tid = theap.tid();
-    let is_sure = tid == survivor || tid == thread_id() || has_word(tid, theap) || has_word(tid, main_of(theap));
+    let is_sure = !IDS_COME_AGAIN
+        || tid == survivor
+        || tid == thread_id()
+        || has_word(tid, theap)
+        || has_word(tid, main_of(theap));
     if !is_sure {
         theap.doubt();
     }
@@ -116,9 +121,9 @@ fn main_of(theap: &'static Theap) -> &'static Theap {
     if theap.thread().is_null() { theap } else { Thread::of(theap).main_theap() }
 }
 
-/// Whether the word of the thread that was called `tid` is still `theap`, so that there is no namesake.
+/// Whether the word of the thread that was called `tid` is still `theap`, or nobody's: so there is no namesake yet.
 fn has_word(tid: usize, theap: &'static Theap) -> bool {
-    theap_word::is_of(tid, core::ptr::from_ref(theap).addr())
+    matches!(theap_word::look(tid, core::ptr::from_ref(theap).addr()), Seen::Same | Seen::Gone)
 }
 
 fn end_theaps(heap: &'static Heap, survivor: usize) {

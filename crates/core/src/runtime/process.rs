@@ -146,6 +146,11 @@ fn handle_forks() {
     }
 }
 
+/// Whether the C library has been told of us.
+pub(super) fn are_hooks_done() -> bool {
+    HOOKS.is_done()
+}
+
 /// Held over `fork`.
 pub(super) fn reopening() -> &'static Lock<()> {
     &REOPENING

@@ -1,6 +1,8 @@
 use std::sync::{Arc, Barrier};
 use std::vec::Vec;
 
+use crate::futex::Seen;
+
 static EMPTY: [u64; 4] = [11, 22, 33, 44];
 static OTHER: u8 = 5;
 
@@ -58,11 +60,13 @@ fn another_threads_word_can_be_compared() {
         may_leave.recv().unwrap();
     });
     let id = told.recv().unwrap();
-    assert!(native::is_of(id, 0x12345));
-    if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
-        assert!(!native::is_of(id, 0x12346) && !native::is_of(id, address_of_empty().addr()));
-        assert!(native::is_of(4096, 0x12345), "no thread can have its word there");
+    let here = [(id, 0x12345), (id, 0x12346), (id, address_of_empty().addr()), (4096, 0x12345)];
+    let seen = here.map(|(id, value)| native::look(id, value));
+    match cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
+        true => assert_eq!(seen, [Seen::Same, Seen::Other, Seen::Unknown, Seen::Gone]),
+        false => assert_eq!(seen, [Seen::Unknown; 4]),
     }
+    assert_eq!(keyed::look(id, 0x12345), Seen::Unknown);
     leave.send(()).unwrap();
     other.join().unwrap();
 }
