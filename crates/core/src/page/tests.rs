@@ -335,6 +335,26 @@ fn a_page_is_mended_wherever_its_owner_stopped() {
     }
 }
 
+#[test]
+fn a_singletons_only_block_is_in_use_unless_it_has_come_back() {
+    use crate::sync::steps::stop_at;
+    let _ground = ground();
+    let lent = |pin| {
+        let page = singleton(2, 0);
+        _ = stop_at(pin, || page.lend_single());
+        page
+    };
+    // Not lent yet: nobody has the block.
+    assert_eq!([lent(0).mend(), singleton(2, 0).mend()], [1, 0]);
+    assert_eq!([lent(1).mend(), lent(2).mend()], [0, 1]);
+    let freed = lent(0);
+    freed.remote.push(freed.offset_of(freed.start()), 1, |_| ());
+    // What the block holds is no link.
+    // SAFETY: the test's own block.
+    unsafe { freed.start().cast::<*mut u8>().write(ptr::without_provenance_mut(1)) };
+    assert_eq!(freed.mend(), 0);
+}
+
 /// Mends the page, takes every block that it has to give, and frees all.
 fn check_mended(page: &'static Page, work: &Work, blocks: &[*mut u8], pin: usize) {
     let used = page.mend();

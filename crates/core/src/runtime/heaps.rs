@@ -109,9 +109,11 @@ fn release_pages(heap: &'static Heap) {
 }
 
 /// Becomes the owner of a page that no thread uses. A thread in search of a page, which had another one in mind, may have
-/// claimed it by mistake: it lets go of it at once, and waits for nothing meanwhile.
+/// claimed it by mistake: it lets go of it at once, and waits for nothing meanwhile. (What a fork has left behind and nobody
+/// could mend is owned by nobody, though its remote word says otherwise.)
 fn own(page: &Page) {
-    while page.remote.claim_in_place().is_none() && page.owner().is_unowned() {
+    let is_lost = || Theap::of_page(page).is_doubtful();
+    while page.remote.claim_in_place().is_none() && page.owner().is_unowned() && !is_lost() {
         yield_now();
     }
 }

@@ -11,6 +11,7 @@ fn failures_in_child(checks: &[&dyn Fn() -> bool]) -> i32 {
     unsafe {
         let child = libc::fork();
         if child == 0 {
+            libc::alarm(30);
             let failed = checks.iter().filter(|check| !check()).count();
             libc::_exit(failed as i32);
         }
@@ -224,6 +225,12 @@ fn a_namesake_frees_in_orphans_and_nothing_is_lost_or_used_twice() {
     // The namesake itself adopts its pages; somebody else leaves them alone while it may be there.
     assert_eq!(failures_in_child(&[&|| !namesake(true) || page.owner().is_unowned() && page.used_unowned() == 5]), 0);
     assert_eq!(failures_in_child(&[&|| !namesake(false) || page.owner().is_unowned() && !page.remote.is_unowned()]), 0);
+    let the_heap_can_be_destroyed = || {
+        namesake(false);
+        destroy(heap);
+        heap_new().is_some()
+    };
+    assert_eq!(failures_in_child(&[&the_heap_can_be_destroyed]), 0);
     drop(end);
     destroy(heap);
 }
