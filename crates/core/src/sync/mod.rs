@@ -25,7 +25,7 @@ pub use lock::{Lock, LockGuard};
 pub use masked::MaskedTable;
 pub use once::{Once, Progress};
 pub use pin::pin;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) use pin::steps;
 pub use published::Published;
 pub use wait::{thread_id, yield_now};

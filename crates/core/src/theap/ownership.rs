@@ -113,7 +113,10 @@ impl Theap {
 impl Theap {
     /// Abandons a page whose owner vanished in a fork, in the middle of anything.
     pub fn abandon_orphan(page: &'static Page) {
-        heap_of_page(page).registry().unlist(page);
+        if !page.is_singleton() {
+            // Listed or not: the flag and the bit may disagree.
+            heap_of_page(page).registry().unlist(page);
+        }
         let used = page.mend();
         if used == 0 {
             return release_page(page);

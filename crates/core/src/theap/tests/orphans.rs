@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::heap::{SingleRequest, release_page};
 use crate::options::{self, Hardening};
 use crate::random::Fast;
 use crate::sync::steps::{stop_at, unstopped};
@@ -150,6 +151,24 @@ fn stop_everywhere(seed: u64) {
 #[test]
 fn a_thread_may_stop_anywhere() {
     (0..4).for_each(stop_everywhere);
+}
+
+#[test]
+fn a_single_block_left_behind_is_left_to_whoever_frees_it() {
+    let bed = Bed::new();
+    let request = SingleRequest { bytes: 1 << 20, align: 1, offset: 0, spare_bytes: 0, zero: Zero::Any };
+    for lends in [true, false] {
+        let page = bed.heap.fresh_single(&request, ME, bed.theap.handle(), 0).unwrap();
+        if lends {
+            page.lend_single();
+        }
+        Theap::abandon_orphan(page);
+        assert_eq!(bed.pages(), usize::from(lends));
+        if lends {
+            assert!(page.owner().is_unowned() && page.used_unowned() == 1 && page.remote.claim().is_some());
+            release_page(page);
+        }
+    }
 }
 
 struct Unhardened;
