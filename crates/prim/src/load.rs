@@ -1,7 +1,8 @@
 //! Being called when the program or library that contains us is loaded.
 //!
 //! `at_load!(f)` has `f`, an `extern "C" fn()`, called once, before the constructors that a program writes itself
-//! (priority 101 and later) in the same program or library. [`CALLS`] tells whether the system has a way to do that; then
+//! (priority 101 and later) in the same program or library. [`CALLS`] tells whether the system has a way to do that;
+//! then
 //! nothing else needs to call `f`. The C library may not have read the environment yet, and the thread may not have
 //! allocated yet.
 //!
@@ -14,7 +15,8 @@ macro_rules! __at_load_entry {
     ($section:literal, $f:path) => {
         const _: () = {
             #[used]
-            // SAFETY: the loader takes each word of this section for a function to call without arguments that it needs.
+            // SAFETY: the loader takes each word of this section for a function to call without arguments that it
+            // needs.
             #[unsafe(link_section = $section)]
             static ENTRY: extern "C" fn() = $f;
         };

@@ -1,5 +1,7 @@
-// Fork handlers of the program that allocate, free, and wait for threads that do: registered before `main`, more of them than
-// the C library has room for without `malloc`, and later. They run outside of the allocator's own, so nothing waits for ever.
+// Fork handlers of the program that allocate, free, and wait for threads that do: registered before `main`, more of
+// them than
+// the C library has room for without `malloc`, and later. They run outside of the allocator's own, so nothing waits
+// for ever.
 #define _GNU_SOURCE
 #include "check.h"
 #include <pthread.h>

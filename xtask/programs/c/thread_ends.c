@@ -1,4 +1,5 @@
-// Threads in a row leave little resident memory, also when destructors of theirs allocate in the last round that the C library
+// Threads in a row leave little resident memory, also when destructors of theirs allocate in the last round that the C
+// library
 // has for them.
 #define _GNU_SOURCE
 #include "check.h"

@@ -1,10 +1,12 @@
 //! `fork`: the child has one thread, and memory as it was at that moment.
 //!
 //! Before the fork this thread takes every lock, so that no other thread is inside a critical section. Our handlers are
-//! registered before all others (`process`): others' prepare before ours, and may allocate, free, and wait for threads that do.
+//! registered before all others (`process`): others' prepare before ours, and may allocate, free, and wait for threads
+//! that do.
 //!
 //! In the child the locks are made new. The pages and theaps of threads that don't exist there wait until they matter
-//! (`orphans`). Slices that another thread was just claiming are lost to the child, and so are the few remote frees that it had gathered.
+//! (`orphans`). Slices that another thread was just claiming are lost to the child, and so are the few remote frees
+//! that it had gathered.
 
 use super::process::reopening;
 use super::thread::{Thread, current_theap, ended_threads, heap_ends};

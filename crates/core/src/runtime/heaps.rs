@@ -109,7 +109,8 @@ fn release_pages(heap: &'static Heap) {
 }
 
 /// Becomes the owner of a page that no thread uses. A thread in search of a page, which had another one in mind, may have
-/// claimed it by mistake: it lets go of it at once, and waits for nothing meanwhile. (What a fork has left behind and nobody
+/// claimed it by mistake: it lets go of it at once, and waits for nothing meanwhile. (What a fork has left behind and
+/// nobody
 /// could mend is owned by nobody, though its remote word says otherwise.)
 fn own(page: &Page) {
     let is_lost = || Theap::of_page(page).is_doubtful();

@@ -7,7 +7,8 @@
 //! * `heaps`: making, deleting and destroying heaps; `subprocs`: the same for sub-processes.
 //! * `deferred`: the hook for frees that the program has put off.
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
-//! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
+//! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't
+//! have.
 
 mod deferred;
 mod draw;

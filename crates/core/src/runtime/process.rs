@@ -138,7 +138,8 @@ extern "C" fn at_load() {
     handle_forks();
 }
 
-/// Not from inside an allocation where `at_load` does it: the C library allocates while it registers others' handlers, with
+/// Not from inside an allocation where `at_load` does it: the C library allocates while it registers others' handlers,
+/// with
 /// a lock held.
 fn handle_forks() {
     if !HANDLES_FORKS.swap(true, Ordering::Relaxed) {

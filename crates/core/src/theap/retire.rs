@@ -86,7 +86,8 @@ impl Theap {
         }
     }
 
-    /// While orphans wait, the page may be one that this thread only took for its own (`runtime::orphans`): adopting them
+    /// While orphans wait, the page may be one that this thread only took for its own (`runtime::orphans`): adopting
+    /// them
     /// sees to it then. If it is the thread's after all, it stays in its queue until the next collection.
     fn keep_or_release(&self, page: &'static Page) {
         if do_orphans_wait() {
