@@ -8,6 +8,7 @@ use super::checked::{self, Verdict};
 use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
+use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Owner, Page, PageRef};
@@ -66,6 +67,7 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
 #[cold]
 #[inline(never)]
 extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
+    adopt_orphans_first();
     if checked::free(p, page) == Verdict::Release {
         free_single(page, p);
     }
@@ -73,6 +75,7 @@ extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
 
 #[inline(never)]
 extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
+    adopt_orphans_first();
     let owner = page.owner();
     let is_misaligned = !(p as usize).is_multiple_of(WORD_BYTES) && !page.is_singleton();
     if owner == Owner::NONE || is_misaligned || !page.reaches(p) {

@@ -12,6 +12,7 @@ use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
 use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold};
+use crate::sync::pin;
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -248,6 +249,7 @@ impl Heap {
 }
 
 fn give_back(page: OwnedPage, arenas: &ArenaSet) {
+    pin();
     guard::drop_block_bitmap(&page, arenas);
     if !guard::unguard(&page) {
         // A mapping whose guard the system would not remove is never used again.

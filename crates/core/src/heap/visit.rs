@@ -4,6 +4,7 @@
 //! While other threads use the heap, it is shown a snapshot.
 
 use super::heap::Heap;
+use super::orphans::adopt_orphans_first;
 use crate::os;
 use crate::page::{Marks, Origin, Page, PageRef, Walk};
 
@@ -39,6 +40,7 @@ pub type Visitor<'a> = &'a mut dyn FnMut(&Area, Option<*mut u8>) -> bool;
 impl Heap {
     /// Visits the pages that `wants` admits; false if the visitor ended it.
     pub fn visit(&self, depth: Depth, wants: impl Fn(&Page) -> bool, visitor: Visitor<'_>) -> bool {
+        adopt_orphans_first();
         self.for_each_own_page(|page| !wants(page) || visit_page(page, depth, visitor))
     }
 

@@ -70,7 +70,7 @@ use super::ownership::{BlockOffset, Chain, Owner, Push};
 use crate::arena::Share;
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::sync::Relaxed;
+use crate::sync::{Relaxed, pin};
 
 /// A page as its owner may see it: behind a reference, which only a thread with the right has.
 #[repr(transparent)]
@@ -195,8 +195,8 @@ impl Page {
         unsafe { self.owned() }
     }
 
-    /// Whether the remote word says that nobody owns the page, for tests.
-    #[cfg(test)]
+    /// Whether the remote word says that nobody owns the page: a hint.
+    #[inline]
     pub fn is_let_go(&self) -> bool {
         self.ownership.is_unowned()
     }
@@ -209,6 +209,16 @@ impl Page {
     pub unsafe fn take_over(&'static self) -> OwnedPage {
         // SAFETY: the precondition.
         OwnedPage(unsafe { self.owned() })
+    }
+
+    /// No thread takes the page for its own from now on.
+    ///
+    /// # Safety
+    /// The thread that owned it doesn't exist any more.
+    pub unsafe fn disown(&self) {
+        if !self.owner().is_unowned() {
+            self.ownership.set_owner(self.owner().unowned(0));
+        }
     }
 
     /// Becomes the owner of a page that nobody owns and takes its remote list. One compare-and-swap.
@@ -504,6 +514,7 @@ impl Owned {
     /// The last fresh block has been handed out.
     pub(super) fn note_filled(&self) {
         self.drop_flag(Flag::Extensible);
+        pin();
         if let Origin::Arena(arena) = self.origin() {
             arena.set().note_filled(self.slices(), self.share());
         }

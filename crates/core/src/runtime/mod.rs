@@ -3,11 +3,13 @@
 //! * `process`: initialisation, once, and what the C library is told about us.
 //! * `load`: what is done before all that, when we are loaded.
 //! * `thread`: a thread's theaps; its first allocation and its end.
+//! * `late`: threads that allocate after their end.
 //! * `ends`: a heap's end, and who must not meet it.
 //! * `heaps`: making, deleting and destroying heaps; `subprocs`: the same for sub-processes.
 //! * `deferred`: the hook for frees that the program has put off.
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
-//! * `fork`: locks over a fork, and what the child does with the theaps of threads that it doesn't have.
+//! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't
+//! have.
 
 mod deferred;
 mod draw;
@@ -15,7 +17,9 @@ mod ends;
 mod fork;
 mod gather;
 mod heaps;
+mod late;
 mod load;
+mod orphans;
 mod process;
 mod subprocs;
 #[cfg(test)]
@@ -33,6 +37,6 @@ pub use subprocs::{
 };
 #[cfg(test)]
 pub(crate) use thread::heap_ends;
-pub use thread::{Thread, current_theap, join_subproc, live_theap, set_default_theap, theap_for, thread_done};
+pub use thread::{Thread, current_theap, is_own, join_subproc, live_theap, set_default_theap, theap_for, thread_done};
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

@@ -7,7 +7,7 @@
 //! At the end the statistics are printed and all memory is released, if the options say so. Whoever allocates after
 //! that gets a new main heap.
 
-use ferrimalloc_prim::{mem, process, thread};
+use ferrimalloc_prim::{load, mem, process, thread};
 
 use crate::arena::{Arena, Commit, LargePages, Sharing, page_map};
 use crate::diag::{self, DefaultOutput, Level};
@@ -22,8 +22,10 @@ static SETUP: Once = Once::new();
 static HOOKS: Once = Once::new();
 static DONE: Once = Once::new();
 static REOPENING: Lock<()> = Lock::new(());
-/// In a forked child: the C library knows about our fork handlers, for it has called one.
+/// Whether the C library knows about our fork handlers.
 static HANDLES_FORKS: AtomicBool = AtomicBool::new(false);
+
+ferrimalloc_prim::at_load!(at_load);
 
 /// 1 GiB.
 const HUGE_PAGE_BYTES: usize = 1 << 30;
@@ -123,12 +125,32 @@ pub fn reserve_huge_on(
 pub(super) fn ensure_hooks() {
     HOOKS.call(|| {
         let _ = thread::register_exit_hook(super::thread::on_thread_exit);
-        if !HANDLES_FORKS.load(Ordering::Relaxed) {
-            process::at_fork(super::fork::prepare, super::fork::parent, super::fork::child);
+        if !load::CALLS {
+            handle_forks();
         }
         process::at_exit(at_exit);
         announce();
     });
+}
+
+/// We have been loaded. Whoever registers fork handlers later has them called outside of ours (see `fork`); so this is
+/// done now, and nothing else: the C library may not be ready for more.
+extern "C" fn at_load() {
+    handle_forks();
+}
+
+/// Not from inside an allocation where `at_load` does it: the C library allocates while it registers others' handlers,
+/// with
+/// a lock held.
+fn handle_forks() {
+    if !HANDLES_FORKS.swap(true, Ordering::Relaxed) {
+        process::at_fork(super::fork::prepare, super::fork::parent, super::fork::child);
+    }
+}
+
+/// Whether the C library has been told of us.
+pub(super) fn are_hooks_done() -> bool {
+    HOOKS.is_done()
 }
 
 /// Held over `fork`.
@@ -141,6 +163,7 @@ pub(super) fn reopening() -> &'static Lock<()> {
 /// # Safety
 /// There is no other thread.
 pub(super) unsafe fn after_fork() {
+    // The C library has called a handler of ours.
     HANDLES_FORKS.store(true, Ordering::Relaxed);
     // SAFETY: the precondition.
     unsafe { [&SETUP, &HOOKS, &DONE].into_iter().for_each(|once| once.after_fork()) };

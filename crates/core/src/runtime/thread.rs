@@ -1,7 +1,9 @@
 //! A thread: its default theap, its theaps in other heaps, its end.
 //!
 //! The thread-local word points to the default theap; until the first allocation, and again after the thread's end,
-//! to the empty theap. Allocation in destructors that run after ours makes a new theap and arms the hook once more.
+//! to the empty theap. Allocation in destructors that run after ours makes a new theap and arms the hook once more; in
+//! case
+//! that is in vain, the thread is `late` from then on.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -10,10 +12,11 @@ use core::ptr;
 use ferrimalloc_prim::thread as prim;
 
 use super::ends::Ends;
-use super::process::{ensure_hooks, ensure_process, main_subproc};
+use super::late;
+use super::process::{are_hooks_done, ensure_hooks, ensure_process, main_subproc};
 use super::theap_word;
 use crate::base::*;
-use crate::heap::{Cached, Heap, Subproc};
+use crate::heap::{Cached, Heap, Subproc, adopt_orphans_first};
 use crate::sync::Lock;
 use crate::theap::{EMPTY_THEAP, Theap};
 
@@ -23,6 +26,9 @@ const REMEMBERED: usize = 16;
 /// What a thread knows. Its memory is only ever used for threads.
 pub struct Thread {
     tid: Cell<usize>,
+    /// By what it owns pages: `tid`, or if it is late, a number.
+    owner: Cell<usize>,
+    late: late::Entry,
     subproc: Cell<*const Subproc>,
     /// The theap in the main heap of its sub-process.
     main: Cell<*const Theap>,
@@ -65,7 +71,7 @@ fn set_current(theap: &'static Theap) {
 /// Makes `theap`, one of this thread's, its default; answers the one before.
 pub fn set_default_theap(theap: &'static Theap) -> &'static Theap {
     let before = current_theap();
-    set_current(theap);
+    Thread::of(theap).late.change_word(theap.handle(), || set_current(theap));
     before
 }
 
@@ -89,10 +95,12 @@ pub fn join_subproc(subproc: &'static Subproc) -> bool {
 pub(super) fn forget_threads() {
     prim::arm_exit_hook(ptr::null_mut());
     set_current(&EMPTY_THEAP);
+    late::forget();
     *ENDED.lock() = Cached::new();
 }
 
 fn start_in(subproc: &'static Subproc) -> Option<&'static Theap> {
+    end_gone_threads();
     let thread = Thread::create(subproc)?;
     let theap = thread.new_theap(subproc.main_heap()?);
     let Some(theap) = theap else {
@@ -103,6 +111,10 @@ fn start_in(subproc: &'static Subproc) -> Option<&'static Theap> {
     subproc.enter_thread();
     set_current(theap);
     ensure_hooks();
+    if thread.is_late() {
+        let handle = ptr::from_ref(thread).cast();
+        thread.late.enter(thread.tid.get(), theap.handle(), handle);
+    }
     prim::arm_exit_hook(ptr::from_ref(thread).cast_mut().cast());
     Some(theap)
 }
@@ -124,6 +136,15 @@ pub(super) unsafe extern "C" fn on_thread_exit(_armed: *mut c_void) {
     let theap = current_theap();
     if !theap.is_empty_theap() {
         Thread::of(theap).end();
+        late::note_ended();
+    }
+}
+
+/// Ends threads that have gone without a word.
+fn end_gone_threads() {
+    while let Some(thread) = late::take_gone() {
+        // SAFETY: entered with a thread's structure, which nobody else uses any more.
+        unsafe { &*thread.cast::<Thread>() }.end();
     }
 }
 
@@ -143,6 +164,9 @@ impl Thread {
     fn create(subproc: &'static Subproc) -> Option<&'static Thread> {
         let thread = Self::memory()?;
         thread.tid.set(prim::id());
+        let is_late = late::has_ended() || are_hooks_done() && !prim::has_exit_hook();
+        thread.owner.set(if is_late { late::number() } else { prim::id() });
+        thread.late.reset();
         thread.subproc.set(subproc);
         thread.main.set(ptr::null());
         thread.theaps.set(ptr::null());
@@ -203,8 +227,8 @@ impl Thread {
     }
 
     fn new_theap(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
-        let seed = heap.subproc().next_seed();
-        let theap = Theap::create(heap, self.tid.get(), ptr::from_ref(self).cast(), seed)?;
+        adopt_orphans_first();
+        let theap = Theap::create(heap, self.owner.get(), ptr::from_ref(self).cast())?;
         // SAFETY: the list holds live theaps.
         theap.set_next_of_thread(unsafe { self.theaps.get().as_ref() });
         self.theaps.set(theap);
@@ -242,6 +266,8 @@ impl Thread {
 
     /// Collects in all its theaps; those of deleted heaps end.
     pub fn collect(&'static self, force: Force) {
+        adopt_orphans_first();
+        end_gone_threads();
         let main = self.main_theap();
         main.collect(force);
         // Not worth waiting for: the next collection will do.
@@ -305,7 +331,15 @@ impl Thread {
         }
     }
 
+    /// Whether its end has come already, or will not be told.
+    fn is_late(&self) -> bool {
+        self.owner.get() != self.tid.get()
+    }
+
+    /// By the thread, or whoever has found that it has gone.
     fn end(&'static self) {
+        adopt_orphans_first();
+        self.late.leave();
         if self.is_current() {
             set_current(&EMPTY_THEAP);
         }
@@ -321,6 +355,23 @@ impl Thread {
         let theap = current_theap();
         !theap.is_empty_theap() && ptr::eq(theap.thread().cast(), self)
     }
+}
+
+/// Whether a theap is one of this thread's.
+pub fn is_own(theap: &Theap) -> bool {
+    let current = current_theap();
+    theap.tid() == if current.is_empty_theap() { prim::id() } else { current.tid() }
+}
+
+/// In the child of a fork.
+///
+/// # Safety
+/// There is no other thread.
+pub(super) unsafe fn after_fork() {
+    let theap = current_theap();
+    let mine = (!theap.is_empty_theap()).then(|| &Thread::of(theap).late);
+    // SAFETY: the precondition.
+    unsafe { late::after_fork(mine) };
 }
 
 /// The ends of heaps.
