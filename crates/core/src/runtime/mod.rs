@@ -1,15 +1,14 @@
 //! Floor 8: the process, its threads, and which theap serves whom.
 //!
-//! * `process`: initialisation, once, and what the C library is told about us.
-//! * `load`: what is done before all that, when we are loaded.
-//! * `thread`: a thread's theaps; its first allocation and its end.
-//! * `late`: threads that allocate after their end.
-//! * `ends`: a heap's end, and who must not meet it.
-//! * `heaps`: making, deleting and destroying heaps; `subprocs`: the same for sub-processes.
+//! * `process`: initialisation, once.
+//! * `ends`: a heap's end, and who must not meet it; `late`: threads that allocate after their end.
+//! * `thread`: a thread's theaps, and its end.
 //! * `deferred`: the hook for frees that the program has put off.
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
-//! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't
-//! have.
+//! * `subprocs`: making and ending sub-processes.
+//! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
+//! * `hooks`: what the C library is told about us, and the process's end.
+//! * `start`: a thread's first allocation; `heaps`: making, deleting and destroying heaps.
 
 mod deferred;
 mod draw;
@@ -17,10 +16,11 @@ mod ends;
 mod fork;
 mod gather;
 mod heaps;
+mod hooks;
 mod late;
-mod load;
 mod orphans;
 mod process;
+mod start;
 mod subprocs;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,13 +30,15 @@ pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, ru
 pub use draw::draw_arenas;
 pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
-pub use process::{ensure_process, interleave_huge, main_subproc, process_done, reserve_huge_on};
+pub use hooks::process_done;
+pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
+pub use start::{join_subproc, live_theap, theap_for};
 pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,
     visit_heaps, with_heap,
 };
 #[cfg(test)]
 pub(crate) use thread::heap_ends;
-pub use thread::{Thread, current_theap, is_own, join_subproc, live_theap, set_default_theap, theap_for, thread_done};
+pub use thread::{Thread, current_theap, is_own, set_default_theap, thread_done};
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

@@ -10,7 +10,8 @@ use crate::sync::Lock;
 use crate::theap::Theap;
 
 use super::main_subproc;
-use super::thread::{Thread, current_theap, heap_ends, live_theap};
+use super::process::ensure_process;
+use super::thread::{Thread, current_theap, heap_ends};
 
 /// The newest sub-process besides the main one.
 pub(super) struct Newest(Option<&'static Subproc>);
@@ -28,7 +29,9 @@ pub enum Undestroyed {
 
 /// A new sub-process with a main heap of its own; `None` without memory.
 pub fn subproc_new() -> Option<&'static Subproc> {
-    live_theap()?;
+    if !ensure_process() {
+        return None;
+    }
     let (subproc, _) = Subproc::create(main_subproc())?;
     let mut newest = OTHERS.lock();
     subproc.set_next(newest.0);

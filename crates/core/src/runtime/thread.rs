@@ -13,7 +13,7 @@ use ferrimalloc_prim::thread as prim;
 
 use super::ends::Ends;
 use super::late;
-use super::process::{are_hooks_done, ensure_hooks, ensure_process, main_subproc};
+use super::process::{hooks, main_subproc};
 use super::theap_word;
 use crate::base::*;
 use crate::heap::{Cached, Heap, Subproc, adopt_orphans_first};
@@ -57,13 +57,6 @@ pub fn current_theap() -> &'static Theap {
     unsafe { &*theap_word::get().cast::<Theap>() }
 }
 
-/// The default theap of this thread, made if it has none; `None` without memory.
-#[inline]
-pub fn live_theap() -> Option<&'static Theap> {
-    let theap = current_theap();
-    if theap.is_empty_theap() { start_thread() } else { Some(theap) }
-}
-
 fn set_current(theap: &'static Theap) {
     theap_word::set(ptr::from_ref(theap).cast_mut().cast());
 }
@@ -75,48 +68,12 @@ pub fn set_default_theap(theap: &'static Theap) -> &'static Theap {
     before
 }
 
-#[cold]
-#[inline(never)]
-fn start_thread() -> Option<&'static Theap> {
-    if !ensure_process() {
-        return None;
-    }
-    start_in(main_subproc())
-}
-
-/// Lets this thread go on in another sub-process: what it has allocated stays where it is, as at a thread's end. False
-/// without memory; the thread then starts anew in the main sub-process when it allocates.
-pub fn join_subproc(subproc: &'static Subproc) -> bool {
-    thread_done();
-    ensure_process() && start_in(subproc).is_some()
-}
-
 /// After all memory has been released: as if no thread had ever started.
 pub(super) fn forget_threads() {
     prim::arm_exit_hook(ptr::null_mut());
     set_current(&EMPTY_THEAP);
     late::forget();
     *ENDED.lock() = Cached::new();
-}
-
-fn start_in(subproc: &'static Subproc) -> Option<&'static Theap> {
-    end_gone_threads();
-    let thread = Thread::create(subproc)?;
-    let theap = thread.new_theap(subproc.main_heap()?);
-    let Some(theap) = theap else {
-        thread.recycle();
-        return None;
-    };
-    thread.main.set(theap);
-    subproc.enter_thread();
-    set_current(theap);
-    ensure_hooks();
-    if thread.is_late() {
-        let handle = ptr::from_ref(thread).cast();
-        thread.late.enter(thread.tid.get(), theap.handle(), handle);
-    }
-    prim::arm_exit_hook(ptr::from_ref(thread).cast_mut().cast());
-    Some(theap)
 }
 
 /// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.
@@ -148,23 +105,32 @@ fn end_gone_threads() {
     }
 }
 
-/// This thread's theap in `heap`, made if there is none; `None` without memory.
-#[inline]
-pub fn theap_for(heap: &'static Heap) -> Option<&'static Theap> {
-    let thread = Thread::of(live_theap()?);
-    let remembered = &thread.remembered[heap.id() % REMEMBERED];
-    if remembered.heap_id.get() == heap.id() {
-        // SAFETY: remembered theaps are this thread's and live.
-        return unsafe { remembered.theap.get().as_ref() };
-    }
-    thread.find_or_make(heap)
-}
-
 impl Thread {
+    /// Starts this thread in a sub-process; `None` without memory. `tell` tells the C library about us, which may allocate.
+    pub(super) fn start(subproc: &'static Subproc, tell: impl FnOnce()) -> Option<&'static Theap> {
+        end_gone_threads();
+        let thread = Thread::create(subproc)?;
+        let theap = thread.new_theap(subproc.main_heap()?);
+        let Some(theap) = theap else {
+            thread.recycle();
+            return None;
+        };
+        thread.main.set(theap);
+        subproc.enter_thread();
+        set_current(theap);
+        tell();
+        if thread.is_late() {
+            let handle = ptr::from_ref(thread).cast();
+            thread.late.enter(thread.tid.get(), theap.handle(), handle);
+        }
+        prim::arm_exit_hook(ptr::from_ref(thread).cast_mut().cast());
+        Some(theap)
+    }
+
     fn create(subproc: &'static Subproc) -> Option<&'static Thread> {
         let thread = Self::memory()?;
         thread.tid.set(prim::id());
-        let is_late = late::has_ended() || are_hooks_done() && !prim::has_exit_hook();
+        let is_late = late::has_ended() || hooks().is_done() && !prim::has_exit_hook();
         thread.owner.set(if is_late { late::number() } else { prim::id() });
         thread.late.reset();
         thread.subproc.set(subproc);
@@ -233,6 +199,18 @@ impl Thread {
         theap.set_next_of_thread(unsafe { self.theaps.get().as_ref() });
         self.theaps.set(theap);
         Some(theap)
+    }
+
+    /// Its theap in `heap`, made if there is none; `None` without memory.
+    #[inline]
+    pub(super) fn theap_for(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
+        let thread = self;
+        let remembered = &thread.remembered[heap.id() % REMEMBERED];
+        if remembered.heap_id.get() == heap.id() {
+            // SAFETY: remembered theaps are this thread's and live.
+            return unsafe { remembered.theap.get().as_ref() };
+        }
+        thread.find_or_make(heap)
     }
 
     #[cold]
