@@ -6,6 +6,19 @@
 use crate::platform;
 use core::sync::atomic::AtomicU32;
 
+/// What a look at a word in memory that may have gone has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// What was expected.
+    Same,
+    /// Something else.
+    Other,
+    /// No memory.
+    Gone,
+    /// The system doesn't tell.
+    Unknown,
+}
+
 /// Sleeps while `word` is `expected` until somebody wakes it; returns at once if it is not.
 pub fn wait(word: &AtomicU32, expected: u32) {
     platform::futex::wait(word, expected);
@@ -25,6 +38,10 @@ pub fn wake_one(word: &AtomicU32) {
 pub fn wake_all(word: &AtomicU32) {
     platform::futex::wake(word, i32::MAX as u32);
 }
+
+#[doc(hidden)]
+#[cfg(target_os = "linux")]
+pub use crate::linux::futex::look;
 
 #[cfg(test)]
 mod tests {

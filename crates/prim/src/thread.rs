@@ -23,6 +23,9 @@ pub fn id() -> usize {
     platform::thread_id::id()
 }
 
+/// Whether an id may be given to another thread when its thread has ended.
+pub const IDS_COME_AGAIN: bool = platform::thread_id::IDS_COME_AGAIN;
+
 /// Lets other threads run.
 pub fn yield_now() {
     // SAFETY: takes nothing; never fails.
@@ -73,6 +76,11 @@ pub fn register_exit_hook(hook: unsafe extern "C" fn(*mut c_void)) -> Result<(),
 /// library gives up after a few rounds (4 at least), and what is then armed is lost.
 pub fn arm_exit_hook(value: *mut c_void) {
     EXIT.write(value);
+}
+
+/// Whether there is a hook to arm.
+pub fn has_exit_hook() -> bool {
+    EXIT.exists()
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@
 
 use core::ptr;
 
-use super::single;
+use super::single::{self, SingleBlock};
 use super::upkeep;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
 use crate::os::tool_hooks;
-use crate::page::{Freed, Owned, Page, PageRef, SingleBlock};
+use crate::page::{Freed, Owned, Page, PageRef};
 use crate::runtime::current_theap;
 use crate::theap::Theap;
 
@@ -202,12 +202,19 @@ fn canary_of(block: *mut u8, page: &Page) -> Canary {
 }
 
 /// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
-/// waste half of it. What it gains reads as zero if that is asked for. By whoever has the block.
-pub(super) fn resize_in_place(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
+/// waste much of it. What it gains reads as zero if that is asked for.
+///
+/// # Safety
+/// The block is in use, and the caller's.
+pub(super) unsafe fn resize_in_place(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
     let _quiet = tool_hooks::quiet();
     let room = page.block_bytes();
     tool_hooks::reached(p, room);
-    let is_done = resize(p, page, usable, size, zero);
+    // SAFETY: the precondition.
+    let is_done = match unsafe { SingleBlock::held(p, page) } {
+        Some(block) => resize_single(block, usable, size, zero),
+        None => resize(p, page, usable, size, zero),
+    };
     if is_done {
         tool_hooks::resized(p, usable, size, room.max(size), zero);
     } else {
@@ -218,14 +225,12 @@ pub(super) fn resize_in_place(p: *mut u8, page: PageRef, usable: usize, size: us
 
 #[inline(always)]
 fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
-    if page.is_singleton() {
-        return resize_single(p, page, usable, size, zero);
-    }
-    if size < page.block_bytes() / 2 {
+    let room = page.block_bytes();
+    if size > room || size < room / 2 || single::is_much(room - size, room) {
         return false;
     }
     if !page.block_bitmap().style().pads {
-        return size <= page.block_bytes();
+        return true;
     }
     let canary = canary_of(p, page);
     if size > canary.room {
@@ -242,17 +247,16 @@ fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> 
     true
 }
 
-fn resize_single(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> bool {
-    verify_single(p, page);
-    // SAFETY: the caller has the block.
-    let block = unsafe { SingleBlock::of(page) };
-    if size + SINGLE_PADDING <= LARGE_BLOCK_MAX || !single::resize_in_place(&block, size + SINGLE_PADDING) {
+fn resize_single(mut block: SingleBlock, usable: usize, size: usize, zero: Zero) -> bool {
+    let page = block.page();
+    verify_single(page.start(), page);
+    if !block.resize(size + SINGLE_PADDING) {
         return false;
     }
     // SAFETY: the block is the caller's, and has that many bytes now.
     unsafe {
-        close_single(&block, size);
-        clear_gained(p, usable, size, zero);
+        close_single(&mut block, size);
+        clear_gained(block.hand_out(), usable, size, zero);
     }
     true
 }
@@ -266,49 +270,42 @@ unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
     }
 }
 
-/// Moves a block with a page of its own, of `usable` bytes, to one of `size` bytes with room to grow, without copying if
-/// that can be helped; `None` without memory. The old block still has to be freed.
+/// A block with the contents of `from`, of which `usable` bytes were the user's, and `size` bytes, moved without
+/// copying if that can be helped; `None` without memory. `from` still has to be released.
 pub(super) fn move_single(
     theap: &'static Theap,
-    page: PageRef,
+    from: &mut SingleBlock,
     usable: usize,
     size: usize,
+    at: Alignment,
     zero: Zero,
 ) -> Option<*mut u8> {
-    let block = single::alloc_moved(theap, page, size.checked_add(SINGLE_PADDING)?)?;
-    // The padding may have moved along with the contents.
-    // SAFETY: the caller has the block.
-    unsafe { SingleBlock::of(page) }.set_padding(0);
+    let mut block = single::alloc_moved(theap, from, size.checked_add(SINGLE_PADDING)?, at)?;
     // SAFETY: the block is new, and has that many bytes.
     unsafe {
-        close_single(&SingleBlock::of(single::page_of(block)), size);
-        clear_gained(block, usable, size, zero);
+        close_single(&mut block, size);
+        clear_gained(block.page().start(), usable, size, zero);
     }
-    Some(block)
+    Some(block.hand_out())
 }
 
 /// Allocates a block with a page of its own, checked if blocks get padding: there is nothing else to check.
-pub(super) fn alloc_single(
-    theap: &'static Theap,
-    size: usize,
-    align: usize,
-    offset: usize,
-    zero: Zero,
-) -> Option<*mut u8> {
+pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
     if !theap.style().pads {
-        return single::alloc_spare(theap, size, align, offset, 0, zero);
+        return single::alloc_spare(theap, size, at, 0, zero).map(SingleBlock::hand_out);
     }
-    let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, align, offset, 0, zero)?;
-    hand_out_single(single::page_of(block), size, zero);
-    Some(block)
+    let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, at, 0, zero)?;
+    Some(hand_out_single(block, size, zero))
 }
 
 /// Makes a new page of a single block a checked one, whose block is handed out.
 #[inline(always)]
-pub(super) fn hand_out_single(page: PageRef, size: usize, zero: Zero) {
+pub(super) fn hand_out_single(mut block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
     // SAFETY: the block is new.
-    unsafe { close_single(&SingleBlock::of(page), size) };
-    tool_hooks::allocated(page.start(), size, size, zero);
+    unsafe { close_single(&mut block, size) };
+    let p = block.hand_out();
+    tool_hooks::allocated(p, size, size, zero);
+    p
 }
 
 /// Bytes that a block with a page of its own gets behind what was asked for, at least.
@@ -318,7 +315,8 @@ pub(super) const SINGLE_PADDING: usize = 16;
 ///
 /// # Safety
 /// The block is the caller's.
-pub(super) unsafe fn close_single(page: &SingleBlock, size: usize) {
+unsafe fn close_single(block: &mut SingleBlock, size: usize) {
+    let page = block.page_mut();
     let slack = page.block_bytes() - size;
     page.set_padding(slack);
     tool_hooks::reached(page.start(), page.area_bytes());

@@ -5,14 +5,15 @@
 //! block of ours.
 
 use super::checked::{self, Verdict};
+use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::heap::release_page;
+use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Owner, Page, PageRef};
 use crate::runtime::current_theap;
-use crate::theap::{Theap, count_freed};
+use crate::theap::Theap;
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
 /// it. Any thread may free any block. Leaves `errno` alone.
@@ -66,6 +67,7 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
 #[cold]
 #[inline(never)]
 extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
+    adopt_orphans_first();
     if checked::free(p, page) == Verdict::Release {
         free_single(page, p);
     }
@@ -73,6 +75,7 @@ extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
 
 #[inline(never)]
 extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
+    adopt_orphans_first();
     let owner = page.owner();
     let is_misaligned = !(p as usize).is_multiple_of(WORD_BYTES) && !page.is_singleton();
     if owner == Owner::NONE || is_misaligned || !page.reaches(p) {
@@ -91,15 +94,11 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
     }
 }
 
-/// The only block of a page. A thread in search of a page may have claimed it by mistake, and puts it back at once or
-/// releases it: then the block is pushed.
 fn free_single(page: PageRef, block: *mut u8) {
-    if block != page.start() {
-        return free_invalid(block);
-    }
-    match page.claim() {
-        Some((page, _)) => release_page(page),
-        None => count_freed(page, block),
+    // SAFETY: the block is the caller's, if it is one.
+    match unsafe { SingleBlock::held(block, page) } {
+        Some(block) => block.release(),
+        None => free_invalid(block),
     }
 }
 

@@ -7,10 +7,9 @@
 use super::checked;
 use super::single;
 use crate::base::*;
-use crate::heap::{SingleRequest, guard_single, may_guard, release_page};
+use crate::heap::{SingleRequest, guard_single, may_guard};
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::page::{PageRef, SingleBlock};
 use crate::theap::Theap;
 
 /// What `malloc` promises of every block.
@@ -24,29 +23,17 @@ pub(super) fn alloc(theap: &'static Theap, size: usize, align: usize, zero: Zero
     }
     let bytes = align_up(size.max(1), unit(align))?;
     let request = SingleRequest { bytes, align: guard_bytes, offset: bytes, spare_bytes: guard_bytes, zero };
-    let page = single::alloc_request(theap, &request)?;
-    // SAFETY: the block is new, and nobody else has it.
-    if !guard_single(&unsafe { SingleBlock::of(page) }) {
-        give_up(page);
+    let mut block = single::alloc_request(theap, &request)?;
+    if !guard_single(block.page_mut()) {
+        block.release();
         return None;
     }
-    if theap.is_hardened() {
-        checked::hand_out_single(page, size, zero);
-    }
     theap.heap().stats().malloc_guarded_count.increment();
-    Some(page.start())
+    Some(if theap.is_hardened() { checked::hand_out_single(block, size, zero) } else { block.hand_out() })
 }
 
 /// Blocks end at multiples of this from their start.
 fn unit(align: usize) -> usize {
     let natural = if options::is_enabled(OptionId::GuardedPrecise) { 1 } else { NATURAL_ALIGN };
     natural.max(align)
-}
-
-/// A page that could not be guarded.
-#[cold]
-fn give_up(page: PageRef) {
-    if let Some((page, _)) = page.claim() {
-        release_page(page);
-    }
 }

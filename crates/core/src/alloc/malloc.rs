@@ -28,6 +28,13 @@ pub fn malloc(size: usize) -> *mut u8 {
     if block.is_null() { malloc_again(size, page) } else { block }
 }
 
+/// A small block if one can be had at once; else null, with nothing tried and `errno` as it was. For functions that do more than
+/// [`malloc`] when there is no memory: only what they do on null calls anything.
+#[inline(always)]
+pub fn malloc_at_once(size: usize) -> *mut u8 {
+    if size > SMALL_SIZE_MAX { core::ptr::null_mut() } else { current_theap().direct_page(words(size)).pop() }
+}
+
 /// Like [`malloc`], and the whole block reads as zero.
 #[inline(always)]
 pub fn zalloc(size: usize) -> *mut u8 {
@@ -131,7 +138,7 @@ fn alloc_watched(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
 /// Allocates without asking what is watched: an ordinary block of a theap whose pages are not checked.
 pub(super) fn alloc_ordinary(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
     if size > LARGE_BLOCK_MAX {
-        return single::alloc(theap, size, 1, 0, zero);
+        return single::alloc(theap, size, Alignment::NATURAL, zero);
     }
     alloc_bin(theap, Bin::of(size), zero).unwrap_or_else(|| fail(size))
 }

@@ -9,18 +9,6 @@ use super::realloc::{realloc_aligned_at_in, realloc_in};
 use crate::base::*;
 use crate::theap::Theap;
 
-/// How the result is to lie: `result + offset` is a multiple of `align`, a power of two.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Alignment {
-    pub align: usize,
-    pub offset: usize,
-}
-
-impl Alignment {
-    /// No more than every block has.
-    pub const NATURAL: Alignment = Alignment { align: 1, offset: 0 };
-}
-
 /// Resizes block `p` (null: none) to `size` bytes, so that it lies in the theap's heap and as `alignment` says. With
 /// [`Zero::Zeroed`] what goes beyond the old usable size reads as zero. On failure null, and `p` is as it was.
 ///

@@ -2,6 +2,7 @@
 //! hook, let empty pages expire, purge what is due, collect.
 
 use crate::base::*;
+use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
 use crate::runtime::{Thread, consider_scavenger, current_theap, has_deferred_free, run_deferred_free};
 use crate::theap::{Theap, Tick};
@@ -9,6 +10,7 @@ use crate::theap::{Theap, Tick};
 /// Once per slow path of `malloc`.
 #[inline]
 pub(super) fn in_slow_path(theap: &'static Theap) {
+    adopt_orphans_first();
     theap.flush_remote();
     let thread = Thread::of(theap);
     let heartbeat = thread.beat();
@@ -53,6 +55,7 @@ pub fn collect(force: Force) {
     if theap.is_empty_theap() {
         return;
     }
+    adopt_orphans_first();
     let thread = Thread::of(theap);
     run_deferred_free(thread, thread.beat(), force);
     thread.collect(force);

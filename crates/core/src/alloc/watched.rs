@@ -36,7 +36,7 @@ pub(super) fn alloc_roomy(theap: &'static Theap, size: usize, room: usize, zero:
     }
     match checked::bin_for(theap, room, 1) {
         Some(bin) => checked::alloc(theap, bin, size, zero).into(),
-        None => large(theap, size, 1, 0, zero),
+        None => large(theap, size, Alignment::NATURAL, zero),
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn alloc_aligned(theap: &'static Theap, size: usize, align: usize, of
     }
     match checked::bin_for(theap, size, align) {
         Some(bin) if offset == 0 => checked::alloc(theap, bin, size, zero).into(),
-        _ => large(theap, size, align, offset, zero),
+        _ => large(theap, size, Alignment { align, offset }, zero),
     }
 }
 
@@ -67,15 +67,15 @@ fn before_hardened(theap: &'static Theap, size: usize, align: usize, zero: Zero)
     None
 }
 
-fn large(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> Answer {
+fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answer {
     if theap.levels().guards_pages()
-        && offset == 0
-        && let Some(block) = guarded::alloc(theap, size, align, zero)
+        && at.offset == 0
+        && let Some(block) = guarded::alloc(theap, size, at.align, zero)
     {
         return Answer::Block(block);
     }
     if size > MAX_REQUEST {
         return Answer::OutOfMemory;
     }
-    checked::alloc_single(theap, size, align, offset, zero).into()
+    checked::alloc_single(theap, size, at, zero).into()
 }

@@ -6,7 +6,8 @@ use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
 use super::page_map;
 use crate::base::*;
 use crate::bitmap::CHUNK_BITS;
-use crate::os::{self, Region};
+use crate::options::{self, OptionId};
+use crate::os::{self, PrivateMemory, Region};
 
 /// Arenas start at multiples of this, so that chunks and huge OS pages are aligned: 32 MiB.
 const ARENA_ALIGN: usize = CHUNK_BITS * SLICE_BYTES;
@@ -32,11 +33,11 @@ pub enum LargePages {
 /// Where an arena's memory comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Backing {
-    /// Reserved from the system by us; unmapped when the arena is destroyed.
-    Os,
-    /// Huge OS pages of ours: always resident, never purged.
+    /// Private memory of ours, reserved from the system; unmapped when the arena is destroyed.
+    Os(PrivateMemory),
+    /// Huge OS pages of ours: always resident, never purged; unmapped likewise.
     Huge,
-    /// The user's memory: never unmapped.
+    /// The user's memory, whatever it is: never unmapped, purged by the user's own function only.
     User,
     /// The user's memory, always resident: never purged either.
     UserPinned,
@@ -58,9 +59,9 @@ pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Opti
     }
     let access = if commit == Commit::Now { Access::ReadWrite } else { Access::None };
     let admits = |start| page_map::admits(start, bytes);
-    let region = os::reserve(bytes, ARENA_ALIGN, access, admits, page_map::hints(bytes))?;
-    refuse_huge_at_first(region.start, bytes);
-    Some(Mapped { region, backing: Backing::Os, commit })
+    let memory = os::reserve(bytes, ARENA_ALIGN, access, admits, page_map::hints(bytes))?;
+    refuse_huge_at_first(memory);
+    Some(Mapped { region: memory.region(), backing: Backing::Os(memory), commit })
 }
 
 fn map_large(bytes: usize) -> Option<Region> {
@@ -118,9 +119,8 @@ fn map_huge_page(hint: usize, node: Option<usize>) -> Option<Region> {
 }
 
 /// Under `THP=always`, a new arena starts without huge pages, which would make a small process large.
-fn refuse_huge_at_first(start: *mut u8, bytes: usize) {
-    if mem::config().thp == ThpMode::Always {
-        // SAFETY: a mapping of ours that nobody uses yet.
-        let _ = unsafe { mem::thp(start, bytes, Thp::Refuse) };
+fn refuse_huge_at_first(memory: PrivateMemory) {
+    if mem::config().thp == ThpMode::Always && options::is_enabled(OptionId::AllowThp) {
+        memory.advise(Thp::Refuse);
     }
 }

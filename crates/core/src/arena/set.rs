@@ -119,12 +119,12 @@ impl ArenaSet {
     /// Slices of pages whose blocks have all been lent at some time: what is surely in use, unlike the address space of
     /// pages that have just begun.
     pub fn filled_slices(&self) -> usize {
-        self.filled.load(Ordering::Relaxed)
+        not_negative(&self.filled)
     }
 
     /// Slices of big blocks: in use, though not all of it need be touched.
     pub fn single_slices(&self) -> usize {
-        self.single.load(Ordering::Relaxed)
+        not_negative(&self.single)
     }
 
     fn filled_of(&self, share: Share) -> &AtomicUsize {
@@ -325,7 +325,7 @@ impl ArenaSet {
     pub unsafe fn destroy(&self) {
         self.arenas.drain(|arena| {
             tool_hooks::opened(arena.start(), arena.bytes());
-            if matches!(arena.backing(), Backing::Os | Backing::Huge) {
+            if matches!(arena.backing(), Backing::Os(_) | Backing::Huge) {
                 let region = os::Region { start: arena.start(), bytes: arena.bytes() };
                 // SAFETY: the precondition.
                 unsafe { os::release(region) };
@@ -398,6 +398,11 @@ impl ArenaSet {
             self.stats.purge_calls.increment();
         }
     }
+}
+
+/// A count that a fork may have left too low by what a thread was just counting.
+fn not_negative(count: &AtomicUsize) -> usize {
+    count.load(Ordering::Relaxed).cast_signed().max(0).cast_unsigned()
 }
 
 /// From the first of the arenas that has room and memory.

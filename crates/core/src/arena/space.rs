@@ -14,7 +14,7 @@ use super::set::ArenaSet;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
 use crate::options::{self, Hardening};
-use crate::os::{self, tool_hooks};
+use crate::os::{self, PrivateMemory, tool_hooks};
 use crate::stats::ChunkBin;
 use crate::sync::{AtomicU8, AtomicUsize, Ordering};
 
@@ -197,7 +197,7 @@ fn offsets(slices: usize) -> Offsets {
 
 /// Whether a guard OS page is to stand between an arena's structures and its slices.
 fn is_to_be_guarded(setup: &Setup) -> bool {
-    setup.backing == Backing::Os && options::hardening().is_some_and(Hardening::guards_metadata)
+    matches!(setup.backing, Backing::Os(_)) && options::hardening().is_some_and(Hardening::guards_metadata)
 }
 
 /// Bytes of an arena's structures, and of the guard behind them.
@@ -290,8 +290,10 @@ impl Arena {
     fn guard_info(&self) {
         let guard_bytes = os::os_page_bytes();
         let guard = self.start.wrapping_add(self.info_slices * SLICE_BYTES - guard_bytes);
-        // SAFETY: no structure reaches that far (`info_bytes_with_guard`).
-        let _ = unsafe { mem::protect(guard, guard_bytes, Access::None) };
+        if let Some(guard) = self.private_at(guard, guard_bytes) {
+            // SAFETY: no structure reaches that far (`info_bytes_with_guard`).
+            let _ = unsafe { guard.close() };
+        }
     }
 
     /// Opens the slices behind the structures for claims.
@@ -381,8 +383,31 @@ impl Arena {
         self.holding.free().count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
     }
 
+    /// Whether the memory behind free slices may go: private memory of ours, or by the user's own function.
     pub(super) fn can_purge(&self) -> bool {
-        matches!(self.backing, Backing::Os | Backing::User)
+        match self.backing {
+            Backing::Os(_) => true,
+            Backing::User => self.commit.is_some(),
+            Backing::Huge | Backing::UserPinned => false,
+        }
+    }
+
+    /// Whether memory that has been touched stays readable, without strict accounting.
+    pub fn keeps_memory(&self) -> bool {
+        self.commit.is_none() || !self.can_purge()
+    }
+
+    /// The memory of slices, if it is private memory of ours.
+    pub fn private(&self, range: BitRange) -> Option<PrivateMemory> {
+        self.private_at(self.slice_memory(range.start), range.len * SLICE_BYTES)
+    }
+
+    /// The same of a stretch of whole OS pages in the arena.
+    pub fn private_at(&self, start: *const u8, bytes: usize) -> Option<PrivateMemory> {
+        match self.backing {
+            Backing::Os(memory) => Some(memory.part(start as usize - self.start as usize, bytes)),
+            Backing::Huge | Backing::User | Backing::UserPinned => None,
+        }
     }
 
     /// Claims `slices` slices whose first address is a multiple of `align_slices` slices; committed.
@@ -538,34 +563,31 @@ impl Arena {
         self.holding.note_decommitted(range);
     }
 
-    /// The memory behind claimed slices has moved elsewhere: they read as zero.
+    /// The memory behind claimed slices has moved elsewhere ([`PrivateMemory::move_to`]): they read as zero.
     pub fn note_moved_out(&self, range: BitRange) {
         self.holding.note_clean(range);
     }
 
     /// Gives the memory behind claimed slices back and makes them read as zero; false if that is not possible.
     pub fn zero_by_discarding(&self, range: BitRange) -> bool {
-        if self.backing != Backing::Os {
-            return false;
-        }
-        // SAFETY: the caller has claimed the slices; the mapping is ours.
-        unsafe { mem::discard(self.slice_memory(range.start), range.len * SLICE_BYTES).is_ok() }
+        // SAFETY: the caller has claimed the slices.
+        self.private(range).is_some_and(|memory| unsafe { memory.discard() })
     }
 
     /// Takes the physical memory of slices that the caller has claimed. True if they read as zero now.
     pub(super) fn drop_memory(&self, range: BitRange, way: PurgeWay) -> bool {
-        let (memory, bytes) = (self.slice_memory(range.start), range.len * SLICE_BYTES);
         if let Some((commit, arg)) = self.commit {
             return self.drop_user_memory(range, commit, arg);
         }
+        let Some(memory) = self.private(range) else { return false };
         // SAFETY: the slices are claimed by the caller, so that nobody uses them.
         let zero = unsafe {
             match way {
-                PurgeWay::Reset => mem::reset(memory, bytes).is_err() && mem::discard(memory, bytes).is_ok(),
-                PurgeWay::Discard => mem::discard(memory, bytes).is_ok(),
+                PurgeWay::Reset => !memory.reset() && memory.discard(),
+                PurgeWay::Discard => memory.discard(),
                 PurgeWay::Decommit => {
-                    let gone = mem::discard(memory, bytes).is_ok();
-                    self.make_inaccessible(range);
+                    let gone = memory.discard();
+                    self.make_inaccessible(range, memory);
                     gone
                 }
             }
@@ -577,10 +599,9 @@ impl Arena {
     }
 
     /// Stops being charged for claimed slices. That the system refuses costs nothing but that.
-    fn make_inaccessible(&self, range: BitRange) {
+    fn make_inaccessible(&self, range: BitRange, memory: PrivateMemory) {
         // SAFETY: the caller has claimed the slices.
-        let done = unsafe { mem::protect(self.slice_memory(range.start), range.len * SLICE_BYTES, Access::None) };
-        if done.is_ok() {
+        if unsafe { memory.close() } {
             self.holding.note_decommitted(range);
         }
     }

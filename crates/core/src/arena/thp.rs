@@ -120,7 +120,7 @@ impl Arena {
     }
 
     fn is_worth_advising(&self, in_use: usize) -> bool {
-        self.backing() == Backing::Os && in_use >= LARGE_HEAP_SLICES && is_wanted()
+        matches!(self.backing(), Backing::Os(_)) && in_use >= LARGE_HEAP_SLICES && is_wanted()
     }
 
     /// Of these units, those that end in the arena.
@@ -142,9 +142,9 @@ impl Arena {
     }
 
     fn tell_system(&self, units: BitRange, advice: Thp) {
-        let memory = self.slice_memory(units.start * UNIT_SLICES);
-        // SAFETY: the units are part of the arena's mapping; the advice does not change contents.
-        let _ = unsafe { mem::thp(memory, units.len * UNIT_SLICES * SLICE_BYTES, advice) };
+        if let Some(memory) = self.private(BitRange::new(units.start * UNIT_SLICES, units.len * UNIT_SLICES)) {
+            memory.advise(advice);
+        }
     }
 }
 

@@ -218,6 +218,15 @@ impl OwnedBlockBitmap {
         }
     }
 
+    /// Forgets that blocks from `capacity` on are free, as if they had not been opened.
+    pub fn close_from(&self, capacity: usize) {
+        for (word, bits) in self.bits().iter().enumerate() {
+            let below = capacity.saturating_sub(word * WORD_BITS).min(WORD_BITS);
+            let kept = if below == WORD_BITS { u64::MAX } else { (1 << below) - 1 };
+            bits.free.store(bits.free.load(Ordering::Relaxed) & kept, Ordering::Relaxed);
+        }
+    }
+
     /// Takes a free block at random; `None` if there is none.
     #[inline]
     pub fn take(&self) -> Option<usize> {

@@ -4,16 +4,14 @@
 //! own, and of huge OS pages, do without. Each guard splits a mapping, of which a process can have 65,530 (Linux's
 //! `vm.max_map_count`), so there are never more than [`MAX_GUARDS`]: the program needs some itself, for threads.
 
-use ferrimalloc_prim::mem::{self, Access};
-
 use super::heap::Heap;
-use crate::arena::{ArenaSet, Backing, Meta};
+use crate::arena::{ArenaSet, Meta};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::hardened::{BlockBitmap, Style};
 use crate::options::Hardening;
-use crate::os;
-use crate::page::{Origin, Owned, Page, SingleBlock};
+use crate::os::{self, PrivateMemory};
+use crate::page::{Origin, Owned, Page, SinglePage};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// How many guards there may be at a time, in all sub-processes.
@@ -61,7 +59,7 @@ fn end_of(page: &Page) -> *mut u8 {
 
 /// Makes the OS page behind a single block inaccessible, which belongs to the block's page; false if that can't be
 /// done.
-pub fn guard_single(block: &SingleBlock) -> bool {
+pub fn guard_single(block: &mut SinglePage) -> bool {
     let done = guard_at(block, guard_of(block));
     if done {
         block.set_guarded();
@@ -70,16 +68,12 @@ pub fn guard_single(block: &SingleBlock) -> bool {
 }
 
 fn guard_at(page: &Page, guard: *mut u8) -> bool {
-    if let Origin::Arena(arena) = page.origin()
-        && arena.backing() != Backing::Os
-    {
-        return false;
-    }
+    let Some(memory) = page.private_at(guard, os::os_page_bytes()) else { return false };
     if !take_guard() {
         return false;
     }
     // SAFETY: an OS page of the page's own, where no block is.
-    let done = unsafe { mem::protect(guard, os::os_page_bytes(), Access::None) }.is_ok();
+    let done = unsafe { memory.close() };
     if !done {
         GUARDS.fetch_sub(1, Ordering::Relaxed);
     }
@@ -125,9 +119,8 @@ pub(super) fn unguard(page: &Page) -> bool {
     }
     forget_guard(page);
     let guard = guard_of(page);
-    // SAFETY: the guard is the page's own memory.
-    let done = unsafe { mem::protect(guard, os::os_page_bytes(), Access::ReadWrite) }.is_ok();
-    done || leave_guarded(page, guard)
+    let is_open = page.private_at(guard, os::os_page_bytes()).is_some_and(PrivateMemory::open);
+    is_open || leave_guarded(page, guard)
 }
 
 #[cold]

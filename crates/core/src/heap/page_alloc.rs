@@ -12,6 +12,7 @@ use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
 use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold};
+use crate::sync::pin;
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -157,14 +158,15 @@ impl Heap {
         let bytes = want.slices.checked_mul(SLICE_BYTES)?;
         let align = want.align_slices * SLICE_BYTES;
         let admits = |start| page_map::admits(start, bytes);
-        let region = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
-        if !page_map::open(region.start, bytes) {
+        let memory = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
+        let start = memory.region().start;
+        if !page_map::open(start, bytes) {
             // SAFETY: mapped just now.
-            unsafe { os::release(region) };
+            unsafe { os::release(memory.region()) };
             return None;
         }
         self.subproc().arenas().note_mapped(bytes);
-        Some(Memory { origin: Origin::Os, start: region.start, zero: Zero::Zeroed })
+        Some(Memory { origin: Origin::Os(memory), start, zero: Zero::Zeroed })
     }
 }
 
@@ -248,6 +250,7 @@ impl Heap {
 }
 
 fn give_back(page: OwnedPage, arenas: &ArenaSet) {
+    pin();
     guard::drop_block_bitmap(&page, arenas);
     if !guard::unguard(&page) {
         // A mapping whose guard the system would not remove is never used again.
@@ -266,8 +269,8 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
             }
             arena.release_used(range, clean);
         }
-        Origin::Os => {
-            let region = os::Region { start, bytes: slices * SLICE_BYTES };
+        Origin::Os(memory) => {
+            let region = memory.region();
             arenas.note_unmapped(region.bytes);
             tool_hooks::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.

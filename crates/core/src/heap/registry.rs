@@ -15,7 +15,7 @@ use crate::arena::{Arena, ArenaSet, MAX_ARENAS};
 use crate::base::*;
 use crate::bitmap::Bitmap;
 use crate::page::{Chain, Origin, Owned, OwnedPage, Page, PageRef};
-use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of};
+use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of, pin};
 
 /// A bitmap with its bits behind it, in metadata memory.
 #[repr(C, align(64))]
@@ -76,7 +76,7 @@ impl Registry {
                 Some(pages) => pages.pages.bits.set_one(arena.slice_of(page.memory())),
                 None => false,
             },
-            Origin::Os => {
+            Origin::Os(_) => {
                 self.os_pages.lock().push_front(page.page());
                 true
             }
@@ -94,7 +94,7 @@ impl Registry {
                     pages.pages.bits.clear_one(arena.slice_of(page.memory()));
                 }
             }
-            Origin::Os => self.os_pages.lock().remove(page.page()),
+            Origin::Os(_) => self.os_pages.lock().remove(page.page()),
         }
     }
 
@@ -108,12 +108,15 @@ impl Registry {
         let Origin::Arena(arena) = page.origin() else { return };
         let Some(listed) = self.in_arena(arena).and_then(|pages| pages.listed(arena, page.bin())) else { return };
         page.set_listed(true);
+        pin();
         self.mark_listed(listed, arena, page);
     }
 
     fn mark_listed(&self, listed: &SliceBitmap, arena: &Arena, page: &Page) {
-        listed.bits.set_one(arena.slice_of(page.memory()));
+        // The count first: a fork may leave it too high, and searches find nothing; too low it must not be.
         self.listed_counts[page.bin().index()].fetch_add(1, Ordering::Relaxed);
+        pin();
+        listed.bits.set_one(arena.slice_of(page.memory()));
     }
 
     /// Whether the page was marked.
@@ -129,6 +132,7 @@ impl Registry {
     /// Takes a page that its owner keeps off the list.
     pub fn unlist(&self, page: &Owned) {
         page.set_listed(false);
+        pin();
         let Origin::Arena(arena) = page.origin() else { return };
         self.unmark_listed(arena, page);
     }
@@ -138,7 +142,7 @@ impl Registry {
     pub fn take_over(&self, page: PageRef, from: &Registry) {
         match page.origin() {
             Origin::Arena(arena) => self.take_over_in(arena, page, from),
-            Origin::Os => {
+            Origin::Os(_) => {
                 from.os_pages.lock().remove(page);
                 self.os_pages.lock().push_front(page);
             }

@@ -9,7 +9,7 @@ use crate::arena::Kind;
 use crate::arena::tests::ground;
 use crate::base::*;
 use crate::options::OptionId;
-use crate::page::{Lifetime, Lookup, Origin, Owned, OwnedPage, Owner, Page, SingleBlock, Threshold};
+use crate::page::{Lifetime, Lookup, Origin, Owned, OwnedPage, Owner, Page, SinglePage, Threshold};
 
 const ME: usize = 16;
 const MIB: usize = 1 << 20;
@@ -40,7 +40,7 @@ fn single(bytes: usize) -> SingleRequest {
 
 fn fresh_single(heap: &'static Heap, request: &SingleRequest) -> &'static Owned {
     let page = heap.fresh_single(request, ME, ptr::null(), 0).unwrap();
-    page.lend_single();
+    page.mark_single_lent();
     page.hold()
 }
 
@@ -231,7 +231,7 @@ fn what_is_too_large_for_arenas_is_mapped_for_itself() {
     let heap = new_heap();
     let reserved = heap.subproc().arenas().stats().reserved.current();
     let pages = [3, 5, 7].map(|mib| fresh_single(heap, &single(mib * MIB)));
-    assert!(pages.iter().all(|page| page.origin() == Origin::Os));
+    assert!(pages.iter().all(|page| matches!(page.origin(), Origin::Os(_))));
     assert!(heap.subproc().arenas().find(pages[0].start()).is_none());
     assert_eq!(heap.subproc().arenas().stats().reserved.current() - reserved, 15 << 20);
     let deep = pages[1].start().wrapping_add(4 * MIB);
@@ -256,7 +256,7 @@ fn own_mappings_and_arenas_can_be_forbidden() {
     ground.set(OptionId::DisallowArenaAlloc, 1);
     let heap = new_heap();
     let page = fresh_single(heap, &single(MIB));
-    assert!(page.origin() == Origin::Os);
+    assert!(matches!(page.origin(), Origin::Os(_)));
     release(page);
     ground.set(OptionId::DisallowOsAlloc, 1);
     assert!(heap.fresh_single(&single(MIB), ME, ptr::null(), 0).is_none());
@@ -380,7 +380,7 @@ fn blocks_of_their_own_are_counted_with_their_size() {
     for mib in [5, 1] {
         heap.count_resized(page, mib * MIB);
         // SAFETY: the test has the block.
-        unsafe { SingleBlock::of(page.page()) }.set_block_bytes(mib * MIB);
+        unsafe { SinglePage::held(page.start(), page.page()) }.unwrap().set_block_bytes(mib * MIB);
         assert_eq!(heap.stats().malloc_huge.current(), (mib * MIB) as i64);
     }
     release(page);

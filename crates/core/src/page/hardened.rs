@@ -16,7 +16,7 @@ use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::hardened::{AlreadyFree, BlockBitmap, Doubles, Filled, OwnedBlockBitmap};
 use crate::os::tool_hooks;
-use crate::sync::Relaxed;
+use crate::sync::{Relaxed, pin};
 
 /// Blocks opened at a time, at least: a whole word of the bitmap, so that each is as likely to be taken next.
 const OPEN_BLOCKS: usize = 64;
@@ -80,6 +80,7 @@ impl Owned {
     #[inline]
     pub fn take_hardened(&self) -> *mut u8 {
         let Some(index) = self.block_bitmap().take() else { return ptr::null_mut() };
+        pin();
         self.outstanding.set(self.outstanding.get() + 1);
         self.hand(1);
         self.start().wrapping_add(index * self.block_bytes())
@@ -89,6 +90,7 @@ impl Owned {
     #[inline]
     pub fn put_hardened(&self, index: usize) -> Result<Freed, AlreadyFree> {
         self.block_bitmap().put(index)?;
+        pin();
         let outstanding = self.outstanding.get().wrapping_sub(1);
         self.outstanding.set(outstanding);
         Ok(if outstanding == 0 { Freed::Empty } else { Freed::InUse })
@@ -101,6 +103,7 @@ impl Owned {
     pub(super) fn refill_hardened(&self) -> bool {
         if self.remote_count() > 0 {
             let Chain { count, .. } = self.take_remote();
+            pin();
             self.accept_freed(count);
         }
         self.outstanding() < self.capacity() || self.is(Flag::Extensible) && self.open_more()
@@ -109,6 +112,7 @@ impl Owned {
     /// `count` blocks, marked in the bitmap, have come back; by the owner.
     pub fn accept_freed(&self, count: usize) {
         let doubles = self.block_bitmap().drain();
+        pin();
         if doubles.count > 0 {
             self.report_doubles(doubles);
         }
@@ -135,12 +139,11 @@ impl Owned {
         }
         tool_hooks::closed(self.start().wrapping_add(capacity * bytes), count * bytes);
         self.block_bitmap().open(capacity, count);
+        pin();
         self.capacity.set((capacity + count) as u16);
+        // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
+        pin();
         true
-    }
-
-    pub(super) fn recount_hardened(&self) {
-        self.outstanding.set((self.capacity() - self.block_bitmap().count_free()) as u32);
     }
 
     /// Calls `visit` with the blocks that are free as far as the owner knows; by the owner.

@@ -30,6 +30,7 @@ use super::heap_word::HeapWord;
 use super::ownership::{Owner, Ownership};
 use crate::arena::{Arena, page_map};
 use crate::base::*;
+use crate::os::PrivateMemory;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
 
 /// How much of a page that has been used before is put on its free list at a time. Bytes.
@@ -61,7 +62,7 @@ pub enum Origin {
     /// Slices of an arena.
     Arena(&'static Arena),
     /// A mapping of its own.
-    Os,
+    Os(PrivateMemory),
 }
 
 /// What a new page is to be.
@@ -252,7 +253,16 @@ impl Page {
         // SAFETY: arenas live until their sub-process is destroyed, after all its pages.
         match unsafe { self.arena.get().as_ref() } {
             Some(arena) => Origin::Arena(arena),
-            None => Origin::Os,
+            // SAFETY: a page without an arena was made of such memory (`create`), of which it has these slices.
+            None => Origin::Os(unsafe { PrivateMemory::assume(self.memory(), self.slices() * SLICE_BYTES) }),
+        }
+    }
+
+    /// A part of the page's memory, of whole OS pages, if it is private memory of ours.
+    pub fn private_at(&self, start: *const u8, bytes: usize) -> Option<PrivateMemory> {
+        match self.origin() {
+            Origin::Arena(arena) => arena.private_at(start, bytes),
+            Origin::Os(memory) => Some(memory.part(start as usize - self.memory() as usize, bytes)),
         }
     }
 

@@ -1,4 +1,7 @@
 //! The owner's work on a page's lists: allocate, free, refill, extend. Invariants are those of `layout`.
+//!
+//! A fork may leave the owner behind anywhere between two stores. What `orphan` then makes of the page rests on their
+//! order, which [`pin`] keeps.
 
 use core::ptr;
 
@@ -9,7 +12,7 @@ use super::layout::{EXTEND_TOUCHED_BYTES, Flag, Page};
 use super::owned::{Freed, Owned};
 use super::ownership::Chain;
 use crate::base::*;
-use crate::sync::Relaxed;
+use crate::sync::{Relaxed, pin};
 
 /// Pages of larger blocks don't [relink](Owned::relink): too few blocks are linked at a time. Bytes.
 const RELINK_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
@@ -30,6 +33,8 @@ impl Owned {
         // SAFETY: the owner reads its own list.
         let next = unsafe { Block::next(block) };
         self.free.set(next);
+        // Before its user writes to the block: nothing but a free block is on a list.
+        pin();
         prefetch(next);
         block.cast()
     }
@@ -44,7 +49,9 @@ impl Owned {
         debug_assert!(self.outstanding() > 0 && self.is_block_start(p));
         // SAFETY: the block is the caller's to link.
         unsafe { Block::set_next(block, self.local_free.get()) };
+        pin();
         self.local_free.set(block);
+        pin();
         // SAFETY: the owner's own word, at that place in a page.
         let is_empty = unsafe { cpu::decrement::<OUTSTANDING>(ptr::from_ref(self).cast()) };
         if is_empty { Freed::Empty } else { Freed::InUse }
@@ -113,18 +120,22 @@ impl Owned {
     fn recycle(&self, list: *mut Block) {
         debug_assert!(self.free.get().is_null());
         self.free.set(list);
+        pin();
         self.local_free.set(ptr::null_mut());
+        pin();
         // SAFETY: the owner reads its own list.
         debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.outstanding());
         self.hand(self.capacity() - self.outstanding());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
         self.outstanding.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);
+        pin();
     }
 
     #[inline]
     fn refill_remote(&self) -> bool {
         let chain = self.take_remote();
+        pin();
         self.accept(chain);
         chain.count > 0
     }
@@ -134,8 +145,10 @@ impl Owned {
     pub fn accept(&self, chain: Chain) {
         if chain.count > 0 {
             self.free.set(self.block_at(chain.head).cast());
+            pin();
             self.hand(chain.count);
             self.drop_flag(Flag::FreeIsZero);
+            pin();
         }
     }
 
@@ -151,7 +164,9 @@ impl Owned {
             return self.accept(chain);
         }
         let joined = self.join_local(self.block_at(chain.head).cast(), chain.count);
+        pin();
         self.local_free.set(joined);
+        pin();
         self.outstanding.set(self.outstanding.get().wrapping_sub(chain.count as u32));
     }
 
@@ -177,16 +192,23 @@ impl Owned {
         if !self.commit_up_to(self.start().wrapping_add((capacity + count) * bytes)) {
             return false;
         }
+        pin();
         if count == left {
             self.note_filled();
         }
         let first = self.start().wrapping_add(capacity * bytes);
         // SAFETY: Invariant 3: nobody uses these blocks, and the page's memory is committed.
         unsafe { Block::link_run(first, bytes, count) };
+        pin();
         self.free.set(first.cast());
+        pin();
         self.hand(count);
+        pin();
         self.capacity.set((capacity + count) as u16);
+        pin();
         self.outstanding.set(self.outstanding.get() + count as u32);
+        // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
+        pin();
         if self.is(Flag::FreshIsZero) {
             self.raise(Flag::FreeIsZero);
         } else {
@@ -214,14 +236,21 @@ impl Owned {
 
     fn forget_blocks(&self) {
         self.note_unfilled();
-        self.free.set(ptr::null_mut());
-        self.local_free.set(ptr::null_mut());
-        self.handed.set(self.handed.get() - self.outstanding() as u64);
-        self.outstanding.set(0);
-        self.capacity.set(0);
+        pin();
         self.raise(Flag::Extensible);
         self.raise(Flag::Touched);
         self.drop_flag(Flag::FreshIsZero);
+        pin();
+        self.capacity.set(0);
+        pin();
+        self.free.set(ptr::null_mut());
+        pin();
+        self.local_free.set(ptr::null_mut());
+        pin();
+        self.handed.set(self.handed.get() - self.outstanding() as u64);
+        self.outstanding.set(0);
+        // Before blocks are linked anew: no list but theirs reaches them.
+        pin();
     }
 
     /// Blocks in use, counting those in the remote list. Walks `free`.
@@ -242,21 +271,13 @@ impl Owned {
         self.collect() == 0
     }
 
-    /// Lends a singleton's only block.
-    pub fn lend_single(&self) {
+    /// A singleton's only block is in use.
+    pub fn mark_single_lent(&self) {
         self.capacity.set(1);
+        pin();
         self.outstanding.set(1);
+        pin();
         self.note_filled();
-    }
-
-    /// Recomputes `outstanding` from the lists, for a page whose owner vanished in the middle of a `free`.
-    pub fn recount(&self) {
-        if self.has_block_bitmap() {
-            return self.recount_hardened();
-        }
-        // SAFETY: the caller owns the page now.
-        let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
-        self.outstanding.set((self.capacity() - local) as u32);
     }
 
     /// Frees a block of a page that was just claimed, and takes over the chain from its remote word. If the lists are
@@ -278,7 +299,9 @@ impl Owned {
         let rest = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
         // SAFETY: the precondition.
         unsafe { Block::set_next(p.cast(), rest) };
+        pin();
         self.local_free.set(p.cast());
+        pin();
         let outstanding = self.outstanding.get() - (chain.count as u32 + 1);
         self.outstanding.set(outstanding);
         if outstanding == 0 { Freed::Empty } else { Freed::InUse }

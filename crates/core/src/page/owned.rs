@@ -5,7 +5,7 @@
 //! | [`PageRef`] | any with an address | read, push a block, try to claim |
 //! | [`OwnedPage`] | the one that made, claimed or took the page back | everything; give the right up |
 //! | [`&Owned`](Owned) | a borrower of the owner's right | the owner's work on lists and counts |
-//! | [`SingleBlock`] | the one that has a singleton's only block | what concerns that block and the memory behind it |
+//! | [`SinglePage`] | the one that has a singleton's only block | what concerns that block and the memory behind it |
 //!
 //! An `OwnedPage` is neither `Copy` nor `Clone`, and comes only from [`PageRef`]'s claims, from a new page, or out of the
 //! structure that held it (a theap's queue). Letting go, releasing and erasing consume it. It is to [`Owned`] what a `Box` is
@@ -70,7 +70,7 @@ use super::ownership::{BlockOffset, Chain, Owner, Push};
 use crate::arena::Share;
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::sync::Relaxed;
+use crate::sync::{Relaxed, pin};
 
 /// A page as its owner may see it: behind a reference, which only a thread with the right has.
 #[repr(transparent)]
@@ -195,8 +195,8 @@ impl Page {
         unsafe { self.owned() }
     }
 
-    /// Whether the remote word says that nobody owns the page, for tests.
-    #[cfg(test)]
+    /// Whether the remote word says that nobody owns the page: a hint.
+    #[inline]
     pub fn is_let_go(&self) -> bool {
         self.ownership.is_unowned()
     }
@@ -209,6 +209,16 @@ impl Page {
     pub unsafe fn take_over(&'static self) -> OwnedPage {
         // SAFETY: the precondition.
         OwnedPage(unsafe { self.owned() })
+    }
+
+    /// No thread takes the page for its own from now on.
+    ///
+    /// # Safety
+    /// The thread that owned it doesn't exist any more.
+    pub unsafe fn disown(&self) {
+        if !self.owner().is_unowned() {
+            self.ownership.set_owner(self.owner().unowned(0));
+        }
     }
 
     /// Becomes the owner of a page that nobody owns and takes its remote list. One compare-and-swap.
@@ -336,7 +346,7 @@ impl OwnedPage {
         page.handed.set(0);
         page.arena.set(match at.origin {
             Origin::Arena(arena) => ptr::from_ref(arena).cast_mut(),
-            Origin::Os => ptr::null_mut(),
+            Origin::Os(_) => ptr::null_mut(),
         });
         page.mark_stubs(at.memory, Owner::STUB);
         page.ownership.begin(tid);
@@ -504,6 +514,7 @@ impl Owned {
     /// The last fresh block has been handed out.
     pub(super) fn note_filled(&self) {
         self.drop_flag(Flag::Extensible);
+        pin();
         if let Origin::Arena(arena) = self.origin() {
             arena.set().note_filled(self.slices(), self.share());
         }
@@ -549,16 +560,18 @@ impl Owned {
     }
 }
 
-/// The only block of a page, for the thread that has it: nobody owns the page, and nobody else has an address in it.
-pub struct SingleBlock(PageRef);
+/// The page of a single block, for the thread that has the block: nobody owns the page, and nobody else has an address in
+/// it. Neither `Copy` nor `Clone`.
+pub struct SinglePage(PageRef);
 
-impl SingleBlock {
+impl SinglePage {
+    /// The page of the block at `p`; `None` if `page`, which holds `p`, has other blocks, or its block starts elsewhere.
+    ///
     /// # Safety
-    /// `page` is a singleton, and the caller has its block until the answer is dropped.
+    /// If there is such a block it is in use, the caller has it, and there is no other value of it.
     #[inline]
-    pub unsafe fn of(page: PageRef) -> SingleBlock {
-        debug_assert!(page.is_singleton());
-        SingleBlock(page)
+    pub unsafe fn held(p: *const u8, page: PageRef) -> Option<SinglePage> {
+        (page.is_singleton() && p == page.start()).then_some(SinglePage(page))
     }
 
     #[inline]
@@ -567,32 +580,52 @@ impl SingleBlock {
     }
 
     /// The block has grown or shrunk where it is.
-    pub fn set_block_bytes(&self, bytes: usize) {
+    pub fn set_block_bytes(&mut self, bytes: usize) {
         self.0.block_bytes.set(bytes);
     }
 
     /// The page has got slices behind its own, or lost some.
-    pub fn set_slices(&self, slices: usize) {
+    pub fn set_slices(&mut self, slices: usize) {
         self.0.slices.set(slices as u32);
     }
 
     /// The OS page behind the block is inaccessible.
-    pub fn set_guarded(&self) {
+    pub fn set_guarded(&mut self) {
         self.0.ownership.set_owner(self.0.owner().guarded());
     }
 
     /// Makes the page a hardened one, with `padding_bytes` behind what was asked for.
-    pub fn set_padding(&self, padding_bytes: usize) {
+    pub fn set_padding(&mut self, padding_bytes: usize) {
         self.0.side_word.set(padding_bytes);
         self.0.ownership.set_owner(self.0.owner().hardened());
     }
+
+    /// Frees the block. If the page is the caller's then, it has to be released. A thread in search of a page may have claimed
+    /// it by mistake, and puts it back at once or releases it: then the block is pushed.
+    pub fn free(self) -> Option<OwnedPage> {
+        match self.0.claim() {
+            Some((page, _)) => Some(page),
+            None => self.0.push_unlinked(self.0.start()),
+        }
+    }
 }
 
-impl Deref for SingleBlock {
+impl Deref for SinglePage {
     type Target = Page;
 
     #[inline]
     fn deref(&self) -> &Page {
         self.0
+    }
+}
+
+impl OwnedPage {
+    /// Lends the only block of a new page and gives the page up, with thread `hint` as the one that had it.
+    pub fn lend_single(self, hint: usize) -> SinglePage {
+        self.mark_single_lent();
+        let page = self.page();
+        let given_up = self.let_go(hint, 1, 1);
+        debug_assert!(given_up.is_ok(), "no block of a new page has been freed");
+        SinglePage(page)
     }
 }

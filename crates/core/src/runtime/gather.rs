@@ -6,7 +6,7 @@
 //! is there to see when there were most blocks: their peak is given as the room that their pages had at most.
 
 use crate::arena::Arena;
-use crate::heap::{Heap, Subproc, stats_bin, walk_of};
+use crate::heap::{Heap, Subproc, adopt_orphans_first, stats_bin, walk_of};
 use crate::page::Page;
 use crate::stats::{ChunkBin, HUGE_BIN, RawCount, RawStats, Stats, page_bytes_of, stats_bin_size};
 use crate::sync::Lock;
@@ -28,6 +28,7 @@ pub(super) unsafe fn after_fork() {
 
 /// What a heap counts for itself.
 pub fn heap_stats(heap: &Heap) -> RawStats {
+    adopt_orphans_first();
     let counted = heap.stats().snapshot();
     with_peaks(&counted.with(&with_singles(&walked(heap), &counted)))
 }
@@ -42,6 +43,7 @@ pub fn subproc_stats_exclusive(subproc: &Subproc) -> RawStats {
 
 /// A sub-process with all its heaps.
 pub fn subproc_stats(subproc: &Subproc) -> RawStats {
+    adopt_orphans_first();
     let mut all = subproc_stats_exclusive(subproc);
     subproc.for_each_heap(|heap| {
         all.merge(&heap_stats(heap));
@@ -52,6 +54,7 @@ pub fn subproc_stats(subproc: &Subproc) -> RawStats {
 
 /// Lets a sub-process and its heaps count from here.
 pub fn reset_stats(subproc: &Subproc) {
+    adopt_orphans_first();
     subproc.arenas().stats().reset();
     subproc.for_each_heap(|heap| {
         reset_heap_stats(heap);

@@ -1,20 +1,18 @@
-//! The process: set up by the first allocation, in two steps, and its end.
+//! The process: set up by the first allocation, in two steps.
 //!
 //! The first step needs nothing of the C library that could allocate: the page map, what the options want reserved,
-//! the main sub-process, its main heap. The second tells the C library to call us at thread ends, forks and exit; that
-//! may allocate, so it happens when the first thread already has its theap.
+//! the main sub-process, its main heap. The second (`hooks`) tells the C library to call us at thread ends, forks and exit;
+//! that may allocate, so it happens when the first thread already has its theap.
 //!
-//! At the end the statistics are printed and all memory is released, if the options say so. Whoever allocates after
-//! that gets a new main heap.
+//! A thread that allocates after all memory has been released gets a new main heap.
 
-use ferrimalloc_prim::{mem, process, thread};
+use ferrimalloc_prim::{mem, process};
 
 use crate::arena::{Arena, Commit, LargePages, Sharing, page_map};
-use crate::diag::{self, DefaultOutput, Level};
+use crate::diag;
 use crate::heap::Subproc;
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::report;
 use crate::sync::{AtomicBool, Lock, Once, Ordering};
 
 static MAIN: Subproc = Subproc::new();
@@ -22,7 +20,7 @@ static SETUP: Once = Once::new();
 static HOOKS: Once = Once::new();
 static DONE: Once = Once::new();
 static REOPENING: Lock<()> = Lock::new(());
-/// In a forked child: the C library knows about our fork handlers, for it has called one.
+/// Whether the C library knows about our fork handlers.
 static HANDLES_FORKS: AtomicBool = AtomicBool::new(false);
 
 /// 1 GiB.
@@ -44,6 +42,7 @@ pub fn ensure_process() -> bool {
 #[cold]
 fn setup() {
     options::init();
+    process::learn();
     if !ensure_page_map() {
         return;
     }
@@ -118,16 +117,19 @@ pub fn reserve_huge_on(
     (arena, had)
 }
 
-/// Tells the C library about us, once, and the user about the options. May allocate.
-pub(super) fn ensure_hooks() {
-    HOOKS.call(|| {
-        let _ = thread::register_exit_hook(super::thread::on_thread_exit);
-        if !HANDLES_FORKS.load(Ordering::Relaxed) {
-            process::at_fork(super::fork::prepare, super::fork::parent, super::fork::child);
-        }
-        process::at_exit(at_exit);
-        announce();
-    });
+/// The second step: whether the C library has been told of us. See `hooks`.
+pub(super) fn hooks() -> &'static Once {
+    &HOOKS
+}
+
+/// Whether the C library knows about our fork handlers.
+pub(super) fn handles_forks() -> &'static AtomicBool {
+    &HANDLES_FORKS
+}
+
+/// What happens once at the end.
+pub(super) fn end() -> &'static Once {
+    &DONE
 }
 
 /// Held over `fork`.
@@ -140,52 +142,10 @@ pub(super) fn reopening() -> &'static Lock<()> {
 /// # Safety
 /// There is no other thread.
 pub(super) unsafe fn after_fork() {
+    // The C library has called a handler of ours.
     HANDLES_FORKS.store(true, Ordering::Relaxed);
     // SAFETY: the precondition.
     unsafe { [&SETUP, &HOOKS, &DONE].into_iter().for_each(|once| once.after_fork()) };
-}
-
-fn announce() {
-    let mut is_verbose = false;
-    diag::verbose(Level::Events, |line| {
-        is_verbose = true;
-        line.text("process started, ").size(os::numa_nodes()).text(" NUMA nodes");
-    });
-    if is_verbose {
-        report::print_options(&mut DefaultOutput);
-    }
-}
-
-extern "C" fn at_exit() {
-    process_done();
-}
-
-/// Ends the process as far as the allocator is concerned, once: prints statistics (`show_stats`), releases all memory
-/// (`destroy_on_exit`). Allocation goes on working; the blocks that there were are gone in the second case.
-pub fn process_done() {
-    DONE.call(|| {
-        super::scavenger::close();
-        if options::is_enabled(OptionId::ShowStats) {
-            print_process_stats();
-        }
-        if options::is_enabled(OptionId::DestroyOnExit) {
-            destroy_all();
-        }
-    });
-}
-
-fn print_process_stats() {
-    let stats = super::gather::subproc_stats(&MAIN);
-    report::print_stats(&mut DefaultOutput, "subproc 0 (main)", &stats);
-    report::print_process(&mut DefaultOutput, &process::info(), stats.committed.peak, os::numa_nodes());
-}
-
-/// Gives all memory back. What the C library's streams keep in blocks of ours is written out before.
-fn destroy_all() {
-    process::flush_streams();
-    super::thread::forget_threads();
-    // SAFETY: what the option asks for: no block is used from here on, and no other thread runs.
-    unsafe { super::subprocs::release_all() };
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod growing;
 mod lock;
 mod masked;
 mod once;
+mod pin;
 mod published;
 mod references;
 mod relaxed;
@@ -27,6 +28,9 @@ pub use growing::{GrowingList, Node};
 pub use lock::{Lock, LockGuard};
 pub use masked::MaskedTable;
 pub use once::{Once, Progress};
+pub use pin::pin;
+#[cfg(all(test, not(loom)))]
+pub(crate) use pin::steps;
 pub use published::Published;
 pub use references::References;
 pub use relaxed::Relaxed;

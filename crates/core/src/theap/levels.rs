@@ -2,7 +2,7 @@
 
 use super::theap::Theap;
 use crate::hardened::Style;
-use crate::heap::check_page;
+use crate::heap::{adopt_orphans_first, check_page};
 use crate::options::{self, Hardening};
 use crate::os::tool_hooks;
 use crate::page::{Owned, Page};
@@ -67,6 +67,7 @@ impl Theap {
     #[cold]
     fn decided(&'static self, levels: Hardening) {
         if levels.checks() {
+            adopt_orphans_first();
             self.abandon_all();
         }
         self.instrumentation.instrument_at(levels);

@@ -14,7 +14,8 @@ use super::theap::Theap;
 use crate::base::*;
 use crate::heap::{heap_of_page, release_or_list, release_page};
 use crate::options::{self, OptionId};
-use crate::page::{Chain, Flag, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
+use crate::page::{Chain, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
+use crate::sync::pin;
 
 /// The share of a given-up page's blocks that its last owner must free before it takes the page back, at most
 /// [`MAX_TAKE_BACK`] blocks: fewer trips through the queue for programs that free all over a large heap.
@@ -75,13 +76,13 @@ impl Theap {
         bytes
     }
 
-    /// Abandons a page whose owner vanished in a fork, maybe in the middle of a free.
+    /// Abandons a page whose owner vanished in a fork, in the middle of anything.
     pub fn abandon_orphan(page: OwnedPage) {
-        page.recount();
-        page.drop_flag(Flag::Queued);
-        page.drop_flag(Flag::Retired);
-        page.drop_flag(Flag::KeptFull);
-        let used = page.collect();
+        if !page.is_singleton() {
+            // Listed or not: the flag and the bit may disagree.
+            heap_of_page(&page).registry().unlist(&page);
+        }
+        let used = page.mend();
         if used == 0 {
             return release_page(page);
         }
@@ -159,6 +160,7 @@ impl Theap {
 
     pub(super) fn mark_as_own(&self, page: &Owned) {
         page.set_theap(self.handle());
+        pin();
         page.keep(self.tid());
     }
 

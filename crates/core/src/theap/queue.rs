@@ -7,6 +7,7 @@ use core::ptr;
 
 use crate::base::*;
 use crate::page::{EMPTY_PAGE, Flag, Owned, OwnedPage};
+use crate::sync::pin;
 
 /// The entries of the direct table that belong to each class.
 static DIRECT_RANGE: [(u8, u8); Bin::COUNT] = {
@@ -136,9 +137,10 @@ impl Queues {
         let queue = self.of(page.bin());
         queue.forget_kept_full(page);
         page.drop_flag(Flag::Queued);
+        pin();
         self.pages.set(self.pages.get() - 1);
         self.unlink(page);
-        // SAFETY: the queue held the right, as the flag tool_hooks, and doesn't any more.
+        // SAFETY: the queue held the right, as the flag tells, and doesn't any more.
         Some(unsafe { page.take_out() })
     }
 

@@ -31,6 +31,8 @@ pub struct Theap {
     thread: Cell<*const ()>,
     /// Where this thread starts to search arenas.
     seed: Cell<usize>,
+    /// Left behind by a fork, and a thread that has its thread's id may be freeing into its pages.
+    is_doubtful: Cell<bool>,
     /// Slow paths until the next upkeep.
     pub(super) until_tick: Cell<u32>,
     pub(super) ticks: Cell<u32>,
@@ -57,6 +59,7 @@ impl Theap {
             identity: Identity::new(),
             thread: Cell::new(ptr::null()),
             seed: Cell::new(0),
+            is_doubtful: Cell::new(false),
             until_tick: Cell::new(0),
             ticks: Cell::new(0),
             counts: Counts::new(),
@@ -69,14 +72,13 @@ impl Theap {
     }
 
     /// A theap for thread `tid` in `heap`; `None` without memory.
-    pub fn create(heap: &'static Heap, tid: usize, thread: *const (), seed: usize) -> Option<&'static Theap> {
+    pub fn create(heap: &'static Heap, tid: usize, thread: *const ()) -> Option<&'static Theap> {
         let place = Self::memory(heap.subproc())?;
         // SAFETY: memory of a theap that belongs to nobody: zeroed or an ended theap's, both fully overwritten but
         // for what other threads may compare (atomics).
         let theap = unsafe { &*place };
         theap.forget_pages();
         theap.thread.set(thread);
-        theap.seed.set(seed);
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
@@ -88,6 +90,9 @@ impl Theap {
         Some(theap)
     }
 
+    /// That of the theap that ended last, with its seed: a thread goes on where the slices lie that another has just
+    /// freed,
+    /// so that threads in a row use the same memory.
     fn memory(subproc: &Subproc) -> Option<*const Theap> {
         let cached = subproc.theap_cache().lock().pop();
         if let Some(piece) = cached {
@@ -96,16 +101,30 @@ impl Theap {
             return Some(piece.cast());
         }
         let Meta { start, .. } = subproc.arenas().meta_alloc(size_of::<Theap>())?;
+        // SAFETY: zeroed memory is a valid theap.
+        unsafe { (*start.cast::<Theap>()).seed.set(subproc.next_seed()) };
         Some(start.cast())
     }
 
-    /// Ends an empty theap (all its pages have been abandoned); its memory is kept for another.
+    /// After a fork that has left the theap behind: its pages can't be mended. See `runtime::orphans`.
+    pub fn doubt(&self) {
+        self.is_doubtful.set(true);
+    }
+
+    pub fn is_doubtful(&self) -> bool {
+        self.is_doubtful.get()
+    }
+
+    /// Ends an empty theap (all its pages have been abandoned); its memory is kept for another, unless it is doubtful.
     pub fn end(&'static self) {
         let heap = self.heap();
         self.leave_heap_list(heap);
         let subproc = heap.subproc();
         self.identity.end();
         subproc.arenas().stats().theaps.decrease(1);
+        if self.is_doubtful() {
+            return;
+        }
         let mut cache = subproc.theap_cache().lock();
         // SAFETY: `direct[0]` is not read by anybody else.
         unsafe { cache.push(ptr::from_ref(self).cast_mut().cast()) };

@@ -21,6 +21,12 @@ pub(crate) fn name_thread(name: &CStr) {
     quiet(|| unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) });
 }
 
+/// As the kernel told at the start (getauxval(3)): the same answer by which the dynamic linker ignores `LD_PRELOAD`.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: takes and returns a number.
+    quiet(|| unsafe { libc::getauxval(libc::AT_SECURE) }) != 0
+}
+
 /// Second number of `statm`: resident OS pages.
 fn current_rss_bytes() -> Option<usize> {
     let mut buf = [0; 128];

@@ -48,6 +48,12 @@ pub(crate) fn memory_limit() -> Option<usize> {
 /// POSIX threads have no names.
 pub(crate) fn name_thread(_name: &CStr) {}
 
+/// Whether the process has got rights by the program's file: its effective ids are not those of whoever started it.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: these take nothing, return numbers, and never fail.
+    unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() }
+}
+
 /// A full table of the C library is the one error, which leaves nothing to be done: `f` will not run.
 pub(crate) fn at_exit(f: extern "C" fn()) {
     // SAFETY: a function that stays as long as this library does; the C library ties the two together.

@@ -15,6 +15,7 @@ use crate::page::{EMPTY_PAGE, Flag, Freed, Lifetime, Lookup, Owned, Owner, Page}
 mod batch;
 mod collect;
 mod find;
+mod orphans;
 mod ownership;
 mod queue;
 mod reclaim;
@@ -40,7 +41,7 @@ impl Bed {
     fn new() -> Bed {
         let alone = ground();
         let heap = new_subproc().main_heap().unwrap();
-        let [theap, other] = [ME, STRANGER].map(|tid| Theap::create(heap, tid, ptr::null(), 0).unwrap());
+        let [theap, other] = [ME, STRANGER].map(|tid| Theap::create(heap, tid, ptr::null()).unwrap());
         Bed { alone, heap, theap, other }
     }
 
@@ -107,6 +108,11 @@ fn page_of(p: *mut u8) -> &'static Owned {
 
 /// What `free` does on the theap's thread.
 fn put(theap: &'static Theap, p: *mut u8) {
+    put_unchecked(theap, p);
+    check(theap);
+}
+
+fn put_unchecked(theap: &'static Theap, p: *mut u8) {
     let page = page_of(p);
     // SAFETY: the test's own block, used no more.
     unsafe {
@@ -120,7 +126,6 @@ fn put(theap: &'static Theap, p: *mut u8) {
             theap.free_foreign(page.page(), p);
         }
     }
-    check(theap);
 }
 
 fn put_all(theap: &'static Theap, blocks: &[*mut u8]) {
