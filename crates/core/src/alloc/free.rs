@@ -24,8 +24,8 @@ use crate::theap::{Theap, push_remote};
 /// `p` is null or a block of this allocator that nobody uses any more.
 #[inline(always)]
 pub unsafe fn free(p: *mut u8) {
-    let page = Page::entry(p);
-    if page.owner() != Owner::thread(thread_id()) {
+    let Some(page) = Page::near_entry(p) else { return free_far(p) };
+    if !page.is_ordinary_of(thread_id()) {
         return free_slow(p, page);
     }
     // SAFETY: the page is this thread's, the block the caller's.
@@ -39,6 +39,15 @@ pub unsafe fn free(p: *mut u8) {
 #[inline(never)]
 extern "C" fn free_emptied(page: &'static Page) {
     Theap::of_page(page).page_emptied(page);
+}
+
+/// Null, or where few of our pages are, or none.
+#[cold]
+#[inline(never)]
+extern "C" fn free_far(p: *mut u8) {
+    if !p.is_null() {
+        free_slow(p, Page::entry(p));
+    }
 }
 
 /// The first test is the way through an interior slice: freeing medium blocks is common.

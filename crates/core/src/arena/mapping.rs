@@ -1,4 +1,4 @@
-//! Memory from the system for an arena: aligned, inside of the page map's window, in huge OS pages where these are wanted.
+//! Memory from the system for an arena: aligned, where the options admit it, in huge OS pages where these are wanted.
 
 use ferrimalloc_prim::clock;
 use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};

@@ -17,10 +17,10 @@ use crate::sync::{AtomicUsize, Lock, Ordering};
 pub const MAX_ARENAS: usize = 160;
 /// After this many arenas the next ones are twice as large, and so on.
 const GROW_EVERY: usize = 4;
-/// The smallest arena worth reserving where address space is limited.
-const MIN_RESERVE: usize = LARGE_PAGE_SLICES * SLICE_BYTES;
-/// The size of the first arena where large blocks are not to use any.
-const SMALL_RESERVE: usize = 4 * MIN_RESERVE;
+/// The smallest arena that is reserved for more than what is asked for: 1 MiB.
+const MIN_RESERVE: usize = 1 << 20;
+/// The size of the first arena where large blocks are not to use any: 16 MiB.
+const SMALL_RESERVE: usize = 16 << 20;
 
 /// How many arenas a claim reserves, at most, if others take the slices of each before it does.
 const RESERVE_TRIES: usize = 8;
@@ -65,6 +65,8 @@ pub struct ArenaSet {
     single: AtomicUsize,
     /// Slices claimed.
     in_use: AtomicUsize,
+    /// Slices that have been made accessible.
+    committed: AtomicUsize,
     /// Units of 2 MiB that are no longer advised to be huge pages.
     refused: AtomicUsize,
     pub(super) purging: Purging,
@@ -86,6 +88,7 @@ impl ArenaSet {
             filled: AtomicUsize::new(0),
             single: AtomicUsize::new(0),
             in_use: AtomicUsize::new(0),
+            committed: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             purging: Purging::new(),
             meta: MetaPool::new(),
@@ -228,14 +231,14 @@ impl ArenaSet {
             if bytes == need {
                 return None;
             }
-            bytes = (bytes / 2).next_multiple_of(MIN_RESERVE).max(need);
+            bytes = (bytes / 2).next_multiple_of(SLICE_BYTES).max(need);
         }
     }
 
     fn bytes_needed(&self, want: &Want) -> Option<usize> {
-        let info = want.slices / 512 + 4;
-        let slices = want.slices.checked_add(want.align_slices)?.checked_add(info)?;
-        slices.checked_mul(SLICE_BYTES)?.checked_next_multiple_of(MIN_RESERVE)
+        let info = want.slices / 4096 + 2;
+        let slices = want.slices.checked_add(want.align_slices - 1)?.checked_add(info)?;
+        slices.checked_mul(SLICE_BYTES)
     }
 
     /// The size of the next arena: the option's, doubled every few arenas, within what limits make reasonable.
@@ -245,17 +248,15 @@ impl ArenaSet {
             false => options::get_size(OptionId::ArenaReserve).max(MIN_RESERVE),
         };
         let doublings = (self.arenas.count() / GROW_EVERY).min(8);
-        let limit = ferrimalloc_prim::mem::config().address_limit_bytes.min(page_map::window_bytes()) / 8;
+        let limit = ferrimalloc_prim::mem::config().address_limit_bytes / 8;
         let bytes = first.saturating_mul(1 << doublings).min(limit).min(MAX_BITS * SLICE_BYTES);
         bytes.next_multiple_of(MIN_RESERVE)
     }
 
-    /// Reserves an arena of `bytes` and adds it. With strict accounting it is committed piece by piece.
+    /// Reserves an arena of `bytes` and adds it. It is committed as it is used, unless the options want it at once.
     fn reserve(&self, bytes: usize, numa: Option<usize>) -> Option<&'static Arena> {
         let commit = match options::get(OptionId::ArenaEagerCommit) {
-            0 => Commit::Later,
             1 => Commit::Now,
-            _ if os::overcommits() => Commit::Now,
             _ => Commit::Later,
         };
         let large = if options::is_enabled(OptionId::AllowLargeOsPages) { LargePages::Try } else { LargePages::Never };
@@ -269,7 +270,7 @@ impl ArenaSet {
         Some(arena)
     }
 
-    /// Makes an arena of memory and registers it; `None` if it is too small, outside of the page map's window, or
+    /// Makes an arena of memory and registers it; `None` if it is too small, the page map can't cover it, or
     /// there are too many arenas.
     ///
     /// # Safety
@@ -278,7 +279,7 @@ impl ArenaSet {
         if !super::space::is_manageable(setup.start, setup.bytes) || self.arenas.is_full() {
             return None;
         }
-        if !page_map::open(setup.start, setup.bytes) {
+        if !page_map::cover(setup.start, setup.bytes) {
             return None;
         }
         // SAFETY: the precondition.
@@ -337,6 +338,7 @@ impl ArenaSet {
         self.filled.store(0, Ordering::Relaxed);
         self.single.store(0, Ordering::Relaxed);
         self.in_use.store(0, Ordering::Relaxed);
+        self.committed.store(0, Ordering::Relaxed);
         self.refused.store(0, Ordering::Relaxed);
         self.purging.forget();
         self.meta.forget();
@@ -364,6 +366,16 @@ impl ArenaSet {
 
     pub(super) fn note_commit_call(&self) {
         self.stats.commit_calls.increment();
+    }
+
+    /// So many slices more are accessible.
+    pub(super) fn note_committed(&self, slices: usize) {
+        self.committed.fetch_add(slices, Ordering::Relaxed);
+    }
+
+    /// How many slices have been made accessible so far.
+    pub(super) fn committed_slices(&self) -> usize {
+        self.committed.load(Ordering::Relaxed)
     }
 
     /// `bytes` have been mapped outside of arenas.

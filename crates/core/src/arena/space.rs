@@ -7,6 +7,7 @@ use core::ptr;
 
 use ferrimalloc_prim::mem::{self, Access};
 
+use super::commit::commit_first;
 use super::holding::{Beginning, Holding, Taken};
 use super::mapping::{Backing, UNIT_SLICES};
 use super::set::ArenaSet;
@@ -228,17 +229,14 @@ impl Arena {
         if info_slices + 1 > slices {
             return None;
         }
-        let info_bytes = info_slices * SLICE_BYTES;
-        if !setup.committed {
-            commit_range(setup.commit, setup.start, info_bytes)?;
-        }
+        let committed = if setup.committed { slices } else { commit_first(setup, info_slices)? };
         if setup.zero == Zero::Any {
             // SAFETY: the structures' part of the memory, committed.
             unsafe { ptr::write_bytes(setup.start, 0, offsets.end) };
         }
         // SAFETY: the memory is committed, zero, large enough by `offsets`, and ours.
         let arena = unsafe { Self::lay_out(set, setup, slices, info_slices, &offsets) };
-        arena.open(setup);
+        arena.open(setup, committed);
         if is_to_be_guarded(setup) {
             arena.guard_info();
         }
@@ -290,11 +288,12 @@ impl Arena {
         let _ = unsafe { mem::protect(guard, guard_bytes, Access::None) };
     }
 
-    /// Opens the slices behind the structures for claims.
-    fn open(&self, setup: &Setup) {
+    /// Opens the slices behind the structures for claims; so many of all are committed.
+    fn open(&self, setup: &Setup, committed: usize) {
         let all = BitRange { start: 0, len: self.slices };
         let free = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
-        let committed = if setup.committed { all } else { BitRange { start: 0, len: self.info_slices } };
+        let committed = BitRange { start: 0, len: committed };
+        self.set().note_committed(committed.len);
         let dirty = if setup.zero == Zero::Any { all } else { BitRange::default() };
         told::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
         self.holding.begin(Beginning { committed, dirty, free });
@@ -375,6 +374,10 @@ impl Arena {
     /// Whether nothing but the arena's own structures is claimed.
     pub fn is_empty(&self) -> bool {
         self.holding.free().count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
+    }
+
+    pub(super) fn commit_fn(&self) -> Option<(CommitFn, *mut c_void)> {
+        self.commit
     }
 
     pub(super) fn can_purge(&self) -> bool {
@@ -489,18 +492,6 @@ impl Arena {
         self.ensure_committed(range).is_some()
     }
 
-    /// `Some(Zeroed)` if all of it had to be committed and is zero for that reason; `None` if refused.
-    fn ensure_committed(&self, range: BitRange) -> Option<Zero> {
-        if self.holding.is_committed(range) {
-            return Some(Zero::Any);
-        }
-        let memory = self.slice_memory(range.start);
-        let zero = commit_range(self.commit, memory, range.len * SLICE_BYTES)?;
-        let newly = self.holding.note_committed(range);
-        self.set().note_commit_call();
-        Some(if newly == range.len { zero } else { Zero::Any })
-    }
-
     /// Gives claimed slices back. Their memory is purged later, or now, as the options say.
     pub fn release(&'static self, range: BitRange) {
         self.release_used(range, 0);
@@ -591,19 +582,7 @@ pub(super) enum PurgeWay {
     Decommit,
 }
 
-/// Makes a range of an arena accessible; tells whether it is known to read as zero for that. `None` if refused.
-fn commit_range(commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
-    let Some((commit, arg)) = commit else {
-        // SAFETY: the range is the arena's; making it accessible changes nothing else.
-        return unsafe { mem::protect(start, bytes, Access::ReadWrite) }.ok().map(|()| Zero::Any);
-    };
-    let mut is_zero = false;
-    // SAFETY: the contract of the user's function: any range of its memory.
-    let done = unsafe { commit(true, start.cast(), bytes, &mut is_zero, arg) };
-    done.then_some(if is_zero { Zero::Zeroed } else { Zero::Any })
-}
-
-/// Whether `start` and `bytes` make a whole arena of slices inside the page map's window.
+/// Whether `start` and `bytes` make a whole arena of slices where addresses may lie.
 pub(super) fn is_manageable(start: *mut u8, bytes: usize) -> bool {
     start as usize & (SLICE_BYTES - 1) == 0
         && bytes >= 2 * SLICE_BYTES

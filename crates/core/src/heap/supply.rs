@@ -157,7 +157,7 @@ impl Heap {
         let align = want.align_slices * SLICE_BYTES;
         let admits = |start| page_map::admits(start, bytes);
         let region = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
-        if !page_map::open(region.start, bytes) {
+        if !page_map::cover(region.start, bytes) {
             // SAFETY: mapped just now.
             unsafe { os::release(region) };
             return None;

@@ -1,4 +1,4 @@
-//! Floor 3: address space from the operating system, aligned, and inside the window that the page map covers.
+//! Floor 3: address space from the operating system, aligned, and where its users want it.
 
 mod address;
 mod kept;

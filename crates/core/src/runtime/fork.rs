@@ -9,6 +9,7 @@
 use super::process::reopening;
 use super::thread::{Thread, current_theap, ended_threads, heap_ends};
 use super::{current_subproc, deferred, gather, process, subprocs};
+use crate::arena::page_map;
 use crate::diag;
 use crate::heap::{Heap, Subproc};
 use crate::options;
@@ -20,6 +21,7 @@ pub(super) extern "C" fn prepare() {
     heap_ends().lock().lock_raw();
     reopening().lock_raw();
     subprocs::lock_all();
+    page_map::lock().lock_raw();
     ended_threads().lock_raw();
 }
 
@@ -27,6 +29,7 @@ pub(super) extern "C" fn parent() {
     // SAFETY: `prepare` took the locks on this thread.
     unsafe {
         ended_threads().unlock_raw();
+        page_map::lock().unlock_raw();
         subprocs::unlock_all(false);
         reopening().unlock_raw();
         heap_ends().lock().unlock_raw();
@@ -37,6 +40,7 @@ pub(super) extern "C" fn child() {
     // SAFETY: `prepare` took the locks on the thread that this one is a copy of; there is no other.
     unsafe {
         ended_threads().reinit();
+        page_map::lock().reinit();
         subprocs::unlock_all(true);
         gather::after_fork();
         process::after_fork();

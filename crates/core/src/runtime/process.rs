@@ -1,6 +1,6 @@
 //! The process: set up by the first allocation, in two steps, and its end.
 //!
-//! The first step needs nothing of the C library that could allocate: the page map, what the options want reserved,
+//! The first step needs nothing of the C library that could allocate: what the options want reserved,
 //! the main sub-process, its main heap. The second tells the C library to call us at thread ends, forks and exit; that
 //! may allocate, so it happens when the first thread already has its theap.
 //!
@@ -44,19 +44,12 @@ pub fn ensure_process() -> bool {
 #[cold]
 fn setup() {
     options::init();
-    if !ensure_page_map() {
-        return;
-    }
+    page_map::limit_bits(options::get(OptionId::MaxVabits).clamp(0, 64) as u32);
     if options::get(OptionId::AllowThp) == 0 {
         mem::thp_disable_process();
     }
     reserve_at_start();
     MAIN.open();
-}
-
-fn ensure_page_map() -> bool {
-    let bits = options::get(OptionId::MaxVabits).clamp(0, 64) as u32;
-    page_map::is_ready() || page_map::init(bits)
 }
 
 /// The main sub-process has no heap: its memory was released at the process's end, or there was none to begin with.
@@ -66,7 +59,7 @@ fn reopen() -> bool {
         return false;
     }
     let _one_by_one = REOPENING.lock();
-    MAIN.main_heap().is_some() || (ensure_page_map() && MAIN.open())
+    MAIN.main_heap().is_some() || MAIN.open()
 }
 
 /// What the options want reserved.
@@ -200,6 +193,6 @@ mod tests {
         let next = here.wrapping_add(SLICE_BYTES);
         assert_eq!(page_map::entry(next) as usize - page_map::entry(here) as usize, ENTRY_BYTES);
         assert_eq!(page_map::slice_address(page_map::entry(here)), align_down(here as usize, SLICE_BYTES));
-        assert!(page_map::covers(here) && !page_map::covers(usize::MAX as *const u8));
+        assert!(page_map::find(usize::MAX as *const u8).is_none());
     }
 }

@@ -14,16 +14,16 @@ mod wait;
 mod attempt;
 mod growing;
 mod lock;
-mod masked;
 mod once;
 mod published;
+mod range_table;
 
 pub use attempt::Attempt;
 pub use growing::{GrowingList, Node};
 pub use lock::{Lock, LockGuard};
-pub use masked::MaskedTable;
 pub use once::{Once, Progress};
 pub use published::Published;
+pub use range_table::RangeTable;
 pub use wait::{thread_id, yield_now};
 
 #[cfg(not(loom))]
