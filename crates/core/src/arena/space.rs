@@ -424,7 +424,7 @@ impl Arena {
         free.find_claim(fit, hint, own)
             .or_else(|| free.find_claim(fit, hint, unused))
             .or_else(|| free.find_claim(fit, hint, |_| true))
-            .or_else(|| free.find_claim_spanning(fit))
+            .or_else(|| free.find_claim_spanning(Fit::anywhere(slices).aligned(align, phase)))
     }
 
     fn chunk_kind(&self, chunk: usize) -> u8 {
