@@ -90,12 +90,19 @@ pub(super) fn resize_in_place(page: &'static Page, size: usize) -> bool {
     if page.owner().is_guarded() {
         return false;
     }
-    if bytes > page.area_bytes() && !extend(page, bytes) {
+    if bytes > page.area_bytes() && !extend(page, bytes) || !commit(page, bytes) {
         return false;
     }
     heap_of_page(page).count_resized(page, bytes);
     page.set_block_bytes(bytes);
     true
+}
+
+/// Makes the first `bytes` of the page's block accessible: its spare slices need not be.
+fn commit(page: &'static Page, bytes: usize) -> bool {
+    let Origin::Arena(arena) = page.origin() else { return true };
+    let end = page.start() as usize - page.memory() as usize + bytes;
+    arena.commit(BitRange::new(arena.slice_of(page.memory()), end.div_ceil(SLICE_BYTES)))
 }
 
 /// Takes free slices behind the page so that the block can have `bytes`.

@@ -115,18 +115,20 @@ fn address_limit() -> Option<usize> {
     (bits > 0).then(|| 1usize.checked_shl(bits)).flatten()
 }
 
-/// Whether a region of `bytes` from `start` lies where addresses may lie.
+/// Whether a region of `bytes` from `start` lies where addresses may lie, and is not cut by the top of a range.
 pub fn admits(start: usize, bytes: usize) -> bool {
-    let end = start.checked_add(bytes);
-    end.is_some_and(|end| address_limit().is_none_or(|limit| end <= limit))
+    let Some(end) = start.checked_add(bytes) else { return false };
+    address_limit().is_none_or(|limit| end <= limit) && !ranges().any(|range| start < range.top() && range.top() < end)
 }
 
 /// Addresses to try for a region of `bytes` when the system's own choice is not admitted.
 pub fn hints(bytes: usize) -> impl Iterator<Item = usize> {
     let limit = address_limit().unwrap_or(0);
     let step = bytes.max(limit / 32).max(1);
-    // The lowest addresses are left to programs that are linked to them.
-    (1..limit / step).map(move |place| place * step)
+    // Below the home range, unless that is too far down; then, with a limit, from the bottom up, but for the lowest
+    // addresses, which are left to programs that are linked to them.
+    let below_home = lowest(home::words()).checked_sub(bytes).map(|start| align_down(start, SLICE_BYTES));
+    below_home.into_iter().filter(|&start| start > 0).chain((1..limit / step).map(move |place| place * step))
 }
 
 /// Held over `fork`.
@@ -163,8 +165,8 @@ impl Span {
 
     /// Whether the range may grow to have it.
     fn is_right_below(self, range: &Range) -> bool {
-        let gap = lowest(range).checked_sub(self.end);
-        range.bytes() > 0 && gap.is_some_and(|gap| gap <= range.bytes().max(GAP_BYTES))
+        let is_below = range.bytes() > 0 && self.start < lowest(range) && self.end <= range.top();
+        is_below && lowest(range).saturating_sub(self.end) <= range.bytes().max(GAP_BYTES)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::options::{self, OptionId};
 use crate::os::{self, told};
 use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Lock, Ordering};
+use ferrimalloc_prim::mem;
 
 /// How many arenas a sub-process can have. The sizes of those it reserves grow, so this covers any address space.
 pub const MAX_ARENAS: usize = 160;
@@ -21,7 +22,13 @@ const GROW_EVERY: usize = 4;
 const MIN_RESERVE: usize = 1 << 20;
 /// The size of the first arena where large blocks are not to use any: 16 MiB.
 const SMALL_RESERVE: usize = 16 << 20;
+/// The size of the first arena otherwise: 4 MiB. A small process is to have few addresses.
+const FIRST_RESERVE: usize = 4 << 20;
+/// The next are so many times as large as all before, until they are as large as the option says.
+const FIRST_GROWTH: usize = 16;
 
+/// The share of a limit that an arena takes.
+const LIMIT_SHARE: usize = 32;
 /// How many arenas a claim reserves, at most, if others take the slices of each before it does.
 const RESERVE_TRIES: usize = 8;
 
@@ -67,6 +74,8 @@ pub struct ArenaSet {
     in_use: AtomicUsize,
     /// Slices that have been made accessible.
     committed: AtomicUsize,
+    /// How large an arena is worth asking for, in bytes, since larger ones were refused; 0: none was.
+    ceiling: AtomicUsize,
     /// Units of 2 MiB that are no longer advised to be huge pages.
     refused: AtomicUsize,
     pub(super) purging: Purging,
@@ -89,6 +98,7 @@ impl ArenaSet {
             single: AtomicUsize::new(0),
             in_use: AtomicUsize::new(0),
             committed: AtomicUsize::new(0),
+            ceiling: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             purging: Purging::new(),
             meta: MetaPool::new(),
@@ -152,6 +162,11 @@ impl ArenaSet {
     /// Free slices that have memory behind them at the moment.
     pub fn unused_slices(&self) -> usize {
         self.purging.unused_slices()
+    }
+
+    /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
+    pub fn advises_pages(&self) -> bool {
+        super::thp::is_worth_advising(self.filled_slices())
     }
 
     /// Units of 2 MiB that are no longer advised to be huge pages.
@@ -226,12 +241,14 @@ impl ArenaSet {
         let mut bytes = self.next_reserve_bytes().max(need);
         loop {
             if let Some(arena) = self.reserve(bytes, want.numa) {
+                self.raise_ceiling(bytes);
                 return Some(arena);
             }
             if bytes == need {
                 return None;
             }
             bytes = (bytes / 2).next_multiple_of(SLICE_BYTES).max(need);
+            self.ceiling.store(bytes, Ordering::Relaxed);
         }
     }
 
@@ -243,14 +260,38 @@ impl ArenaSet {
 
     /// The size of the next arena: the option's, doubled every few arenas, within what limits make reasonable.
     fn next_reserve_bytes(&self) -> usize {
-        let first = match options::is_enabled(OptionId::DisallowArenaAlloc) {
+        let usual = match options::is_enabled(OptionId::DisallowArenaAlloc) {
             true => SMALL_RESERVE,
             false => options::get_size(OptionId::ArenaReserve).max(MIN_RESERVE),
         };
         let doublings = (self.arenas.count() / GROW_EVERY).min(8);
-        let limit = ferrimalloc_prim::mem::config().address_limit_bytes / 8;
-        let bytes = first.saturating_mul(1 << doublings).min(limit).min(MAX_BITS * SLICE_BYTES);
-        bytes.next_multiple_of(MIN_RESERVE)
+        let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
+        let limit = (mem::config().address_limit_bytes / LIMIT_SHARE).min(self.ceiling_bytes());
+        bytes.min(MAX_BITS * SLICE_BYTES).min(limit).next_multiple_of(MIN_RESERVE)
+    }
+
+    fn ceiling_bytes(&self) -> usize {
+        match self.ceiling.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            bytes => bytes,
+        }
+    }
+
+    /// An arena of that size was had: next time twice as much may be.
+    fn raise_ceiling(&self, bytes: usize) {
+        let ceiling = self.ceiling.load(Ordering::Relaxed);
+        if ceiling > 0 {
+            self.ceiling.store(ceiling.max(bytes.saturating_mul(2)), Ordering::Relaxed);
+        }
+    }
+
+    /// How large an arena may be at the beginning of a process whose user has not chosen a size.
+    fn beginners_reserve_bytes(&self) -> usize {
+        if options::is_chosen(OptionId::ArenaReserve) || options::is_enabled(OptionId::DisallowArenaAlloc) {
+            return usize::MAX;
+        }
+        let reserved: usize = self.arenas().map(Arena::bytes).sum();
+        reserved.saturating_mul(FIRST_GROWTH).max(FIRST_RESERVE)
     }
 
     /// Reserves an arena of `bytes` and adds it. It is committed as it is used, unless the options want it at once.

@@ -125,8 +125,8 @@ impl Eq for Arena {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extent {
     Whole,
-    /// Its first slice; the claimer sees to the rest ([`Arena::commit`]).
-    First,
+    /// So many slices; the claimer sees to the rest ([`Arena::commit`]).
+    First(usize),
 }
 
 /// Slices claimed from an arena.
@@ -394,7 +394,7 @@ impl Arena {
         extent: Extent,
     ) -> Result<Claim, Miss> {
         let start = self.find(slices, align_slices, kind, seed).ok_or(Miss::Full)?;
-        let now = if extent == Extent::First { 1 } else { slices };
+        let now = if let Extent::First(first) = extent { first.min(slices) } else { slices };
         self.make_usable_from(BitRange { start, len: slices }, now).ok_or_else(|| self.refusal())
     }
 

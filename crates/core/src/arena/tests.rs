@@ -404,7 +404,7 @@ fn slices_that_cannot_be_committed_stay_free() {
     assert!(set.claim(&only(arena, 32)).is_none(), "2 MiB at once are refused");
     assert_eq!((0..arena.slices()).filter(|slice| arena.is_free(*slice)).count(), free);
     assert!(set.claim(&only(arena, 16)).is_some());
-    let by_and_by = set.claim(&Want { extent: Extent::First, ..only(arena, 32) }).expect("one slice of it now");
+    let by_and_by = set.claim(&Want { extent: Extent::First(1), ..only(arena, 32) }).expect("one slice of it now");
     assert!(arena.is_committed(by_and_by.range.start) && !arena.is_committed(by_and_by.range.start + 1));
     assert!(arena.commit(BitRange::new(by_and_by.range.start, 16)));
 }

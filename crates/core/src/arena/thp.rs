@@ -33,6 +33,11 @@ fn is_wanted() -> bool {
     mem::config().thp != ThpMode::Never && options::is_enabled(OptionId::AllowThp)
 }
 
+/// Whether huge pages are worth their rounding when so many slices are in use.
+pub(super) fn is_worth_advising(in_use: usize) -> bool {
+    in_use >= LARGE_HEAP_SLICES && is_wanted()
+}
+
 /// The units that a range of slices touches.
 fn touched(range: BitRange) -> BitRange {
     BitRange::between(range.start / UNIT_SLICES, range.end().div_ceil(UNIT_SLICES))
@@ -93,7 +98,7 @@ impl Arena {
     }
 
     fn is_worth_advising(&self, in_use: usize) -> bool {
-        self.backing() == Backing::Os && in_use >= LARGE_HEAP_SLICES && is_wanted()
+        self.backing() == Backing::Os && is_worth_advising(in_use)
     }
 
     /// Of these units, those that end in the arena.

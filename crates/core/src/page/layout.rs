@@ -463,15 +463,17 @@ impl Page {
     fn commit_more(&self, bytes: usize) -> bool {
         let (have, need) = (self.committed.get() as usize, bytes.div_ceil(SLICE_BYTES));
         let Origin::Arena(arena) = self.origin() else { return true };
-        if need > have {
-            if !arena
-                .commit(BitRange::between(arena.slice_of(self.memory()) + have, arena.slice_of(self.memory()) + need))
-            {
-                return false;
+        let first = arena.slice_of(self.memory());
+        let commit = |slices: usize| {
+            let done = arena.commit(BitRange::between(first + have, first + slices));
+            if done {
+                self.committed.set(slices as u16);
             }
-            self.committed.set(need as u16);
-        }
-        true
+            done
+        };
+        // Twice as much, to call the system rarely.
+        let ample = (2 * have).min(self.slices());
+        need <= have || ample > need && commit(ample) || commit(need)
     }
 
     /// The theap that owns the page or owned it last: an opaque handle on this floor.
