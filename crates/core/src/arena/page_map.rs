@@ -58,6 +58,8 @@ const RATIO: usize = SLICE_BYTES / ENTRY_BYTES;
 const LEAST_MAX_BITS: usize = 28;
 /// A range grows over a gap of this size, or of its own size, at most: 8 GiB.
 const GAP_BYTES: usize = if usize::BITS < 64 { 1 << 30 } else { 8 << 30 };
+/// No machine has addresses of programs behind this: 57 bits.
+const ADDRESSES_END: usize = if usize::BITS < 64 { usize::MAX } else { 1 << (usize::BITS - 7) };
 /// Where mappings go upwards, a range begins with room for so many regions like its first.
 const ROOM_UPWARDS: usize = 64;
 
@@ -109,21 +111,27 @@ pub fn limit_bits(bits: u32) {
     MAX_BITS.store(bits, Ordering::Relaxed);
 }
 
-/// Addresses may be below this; `None`: all may be used.
-fn address_limit() -> Option<usize> {
-    let bits = MAX_BITS.load(Ordering::Relaxed) as u32;
-    (bits > 0).then(|| 1usize.checked_shl(bits)).flatten()
+/// Addresses may be below this, by choice; 0: there is no choice.
+fn address_limit() -> usize {
+    match MAX_BITS.load(Ordering::Relaxed) as u32 {
+        0 => 0,
+        bits => 1usize.checked_shl(bits).unwrap_or(0),
+    }
 }
 
 /// Whether a region of `bytes` from `start` lies where addresses may lie, and is not cut by the top of a range.
 pub fn admits(start: usize, bytes: usize) -> bool {
     let Some(end) = start.checked_add(bytes) else { return false };
-    address_limit().is_none_or(|limit| end <= limit) && !ranges().any(|range| start < range.top() && range.top() < end)
+    let limit = match address_limit() {
+        0 => ADDRESSES_END,
+        limit => limit,
+    };
+    end <= limit && !ranges().any(|range| start < range.top() && range.top() < end)
 }
 
 /// Addresses to try for a region of `bytes` when the system's own choice is not admitted.
 pub fn hints(bytes: usize) -> impl Iterator<Item = usize> {
-    let limit = address_limit().unwrap_or(0);
+    let limit = address_limit();
     let step = bytes.max(limit / 32).max(1);
     // Below the home range, unless that is too far down; then, with a limit, from the bottom up, but for the lowest
     // addresses, which are left to programs that are linked to them.

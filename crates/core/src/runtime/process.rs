@@ -189,10 +189,11 @@ mod tests {
     fn slices_have_entries_of_their_own() {
         let _ground = crate::arena::tests::ground();
         ensure_process();
-        let here = (&raw const MAIN).cast::<u8>();
+        let here = MAIN.arenas().arenas().next().expect("an arena").start();
         let next = here.wrapping_add(SLICE_BYTES);
         assert_eq!(page_map::entry(next) as usize - page_map::entry(here) as usize, ENTRY_BYTES);
         assert_eq!(page_map::slice_address(page_map::entry(here)), align_down(here as usize, SLICE_BYTES));
         assert!(page_map::find(usize::MAX as *const u8).is_none());
+        assert!(page_map::find((&raw const MAIN).cast()).is_none_or(|entry| entry != page_map::find(here).unwrap()));
     }
 }
