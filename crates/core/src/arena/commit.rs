@@ -42,7 +42,7 @@ fn step(accessible: usize) -> usize {
 /// Makes the first slices of a new arena accessible, `info_slices` at least; answers how many. `None` if refused.
 pub(super) fn commit_first(setup: &Setup, info_slices: usize) -> Option<usize> {
     let most = setup.bytes / SLICE_BYTES;
-    let commit = |slices| commit_range(setup.commit, setup.start, slices * SLICE_BYTES).map(|_| slices);
+    let commit = |slices| open(setup.backing, setup.commit, setup.start, slices * SLICE_BYTES).map(|_| slices);
     if !goes_in_steps(setup.backing) {
         return commit(info_slices);
     }
@@ -50,7 +50,7 @@ pub(super) fn commit_first(setup: &Setup, info_slices: usize) -> Option<usize> {
 }
 
 /// Makes a range of an arena accessible; tells whether it is known to read as zero for that. `None` if refused.
-pub(super) fn commit_range(commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
+fn commit_range(commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
     let Some((commit, arg)) = commit else {
         // SAFETY: the range is the arena's; making it accessible changes nothing else.
         return unsafe { mem::protect(start, bytes, Access::ReadWrite) }.ok().map(|()| Zero::Any);
@@ -59,6 +59,16 @@ pub(super) fn commit_range(commit: Option<(CommitFn, *mut c_void)>, start: *mut 
     // SAFETY: the contract of the user's function: any range of its memory.
     let done = unsafe { commit(true, start.cast(), bytes, &mut is_zero, arg) };
     done.then_some(if is_zero { Zero::Zeroed } else { Zero::Any })
+}
+
+/// The same, and what we reserved belongs into core files from now on.
+fn open(backing: Backing, commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
+    let zero = commit_range(commit, start, bytes)?;
+    if backing == Backing::Os {
+        // SAFETY: the range is the arena's; its contents stay.
+        unsafe { mem::dump(start, bytes) };
+    }
+    Some(zero)
 }
 
 impl Arena {
@@ -75,7 +85,8 @@ impl Arena {
     }
 
     fn commit_exactly(&self, range: BitRange) -> Option<(Zero, usize)> {
-        let zero = commit_range(self.commit_fn(), self.slice_memory(range.start), range.len * SLICE_BYTES)?;
+        let memory = self.slice_memory(range.start);
+        let zero = open(self.backing(), self.commit_fn(), memory, range.len * SLICE_BYTES)?;
         Some((zero, self.holding.note_committed(range)))
     }
 

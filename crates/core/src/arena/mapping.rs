@@ -62,6 +62,10 @@ pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Opti
     let admits = |start| page_map::admits(start, bytes);
     let region = os::reserve(bytes, alignment(bytes), access, admits, page_map::hints(bytes))?;
     refuse_huge_at_first(region.start, bytes);
+    if commit == Commit::Later {
+        // SAFETY: a mapping of ours that nobody uses yet. Debuggers that write core files read even what is inaccessible.
+        unsafe { mem::dont_dump(region.start, bytes) };
+    }
     Some(Mapped { region, backing: Backing::Os, commit })
 }
 

@@ -204,7 +204,7 @@ fn least_slices(bin: Bin, blocks: usize) -> usize {
 }
 
 /// The share of a limit that a page may take.
-const LIMIT_SHARE: usize = 128;
+const LIMIT_SHARE: usize = 512;
 
 /// Whether pages are committed as they fill (option `page_commit_on_demand`): in any case before huge OS pages are
 /// worth while. A process may have a page of each class, with few blocks in each.
