@@ -206,10 +206,11 @@ fn least_slices(bin: Bin, blocks: usize) -> usize {
 /// The share of a limit that a page may take.
 const LIMIT_SHARE: usize = 512;
 
-/// Whether pages are committed as they fill (option `page_commit_on_demand`): in any case before huge OS pages are
-/// worth while. A process may have a page of each class, with few blocks in each.
+/// Whether pages are committed as they fill (option `page_commit_on_demand`): unless that is chosen, before huge OS pages
+/// are worth while. A process may have a page of each class, with few blocks in each.
 fn page_extent(slices: usize, arenas: &ArenaSet) -> Extent {
     let on_demand = match options::get(OptionId::PageCommitOnDemand) {
+        0 if options::is_chosen(OptionId::PageCommitOnDemand) => false,
         0 => os::overcommits() && !arenas.advises_pages(),
         2 => !os::overcommits() || !arenas.advises_pages(),
         _ => true,
