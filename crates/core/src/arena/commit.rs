@@ -39,14 +39,16 @@ fn step(accessible: usize) -> usize {
     1 << share.ilog2()
 }
 
-/// Makes the first slices of a new arena accessible, `info_slices` at least; answers how many. `None` if refused.
-pub(super) fn commit_first(setup: &Setup, info_slices: usize) -> Option<usize> {
-    let most = setup.bytes / SLICE_BYTES;
-    let commit = |slices| open(setup.backing, setup.commit, setup.start, slices * SLICE_BYTES).map(|_| slices);
-    if !goes_in_steps(setup.backing) {
-        return commit(info_slices);
+impl Setup {
+    /// Makes the first slices of a new arena accessible, `info_slices` at least; answers how many. `None` if refused.
+    pub(super) fn commit_first(&self, info_slices: usize) -> Option<usize> {
+        let most = self.bytes / SLICE_BYTES;
+        let commit = |slices| open(self.backing, self.commit, self.start, slices * SLICE_BYTES).map(|_| slices);
+        if !goes_in_steps(self.backing) {
+            return commit(info_slices);
+        }
+        commit(info_slices.next_multiple_of(LEAST_STEP).min(most)).or_else(|| commit(info_slices))
     }
-    commit(info_slices.next_multiple_of(LEAST_STEP).min(most)).or_else(|| commit(info_slices))
 }
 
 /// Makes a range of an arena accessible; tells whether it is known to read as zero for that. `None` if refused.

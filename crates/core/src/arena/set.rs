@@ -164,11 +164,6 @@ impl ArenaSet {
         self.purging.unused_slices()
     }
 
-    /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
-    pub fn advises_pages(&self) -> bool {
-        super::thp::is_worth_advising(self.filled_slices())
-    }
-
     /// Units of 2 MiB that are no longer advised to be huge pages.
     pub(super) fn refused_units(&self) -> usize {
         self.refused.load(Ordering::Relaxed)

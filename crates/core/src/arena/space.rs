@@ -7,7 +7,6 @@ use core::ptr;
 
 use ferrimalloc_prim::mem::{self, Access};
 
-use super::commit::commit_first;
 use super::holding::{Beginning, Holding, Taken};
 use super::mapping::{Backing, UNIT_SLICES};
 use super::set::ArenaSet;
@@ -229,7 +228,7 @@ impl Arena {
         if info_slices + 1 > slices {
             return None;
         }
-        let committed = if setup.committed { slices } else { commit_first(setup, info_slices)? };
+        let committed = if setup.committed { slices } else { setup.commit_first(info_slices)? };
         if setup.zero == Zero::Any {
             // SAFETY: the structures' part of the memory, committed.
             unsafe { ptr::write_bytes(setup.start, 0, offsets.end) };

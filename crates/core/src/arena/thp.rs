@@ -13,6 +13,7 @@
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};
 
 use super::mapping::{Backing, UNIT_SLICES};
+use super::set::ArenaSet;
 use super::space::Arena;
 use crate::base::*;
 use crate::bitmap::BitRange;
@@ -34,7 +35,7 @@ fn is_wanted() -> bool {
 }
 
 /// Whether huge pages are worth their rounding when so many slices are in use.
-pub(super) fn is_worth_advising(in_use: usize) -> bool {
+fn is_worth_advising(in_use: usize) -> bool {
     in_use >= LARGE_HEAP_SLICES && is_wanted()
 }
 
@@ -53,6 +54,13 @@ fn trimmed(units: BitRange, keep: impl Fn(usize) -> bool) -> BitRange {
     let start = units.start + usize::from(!units.is_empty() && !keep(units.start));
     let end = units.end() - usize::from(start < units.end() && !keep(units.end() - 1));
     BitRange::between(start, end)
+}
+
+impl ArenaSet {
+    /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
+    pub fn advises_pages(&self) -> bool {
+        is_worth_advising(self.filled_slices())
+    }
 }
 
 impl Arena {

@@ -92,9 +92,7 @@ impl Heap {
             arena.advise_filling(BitRange::new(arena.slice_of(memory.start), slices));
         }
         let block_bytes = bin.block_bytes();
-        let is_usual = slices == bin.page_slices();
-        let offset_bytes =
-            if is_usual { color(memory.start, slices * SLICE_BYTES, block_bytes, self.starts()) } else { 0 };
+        let offset_bytes = self.first_offset(memory.start, slices, bin);
         let placement = Placement {
             origin: memory.origin,
             memory: memory.start,
@@ -110,6 +108,12 @@ impl Heap {
             page.note_committed(first);
         }
         Some(page)
+    }
+
+    /// Where a page's first block starts. A page that is smaller than usual has no room to choose.
+    fn first_offset(&self, memory: *mut u8, slices: usize, bin: Bin) -> usize {
+        let is_usual = slices == bin.page_slices();
+        if is_usual { color(memory, slices * SLICE_BYTES, bin.block_bytes(), self.starts()) } else { 0 }
     }
 
     /// A page for one block, owned by thread `tid`, its block not yet lent; `None` without memory.
