@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`mem`] | where does address space and memory come from, how does it go back |
 //! | [`thread`] | who am I, tell me when I end |
-//! | [`tls_word!`], [`masked_table!`] | the one thread-local word that the fast path reads, and the table that it enters |
+//! | [`tls_word!`], [`range_table!`] | the one thread-local word that the fast path reads, and the table that it enters |
 //! | [`futex`] | sleep until a word changes |
 //! | [`load`] | call me when I am loaded |
 //! | [`pin`] | don't unload me |
@@ -64,4 +64,4 @@ mod unix;
 pub use errno::Errno;
 
 #[doc(inline)]
-pub use platform::{at_load, masked_table, tls_word};
+pub use platform::{at_load, range_table, tls_word};

@@ -68,9 +68,9 @@ pub use crate::__tls_word_key as tls_word;
 // Processor: the table of the fast path.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64")))]
-pub use crate::__masked_table_portable as masked_table;
+pub use crate::__range_table_portable as range_table;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))]
-pub use crate::__masked_table_x86_64 as masked_table;
+pub use crate::__range_table_x86_64 as range_table;
 
 // Being called when we are loaded.
 

@@ -15,7 +15,7 @@ const fn at_most(most_instructions: usize, function: &'static str) -> FastPath {
 
 /// `operator new` and `operator delete` are as short as `malloc` and `free`.
 const FAST_PATHS: [FastPath; 4] =
-    [at_most(15, "malloc"), at_most(14, "free"), at_most(15, "_Znwm"), at_most(14, "_ZdlPv")];
+    [at_most(15, "malloc"), at_most(16, "free"), at_most(15, "_Znwm"), at_most(16, "_ZdlPv")];
 
 pub fn check(testbed: &Testbed) -> Verdict {
     if !cfg!(target_arch = "x86_64") {

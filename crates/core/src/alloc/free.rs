@@ -22,7 +22,7 @@ use crate::theap::Theap;
 /// `p` is null or a block of this allocator that nobody uses any more.
 #[inline(always)]
 pub unsafe fn free(p: *mut u8) {
-    let page = Page::entry(p);
+    let Some(page) = Page::near_entry(p) else { return free_far(p) };
     let Some(mine) = page.if_mine() else { return free_slow(p, page) };
     // SAFETY: the block is the caller's.
     unsafe { free_own(mine, p) }
@@ -45,6 +45,15 @@ unsafe fn free_own(page: &'static Owned, p: *mut u8) {
 #[inline(never)]
 extern "C" fn free_emptied(page: &'static Owned) {
     Theap::of_page(page).page_emptied(page);
+}
+
+/// Null, or where few of our pages are, or none.
+#[cold]
+#[inline(never)]
+extern "C" fn free_far(p: *mut u8) {
+    if !p.is_null() {
+        free_slow(p, Page::entry(p));
+    }
 }
 
 /// The first test is the way through an interior slice: freeing medium blocks is common.

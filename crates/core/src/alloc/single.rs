@@ -68,7 +68,10 @@ impl SingleBlock {
     pub fn resize(&mut self, size: usize) -> bool {
         let Some(bytes) = block_bytes(size) else { return false };
         let before = self.bytes();
-        if self.page.owner().is_guarded() || bytes > self.page.area_bytes() && !self.extend(bytes) {
+        if self.page.owner().is_guarded()
+            || bytes > self.page.area_bytes() && !self.extend(bytes)
+            || !self.commit(bytes)
+        {
             return false;
         }
         if bytes < before && !is_much(before - bytes, before) {
@@ -80,6 +83,13 @@ impl SingleBlock {
             self.give_tail_back();
         }
         true
+    }
+
+    /// Makes the first `bytes` of the block accessible: the page's spare slices need not be.
+    fn commit(&mut self, bytes: usize) -> bool {
+        let Origin::Arena(arena) = self.page.origin() else { return true };
+        let end = self.page.start() as usize - self.page.memory() as usize + bytes;
+        arena.commit(BitRange::new(arena.slice_of(self.page.memory()), end.div_ceil(SLICE_BYTES)))
     }
 
     /// Takes free slices behind the page so that the block can have `bytes`.

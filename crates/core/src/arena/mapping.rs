@@ -1,4 +1,4 @@
-//! Memory from the system for an arena: aligned, inside of the page map's window, in huge OS pages where these are wanted.
+//! Memory from the system for an arena: aligned, where the options admit it, in huge OS pages where these are wanted.
 
 use ferrimalloc_prim::clock;
 use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
@@ -9,10 +9,12 @@ use crate::bitmap::CHUNK_BITS;
 use crate::options::{self, OptionId};
 use crate::os::{self, PrivateMemory, Region};
 
-/// Arenas start at multiples of this, so that chunks and huge OS pages are aligned: 32 MiB.
-const ARENA_ALIGN: usize = CHUNK_BITS * SLICE_BYTES;
-/// Slices of one transparent huge page.
-pub(super) const UNIT_SLICES: usize = (2 << 20) / SLICE_BYTES;
+/// Bytes that a chunk of slices spans: 32 MiB.
+const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
+/// A transparent huge page: 2 MiB.
+const UNIT_BYTES: usize = 2 << 20;
+/// Its slices.
+pub(super) const UNIT_SLICES: usize = UNIT_BYTES / SLICE_BYTES;
 
 /// Whether memory may be touched from the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,9 +61,23 @@ pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Opti
     }
     let access = if commit == Commit::Now { Access::ReadWrite } else { Access::None };
     let admits = |start| page_map::admits(start, bytes);
-    let memory = os::reserve(bytes, ARENA_ALIGN, access, admits, page_map::hints(bytes))?;
+    let memory = os::reserve(bytes, alignment(bytes), access, admits, page_map::hints(bytes))?;
     refuse_huge_at_first(memory);
-    Some(Mapped { region: memory.region(), backing: Backing::Os(memory), commit })
+    let region = memory.region();
+    if commit == Commit::Later {
+        // SAFETY: a mapping of ours that nobody uses yet. Debuggers that write core files read even what is inaccessible.
+        unsafe { mem::dont_dump(region.start, bytes) };
+    }
+    Some(Mapped { region, backing: Backing::Os(memory), commit })
+}
+
+/// Where an arena of that size starts: chunks and huge OS pages are to be aligned, if it has any.
+fn alignment(bytes: usize) -> usize {
+    match bytes {
+        CHUNK_BYTES.. => CHUNK_BYTES,
+        UNIT_BYTES.. => UNIT_BYTES,
+        _ => SLICE_BYTES,
+    }
 }
 
 fn map_large(bytes: usize) -> Option<Region> {

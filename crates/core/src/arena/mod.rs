@@ -11,6 +11,7 @@
 //! * `meta`: memory for the allocator's own structures; `pool`: slices that hold small pieces of it.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
+mod commit;
 mod fill;
 mod holding;
 mod manage;

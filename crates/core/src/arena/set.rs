@@ -13,16 +13,23 @@ use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
 use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Lock, Ordering};
+use ferrimalloc_prim::mem;
 
 /// How many arenas a sub-process can have. The sizes of those it reserves grow, so this covers any address space.
 pub const MAX_ARENAS: usize = 160;
 /// After this many arenas the next ones are twice as large, and so on.
 const GROW_EVERY: usize = 4;
-/// The smallest arena worth reserving where address space is limited.
-const MIN_RESERVE: usize = LARGE_PAGE_SLICES * SLICE_BYTES;
-/// The size of the first arena where large blocks are not to use any.
-const SMALL_RESERVE: usize = 4 * MIN_RESERVE;
+/// The smallest arena that is reserved for more than what is asked for: 1 MiB.
+const MIN_RESERVE: usize = 1 << 20;
+/// The size of the first arena where large blocks are not to use any: 16 MiB.
+const SMALL_RESERVE: usize = 16 << 20;
+/// The size of the first arena otherwise: 4 MiB. A small process is to have few addresses.
+const FIRST_RESERVE: usize = 4 << 20;
+/// The next are so many times as large as all before, until they are as large as the option says.
+const FIRST_GROWTH: usize = 16;
 
+/// The share of a limit that an arena takes.
+const LIMIT_SHARE: usize = 32;
 /// How many arenas a claim reserves, at most, if others take the slices of each before it does.
 const RESERVE_TRIES: usize = 8;
 
@@ -66,6 +73,10 @@ pub struct ArenaSet {
     single: AtomicUsize,
     /// Slices claimed.
     in_use: AtomicUsize,
+    /// Slices that have been made accessible.
+    committed: AtomicUsize,
+    /// How large an arena is worth asking for, in bytes, since larger ones were refused; 0: none was.
+    ceiling: AtomicUsize,
     /// Units of 2 MiB that are no longer advised to be huge pages.
     refused: AtomicUsize,
     pub(super) purging: Purging,
@@ -88,6 +99,8 @@ impl ArenaSet {
             filled: AtomicUsize::new(0),
             single: AtomicUsize::new(0),
             in_use: AtomicUsize::new(0),
+            committed: AtomicUsize::new(0),
+            ceiling: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             purging: Purging::new(),
             fills: FillHistory::new(),
@@ -227,39 +240,63 @@ impl ArenaSet {
         let mut bytes = self.next_reserve_bytes().max(need);
         loop {
             if let Some(arena) = self.reserve(bytes, want.numa) {
+                self.raise_ceiling(bytes);
                 return Some(arena);
             }
             if bytes == need {
                 return None;
             }
-            bytes = (bytes / 2).next_multiple_of(MIN_RESERVE).max(need);
+            bytes = (bytes / 2).next_multiple_of(SLICE_BYTES).max(need);
+            self.ceiling.store(bytes, Ordering::Relaxed);
         }
     }
 
     fn bytes_needed(&self, want: &Want) -> Option<usize> {
-        let info = want.slices / 512 + 4;
-        let slices = want.slices.checked_add(want.align_slices)?.checked_add(info)?;
-        slices.checked_mul(SLICE_BYTES)?.checked_next_multiple_of(MIN_RESERVE)
+        let info = want.slices / 4096 + 2;
+        let slices = want.slices.checked_add(want.align_slices - 1)?.checked_add(info)?;
+        slices.checked_mul(SLICE_BYTES)
     }
 
     /// The size of the next arena: the option's, doubled every few arenas, within what limits make reasonable.
     fn next_reserve_bytes(&self) -> usize {
-        let first = match options::is_enabled(OptionId::DisallowArenaAlloc) {
+        let usual = match options::is_enabled(OptionId::DisallowArenaAlloc) {
             true => SMALL_RESERVE,
             false => options::get_size(OptionId::ArenaReserve).max(MIN_RESERVE),
         };
         let doublings = (self.arenas.count() / GROW_EVERY).min(8);
-        let limit = ferrimalloc_prim::mem::config().address_limit_bytes.min(page_map::window_bytes()) / 8;
-        let bytes = first.saturating_mul(1 << doublings).min(limit).min(MAX_BITS * SLICE_BYTES);
-        bytes.next_multiple_of(MIN_RESERVE)
+        let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
+        let limit = (mem::config().address_limit_bytes / LIMIT_SHARE).min(self.ceiling_bytes());
+        bytes.min(MAX_BITS * SLICE_BYTES).min(limit).next_multiple_of(MIN_RESERVE)
     }
 
-    /// Reserves an arena of `bytes` and adds it. With strict accounting it is committed piece by piece.
+    fn ceiling_bytes(&self) -> usize {
+        match self.ceiling.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            bytes => bytes,
+        }
+    }
+
+    /// An arena of that size was had: next time twice as much may be.
+    fn raise_ceiling(&self, bytes: usize) {
+        let ceiling = self.ceiling.load(Ordering::Relaxed);
+        if ceiling > 0 {
+            self.ceiling.store(ceiling.max(bytes.saturating_mul(2)), Ordering::Relaxed);
+        }
+    }
+
+    /// How large an arena may be at the beginning of a process whose user has not chosen a size.
+    fn beginners_reserve_bytes(&self) -> usize {
+        if options::is_chosen(OptionId::ArenaReserve) || options::is_enabled(OptionId::DisallowArenaAlloc) {
+            return usize::MAX;
+        }
+        let reserved: usize = self.arenas().map(Arena::bytes).sum();
+        reserved.saturating_mul(FIRST_GROWTH).max(FIRST_RESERVE)
+    }
+
+    /// Reserves an arena of `bytes` and adds it. It is committed as it is used, unless the options want it at once.
     fn reserve(&self, bytes: usize, numa: Option<usize>) -> Option<&'static Arena> {
         let commit = match options::get(OptionId::ArenaEagerCommit) {
-            0 => Commit::Later,
             1 => Commit::Now,
-            _ if os::overcommits() => Commit::Now,
             _ => Commit::Later,
         };
         let large = if options::is_enabled(OptionId::AllowLargeOsPages) { LargePages::Try } else { LargePages::Never };
@@ -273,7 +310,7 @@ impl ArenaSet {
         Some(arena)
     }
 
-    /// Makes an arena of memory and registers it; `None` if it is too small, outside of the page map's window, or
+    /// Makes an arena of memory and registers it; `None` if it is too small, the page map can't cover it, or
     /// there are too many arenas.
     ///
     /// # Safety
@@ -282,7 +319,7 @@ impl ArenaSet {
         if !super::space::is_manageable(setup.start, setup.bytes) || self.arenas.is_full() {
             return None;
         }
-        if !page_map::open(setup.start, setup.bytes) {
+        if !page_map::cover(setup.start, setup.bytes) {
             return None;
         }
         // SAFETY: the precondition.
@@ -341,6 +378,7 @@ impl ArenaSet {
         self.filled.store(0, Ordering::Relaxed);
         self.single.store(0, Ordering::Relaxed);
         self.in_use.store(0, Ordering::Relaxed);
+        self.committed.store(0, Ordering::Relaxed);
         self.refused.store(0, Ordering::Relaxed);
         self.purging.forget();
         self.fills.forget();
@@ -369,6 +407,16 @@ impl ArenaSet {
 
     pub(super) fn note_commit_call(&self) {
         self.stats.commit_calls.increment();
+    }
+
+    /// So many slices more are accessible.
+    pub(super) fn note_committed(&self, slices: usize) {
+        self.committed.fetch_add(slices, Ordering::Relaxed);
+    }
+
+    /// How many slices have been made accessible so far.
+    pub(super) fn committed_slices(&self) -> usize {
+        self.committed.load(Ordering::Relaxed)
     }
 
     /// `bytes` have been mapped outside of arenas.

@@ -5,8 +5,6 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use ferrimalloc_prim::mem::{self, Access};
-
 use super::holding::{Beginning, Holding, Taken};
 use super::mapping::{Backing, UNIT_SLICES};
 use super::search_hint::SearchHint;
@@ -127,8 +125,8 @@ impl Eq for Arena {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extent {
     Whole,
-    /// Its first slice; the claimer sees to the rest ([`Arena::commit`]).
-    First,
+    /// So many slices; the claimer sees to the rest ([`Arena::commit`]).
+    First(usize),
 }
 
 /// Slices claimed from an arena.
@@ -231,17 +229,14 @@ impl Arena {
         if info_slices + 1 > slices {
             return None;
         }
-        let info_bytes = info_slices * SLICE_BYTES;
-        if !setup.committed {
-            commit_range(setup.commit, setup.start, info_bytes)?;
-        }
+        let committed = if setup.committed { slices } else { setup.commit_first(info_slices)? };
         if setup.zero == Zero::Any {
             // SAFETY: the structures' part of the memory, committed.
             unsafe { ptr::write_bytes(setup.start, 0, offsets.end) };
         }
         // SAFETY: the memory is committed, zero, large enough by `offsets`, and ours.
         let arena = unsafe { Self::lay_out(set, setup, slices, info_slices, &offsets) };
-        arena.open(setup);
+        arena.open(setup, committed);
         if is_to_be_guarded(setup) {
             arena.guard_info();
         }
@@ -296,11 +291,12 @@ impl Arena {
         }
     }
 
-    /// Opens the slices behind the structures for claims.
-    fn open(&self, setup: &Setup) {
+    /// Opens the slices behind the structures for claims; so many of all are committed.
+    fn open(&self, setup: &Setup, committed: usize) {
         let all = BitRange { start: 0, len: self.slices };
         let free = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
-        let committed = if setup.committed { all } else { BitRange { start: 0, len: self.info_slices } };
+        let committed = BitRange { start: 0, len: committed };
+        self.set().note_committed(committed.len);
         let dirty = if setup.zero == Zero::Any { all } else { BitRange::default() };
         tool_hooks::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
         self.holding.begin(Beginning { committed, dirty, free });
@@ -383,6 +379,10 @@ impl Arena {
         self.holding.free().count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
     }
 
+    pub(super) fn commit_fn(&self) -> Option<(CommitFn, *mut c_void)> {
+        self.commit
+    }
+
     /// Whether the memory behind free slices may go: private memory of ours, or by the user's own function.
     pub(super) fn can_purge(&self) -> bool {
         match self.backing {
@@ -423,7 +423,7 @@ impl Arena {
             return Err(Miss::Full);
         }
         let start = self.find(slices, align_slices, kind, seed).ok_or(Miss::Full)?;
-        let now = if extent == Extent::First { 1 } else { slices };
+        let now = if let Extent::First(first) = extent { first.min(slices) } else { slices };
         self.make_usable_from(BitRange { start, len: slices }, now).ok_or_else(|| self.refusal())
     }
 
@@ -457,7 +457,9 @@ impl Arena {
         {
             self.hint.note_found(slices, start / CHUNK_BITS);
         }
-        let found = near.or_else(|| free.find_claim(fit, hint, |_| true)).or_else(|| free.find_claim_spanning(fit));
+        let any = || free.find_claim(fit, hint, |_| true);
+        let spanning = || free.find_claim_spanning(Fit::anywhere(slices).aligned(align, phase));
+        let found = near.or_else(any).or_else(spanning);
         if found.is_none() && align == 1 {
             self.hint.note_full(slices);
         }
@@ -528,18 +530,6 @@ impl Arena {
     /// Commits slices that the caller has claimed; false if refused.
     pub fn commit(&self, range: BitRange) -> bool {
         self.ensure_committed(range).is_some()
-    }
-
-    /// `Some(Zeroed)` if all of it had to be committed and is zero for that reason; `None` if refused.
-    fn ensure_committed(&self, range: BitRange) -> Option<Zero> {
-        if self.holding.is_committed(range) {
-            return Some(Zero::Any);
-        }
-        let memory = self.slice_memory(range.start);
-        let zero = commit_range(self.commit, memory, range.len * SLICE_BYTES)?;
-        let newly = self.holding.note_committed(range);
-        self.set().note_commit_call();
-        Some(if newly == range.len { zero } else { Zero::Any })
     }
 
     /// Gives claimed slices back. Their memory is purged later, or now, as the options say.
@@ -629,19 +619,7 @@ pub(super) enum PurgeWay {
     Decommit,
 }
 
-/// Makes a range of an arena accessible; tells whether it is known to read as zero for that. `None` if refused.
-fn commit_range(commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
-    let Some((commit, arg)) = commit else {
-        // SAFETY: the range is the arena's; making it accessible changes nothing else.
-        return unsafe { mem::protect(start, bytes, Access::ReadWrite) }.ok().map(|()| Zero::Any);
-    };
-    let mut is_zero = false;
-    // SAFETY: the contract of the user's function: any range of its memory.
-    let done = unsafe { commit(true, start.cast(), bytes, &mut is_zero, arg) };
-    done.then_some(if is_zero { Zero::Zeroed } else { Zero::Any })
-}
-
-/// Whether `start` and `bytes` make a whole arena of slices inside the page map's window.
+/// Whether `start` and `bytes` make a whole arena of slices where addresses may lie.
 pub(super) fn is_manageable(start: *mut u8, bytes: usize) -> bool {
     start as usize & (SLICE_BYTES - 1) == 0
         && bytes >= 2 * SLICE_BYTES

@@ -17,9 +17,7 @@ const MIB: usize = 1 << 20;
 
 /// Ground with a page map.
 pub(crate) fn ground() -> Alone {
-    let alone = alone();
-    assert!(page_map::is_ready() || page_map::init(0));
-    alone
+    alone()
 }
 
 /// A set of its own for a test. Its arenas are never unmapped: other tests may not find their addresses used before.
@@ -34,8 +32,12 @@ fn user_memory(bytes: usize) -> *mut u8 {
 }
 
 fn user(bytes: usize) -> UserMemory {
+    user_of(user_memory(bytes), bytes)
+}
+
+fn user_of(start: *mut u8, bytes: usize) -> UserMemory {
     UserMemory {
-        start: user_memory(bytes),
+        start,
         bytes,
         commit_state: Commit::Now,
         pinned: false,
@@ -406,7 +408,7 @@ fn slices_that_cannot_be_committed_stay_free() {
     assert!(set.claim(&only(arena, 32)).is_none(), "2 MiB at once are refused");
     assert_eq!((0..arena.slices()).filter(|slice| arena.is_free(*slice)).count(), free);
     assert!(set.claim(&only(arena, 16)).is_some());
-    let by_and_by = set.claim(&Want { extent: Extent::First, ..only(arena, 32) }).expect("one slice of it now");
+    let by_and_by = set.claim(&Want { extent: Extent::First(1), ..only(arena, 32) }).expect("one slice of it now");
     assert!(arena.is_committed(by_and_by.range.start) && !arena.is_committed(by_and_by.range.start + 1));
     assert!(arena.commit(BitRange::new(by_and_by.range.start, 16)));
 }
@@ -443,7 +445,69 @@ fn addresses_have_entries_of_their_own_slice() {
         [0, SLICE_BYTES - 1, SLICE_BYTES].map(|at| page_map::entry(claim.memory().wrapping_add(at)));
     assert!(first == same && first.wrapping_add(1) == next);
     assert_eq!(page_map::slice_address(first), claim.memory() as usize);
-    assert!(page_map::covers(claim.memory()) && page_map::admits(claim.memory() as usize, SLICE_BYTES));
+    assert!(page_map::find(claim.memory()).is_some() && page_map::find(ptr::null()).is_none());
+}
+
+/// Wherever memory lies, its entries are its own, and no other address has them: not one that differs in high bits, nor
+/// one that no program can have.
+#[test]
+fn no_address_shares_the_entry_of_another() {
+    let _ground = ground();
+    let set = new_set();
+    let near = set.claim(&want(4)).unwrap().memory();
+    let far: Vec<*mut u8> = [1usize << 36, 3 << 40].into_iter().map(|hint| far_memory(set, hint)).collect();
+    let starts = [near, far[0], far[1]];
+    for (index, &start) in starts.iter().enumerate() {
+        let entry = page_map::find(start).expect("an entry of its own").as_ptr();
+        assert_eq!(page_map::slice_address(entry), start as usize);
+        for bit in (28..usize::BITS).map(|bit| 1usize << bit) {
+            let other = start.wrapping_byte_add(bit);
+            assert!(page_map::find(other).is_none_or(|found| found.as_ptr() != entry), "{other:p}");
+        }
+        for high in [1usize << 47, 1 << 56, 1 << 63, !0 << 47] {
+            assert!(page_map::find(start.map_addr(|address| address | high)).is_none(), "{high:x}");
+        }
+        assert!(starts[index + 1..].iter().all(|&other| page_map::entry(other) != entry));
+    }
+}
+
+/// The first slice of an arena over memory of the program's near `hint`.
+fn far_memory(set: &'static ArenaSet, hint: usize) -> *mut u8 {
+    let start = mem::map(hint, 64 * MIB, Access::ReadWrite).unwrap();
+    assert_eq!(start as usize % SLICE_BYTES, 0, "nothing else is mapped there");
+    managed(set, &UserMemory { start, ..user_of(start, 64 * MIB) }).start()
+}
+
+#[test]
+fn ranges_that_can_grow_take_what_comes_below() {
+    let _ground = ground();
+    let set = new_set();
+    let first = set.reserve_arena(64 * MIB, Commit::Later, LargePages::Never, Sharing::Shared).unwrap();
+    let below = set.reserve_arena(256 * MIB, Commit::Later, LargePages::Never, Sharing::Shared).unwrap();
+    for arena in [first, below] {
+        let last = arena.slice_memory(arena.slices() - 1);
+        let entries = [arena.start(), last].map(|p| page_map::find(p).expect("covered").as_ptr());
+        assert_eq!(entries[1] as usize - entries[0] as usize, (arena.slices() - 1) * ENTRY_BYTES);
+        assert_eq!(entries.map(|entry| page_map::slice_address(entry)), [arena.start() as usize, last as usize]);
+    }
+}
+
+/// What is claimed is accessible, and free neighbours with it, but not the whole arena.
+#[test]
+fn arenas_become_accessible_in_steps() {
+    let _ground = ground();
+    let set = new_set();
+    let arena = set.reserve_arena(256 * MIB, Commit::Later, LargePages::Never, Sharing::Shared).unwrap();
+    let accessible = || (0..arena.slices()).filter(|&slice| arena.is_committed(slice)).count();
+    let claims: Vec<Claim> = (0..8).map(|_| set.claim(&only(arena, 8)).unwrap()).collect();
+    claims.iter().for_each(fill);
+    let committed = accessible();
+    assert!((64..=96).contains(&committed), "{committed}");
+    let calls = set.stats().commit_calls.get();
+    assert!(calls <= 5, "{calls}");
+    let last = arena.claim_at(BitRange::new(arena.slices() - 3, 3)).unwrap();
+    fill(&last);
+    assert!(accessible() < 200);
 }
 
 #[test]
@@ -692,8 +756,11 @@ mod on_sim {
     fn new_arenas_refuse_huge_pages_where_the_system_always_gives_them() {
         let _ground = ground();
         configure(|config| config.thp = ThpMode::Always);
+        let parts = || sim::calls(sim::Kind::Map) - sim::calls(sim::Kind::Unmap);
+        let before = parts();
         assert!(new_set().claim(&want(1)).is_some());
-        assert_eq!(sim::calls(sim::Kind::Thp), 1);
+        // So does each new part of the page map.
+        assert!(sim::calls(sim::Kind::Thp) >= 1 && sim::calls(sim::Kind::Thp) <= parts() - before);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};
 
 use super::mapping::{Backing, UNIT_SLICES};
+use super::set::ArenaSet;
 use super::space::Arena;
 use crate::base::*;
 use crate::bitmap::BitRange;
@@ -42,6 +43,11 @@ fn is_wanted() -> bool {
     mem::config().thp != ThpMode::Never && options::is_enabled(OptionId::AllowThp)
 }
 
+/// Whether huge pages are worth their rounding when so many slices are in use.
+fn is_worth_advising(in_use: usize) -> bool {
+    in_use >= LARGE_HEAP_SLICES && is_wanted()
+}
+
 /// The units that a range of slices touches.
 fn touched(range: BitRange) -> BitRange {
     BitRange::between(range.start / UNIT_SLICES, range.end().div_ceil(UNIT_SLICES))
@@ -57,6 +63,13 @@ fn trimmed(units: BitRange, keep: impl Fn(usize) -> bool) -> BitRange {
     let start = units.start + usize::from(!units.is_empty() && !keep(units.start));
     let end = units.end() - usize::from(start < units.end() && !keep(units.end() - 1));
     BitRange::between(start, end)
+}
+
+impl ArenaSet {
+    /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
+    pub fn advises_pages(&self) -> bool {
+        is_worth_advising(self.filled_slices())
+    }
 }
 
 impl Arena {
@@ -120,7 +133,7 @@ impl Arena {
     }
 
     fn is_worth_advising(&self, in_use: usize) -> bool {
-        matches!(self.backing(), Backing::Os(_)) && in_use >= LARGE_HEAP_SLICES && is_wanted()
+        matches!(self.backing(), Backing::Os(_)) && is_worth_advising(in_use)
     }
 
     /// Of these units, those that end in the arena.

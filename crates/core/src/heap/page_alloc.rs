@@ -1,6 +1,6 @@
 //! Making a heap's pages, releasing them, and what becomes of a page that a free has claimed.
 
-use ferrimalloc_prim::mem::Access;
+use ferrimalloc_prim::mem::{self, Access};
 
 use super::color::color;
 use super::guard;
@@ -38,6 +38,11 @@ impl SingleRequest {
         Some(bytes.checked_add(SLICE_BYTES - 1)? / SLICE_BYTES)
     }
 
+    /// Those that the block needs.
+    fn used_slices(&self) -> usize {
+        (self.bytes + self.shift()).div_ceil(SLICE_BYTES)
+    }
+
     fn align_slices(&self) -> usize {
         (self.align / SLICE_BYTES).max(1)
     }
@@ -59,20 +64,36 @@ impl From<Claim> for Memory {
 impl Heap {
     /// A new page for blocks of class `bin`, owned by thread `tid`; `None` without memory.
     pub fn fresh_page(&'static self, bin: Bin, tid: usize, theap: *const (), seed: usize) -> Option<OwnedPage> {
-        let slices = bin.page_slices();
+        let slices = usual_slices(bin);
+        self.page_of_slices(bin, slices, tid, theap, seed).or_else(|| {
+            let fewer = least_slices(bin, 1);
+            if fewer < slices { self.page_of_slices(bin, fewer, tid, theap, seed) } else { None }
+        })
+    }
+
+    fn page_of_slices(
+        &'static self,
+        bin: Bin,
+        slices: usize,
+        tid: usize,
+        theap: *const (),
+        seed: usize,
+    ) -> Option<OwnedPage> {
+        let arenas = self.subproc().arenas();
+        let extent = page_extent(slices, arenas);
         let want = Want {
             arena: self.arena(),
             numa: self.near_node(),
             seed,
-            extent: page_extent(slices),
+            extent,
             ..Want::new(slices, Kind::of_slices(slices))
         };
-        let memory = Memory::from(self.subproc().arenas().claim(&want)?);
+        let memory = Memory::from(arenas.claim(&want)?);
         if let Origin::Arena(arena) = memory.origin {
             arena.advise_filling(BitRange::new(arena.slice_of(memory.start), slices));
         }
         let block_bytes = bin.block_bytes();
-        let offset_bytes = color(memory.start, slices * SLICE_BYTES, block_bytes, self.starts());
+        let offset_bytes = self.first_offset(memory.start, slices, bin);
         let placement = Placement {
             origin: memory.origin,
             memory: memory.start,
@@ -84,10 +105,16 @@ impl Heap {
             zero: memory.zero,
         };
         let page = self.enter(&placement, tid, theap)?;
-        if want.extent == Extent::First {
-            page.note_committed(1);
+        if let Extent::First(first) = extent {
+            page.note_committed(first);
         }
         Some(page)
+    }
+
+    /// Where a page's first block starts. A page that is smaller than usual has no room to choose.
+    fn first_offset(&self, memory: *mut u8, slices: usize, bin: Bin) -> usize {
+        let is_usual = slices == bin.page_slices();
+        if is_usual { color(memory, slices * SLICE_BYTES, bin.block_bytes(), self.starts()) } else { 0 }
     }
 
     /// A page for one block, owned by thread `tid`, its block not yet lent; `None` without memory.
@@ -104,6 +131,7 @@ impl Heap {
             numa: self.near_node(),
             seed,
             align_slices: request.align_slices(),
+            extent: Extent::First(request.used_slices()),
             ..Want::new(slices, Kind::Other)
         };
         let memory = self.page_memory(&want)?;
@@ -160,7 +188,7 @@ impl Heap {
         let admits = |start| page_map::admits(start, bytes);
         let memory = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
         let start = memory.region().start;
-        if !page_map::open(start, bytes) {
+        if !page_map::cover(start, bytes) {
             // SAFETY: mapped just now.
             unsafe { os::release(memory.region()) };
             return None;
@@ -170,14 +198,31 @@ impl Heap {
     }
 }
 
-/// Whether pages are committed as they fill (option `page_commit_on_demand`).
-fn page_extent(slices: usize) -> Extent {
+/// How many slices a page of this class has: fewer than usual where addresses are limited so narrowly that a page of
+/// each class would be a large part of them.
+fn usual_slices(bin: Bin) -> usize {
+    let limit = mem::config().address_limit_bytes / SLICE_BYTES / LIMIT_SHARE;
+    bin.page_slices().min(limit.max(least_slices(bin, 2)))
+}
+
+/// As few slices as hold so many blocks.
+fn least_slices(bin: Bin, blocks: usize) -> usize {
+    (bin.block_bytes() * blocks).div_ceil(SLICE_BYTES)
+}
+
+/// The share of a limit that a page may take.
+const LIMIT_SHARE: usize = 512;
+
+/// Whether pages are committed as they fill (option `page_commit_on_demand`): unless that is chosen, before huge OS pages
+/// are worth while. A process may have a page of each class, with few blocks in each.
+fn page_extent(slices: usize, arenas: &ArenaSet) -> Extent {
     let on_demand = match options::get(OptionId::PageCommitOnDemand) {
-        0 => false,
-        2 => !os::overcommits(),
+        0 if options::is_chosen(OptionId::PageCommitOnDemand) => false,
+        0 => os::overcommits() && !arenas.advises_pages(),
+        2 => !os::overcommits() || !arenas.advises_pages(),
         _ => true,
     };
-    if on_demand && slices > 1 { Extent::First } else { Extent::Whole }
+    if on_demand && slices > 1 { Extent::First(1) } else { Extent::Whole }
 }
 
 /// Whether a run of slices is mapped for itself rather than taken from an arena.

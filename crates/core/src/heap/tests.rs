@@ -290,6 +290,8 @@ fn pages_commit_as_they_fill_where_the_option_says_so() {
     let mut ground = ground();
     ground.set(OptionId::PageCommitOnDemand, 1);
     ground.set(OptionId::ArenaEagerCommit, 0);
+    // An arena of several chunks: in a smaller one, pages of all kinds share the only one.
+    ground.set(OptionId::ArenaReserve, 256 << 10);
     let page = fresh(new_heap(), 16 << 10);
     let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
     let first = arena.slice_of(page.memory());

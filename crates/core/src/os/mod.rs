@@ -1,5 +1,5 @@
-//! Floor 3: address space from the operating system, aligned, and inside the window that the page map covers; and what
-//! may be done with memory by its provenance (`private`).
+//! Floor 3: address space from the operating system, aligned, and where its users want it; and what may be done with
+//! memory by its provenance (`private`).
 
 mod address;
 mod kept;

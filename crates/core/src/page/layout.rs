@@ -158,18 +158,28 @@ impl Page {
         }
     }
 
-    /// The entry of the slice that holds `p`, whether or not a page is there.
-    #[inline(always)]
+    /// The entry of the slice that holds `p`, whether or not a page is there; the entry of no page for an address that
+    /// has none.
+    #[inline]
     pub fn entry(p: *const u8) -> PageRef {
-        // SAFETY: the page map has an entry for every address, and zeroed memory is a valid `Page`.
-        unsafe { &*ferrimalloc_prim::cpu::pin(page_map::entry(p).cast::<Page>()) }
+        // SAFETY: the page map's answers are readable, and zeroed memory is a valid `Page`.
+        unsafe { &*page_map::entry(p).cast::<Page>() }
+    }
+
+    /// The same, if the address is where most of ours are: for the fast paths.
+    #[inline(always)]
+    pub fn near_entry(p: *const u8) -> Option<PageRef> {
+        let entry = page_map::near_entry(p)?;
+        let entry = ferrimalloc_prim::cpu::pin(entry.cast::<Page>().as_ptr());
+        // SAFETY: as for `entry`; not null, which the compiler can't know any more of what is pinned.
+        unsafe {
+            core::hint::assert_unchecked(!entry.is_null());
+            Some(&*entry)
+        }
     }
 
     /// The page that holds `p`, if there is one.
     pub fn lookup(p: *const u8) -> Lookup {
-        if !page_map::covers(p) {
-            return Lookup::None;
-        }
         let entry = Self::entry(p);
         match entry.owner() {
             Owner::NONE => Lookup::None,
@@ -324,8 +334,7 @@ impl Page {
         p.wrapping_sub(distance % self.block_bytes())
     }
 
-    /// Whether `p`, in one of the page's slices as far as the page map can tell, is not before its first block. False
-    /// also for addresses outside of the page map's window, which share their entries with those inside.
+    /// Whether `p`, in one of the page's slices as far as the page map can tell, is not before its first block.
     #[inline]
     pub fn reaches(&self, p: *const u8) -> bool {
         let distance = (p as usize).wrapping_sub(self.start() as usize);

@@ -61,6 +61,7 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr;
 
+use ferrimalloc_prim::cpu;
 use ferrimalloc_prim::thread::id as thread_id;
 
 use super::block::Block;
@@ -169,7 +170,7 @@ impl Page {
     pub fn if_mine(&'static self) -> Option<&'static Owned> {
         // SAFETY: a thread finds its own id in the word only while it owns the page: it wrote the id itself, and takes it away
         // before it lets go.
-        (self.owner() == Owner::thread(thread_id())).then(|| unsafe { self.owned() })
+        cpu::word_is(self.ownership.owner_word(), thread_id()).then(|| unsafe { self.owned() })
     }
 
     /// The same for any page that this thread owns.
@@ -317,7 +318,7 @@ impl OwnedPage {
     /// Describes a new page, owned by thread `tid`, the caller, with no block linked yet.
     ///
     /// # Safety
-    /// The placement's memory is the caller's, accessible, and inside the page map's window; `heap` and `theap`
+    /// The placement's memory is the caller's, accessible, and covered by the page map; `heap` and `theap`
     /// are what later callers of [`Page::heap`] and [`Page::theap`] expect.
     pub unsafe fn create(
         at: &Placement,
@@ -487,14 +488,17 @@ impl Owned {
     fn commit_more(&self, bytes: usize) -> bool {
         let (have, need) = (self.committed.get() as usize, bytes.div_ceil(SLICE_BYTES));
         let Origin::Arena(arena) = self.origin() else { return true };
-        if need > have {
-            let first = arena.slice_of(self.memory());
-            if !arena.commit(BitRange::between(first + have, first + need)) {
-                return false;
+        let first = arena.slice_of(self.memory());
+        let commit = |slices: usize| {
+            let done = arena.commit(BitRange::between(first + have, first + slices));
+            if done {
+                self.committed.set(slices as u8);
             }
-            self.committed.set(need as u8);
-        }
-        true
+            done
+        };
+        // Twice as much, to call the system rarely.
+        let ample = (2 * have).min(self.slices());
+        need <= have || ample > need && commit(ample) || commit(need)
     }
 
     // What both kinds of pages count.

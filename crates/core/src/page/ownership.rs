@@ -454,6 +454,12 @@ impl Ownership {
         Owner(self.owner.get())
     }
 
+    /// The owner word itself, to be compared with a thread's id.
+    #[inline(always)]
+    pub fn owner_word(&self) -> &AtomicUsize {
+        &self.owner
+    }
+
     /// By the page's owner, or the holder of its only block.
     #[inline]
     pub fn set_owner(&self, owner: Owner) {

@@ -410,7 +410,7 @@ fn a_filled_page_is_counted_once() {
 fn a_page_committed_as_it_fills_commits_what_it_lends() {
     let _ground = ground();
     let bin = Bin::of(64 << 10);
-    let page = create(&place(MEDIUM_PAGE_SLICES, bin, bin.block_bytes(), Extent::First));
+    let page = create(&place(MEDIUM_PAGE_SLICES, bin, bin.block_bytes(), Extent::First(1)));
     page.note_committed(1);
     for block in take(page, page.reserved()) {
         // SAFETY: the test's own block.

@@ -11,6 +11,7 @@
 use super::process::reopening;
 use super::thread::{Thread, current_theap, ended_threads, heap_ends};
 use super::{current_subproc, deferred, gather, late, orphans, process, scavenger, subprocs, thread};
+use crate::arena::page_map;
 use crate::diag;
 use crate::heap::{Subproc, adopt_orphans_first};
 use crate::options;
@@ -24,6 +25,7 @@ pub(super) extern "C" fn prepare() {
     heap_ends().lock().lock_raw();
     reopening().lock_raw();
     subprocs::lock_all();
+    page_map::lock().lock_raw();
     ended_threads().lock_raw();
     late::lock().lock_raw();
 }
@@ -33,6 +35,7 @@ pub(super) extern "C" fn parent() {
     unsafe {
         late::lock().unlock_raw();
         ended_threads().unlock_raw();
+        page_map::lock().unlock_raw();
         subprocs::unlock_all(false);
         reopening().unlock_raw();
         heap_ends().lock().unlock_raw();
@@ -46,6 +49,7 @@ pub(super) extern "C" fn child() {
     unsafe {
         thread::after_fork();
         ended_threads().reinit();
+        page_map::lock().reinit();
         subprocs::unlock_all(true);
         gather::after_fork();
         process::after_fork();

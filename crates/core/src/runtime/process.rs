@@ -1,8 +1,8 @@
 //! The process: set up by the first allocation, in two steps.
 //!
-//! The first step needs nothing of the C library that could allocate: the page map, what the options want reserved,
-//! the main sub-process, its main heap. The second (`hooks`) tells the C library to call us at thread ends, forks and exit;
-//! that may allocate, so it happens when the first thread already has its theap.
+//! The first step needs nothing of the C library that could allocate: what the options want reserved, the main
+//! sub-process, its main heap. The second (`hooks`) tells the C library to call us at thread ends, forks and exit; that
+//! may allocate, so it happens when the first thread already has its theap.
 //!
 //! A thread that allocates after all memory has been released gets a new main heap.
 
@@ -43,19 +43,12 @@ pub fn ensure_process() -> bool {
 fn setup() {
     options::init();
     process::learn();
-    if !ensure_page_map() {
-        return;
-    }
+    page_map::limit_bits(options::get(OptionId::MaxVabits).clamp(0, 64) as u32);
     if options::get(OptionId::AllowThp) == 0 {
         mem::thp_disable_process();
     }
     reserve_at_start();
     MAIN.open();
-}
-
-fn ensure_page_map() -> bool {
-    let bits = options::get(OptionId::MaxVabits).clamp(0, 64) as u32;
-    page_map::is_ready() || page_map::init(bits)
 }
 
 /// The main sub-process has no heap: its memory was released at the process's end, or there was none to begin with.
@@ -65,7 +58,7 @@ fn reopen() -> bool {
         return false;
     }
     let _one_by_one = REOPENING.lock();
-    MAIN.main_heap().is_some() || (ensure_page_map() && MAIN.open())
+    MAIN.main_heap().is_some() || MAIN.open()
 }
 
 /// What the options want reserved.
@@ -157,10 +150,11 @@ mod tests {
     fn slices_have_entries_of_their_own() {
         let _ground = crate::arena::tests::ground();
         ensure_process();
-        let here = (&raw const MAIN).cast::<u8>();
+        let here = MAIN.arenas().arenas().next().expect("an arena").start();
         let next = here.wrapping_add(SLICE_BYTES);
         assert_eq!(page_map::entry(next) as usize - page_map::entry(here) as usize, ENTRY_BYTES);
         assert_eq!(page_map::slice_address(page_map::entry(here)), align_down(here as usize, SLICE_BYTES));
-        assert!(page_map::covers(here) && !page_map::covers(usize::MAX as *const u8));
+        assert!(page_map::find(usize::MAX as *const u8).is_none());
+        assert!(page_map::find((&raw const MAIN).cast()).is_none_or(|entry| entry != page_map::find(here).unwrap()));
     }
 }
