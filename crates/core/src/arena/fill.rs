@@ -137,7 +137,8 @@ fn is_filled(start: *const u8, bytes: usize) -> bool {
     (0..SAMPLES).filter(|&index| sample(index)).count() >= ENOUGH
 }
 
-#[cfg(test)]
+/// Not on the simulated system, which takes no advice.
+#[cfg(all(test, not(feature = "sim")))]
 mod tests {
     use super::*;
     use ferrimalloc_prim::mem::Access;
