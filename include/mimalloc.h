@@ -401,6 +401,14 @@ FM_API void mi_collect(bool force) FM_NOTHROW;
 /* Gives pages of the calling thread to other threads until it owns about this many bytes. */
 FM_API void mi_collect_reduce(size_t target_thread_owned) FM_NOTHROW;
 
+/* Not in mimalloc: the scavenger, a thread that gives idle memory back so that no free has to. By default it starts by
+ * itself in a process with threads (MIMALLOC_SCAVENGE=auto; 0: never, 1: always). Starts it now; false without a thread. */
+FM_API bool mi_scavenger_start(void) FM_NOTHROW;
+/* Ends it and waits until it is gone; none starts by itself from then on. */
+FM_API void mi_scavenger_stop(void) FM_NOTHROW;
+/* One of its rounds, here and now; true if there is more to do later. */
+FM_API bool mi_scavenger_step(void) FM_NOTHROW;
+
 /* MI_MALLOC_VERSION of the library. */
 FM_API int  mi_version(void) FM_NOTHROW;
 /* True if the C library's malloc was redirected by patching (Windows); never elsewhere. */

@@ -24,6 +24,11 @@ pub fn wait(word: &AtomicU32, expected: u32) {
     platform::futex::wait(word, expected);
 }
 
+/// The same, for at most `millis` milliseconds.
+pub fn wait_for(word: &AtomicU32, expected: u32, millis: u32) {
+    platform::futex::wait_for(word, expected, millis);
+}
+
 /// Wakes one thread that sleeps on `word`, if there is one.
 pub fn wake_one(word: &AtomicU32) {
     platform::futex::wake(word, 1);
@@ -48,6 +53,14 @@ mod tests {
     #[test]
     fn a_changed_word_does_not_sleep() {
         wait(&AtomicU32::new(1), 0);
+    }
+
+    #[test]
+    fn patience_ends() {
+        let start = std::time::Instant::now();
+        wait_for(&AtomicU32::new(1), 0, 60_000);
+        wait_for(&AtomicU32::new(1), 1, 30);
+        assert!((20..20_000).contains(&start.elapsed().as_millis()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::base::*;
 use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
-use crate::runtime::{Thread, current_theap, has_deferred_free, run_deferred_free};
+use crate::runtime::{Thread, consider_scavenger, current_theap, has_deferred_free, run_deferred_free};
 use crate::theap::{Theap, Tick};
 
 /// Once per slow path of `malloc`.
@@ -27,7 +27,9 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
 #[cold]
 fn tick(theap: &'static Theap) {
     theap.upkeep();
-    theap.heap().subproc().arenas().purge_due(Force::Routine);
+    let arenas = theap.heap().subproc().arenas();
+    arenas.purge_due(Force::Routine);
+    consider_scavenger(arenas);
 }
 
 /// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is

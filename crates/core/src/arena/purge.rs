@@ -1,17 +1,15 @@
 //! Giving the memory of free slices back while keeping their addresses.
 //!
-//! Two rules, and neither needs a thread of its own:
+//! Two rules, and neither needs a thread of its own. Where there is one, the scavenger, it does what the rules say, and
+//! releases only ring for it:
 //! 1. *After a delay.* As much as has been free throughout the last `purge_delay` (`tide`) is purged by a later call of
 //!    the allocator. What goes into use again and again in the meantime stays.
-//! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded: by a
-//!    floor, plus a share of what is in use, plus a *credit*. The release that exceeds the bound purges what is above it
-//!    and a quarter of it, at once. So a process that frees most of its memory and then idles does not keep it.
+//! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded
+//!    (`purge_policy`). The release that exceeds the bound purges what is above it and a quarter of it, at once. So a
+//!    process that frees most of its memory and then idles does not keep it.
 //!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that limit at
 //! most, or the floor: what is in use may grow where nothing is free for it, and the process would be killed.
-//!
-//! The credit keeps rule 2 from hurting programs that go up and down: memory that is taken into use again after rule
-//! 2 had purged it adds twice its size to the credit, up to a limit. What of it is not used decays with the delay.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
 //! memory is being taken (see `holding`).
@@ -19,6 +17,7 @@
 use core::ops::ControlFlow;
 
 use super::mapping::UNIT_SLICES;
+use super::purge_policy::{FLOOR_SLICES, Held, PurgePolicy};
 use super::set::ArenaSet;
 use super::space::{Arena, PurgeWay};
 use super::tide::Tide;
@@ -26,19 +25,21 @@ use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Bell, Heard, Ordering};
 use ferrimalloc_prim::{clock, process};
 
-/// Unused memory that is always tolerated: 4 MiB.
-const FLOOR_SLICES: usize = (4 << 20) / SLICE_BYTES;
-/// The tolerated share of what is in use: a third.
-const SHARE: usize = 3;
-/// The most that credit adds: 128 MiB. A process that goes idle after ups and downs keeps no more.
-const MAX_CREDIT_SLICES: usize = (128 << 20) / SLICE_BYTES;
 /// The share of what the kernel grants the process that may be unused: an eighth.
 const LIMIT_SHARE: usize = 8;
 /// The longest run purged by one call of the system: 8 MiB.
 const MAX_RUN_SLICES: usize = (8 << 20) / SLICE_BYTES;
+
+/// Rung for the scavenger, if there is one (`runtime`): memory waits to be purged.
+static BELL: Bell = Bell::new();
+
+/// The bell that releases ring for the scavenger.
+pub fn scavenger_bell() -> &'static Bell {
+    &BELL
+}
 
 /// The purging state of a set of arenas.
 pub struct Purging {
@@ -48,10 +49,9 @@ pub struct Purging {
     tide: Tide,
     /// Whether a part of a delay has ended, and nobody has purged since.
     is_due: AtomicBool,
-    /// Slices that rule 2 purged and nobody has claimed since.
-    regrettable: AtomicUsize,
-    /// How far the bound has been raised.
-    credit: AtomicUsize,
+    /// Whether a release has had to purge.
+    wants_scavenger: AtomicBool,
+    policy: PurgePolicy,
     /// What the bound can be at most; 0 until somebody needs to know.
     most: AtomicUsize,
 }
@@ -62,8 +62,8 @@ impl Purging {
             unused: AtomicIsize::new(0),
             tide: Tide::new(),
             is_due: AtomicBool::new(false),
-            regrettable: AtomicUsize::new(0),
-            credit: AtomicUsize::new(0),
+            wants_scavenger: AtomicBool::new(false),
+            policy: PurgePolicy::new(),
             most: AtomicUsize::new(0),
         }
     }
@@ -72,8 +72,7 @@ impl Purging {
     pub fn forget(&self) {
         self.unused.store(0, Ordering::Relaxed);
         self.tide.note(0);
-        self.regrettable.store(0, Ordering::Relaxed);
-        self.credit.store(0, Ordering::Relaxed);
+        self.policy.forget();
     }
 
     pub fn unused_slices(&self) -> usize {
@@ -84,13 +83,7 @@ impl Purging {
     /// `fresh` slices without memory and `purgeable` ones with memory have been claimed.
     pub fn note_claimed(&self, fresh: usize, purgeable: usize) {
         self.change_unused(-(purgeable as isize));
-        let regrettable = self.regrettable.load(Ordering::Relaxed);
-        let regretted = fresh.min(regrettable);
-        if regretted > 0 {
-            self.regrettable.store(regrettable - regretted, Ordering::Relaxed);
-            let credit = self.credit.load(Ordering::Relaxed) + 2 * regretted;
-            self.credit.store(credit.min(MAX_CREDIT_SLICES), Ordering::Relaxed);
-        }
+        self.policy.note_fresh(fresh);
     }
 
     fn change_unused(&self, slices: isize) {
@@ -100,13 +93,10 @@ impl Purging {
         }
     }
 
+    /// How much of it may stay, if there is more than the bound.
     #[inline]
-    fn is_excess(&self, unused: usize, in_use: usize) -> bool {
-        unused > FLOOR_SLICES && unused > self.bound(in_use)
-    }
-
-    fn bound(&self, in_use: usize) -> usize {
-        (FLOOR_SLICES + in_use / SHARE + self.credit.load(Ordering::Relaxed)).min(self.most())
+    fn excess_target(&self, held: Held) -> Option<usize> {
+        if held.unused <= FLOOR_SLICES { None } else { self.policy.target(held, self.most()) }
     }
 
     fn most(&self) -> usize {
@@ -124,25 +114,19 @@ impl Purging {
         most
     }
 
-    /// Sees to the parts of a delay that have passed.
-    fn end_parts(&self, delay: u64) {
-        let parts = self.tide.end_parts(clock::now_millis(), delay, self.unused_slices());
-        if parts > 0 {
-            self.decay_credit(parts);
-            self.is_due.store(true, Ordering::Relaxed);
+    /// Sees to the parts of a delay that have passed. True if nobody has purged since the one before.
+    fn end_parts(&self, delay: u64, held: Held) -> bool {
+        let parts = self.tide.end_parts(clock::now_millis(), delay, held.unused);
+        if parts == 0 {
+            return false;
         }
+        self.policy.end_parts(parts, held, self.tide.range());
+        self.is_due.swap(true, Ordering::Relaxed)
     }
 
     /// Whether it is time for rule 1; true for one caller.
     fn take_due(&self) -> bool {
         self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Relaxed)
-    }
-
-    /// Credit goes by a quarter at a time, but not what is being used.
-    fn decay_credit(&self, parts: usize) {
-        let credit = self.credit.load(Ordering::Relaxed);
-        let kept = (0..parts.min(64)).fold(credit, |credit, _| credit - credit.div_ceil(4));
-        self.credit.store(kept.max(self.tide.range().min(credit)), Ordering::Relaxed);
     }
 }
 
@@ -154,30 +138,71 @@ fn delay_millis() -> Option<u64> {
 }
 
 impl ArenaSet {
-    /// Slices were freed, of which `purgeable` have memory behind them: applies rule 2, and notes for rule 1.
-    pub(super) fn schedule_purge(&self, purgeable: usize) {
+    /// So many slices were freed, of which `purgeable` have memory behind them: applies rule 2, and notes for rule 1.
+    pub(super) fn schedule_purge(&self, released: usize, purgeable: usize) {
         let delay = delay_millis();
-        if let Some(delay) = delay {
-            self.purging.end_parts(delay);
-        }
+        self.purging.policy.note_in_use(self.in_use_slices() + released);
+        let is_late = delay.is_some_and(|delay| self.purging.end_parts(delay, self.held()));
         self.purging.change_unused(purgeable as isize);
-        let unused = self.purging.unused_slices();
         if delay == Some(0) {
             self.purge_down_to(0);
-        } else if delay.is_some() && self.purging.is_excess(unused, self.in_use_slices()) && !is_delay_chosen() {
-            self.purge_excess(unused);
+        } else if delay.is_some() && self.purging.unused_slices() > FLOOR_SLICES && !self.is_left_to_scavenger(is_late)
+        {
+            self.purge_excess(0);
         }
     }
 
-    /// Purges what exceeds the bound, and a quarter of that or half of the floor, unless another thread is at it.
+    /// Rings for the scavenger. False if there is none, or it does not keep up.
+    fn is_left_to_scavenger(&self, is_late: bool) -> bool {
+        if !BELL.is_attended() || self.purging.unused_slices() > self.purging.most() {
+            return false;
+        }
+        match BELL.ring() {
+            Heard::Nobody => false,
+            Heard::Woken => true,
+            Heard::Awake => !is_late,
+        }
+    }
+
+    /// Whether there is so much unused that a scavenger would have something to do soon, or would have had.
+    pub fn wants_scavenger(&self) -> bool {
+        self.purging.wants_scavenger.load(Ordering::Relaxed) || self.has_much_unused()
+    }
+
+    /// Whether there is more unused than is always tolerated, and it may be purged.
+    pub fn has_much_unused(&self) -> bool {
+        self.purging.unused_slices() > FLOOR_SLICES && delay_millis().is_some()
+    }
+
+    /// A round of the scavenger: purges what is due, and what exceeds the bound and has not been used for a part of the
+    /// delay. True if there is much left.
+    pub fn scavenge(&self) -> bool {
+        self.purge_due(Force::Routine);
+        self.purge_excess(self.purging.unused_slices().saturating_sub(self.purging.tide.recent_low()));
+        self.has_much_unused()
+    }
+
+    fn held(&self) -> Held {
+        Held { unused: self.purging.unused_slices(), in_use: self.in_use_slices() }
+    }
+
+    /// Purges what exceeds the bound and some more, but for `kept` slices, unless another thread is at it or somebody has
+    /// chosen a delay.
+    fn purge_excess(&self, kept: usize) {
+        if self.purging.excess_target(self.held()).is_some() && !is_delay_chosen() {
+            self.purge_excess_alone(kept);
+        }
+    }
+
     #[cold]
-    fn purge_excess(&self, unused: usize) {
+    fn purge_excess_alone(&self, kept: usize) {
         let Some(_alone) = self.lock().try_lock() else { return };
-        let bound = self.purging.bound(self.in_use_slices());
-        let target = bound - (bound / 4).max(FLOOR_SLICES / 2);
-        self.purge_down_to(target);
-        let purged = unused.saturating_sub(self.purging.unused_slices());
-        self.purging.regrettable.fetch_add(purged, Ordering::Relaxed);
+        self.purging.wants_scavenger.store(true, Ordering::Relaxed);
+        let held = self.held();
+        if let Some(target) = self.purging.excess_target(held) {
+            self.purge_down_to(target.max(kept));
+            self.purging.policy.note_purged(held.unused.saturating_sub(self.purging.unused_slices()));
+        }
     }
 
     /// Purges, highest addresses first, until at most `target` unused slices keep their memory. If some may, whole huge
@@ -204,7 +229,7 @@ impl ArenaSet {
             return;
         }
         let Some(delay) = delay_millis() else { return };
-        self.purging.end_parts(delay);
+        self.purging.end_parts(delay, self.held());
         if self.purging.take_due() {
             self.purge_down_to(unused.saturating_sub(self.purging.tide.low()));
         }
@@ -313,19 +338,24 @@ mod tests {
     #[test]
     fn a_group_with_little_memory_bounds_what_is_unused() {
         let purging = Purging::new();
-        let in_use = 100 * FLOOR_SLICES;
+        let held = |unused| Held { unused, in_use: 100 * FLOOR_SLICES };
         purging.most.store(usize::MAX, Ordering::Relaxed);
-        purging.credit.store(7, Ordering::Relaxed);
-        assert_eq!(purging.bound(in_use), FLOOR_SLICES + in_use / SHARE + 7);
+        assert_eq!(purging.excess_target(held(2 * FLOOR_SLICES + 1)), None);
         purging.most.store(2 * FLOOR_SLICES, Ordering::Relaxed);
-        assert!(!purging.is_excess(2 * FLOOR_SLICES, in_use) && purging.is_excess(2 * FLOOR_SLICES + 1, in_use));
-        assert!(!purging.is_excess(FLOOR_SLICES, 0));
+        assert_eq!(purging.excess_target(held(2 * FLOOR_SLICES)), None);
+        assert!(purging.excess_target(held(2 * FLOOR_SLICES + 1)).is_some());
+        assert_eq!(purging.excess_target(Held { unused: FLOOR_SLICES, in_use: 0 }), None);
     }
 
     #[test]
     fn the_limit_is_asked_for_once_it_matters() {
         let purging = Purging::new();
-        assert!(!purging.is_excess(FLOOR_SLICES, 0) && purging.most.load(Ordering::Relaxed) == 0);
-        assert!(purging.is_excess(usize::MAX >> 1, 0) && purging.most.load(Ordering::Relaxed) >= FLOOR_SLICES);
+        let asked = |unused| {
+            let is_excess = purging.excess_target(Held { unused, in_use: 0 }).is_some();
+            (is_excess, purging.most.load(Ordering::Relaxed) > 0)
+        };
+        assert_eq!(asked(FLOOR_SLICES), (false, false));
+        assert_eq!(asked(usize::MAX >> 1), (true, true));
+        assert!(purging.most() >= FLOOR_SLICES);
     }
 }

@@ -1,5 +1,6 @@
 //! The arenas of a sub-process: claiming slices from any of them, and reserving another when they are full.
 
+use super::fill::FillHistory;
 use super::mapping::{Backing, Commit, LargePages, map_arena};
 use super::page_map;
 use super::pool::MetaPool;
@@ -79,6 +80,7 @@ pub struct ArenaSet {
     /// Units of 2 MiB that are no longer advised to be huge pages.
     refused: AtomicUsize,
     pub(super) purging: Purging,
+    pub(super) fills: FillHistory,
     pub(super) meta: MetaPool,
     stats: Stats,
 }
@@ -101,6 +103,7 @@ impl ArenaSet {
             ceiling: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             purging: Purging::new(),
+            fills: FillHistory::new(),
             meta: MetaPool::new(),
             stats: Stats::new(),
         }
@@ -180,6 +183,7 @@ impl ArenaSet {
     /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
     pub fn claim(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
+            arena.hint.forget();
             return claim_in(arena, want).ok();
         }
         match self.claim_present(want) {
@@ -209,12 +213,12 @@ impl ArenaSet {
         self.arenas().filter(|arena| arena.sharing() == Sharing::Shared)
     }
 
-    /// From an arena that another thread has made meanwhile, or a new one.
+    /// From an arena that another thread has made meanwhile, from one in which there is room all the same, or a new one.
     #[cold]
     fn claim_reserving(&self, want: &Want) -> Option<Claim> {
-        let seen = self.arenas.count();
         let _guard = self.reserving.lock();
-        let present = if self.arenas.count() == seen { Err(Miss::Full) } else { self.claim_near(want) };
+        self.shared().for_each(|arena| arena.hint.forget());
+        let present = self.claim_near(want);
         (0..RESERVE_TRIES).fold(present, |claim, _| claim.or_else(|miss| self.claim_in_new(want, miss))).ok()
     }
 
@@ -377,6 +381,7 @@ impl ArenaSet {
         self.committed.store(0, Ordering::Relaxed);
         self.refused.store(0, Ordering::Relaxed);
         self.purging.forget();
+        self.fills.forget();
         self.meta.forget();
     }
 
@@ -396,7 +401,7 @@ impl ArenaSet {
             self.stats.committed.decrease((slices - purgeable) * SLICE_BYTES);
         }
         if purgeable > 0 {
-            self.schedule_purge(purgeable);
+            self.schedule_purge(slices, purgeable);
         }
     }
 

@@ -7,6 +7,7 @@ use core::ptr;
 
 use super::holding::{Beginning, Holding, Taken};
 use super::mapping::{Backing, UNIT_SLICES};
+use super::search_hint::SearchHint;
 use super::set::ArenaSet;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
@@ -105,6 +106,8 @@ pub struct Arena {
     /// Those that were and are not any more.
     pub(super) refused: Bitmap,
     chunk_kinds: &'static [AtomicU8],
+    /// For pages of the kind `Other`.
+    pub(super) hint: SearchHint,
 }
 
 // SAFETY: all that changes after construction is atomic; the user's commit function and its argument are, by the
@@ -268,6 +271,7 @@ impl Arena {
             advised: bitmap(offsets.units[0], thp_units(slices)),
             refused: bitmap(offsets.units[1], thp_units(slices)),
             chunk_kinds,
+            hint: SearchHint::new(),
         };
         // SAFETY: the first part of the memory is the description's.
         unsafe {
@@ -415,6 +419,9 @@ impl Arena {
         seed: usize,
         extent: Extent,
     ) -> Result<Claim, Miss> {
+        if self.hint.is_full_for(slices) {
+            return Err(Miss::Full);
+        }
         let start = self.find(slices, align_slices, kind, seed).ok_or(Miss::Full)?;
         let now = if let Extent::First(first) = extent { first.min(slices) } else { slices };
         self.make_usable_from(BitRange { start, len: slices }, now).ok_or_else(|| self.refusal())
@@ -440,13 +447,23 @@ impl Arena {
             return self.holding.free().find_claim_spanning(fit);
         }
         let hint = Hint { chunk: 0, field: seed };
-        let own = |chunk| self.chunk_kind(chunk) == kind as u8;
+        let first = if kind == Kind::Other { self.hint.first_chunk(slices) } else { 0 };
+        let own = |chunk| chunk >= first && self.chunk_kind(chunk) == kind as u8;
         let unused = |chunk| self.chunk_kind(chunk) == KIND_NONE && self.take_chunk(chunk, kind);
         let free = self.holding.free();
-        free.find_claim(fit, hint, own)
-            .or_else(|| free.find_claim(fit, hint, unused))
+        let near = free.find_claim(fit, hint, own).or_else(|| free.find_claim(fit, hint, unused));
+        if kind == Kind::Other
+            && let Some(start) = near
+        {
+            self.hint.note_found(slices, start / CHUNK_BITS);
+        }
+        let found = near
             .or_else(|| free.find_claim(fit, hint, |_| true))
-            .or_else(|| free.find_claim_spanning(Fit::anywhere(slices).aligned(align, phase)))
+            .or_else(|| free.find_claim_spanning(Fit::anywhere(slices).aligned(align, phase)));
+        if found.is_none() && align == 1 {
+            self.hint.note_full(slices);
+        }
+        found
     }
 
     fn chunk_kind(&self, chunk: usize) -> u8 {
@@ -497,6 +514,7 @@ impl Arena {
     fn make_usable_from(&'static self, range: BitRange, now: usize) -> Option<Claim> {
         let Some(fresh) = self.ensure_committed(BitRange::new(range.start, now)) else {
             self.holding.untake(range);
+            self.hint.note_released(range.start / CHUNK_BITS);
             self.set().stats().arena_rollback_count.increment();
             return None;
         };
@@ -526,6 +544,7 @@ impl Arena {
         for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
             self.give_chunk(chunk);
         }
+        self.hint.note_released(range.start / CHUNK_BITS);
         self.set().note_released(range.len, purgeable);
     }
 

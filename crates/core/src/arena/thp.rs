@@ -3,7 +3,8 @@
 //! A huge OS page saves faults and TLB misses, and costs 2 MiB where a few KiB would do. So nothing is advised while
 //! a process is small; once its heap is large, the 2 MiB units in which pages are about to be placed are advised
 //! before they are touched, so that each costs one fault. Big blocks are no sign that pages will fill: for these only
-//! pages count.
+//! pages count. Nor need big blocks fill: theirs are advised if earlier ones of their size did (`fill`), or if they are to
+//! hold what a smaller one held.
 //!
 //! The advice has an end. The kernel does not only look at it when memory is touched: its thread khugepaged makes a huge
 //! page of every advised unit in which a single OS page is left, and so undoes purging. Hence purging takes the advice back
@@ -28,6 +29,14 @@ const FULL_FREE_SLICES: usize = UNIT_SLICES / 8;
 /// The most units that may be without advice among others: each can be a mapping of its own to the system, which allows
 /// about 65,000.
 const MAX_REFUSED_UNITS: usize = 8192;
+
+/// What will be in a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outlook {
+    Unknown,
+    /// What was in a smaller one, which it replaces.
+    Copied,
+}
 
 /// Whether units may be advised at all.
 fn is_wanted() -> bool {
@@ -71,10 +80,28 @@ impl Arena {
         }
     }
 
-    /// Advises the units inside of `range`, just claimed for one block whose whole contents will be written.
-    pub fn advise_inside(&self, range: BitRange) {
-        if self.is_worth_advising(self.set().filled_slices() + self.set().single_slices()) {
-            self.advise_units(inside(range), range);
+    /// Advises the units inside of `range`, just claimed for one block, if it is expected to fill.
+    pub fn advise_inside(&self, range: BitRange, outlook: Outlook) {
+        let is_worth = || self.is_worth_advising(self.set().filled_slices() + self.set().single_slices());
+        let units = self.whole(inside(range));
+        if !units.is_empty()
+            && !self.advised.is_all_set(units)
+            && is_worth()
+            && (outlook == Outlook::Copied || self.expects_filling(range))
+        {
+            self.advise_units(units, range);
+        }
+    }
+
+    fn expects_filling(&self, range: BitRange) -> bool {
+        self.set().fills.expects_filling(self.slice_memory(range.start), range.len * SLICE_BYTES)
+    }
+
+    /// A block of its own in `range` is about to be released, whose memory was fresh when it was made.
+    pub fn note_single_released(&self, range: BitRange) {
+        let units = self.whole(inside(range));
+        if !units.is_empty() && self.advised.is_all_clear(units) && is_wanted() {
+            self.set().fills.note_released(self.slice_memory(range.start), range.len * SLICE_BYTES);
         }
     }
 

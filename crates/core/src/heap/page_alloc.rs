@@ -6,7 +6,7 @@ use super::color::color;
 use super::guard;
 use super::heap::Heap;
 use super::page_heap::heap_of_page;
-use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
+use crate::arena::{ArenaSet, Claim, Extent, Kind, Outlook, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
@@ -138,7 +138,8 @@ impl Heap {
         if request.zero == Zero::Any
             && let Origin::Arena(arena) = memory.origin
         {
-            arena.advise_inside(BitRange::new(arena.slice_of(memory.start), slices));
+            let outlook = if request.spare_bytes > 0 { Outlook::Copied } else { Outlook::Unknown };
+            arena.advise_inside(BitRange::new(arena.slice_of(memory.start), slices), outlook);
         }
         let placement = Placement {
             origin: memory.origin,
@@ -303,9 +304,16 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
     page.note_unfilled();
     let clean = clean_slices(&page);
+    let is_fresh_single = page.is_singleton() && page.is(Flag::FreshIsZero);
     page.erase();
     match origin {
-        Origin::Arena(arena) => arena.release_used(BitRange::new(arena.slice_of(start), slices), clean),
+        Origin::Arena(arena) => {
+            let range = BitRange::new(arena.slice_of(start), slices);
+            if is_fresh_single {
+                arena.note_single_released(range);
+            }
+            arena.release_used(range, clean);
+        }
         Origin::Os(memory) => {
             let region = memory.region();
             arenas.note_unmapped(region.bytes);

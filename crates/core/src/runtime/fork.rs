@@ -10,7 +10,7 @@
 
 use super::process::reopening;
 use super::thread::{Thread, current_theap, ended_threads, heap_ends};
-use super::{current_subproc, deferred, gather, late, orphans, process, subprocs, thread};
+use super::{current_subproc, deferred, gather, late, orphans, process, scavenger, subprocs, thread};
 use crate::arena::page_map;
 use crate::diag;
 use crate::heap::{Subproc, adopt_orphans_first};
@@ -20,6 +20,7 @@ use crate::theap::Theap;
 pub(super) extern "C" fn prepare() {
     // Those of an earlier fork: only one thread survives a fork.
     adopt_orphans_first();
+    scavenger::lock_all();
     orphans::adopting().lock_raw();
     heap_ends().lock().lock_raw();
     reopening().lock_raw();
@@ -39,6 +40,7 @@ pub(super) extern "C" fn parent() {
         reopening().unlock_raw();
         heap_ends().lock().unlock_raw();
         orphans::adopting().unlock_raw();
+        scavenger::unlock_all();
     }
 }
 
@@ -54,6 +56,7 @@ pub(super) extern "C" fn child() {
         reopening().reinit();
         heap_ends().lock().reinit();
         orphans::adopting().reinit();
+        scavenger::after_fork();
     }
     diag::after_fork();
     options::after_fork();

@@ -5,7 +5,7 @@
 
 use ferrimalloc_prim::{load, pin, process as prim_process, thread as prim_thread};
 
-use super::{fork, gather, process, subprocs, thread};
+use super::{fork, gather, process, scavenger, subprocs, thread};
 use crate::diag::{self, DefaultOutput, Level};
 use crate::options::{self, OptionId};
 use crate::os;
@@ -66,6 +66,7 @@ extern "C" fn at_exit() {
 /// (`destroy_on_exit`). Allocation goes on working; the blocks that there were are gone in the second case.
 pub fn process_done() {
     process::end().call(|| {
+        scavenger::close();
         if options::is_enabled(OptionId::ShowStats) {
             print_process_stats();
         }

@@ -7,6 +7,7 @@
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
 //! * `subprocs`: making and ending sub-processes.
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
+//! * `scavenger`: a thread of our own that purges.
 //! * `hooks`: what the C library is told about us, and the process's end.
 //! * `start`: a thread's first allocation; `heaps`: making, deleting and destroying heaps.
 
@@ -20,6 +21,7 @@ mod hooks;
 mod late;
 mod orphans;
 mod process;
+mod scavenger;
 mod start;
 mod subprocs;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, su
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
 pub use hooks::process_done;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
+pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_start, scavenger_step, scavenger_stop};
 pub use start::{join_subproc, live_theap, theap_for};
 pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,

@@ -66,6 +66,14 @@ pub fn for_each_subproc(mut visit: impl FnMut(&'static Subproc) -> bool) -> bool
     each(newest.0).all(visit)
 }
 
+/// Calls `visit` with the main sub-process, and with all others unless their list is locked now.
+pub(super) fn each_subproc_unless_locked(mut visit: impl FnMut(&'static Subproc)) {
+    visit(main_subproc());
+    if let Some(newest) = OTHERS.try_lock() {
+        each(newest.0).for_each(visit);
+    }
+}
+
 fn each(newest: Option<&'static Subproc>) -> impl Iterator<Item = &'static Subproc> {
     core::iter::successors(newest, |subproc| subproc.next())
 }

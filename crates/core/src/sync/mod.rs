@@ -12,6 +12,7 @@
 mod wait;
 
 mod attempt;
+mod bell;
 mod growing;
 mod lock;
 mod once;
@@ -22,6 +23,7 @@ mod references;
 mod relaxed;
 
 pub use attempt::Attempt;
+pub use bell::{Bell, Heard};
 pub use growing::{GrowingList, Node};
 pub use lock::{Lock, LockGuard};
 pub use once::{Once, Progress};

@@ -10,3 +10,4 @@ pub(crate) mod numa;
 pub(crate) mod output;
 pub(crate) mod pin;
 pub(crate) mod process;
+pub(crate) mod service;
