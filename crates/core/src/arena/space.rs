@@ -457,15 +457,9 @@ impl Arena {
         {
             self.hint.note_found(slices, start / CHUNK_BITS);
         }
-<<<<<<< HEAD
-        let any = || free.find_claim(fit, hint, |_| true);
-        let spanning = || free.find_claim_spanning(Fit::anywhere(slices).aligned(align, phase));
-        let found = near.or_else(any).or_else(spanning);
-=======
         let found = near
             .or_else(|| free.find_claim(fit, hint, |_| true))
             .or_else(|| free.find_claim_spanning(Fit::anywhere(slices).aligned(align, phase)));
->>>>>>> main
         if found.is_none() && align == 1 {
             self.hint.note_full(slices);
         }
