@@ -27,18 +27,20 @@ const GROWTH_SHARE: usize = 4;
 /// `p` is null or a block of this allocator; after success only the answer may be used.
 #[inline]
 pub unsafe fn realloc(p: *mut u8, size: usize) -> *mut u8 {
-    let page = Page::entry(p);
-    if page.if_mine().is_some_and(|mine| stays(size, mine.block_bytes())) {
+    let mine = Page::near_entry(p).and_then(Page::if_mine);
+    if mine.is_some_and(|mine| stays(size, mine.block_bytes())) {
         return p;
     }
     // SAFETY: the precondition.
     unsafe { realloc_slow(p, size) }
 }
 
-/// Whether a block of `usable` bytes is right for `size` bytes: large enough, and it would not save much to have less.
+/// Whether a block of `usable` bytes is right for `size` bytes: large enough, not twice as large as it need be, and it would
+/// not save [much](single::is_much) to have less. In one compare: a larger size wraps around.
 #[inline(always)]
 fn stays(size: usize, usable: usize) -> bool {
-    size <= usable && size >= usable / 2 && size > 0 && !single::is_much(usable - size, usable)
+    let most_unused = if usable <= 2 * SLICE_BYTES { usable / 2 } else { SLICE_BYTES.max(usable / 4) };
+    usable.wrapping_sub(size) <= most_unused
 }
 
 #[inline(never)]
@@ -286,4 +288,23 @@ pub unsafe fn expand(p: *mut u8, size: usize) -> *mut u8 {
         }
     };
     if is_done || is_shrunk { p } else { ptr::null_mut() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_stays_if_it_is_large_enough_and_not_much_too_large() {
+        for usable in [8, 16, 48, 4096, 65_536, 131_072, 131_088, 200_000, 262_144, 524_288, 1 << 30] {
+            for size in [0, 1, usable / 4, usable / 2 - 1, usable / 2, usable * 3 / 4, usable - 1, usable, usable + 1] {
+                let is_right = size <= usable && size >= usable / 2 && size > 0;
+                assert_eq!(
+                    stays(size, usable),
+                    is_right && !single::is_much(usable - size, usable),
+                    "{size} of {usable}"
+                );
+            }
+        }
+    }
 }
