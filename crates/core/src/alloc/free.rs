@@ -4,7 +4,7 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::checked::{self, Verdict};
+use super::hardened::{self, Verdict};
 use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
@@ -77,7 +77,7 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
 #[inline(never)]
 extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
     adopt_orphans_first();
-    if checked::free(p, page) == Verdict::Release {
+    if hardened::free(p, page) == Verdict::Release {
         free_single(page, p);
     }
 }
