@@ -11,7 +11,7 @@ use crate::heap::release_page;
 use crate::options;
 use crate::os::told;
 use crate::page::{Freed, Owned, Owner, Page, PageRef};
-use crate::runtime::current_theap;
+use crate::runtime::theap_to_free_by;
 use crate::theap::{Theap, count_freed};
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
@@ -86,7 +86,7 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
     unsafe {
         match page.if_mine_of_any_kind() {
             Some(mine) => free_own(mine, block),
-            None => current_theap().free_foreign(page, block),
+            None => theap_to_free_by().free_foreign(page, block),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * `process`: initialisation, once, and what the C library is told about us.
 //! * `thread`: a thread's theaps; its first allocation and its end.
+//! * `lone`: threads that only free.
 //! * `ends`: a heap's end, and who must not meet it.
 //! * `heaps`: making, deleting and destroying heaps; `subprocs`: the same for sub-processes.
 //! * `deferred`: the hook for frees that the program has put off.
@@ -14,6 +15,7 @@ mod ends;
 mod fork;
 mod gather;
 mod heaps;
+mod lone;
 mod process;
 mod subprocs;
 #[cfg(test)]
@@ -24,6 +26,7 @@ pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, ru
 pub use draw::draw_arenas;
 pub use gather::{heap_stats, merge_heap_stats, reset_stats, settle_thread, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
+pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, process_done, reserve_huge_on};
 pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,

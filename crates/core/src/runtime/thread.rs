@@ -11,7 +11,7 @@ use ferrimalloc_prim::thread as prim;
 
 use super::ends::Ends;
 use super::process::{ensure_hooks, ensure_process, main_subproc};
-use super::theap_word;
+use super::{lone, theap_word};
 use crate::base::*;
 use crate::heap::{Cached, Heap, Subproc};
 use crate::sync::Lock;
@@ -309,6 +309,7 @@ impl Thread {
     fn end(&'static self) {
         if self.is_current() {
             set_current(&EMPTY_THEAP);
+            lone::note_end();
         }
         let _no_heap_ends = self.has_other_theaps().then(|| ENDS.wait());
         while let Some(theap) = self.theaps().next() {
