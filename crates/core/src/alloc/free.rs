@@ -12,7 +12,7 @@ use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Owner, Page, PageRef};
-use crate::runtime::current_theap;
+use crate::runtime::theap_to_free_by;
 use crate::theap::Theap;
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
@@ -98,7 +98,7 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
     unsafe {
         match page.if_mine_of_any_kind() {
             Some(mine) => free_own(mine, block),
-            None => current_theap().free_foreign(page, block),
+            None => theap_to_free_by().free_foreign(page, block),
         }
     }
 }
