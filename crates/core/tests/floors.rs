@@ -292,3 +292,18 @@ fn every_file_says_what_it_is() {
     let silent = sources().into_iter().filter(|source| !source.text.starts_with("//!"));
     assert_none(silent.map(|source| source.path()).collect());
 }
+
+/// `file:function`, as ARCHITECTURE's walks name what they pass.
+#[test]
+fn what_the_walks_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("../../docs/ARCHITECTURE.md")).unwrap();
+    let names: Vec<(&str, &str)> = text.split('`').filter_map(|word| word.split_once(".rs:")).collect();
+    assert!(names.len() > 40, "the walks name {} functions", names.len());
+    let is_there = |file: &str, function: &str| {
+        let source = fs::read_to_string(root.join(format!("src/{file}.rs"))).unwrap_or_default();
+        [format!("fn {function}("), format!("fn {function}<")].iter().any(|head| source.contains(head.as_str()))
+    };
+    let missing = names.into_iter().filter(|(file, function)| !is_there(file, function));
+    assert_none(missing.map(|(file, function)| format!("{file}.rs:{function}")).collect());
+}

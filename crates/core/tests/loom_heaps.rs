@@ -497,6 +497,7 @@ struct Gathered {
     remote: Remote,
     links: [UnsafeCell<usize>; 4],
     enough: usize,
+    weight: usize,
 }
 
 // SAFETY: what the models check.
@@ -510,7 +511,11 @@ fn block(index: usize) -> *mut u8 {
 
 impl Gathered {
     fn new(number: usize, enough: usize) -> &'static Gathered {
-        Box::leak(Box::new(Gathered { number, remote: Remote::new(), links: Default::default(), enough }))
+        Self::heavy(number, enough, 1)
+    }
+
+    fn heavy(number: usize, enough: usize, weight: usize) -> &'static Gathered {
+        Box::leak(Box::new(Gathered { number, remote: Remote::new(), links: Default::default(), enough, weight }))
     }
 
     fn set_link(&self, block: usize, next: usize) {
@@ -540,6 +545,10 @@ impl RemotePage for Gathered {
 
     fn is_enough(&self, blocks: usize) -> bool {
         blocks >= self.enough
+    }
+
+    fn weight(&self) -> usize {
+        self.weight
     }
 
     unsafe fn link(&self, block: *mut u8, next: *mut u8) {
@@ -586,7 +595,7 @@ fn gathered_blocks_arrive() {
 #[test]
 fn gathered_blocks_make_room_for_others() {
     loom::model(|| {
-        let (page, neighbour) = (Gathered::new(0, 2), Gathered::new(16, 9));
+        let (page, neighbour) = (Gathered::new(0, 2), Gathered::new(32, 9));
         let blocks = [(page, 1), (neighbour, 1), (page, 2), (page, 3), (neighbour, 2), (neighbour, 3)];
         let other = thread::spawn(move || gather(&blocks));
         let mut blocks = page.taken();
@@ -594,5 +603,27 @@ fn gathered_blocks_make_room_for_others() {
         blocks.extend(page.taken());
         assert_all(blocks, &[1, 2, 3]);
         assert_all(neighbour.taken(), &[1, 2, 3]);
+    });
+}
+
+/// Invariant 4: what weighs enough altogether waits no longer, in whichever chains it is, and is pushed once.
+#[test]
+fn gathered_blocks_of_some_weight_arrive_by_themselves() {
+    bounded(3, || {
+        let (light, heavy) = (Gathered::new(0, 9), Gathered::heavy(1, 9, 192));
+        let other = thread::spawn(move || {
+            let batch = RemoteBatch::<Gathered>::new();
+            for (page, index) in [(light, 1), (heavy, 1), (heavy, 2)] {
+                // SAFETY: blocks of the model.
+                unsafe { batch.add(page, block(index)) };
+            }
+            assert!(!batch.is_pending());
+            batch.flush();
+        });
+        let mut blocks = light.taken();
+        join(other);
+        blocks.extend(light.taken());
+        assert_all(blocks, &[1]);
+        assert_all(heavy.taken(), &[1, 2]);
     });
 }

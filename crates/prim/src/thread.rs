@@ -111,9 +111,11 @@ mod tests {
         assert!(ids.iter().all(|id| *id != 0 && id % 16 == 0));
     }
 
+    #[cfg(not(feature = "sim"))]
     static SEEN: AtomicUsize = AtomicUsize::new(0);
 
     /// Notes which signals are blocked: bit 0 if `SIGTERM` is, bit 1 that it ran at all, bit 2 its name on Linux.
+    #[cfg(not(feature = "sim"))]
     extern "C" fn serve() {
         name_current(c"service");
         // SAFETY: integers only, and a question.

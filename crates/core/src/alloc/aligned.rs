@@ -6,9 +6,9 @@ use core::ptr;
 
 use super::fail::fail;
 use super::free::free;
+use super::hardened::{self, Answer};
 use super::malloc::{self, alloc_bin, malloc, zalloc};
 use super::single;
-use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::page::{Lookup, Page};
@@ -49,7 +49,7 @@ pub fn alloc_aligned_at_in(theap: &'static Theap, size: usize, align: usize, off
     }
     let offset = offset & (align - 1);
     if theap.is_instrumented() {
-        match watched::alloc_aligned(theap, size, align, offset, zero) {
+        match hardened::alloc_aligned(theap, size, align, offset, zero) {
             Answer::Ordinary => (),
             Answer::Block(block) => return block,
             Answer::OutOfMemory => return fail(size),

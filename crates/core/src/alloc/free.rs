@@ -4,7 +4,7 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::checked::{self, Verdict};
+use super::hardened::{self, Verdict};
 use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
@@ -12,7 +12,7 @@ use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Owner, Page, PageRef};
-use crate::runtime::current_theap;
+use crate::runtime::theap_to_free_by;
 use crate::theap::Theap;
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
@@ -77,7 +77,7 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
 #[inline(never)]
 extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
     adopt_orphans_first();
-    if checked::free(p, page) == Verdict::Release {
+    if hardened::free(p, page) == Verdict::Release {
         free_single(page, p);
     }
 }
@@ -98,7 +98,7 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
     unsafe {
         match page.if_mine_of_any_kind() {
             Some(mine) => free_own(mine, block),
-            None => current_theap().free_foreign(page, block),
+            None => theap_to_free_by().free_foreign(page, block),
         }
     }
 }

@@ -6,11 +6,10 @@
 
 use ferrimalloc_prim::cpu;
 
-use super::checked;
 use super::fail::fail;
+use super::hardened::{self, Answer};
 use super::single;
 use super::upkeep::find_page;
-use super::watched::{self, Answer};
 use crate::base::*;
 use crate::page::{Flag, Owned};
 use crate::runtime::{current_theap, live_theap};
@@ -112,6 +111,18 @@ extern "C" fn zalloc_slow(size: usize) -> *mut u8 {
     }
 }
 
+/// Allocates `size` bytes through one of this thread's theaps; null without memory.
+#[inline(always)]
+pub fn malloc_in(theap: &'static Theap, size: usize) -> *mut u8 {
+    if size <= SMALL_SIZE_MAX {
+        let block = theap.direct_page(size.div_ceil(WORD_BYTES)).pop();
+        if !block.is_null() {
+            return block;
+        }
+    }
+    alloc_in(theap, size, Zero::Any)
+}
+
 /// Allocates through one of this thread's theaps.
 pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
     if theap.is_instrumented() {
@@ -122,13 +133,13 @@ pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
 
 #[inline(never)]
 fn malloc_hardened(theap: &'static Theap, size: usize) -> *mut u8 {
-    let block = checked::malloc(theap, size);
+    let block = hardened::malloc(theap, size);
     if block.is_null() { alloc_watched(theap, size, Zero::Any) } else { block }
 }
 
 #[inline(never)]
 fn alloc_watched(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
-    match watched::alloc(theap, size, zero) {
+    match hardened::alloc(theap, size, zero) {
         Answer::Block(block) => block,
         Answer::Ordinary => alloc_ordinary(theap, size, zero),
         Answer::OutOfMemory => fail(size),

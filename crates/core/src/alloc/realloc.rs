@@ -1,15 +1,14 @@
-//! Resizing.
+//! Resizing, in place or not; and into a heap of the caller's choice.
 
 use core::ptr;
 
 use super::aligned::alloc_aligned_at_in;
-use super::checked::{self, SINGLE_PADDING};
 use super::fail::fail;
 use super::free::free;
+use super::hardened::{self, Answer, SINGLE_PADDING};
 use super::malloc::{alloc_in, alloc_ordinary, malloc};
-use super::query::size_of_block;
+use super::query::{heap_of_block, size_of_block, usable_size};
 use super::single::{self, SingleBlock};
-use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::os::tool_hooks;
@@ -27,18 +26,20 @@ const GROWTH_SHARE: usize = 4;
 /// `p` is null or a block of this allocator; after success only the answer may be used.
 #[inline]
 pub unsafe fn realloc(p: *mut u8, size: usize) -> *mut u8 {
-    let page = Page::entry(p);
-    if page.if_mine().is_some_and(|mine| stays(size, mine.block_bytes())) {
+    let mine = Page::near_entry(p).and_then(Page::if_mine);
+    if mine.is_some_and(|mine| stays(size, mine.block_bytes())) {
         return p;
     }
     // SAFETY: the precondition.
     unsafe { realloc_slow(p, size) }
 }
 
-/// Whether a block of `usable` bytes is right for `size` bytes: large enough, and it would not save much to have less.
+/// Whether a block of `usable` bytes is right for `size` bytes: large enough, not twice as large as it need be, and it would
+/// not save [much](single::is_much) to have less. In one compare: a larger size wraps around.
 #[inline(always)]
 fn stays(size: usize, usable: usize) -> bool {
-    size <= usable && size >= usable / 2 && size > 0 && !single::is_much(usable - size, usable)
+    let most_unused = if usable <= 2 * SLICE_BYTES { usable / 2 } else { SLICE_BYTES.max(usable / 4) };
+    usable.wrapping_sub(size) <= most_unused
 }
 
 #[inline(never)]
@@ -133,7 +134,7 @@ unsafe fn resize_in_place(page: PageRef, p: *mut u8, usable: usize, size: usize,
             return !BUILD.is_watched()
                 && size > 0
                 && may_stay
-                && checked::resize_in_place(p, page, usable, size, zero);
+                && hardened::resize_in_place(p, page, usable, size, zero);
         }
         if stays(size, usable) {
             return true;
@@ -184,7 +185,7 @@ fn move_single(
     zero: Zero,
 ) -> *mut u8 {
     let moved = if from.page().owner().is_hardened() {
-        checked::move_single(theap, &mut from, usable, size, at, zero)
+        hardened::move_single(theap, &mut from, usable, size, at, zero)
     } else {
         single::alloc_moved(theap, &mut from, size, at).map(|to| {
             if zero == Zero::Zeroed {
@@ -218,7 +219,7 @@ fn alloc_watched(theap: &'static Theap, size: usize, room: usize, at: Alignment,
     if at != Alignment::NATURAL {
         return alloc_aligned_at_in(theap, size, at.align, at.offset, zero);
     }
-    match watched::alloc_roomy(theap, size, room, zero) {
+    match hardened::alloc_roomy(theap, size, room, zero) {
         Answer::Block(block) => block,
         Answer::Ordinary => alloc_ordinary(theap, room, zero),
         Answer::OutOfMemory => fail(size),
@@ -280,10 +281,71 @@ pub unsafe fn expand(p: *mut u8, size: usize) -> *mut u8 {
     // SAFETY: the precondition.
     let is_done = unsafe {
         match SingleBlock::held(p, page) {
-            _ if page.owner().is_hardened() => checked::resize_in_place(p, page, usable, size, Zero::Any),
+            _ if page.owner().is_hardened() => hardened::resize_in_place(p, page, usable, size, Zero::Any),
             Some(mut block) => block.resize(size),
             None => false,
         }
     };
     if is_done || is_shrunk { p } else { ptr::null_mut() }
+}
+
+/// Resizes block `p` (null: none) to `size` bytes, so that it lies in the theap's heap and as `alignment` says. With
+/// [`Zero::Zeroed`] what goes beyond the old usable size reads as zero. On failure null, and `p` is as it was.
+///
+/// # Safety
+/// `p` is null or a block of this allocator; after success only the answer may be used. The theap is this thread's.
+pub unsafe fn realloc_into(
+    theap: &'static Theap,
+    p: *mut u8,
+    size: usize,
+    alignment: Alignment,
+    zero: Zero,
+) -> *mut u8 {
+    let Alignment { align, offset } = alignment;
+    let is_elsewhere = !p.is_null() && heap_of_block(p).is_some_and(|heap| !ptr::eq(heap, theap.heap()));
+    // SAFETY: the precondition.
+    unsafe {
+        if is_elsewhere {
+            let block = alloc_aligned_at_in(theap, size, align, offset, zero);
+            move_contents(p, block, size)
+        } else if alignment == Alignment::NATURAL {
+            realloc_in(theap, p, size, zero)
+        } else {
+            realloc_aligned_at_in(theap, p, size, align, offset, zero)
+        }
+    }
+}
+
+/// Copies what fits of `p` into `block`, of `size` bytes, and frees `p`; nothing if `block` is null.
+///
+/// # Safety
+/// Both are blocks, `block` may be null.
+unsafe fn move_contents(p: *mut u8, block: *mut u8, size: usize) -> *mut u8 {
+    if !block.is_null() {
+        // SAFETY: both blocks have that many bytes and are distinct; `p` is not used any more.
+        unsafe {
+            ptr::copy_nonoverlapping(p, block, usable_size(p).min(size));
+            free(p);
+        }
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_stays_if_it_is_large_enough_and_not_much_too_large() {
+        for usable in [8, 16, 48, 4096, 65_536, 131_072, 131_088, 200_000, 262_144, 524_288, 1 << 30] {
+            for size in [0, 1, usable / 4, usable / 2 - 1, usable / 2, usable * 3 / 4, usable - 1, usable, usable + 1] {
+                let is_right = size <= usable && size >= usable / 2 && size > 0;
+                assert_eq!(
+                    stays(size, usable),
+                    is_right && !single::is_much(usable - size, usable),
+                    "{size} of {usable}"
+                );
+            }
+        }
+    }
 }

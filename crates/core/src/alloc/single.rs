@@ -13,7 +13,7 @@ use core::ptr;
 
 use super::fail::fail;
 use super::upkeep;
-use crate::arena::{Arena, Share};
+use crate::arena::{Arena, ArenaSet, Share};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::heap::{SingleRequest, heap_of_page, release_page};
@@ -102,7 +102,7 @@ impl SingleBlock {
             return false;
         }
         page.set_slices(page.slices() + more);
-        arena.set().note_filled(more, Share::One);
+        arena.usage().note_filled(more, Share::One);
         true
     }
 
@@ -119,12 +119,13 @@ impl SingleBlock {
         page.set_slices(kept);
         match origin {
             Origin::Arena(arena) => {
-                arena.set().note_unfilled(slices - kept, Share::One);
-                arena.release(BitRange::new(arena.slice_of(self.page.memory()) + kept, slices - kept));
+                arena.usage().note_unfilled(slices - kept, Share::One);
+                let tail = BitRange::new(arena.slice_of(self.page.memory()) + kept, slices - kept);
+                ArenaSet::of(arena).release(arena, tail, 0);
             }
             Origin::Os(memory) => {
                 let tail = memory.part(kept * SLICE_BYTES, (slices - kept) * SLICE_BYTES).region();
-                heap_of_page(&self.page).subproc().arenas().note_unmapped(tail.bytes);
+                heap_of_page(&self.page).subproc().arenas().usage().note_unmapped(tail.bytes);
                 tool_hooks::opened(tail.start, tail.bytes);
                 // SAFETY: the page's own memory, where it has no block any more.
                 unsafe { os::release(tail) };

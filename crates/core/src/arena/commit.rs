@@ -11,66 +11,20 @@
 //! Where the kernel accounts strictly, accessible memory is charged for, so only what is claimed becomes accessible. The
 //! same is tried where a limit refuses more.
 
-use ferrimalloc_prim::mem::{self, Access};
-
-use super::mapping::Backing;
-use super::space::{Arena, CommitFn, Setup};
+use super::access::{LEAST_STEP, goes_in_steps, open};
+use super::arena::Arena;
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
-use crate::options::{self, OptionId};
-use crate::os;
-use core::ffi::c_void;
 
-/// The smallest step: 1 MiB.
-const LEAST_STEP: usize = (1 << 20) / SLICE_BYTES;
 /// The largest: 32 MiB.
 const MOST_STEP: usize = CHUNK_BITS;
 /// A step is this share of what is accessible.
 const SHARE: usize = 8;
 
-/// Whether memory of this kind becomes accessible in steps.
-fn goes_in_steps(backing: Backing) -> bool {
-    matches!(backing, Backing::Os(_)) && os::overcommits() && options::get(OptionId::ArenaEagerCommit) != 0
-}
-
 /// How many slices become accessible at a time when so many are already; a power of two.
 fn step(accessible: usize) -> usize {
     let share = (accessible / SHARE).clamp(LEAST_STEP, MOST_STEP);
     1 << share.ilog2()
-}
-
-impl Setup {
-    /// Makes the first slices of a new arena accessible, `info_slices` at least; answers how many. `None` if refused.
-    pub(super) fn commit_first(&self, info_slices: usize) -> Option<usize> {
-        let most = self.bytes / SLICE_BYTES;
-        let commit = |slices| open(self.backing, self.commit, self.start, slices * SLICE_BYTES).map(|_| slices);
-        if !goes_in_steps(self.backing) {
-            return commit(info_slices);
-        }
-        commit(info_slices.next_multiple_of(LEAST_STEP).min(most)).or_else(|| commit(info_slices))
-    }
-}
-
-/// Makes a range of an arena accessible; tells whether it is known to read as zero for that. `None` if refused.
-fn commit_range(commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
-    let Some((commit, arg)) = commit else {
-        // SAFETY: the range is the arena's; making it accessible changes nothing else.
-        return unsafe { mem::protect(start, bytes, Access::ReadWrite) }.ok().map(|()| Zero::Any);
-    };
-    let mut is_zero = false;
-    // SAFETY: the contract of the user's function: any range of its memory.
-    let done = unsafe { commit(true, start.cast(), bytes, &mut is_zero, arg) };
-    done.then_some(if is_zero { Zero::Zeroed } else { Zero::Any })
-}
-
-/// The same, and what we reserved belongs into core files from now on.
-fn open(backing: Backing, commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
-    let zero = commit_range(commit, start, bytes)?;
-    if matches!(backing, Backing::Os(_)) {
-        // SAFETY: the range is the arena's; its contents stay.
-        unsafe { mem::dump(start, bytes) };
-    }
-    Some(zero)
 }
 
 impl Arena {
@@ -81,8 +35,8 @@ impl Arena {
             return Some(Zero::Any);
         }
         let (zero, newly) = self.commit_step(range).or_else(|| self.commit_exactly(range))?;
-        self.set().note_commit_call();
-        self.set().note_committed(newly);
+        self.usage().note_commit_call();
+        self.usage().note_committed(newly);
         Some(if newly >= range.len { zero } else { Zero::Any })
     }
 
@@ -97,7 +51,7 @@ impl Arena {
         if !goes_in_steps(self.backing()) {
             return None;
         }
-        let step = step(self.set().committed_slices());
+        let step = step(self.usage().committed_slices());
         let end = range.end().next_multiple_of(step).min(self.slices());
         let before = self.take_below(BitRange::between(range.start / step * step, range.start));
         let after = self.take_above(BitRange::between(range.end(), end));

@@ -5,9 +5,9 @@
 
 use core::ptr;
 
+use super::arena::{Arena, Kind};
+use super::arenas::{ArenaSet, Want};
 use super::pool::{MAX_UNITS, Meta, MetaSlice, UNIT_BYTES};
-use super::set::{ArenaSet, Want};
-use super::space::{Arena, Kind};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, Hardening};
@@ -72,7 +72,7 @@ impl ArenaSet {
         }
         if let Some(arena) = self.find(meta.start) {
             let first = Arena::slice_of(arena, meta.start);
-            arena.release(BitRange::new(first, meta.bytes.div_ceil(SLICE_BYTES)));
+            self.release(arena, BitRange::new(first, meta.bytes.div_ceil(SLICE_BYTES)), 0);
         }
     }
 }

@@ -93,7 +93,7 @@ fn claims_lie_in_the_arena_and_never_overlap() {
         assert!(claims[index + 1..].iter().all(|other| claim.range.intersect(other.range).is_empty()));
     }
     assert_eq!(set.in_use_slices(), 850);
-    claims.iter().for_each(|claim| claim.arena.release(claim.range));
+    claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
     assert_eq!(set.in_use_slices(), 0);
     assert!(claims[0].arena.is_empty());
 }
@@ -124,7 +124,7 @@ fn pages_of_different_sizes_keep_to_their_own_chunks() {
     assert_eq!((chunk(SMALL_PAGE_SLICES).0, chunk(MEDIUM_PAGE_SLICES).0), (small, medium));
     let arena = only_large.arena;
     assert_eq!(arena.kind_of_chunk(large), Some(Kind::Large));
-    arena.release(only_large.range);
+    ArenaSet::of(arena).release(arena, only_large.range, 0);
     assert_eq!(arena.kind_of_chunk(large), None, "an empty chunk is anybody's");
 }
 
@@ -159,10 +159,10 @@ fn a_claim_knows_whether_its_memory_is_zero() {
     let fresh = set.claim(&want(8)).unwrap();
     assert!(fresh.zero == Zero::Zeroed && is_zero(&fresh));
     fill(&fresh);
-    fresh.arena.release(fresh.range);
+    ArenaSet::of(fresh.arena).release(fresh.arena, fresh.range, 0);
     let again = fresh.arena.claim_at(fresh.range).unwrap();
     assert_eq!(again.zero, Zero::Any);
-    again.arena.release(again.range);
+    ArenaSet::of(again.arena).release(again.arena, again.range, 0);
     set.purge_due(Force::All);
     let purged = fresh.arena.claim_at(fresh.range).unwrap();
     assert!(purged.zero == Zero::Zeroed && is_zero(&purged));
@@ -175,7 +175,7 @@ fn a_half_dirty_claim_is_not_zero() {
     let fresh = set.claim(&want(1)).unwrap();
     let arena = fresh.arena;
     fill(&fresh);
-    arena.release(fresh.range);
+    ArenaSet::of(arena).release(arena, fresh.range, 0);
     let both = arena.claim_at(BitRange::new(fresh.range.start, 2)).unwrap();
     assert_eq!(both.zero, Zero::Any);
 }
@@ -203,7 +203,7 @@ fn unused_memory_is_counted_until_it_is_purged_or_claimed() {
     let set = new_set();
     let claim = set.claim(&want(8)).unwrap();
     assert_eq!(set.unused_slices(), 0);
-    claim.arena.release(claim.range);
+    ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0);
     assert_eq!(set.unused_slices(), 8);
     assert!(claim.arena.is_purgeable(claim.range.start));
     let again = claim.arena.claim_at(BitRange::new(claim.range.start, 3)).unwrap();
@@ -211,7 +211,7 @@ fn unused_memory_is_counted_until_it_is_purged_or_claimed() {
     set.purge_due(Force::All);
     assert_eq!(set.unused_slices(), 0);
     assert!(!claim.arena.is_purgeable(claim.range.start + 4) && claim.arena.is_free(claim.range.start + 4));
-    again.arena.release(again.range);
+    ArenaSet::of(again.arena).release(again.arena, again.range, 0);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn routine_purging_waits_for_the_delay() {
     let _ground = ground();
     let set = new_set();
     let claim = set.claim(&want(8)).unwrap();
-    claim.arena.release(claim.range);
+    ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0);
     set.purge_due(Force::Routine);
     assert_eq!(set.unused_slices(), 8, "a second has not passed");
 }
@@ -231,7 +231,7 @@ fn too_much_unused_memory_is_purged_at_the_release_that_exceeds_the_bound() {
     let claims: Vec<Claim> = (0..40).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
     let mut most = 0;
     for claim in claims {
-        claim.arena.release(claim.range);
+        ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0);
         most = set.unused_slices().max(most);
     }
     // 160 MiB were in use: a quarter of that and 4 MiB may stay while the rest still is, at the most.
@@ -293,7 +293,7 @@ fn minimal_purges_leave_the_rest() {
     let claim = set.claim(&Want { align_slices: 8, ..Want::new(12, Kind::Other) }).unwrap();
     let arena = claim.arena;
     let start = claim.range.start;
-    arena.release(claim.range);
+    ArenaSet::of(arena).release(arena, claim.range, 0);
     set.purge_due(Force::All);
     let unit = start.next_multiple_of(8);
     assert!((unit..unit + 8).all(|slice| !arena.is_purgeable(slice)), "a whole unit goes");
@@ -355,7 +355,7 @@ fn a_full_arena_refuses_and_serves_again_after_a_release() {
     }
     assert_eq!(claims.len(), arena.slices() - arena.info_slices());
     let one = claims.pop().unwrap();
-    arena.release(one.range);
+    ArenaSet::of(arena).release(arena, one.range, 0);
     assert_eq!(set.claim(&only(arena, 1)).unwrap().range, one.range);
 }
 
@@ -390,7 +390,7 @@ fn pinned_memory_is_never_purged() {
     let arena = managed(set, &UserMemory { pinned: true, ..user(64 * MIB) });
     let claim = set.claim(&only(arena, 8)).unwrap();
     fill(&claim);
-    arena.release(claim.range);
+    ArenaSet::of(arena).release(arena, claim.range, 0);
     set.purge_due(Force::All);
     assert_eq!(set.unused_slices(), 0, "it can't be purged, so it does not count as purgeable");
     assert!(!is_zero(&arena.claim_at(claim.range).unwrap()), "nobody has touched it");
@@ -436,7 +436,7 @@ fn the_programs_function_commits_and_decommits_its_memory() {
     assert_eq!(COMMITS.load(Ordering::Relaxed) - before, 1);
     assert_eq!(claim.zero, Zero::Zeroed, "the function says that it is");
     fill(&claim);
-    arena.release(claim.range);
+    ArenaSet::of(arena).release(arena, claim.range, 0);
     set.purge_due(Force::All);
     assert_eq!(DECOMMITS.load(Ordering::Relaxed), 1);
     assert!(!arena.is_committed(claim.range.start));
@@ -562,7 +562,7 @@ fn a_destroyed_set_starts_anew() {
     let set = new_set();
     let claim = set.claim(&want(3)).unwrap();
     assert!(set.stats().reserved.current() > 0 && set.in_use_slices() == 3);
-    claim.arena.release(claim.range);
+    ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0);
     // SAFETY: nobody uses anything of it.
     unsafe { set.destroy() };
     assert_eq!((set.arenas().count(), set.in_use_slices(), set.unused_slices()), (0, 0, 0));
@@ -663,7 +663,7 @@ mod on_sim {
         assert!(set.in_use_slices() == before && arena.is_free(first.range.end()));
         let claim = arena.claim_at(BitRange::new(first.range.end(), 4)).unwrap();
         let accessible = sim::accessible_bytes();
-        arena.release(claim.range);
+        ArenaSet::of(arena).release(arena, claim.range, 0);
         set.purge_due(Force::All);
         assert_eq!(accessible - sim::accessible_bytes(), 4 * SLICE_BYTES);
         assert!(!arena.is_committed(claim.range.start));
@@ -675,7 +675,7 @@ mod on_sim {
         sim::set_clock(Clock::Steps(1));
         let set = new_set();
         let claim = set.claim(&want(8)).unwrap();
-        claim.arena.release(claim.range);
+        ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0);
         set.purge_due(Force::Routine);
         assert_eq!(set.unused_slices(), 8);
         sim::set_clock(Clock::Steps(1300));
@@ -718,10 +718,10 @@ mod on_sim {
         sim::set_clock(Clock::Steps(1));
         let set = new_set();
         let [idle, busy] = [8, 1].map(|slices| set.claim(&want(slices)).unwrap());
-        idle.arena.release(idle.range);
+        ArenaSet::of(idle.arena).release(idle.arena, idle.range, 0);
         sim::set_clock(Clock::Steps(100));
         for _ in 0..20 {
-            busy.arena.release(busy.range);
+            ArenaSet::of(busy.arena).release(busy.arena, busy.range, 0);
             assert!(busy.arena.claim_at(busy.range).is_some());
         }
         sim::set_clock(Clock::Steps(0));
@@ -738,7 +738,7 @@ mod on_sim {
             let before = sim::calls(sim::Kind::Discard);
             for _ in 0..rounds {
                 let claims: Vec<Claim> = (0..10).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
-                claims.iter().for_each(|claim| claim.arena.release(claim.range));
+                claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
                 set.purge_due(Force::Routine);
             }
             sim::calls(sim::Kind::Discard) - before
@@ -760,10 +760,10 @@ mod on_sim {
         let claim = set.claim(&want(LARGE_PAGE_SLICES)).unwrap();
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 0, "the process is small");
-        set.note_filled(64 * MIB / SLICE_BYTES, Share::One);
+        set.usage().note_filled(64 * MIB / SLICE_BYTES, Share::One);
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 0, "big blocks don't tell that pages fill");
-        set.note_filled(64 * MIB / SLICE_BYTES, Share::Many);
+        set.usage().note_filled(64 * MIB / SLICE_BYTES, Share::Many);
         claim.arena.advise_filling(claim.range);
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 1);
@@ -772,7 +772,7 @@ mod on_sim {
     /// A large heap, of which the first units are in use: pages of a slice each, and their arena.
     fn large_heap(set: &'static ArenaSet, units: usize) -> (&'static Arena, Vec<Claim>) {
         configure(|config| config.thp = ThpMode::Madvise);
-        set.note_filled(64 * MIB / SLICE_BYTES, Share::Many);
+        set.usage().note_filled(64 * MIB / SLICE_BYTES, Share::Many);
         let arena = set.claim(&want(1)).expect("memory").arena;
         let slices = (UNIT_SLICES..(1 + units) * UNIT_SLICES).map(BitRange::one);
         let claims: Vec<Claim> = slices.map(|slice| arena.claim_at(slice).expect("free")).collect();
@@ -781,7 +781,7 @@ mod on_sim {
     }
 
     fn purge(set: &ArenaSet, claims: &[Claim]) {
-        claims.iter().for_each(|claim| claim.arena.release(claim.range));
+        claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
         set.purge_due(Force::All);
     }
 
@@ -796,10 +796,10 @@ mod on_sim {
         assert_eq!((sim::calls(sim::Kind::Thp), arena.advised.count_set(arena.advised.all())), (4, 4));
         let (first, rest) = claims.split_at(UNIT_SLICES);
         purge(set, &first[..UNIT_SLICES / 4 - 1]);
-        assert_eq!((sim::calls(sim::Kind::Thp), set.refused_units()), (4, 0), "still nearly full");
+        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused_units()), (4, 0), "still nearly full");
         // Of three units all but a slice; they are neighbours.
         purge(set, &rest[1..]);
-        assert_eq!((sim::calls(sim::Kind::Thp), set.refused_units()), (5, 3));
+        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused_units()), (5, 3));
         assert!(arena.advised.is_set(1) && arena.advised.is_all_clear(BitRange::new(2, 3)));
     }
 
@@ -811,7 +811,7 @@ mod on_sim {
         // So much in use that nothing is purged but when it is asked for.
         let _in_use = set.claim(&Want::new(6 * CHUNK_BITS / 5, Kind::Other)).unwrap();
         purge(set, &claims[1..]);
-        assert_eq!(set.refused_units(), 2);
+        assert_eq!(set.usage().refused_units(), 2);
         let claim = |slice| {
             let claim = arena.claim_at(BitRange::one(slice)).expect("free");
             arena.advise_filling(claim.range);
@@ -819,11 +819,11 @@ mod on_sim {
         // The first unit has a slice left, so that it must be nearly full; the second is empty.
         let enough = UNIT_SLICES + UNIT_SLICES * 7 / 8 - 1;
         (UNIT_SLICES + 1..enough).for_each(claim);
-        assert_eq!(set.refused_units(), 2);
+        assert_eq!(set.usage().refused_units(), 2);
         claim(enough);
-        assert_eq!(set.refused_units(), 1);
+        assert_eq!(set.usage().refused_units(), 1);
         claim(2 * UNIT_SLICES + 7);
-        assert_eq!((set.refused_units(), sim::calls(sim::Kind::Thp)), (0, 5));
+        assert_eq!((set.usage().refused_units(), sim::calls(sim::Kind::Thp)), (0, 5));
         assert!(arena.advised.is_all_set(BitRange::new(1, 2)));
     }
 
@@ -845,7 +845,7 @@ mod on_sim {
         let set = new_set();
         let claim = set.claim(&want(8)).unwrap();
         fill(&claim);
-        claim.arena.release(claim.range);
+        ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0);
         set.purge_due(Force::All);
         let again = claim.arena.claim_at(claim.range).unwrap();
         assert!(is_zero(&again));

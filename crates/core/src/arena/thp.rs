@@ -13,9 +13,8 @@
 
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};
 
+use super::arena::Arena;
 use super::mapping::{Backing, UNIT_SLICES};
-use super::set::ArenaSet;
-use super::space::Arena;
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
@@ -44,7 +43,7 @@ fn is_wanted() -> bool {
 }
 
 /// Whether huge pages are worth their rounding when so many slices are in use.
-fn is_worth_advising(in_use: usize) -> bool {
+pub(super) fn is_worth_advising(in_use: usize) -> bool {
     in_use >= LARGE_HEAP_SLICES && is_wanted()
 }
 
@@ -65,24 +64,17 @@ fn trimmed(units: BitRange, keep: impl Fn(usize) -> bool) -> BitRange {
     BitRange::between(start, end)
 }
 
-impl ArenaSet {
-    /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
-    pub fn advises_pages(&self) -> bool {
-        is_worth_advising(self.filled_slices())
-    }
-}
-
 impl Arena {
     /// Advises the units that `range`, just claimed for blocks that share a page, lies in: they fill up.
     pub fn advise_filling(&self, range: BitRange) {
-        if self.is_worth_advising(self.set().filled_slices()) {
+        if self.is_worth_advising(self.usage().filled_slices()) {
             self.advise_units(touched(range), range);
         }
     }
 
     /// Advises the units inside of `range`, just claimed for one block, if it is expected to fill.
     pub fn advise_inside(&self, range: BitRange, outlook: Outlook) {
-        let is_worth = || self.is_worth_advising(self.set().filled_slices() + self.set().single_slices());
+        let is_worth = || self.is_worth_advising(self.usage().filled_slices() + self.usage().single_slices());
         let units = self.whole(inside(range));
         if !units.is_empty()
             && !self.advised.is_all_set(units)
@@ -94,14 +86,14 @@ impl Arena {
     }
 
     fn expects_filling(&self, range: BitRange) -> bool {
-        self.set().fills.expects_filling(self.slice_memory(range.start), range.len * SLICE_BYTES)
+        self.usage().fills.expects_filling(self.slice_memory(range.start), range.len * SLICE_BYTES)
     }
 
     /// A block of its own in `range` is about to be released, whose memory was fresh when it was made.
     pub fn note_single_released(&self, range: BitRange) {
         let units = self.whole(inside(range));
         if !units.is_empty() && self.advised.is_all_clear(units) && is_wanted() {
-            self.set().fills.note_released(self.slice_memory(range.start), range.len * SLICE_BYTES);
+            self.usage().fills.note_released(self.slice_memory(range.start), range.len * SLICE_BYTES);
         }
     }
 
@@ -113,7 +105,7 @@ impl Arena {
         let units = trimmed(units, |unit| self.is_to_be_full(unit, claimed));
         if !units.is_empty() {
             self.advised.set(units);
-            self.set().note_advised_again(self.refused.clear(units));
+            self.usage().note_advised_again(self.refused.clear(units));
             self.tell_system(units, Thp::Advise);
         }
     }
@@ -125,9 +117,9 @@ impl Arena {
             return;
         }
         let units = trimmed(units, |unit| self.is_sparse(unit, range));
-        if !units.is_empty() && self.set().refused_units() + units.len <= MAX_REFUSED_UNITS {
+        if !units.is_empty() && self.usage().refused_units() + units.len <= MAX_REFUSED_UNITS {
             self.advised.clear(units);
-            self.set().note_refused(self.refused.set(units));
+            self.usage().note_refused(self.refused.set(units));
             self.tell_system(units, Thp::Refuse);
         }
     }

@@ -193,7 +193,7 @@ impl Heap {
             unsafe { os::release(memory.region()) };
             return None;
         }
-        self.subproc().arenas().note_mapped(bytes);
+        self.subproc().arenas().usage().note_mapped(bytes);
         Some(Memory { origin: Origin::Os(memory), start, zero: Zero::Zeroed })
     }
 }
@@ -312,11 +312,11 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
             if is_fresh_single {
                 arena.note_single_released(range);
             }
-            arena.release_used(range, clean);
+            arenas.release(arena, range, clean);
         }
         Origin::Os(memory) => {
             let region = memory.region();
-            arenas.note_unmapped(region.bytes);
+            arenas.usage().note_unmapped(region.bytes);
             tool_hooks::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.
             unsafe { os::release(region) }

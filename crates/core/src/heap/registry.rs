@@ -58,7 +58,7 @@ impl Registry {
 
     fn in_arena(&self, arena: &Arena) -> Option<&'static ArenaPages> {
         self.existing(arena).or_else(|| {
-            get_or_install(arena.set(), &self.arenas[arena.index()], arena_pages_bytes(arena), |memory| {
+            get_or_install(ArenaSet::of(arena), &self.arenas[arena.index()], arena_pages_bytes(arena), |memory| {
                 // SAFETY: zeroed memory of that size; zeroed pointers are null.
                 unsafe {
                     let place = memory.cast::<ArenaPages>();
@@ -286,7 +286,7 @@ impl ArenaPages {
 
     fn listed(&self, arena: &Arena, bin: Bin) -> Option<&'static SliceBitmap> {
         self.listed_existing(bin).or_else(|| {
-            get_or_install(arena.set(), &self.listed[bin.index()], slice_bitmap_bytes(arena), |memory| {
+            get_or_install(ArenaSet::of(arena), &self.listed[bin.index()], slice_bitmap_bytes(arena), |memory| {
                 // SAFETY: zeroed memory of that size.
                 unsafe {
                     let bits = Bitmap::init_at(memory.wrapping_add(size_of::<SliceBitmap>()), arena.slices());

@@ -520,7 +520,7 @@ impl Owned {
         self.drop_flag(Flag::Extensible);
         pin();
         if let Origin::Arena(arena) = self.origin() {
-            arena.set().note_filled(self.slices(), self.share());
+            arena.usage().note_filled(self.slices(), self.share());
         }
     }
 
@@ -533,7 +533,7 @@ impl Owned {
         if !self.is(Flag::Extensible)
             && let Origin::Arena(arena) = self.origin()
         {
-            arena.set().note_unfilled(self.slices(), self.share());
+            arena.usage().note_unfilled(self.slices(), self.share());
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! * `process`: initialisation, once.
 //! * `ends`: a heap's end, and who must not meet it; `late`: threads that allocate after their end.
-//! * `thread`: a thread's theaps, and its end.
+//! * `thread`: a thread's theaps, and its end; `lone`: threads that only free.
 //! * `deferred`: the hook for frees that the program has put off.
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
 //! * `subprocs`: making and ending sub-processes.
@@ -19,6 +19,7 @@ mod gather;
 mod heaps;
 mod hooks;
 mod late;
+mod lone;
 mod orphans;
 mod process;
 mod scavenger;
@@ -33,6 +34,7 @@ pub use draw::draw_arenas;
 pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
 pub use hooks::process_done;
+pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
 pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_start, scavenger_step, scavenger_stop};
 pub use start::{join_subproc, live_theap, theap_for};

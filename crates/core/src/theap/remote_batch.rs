@@ -2,13 +2,14 @@
 //!
 //! A thread that frees what others allocate mostly frees runs of blocks of the same pages. A few chains are gathered,
 //! each for one page, and pushed with one compare-and-swap: when another page needs the place, when a chain has
-//! grown large, in every slow path of the thread, and at its end. So little memory waits, and only while the thread
-//! is active.
+//! grown large, in every slow path of the thread, after so much altogether (a thread that only frees has no slow
+//! paths), and at its end. So little memory waits.
 //!
 //! Invariants
 //! 1. A chain's blocks are of one page, linked from the last one added to the first; nobody else knows them.
 //! 2. Every block added is pushed once, by a flush.
 //! 3. A page that has blocks in a chain is alive, for these count as in use.
+//! 4. The chains in `used` are those that have blocks.
 //!
 //! Idea: BatchIt (ISMM 2024), snmalloc's remote caches.
 
@@ -17,8 +18,11 @@ use core::ptr;
 
 use crate::sync::{array_of, const_unless_loom};
 
-/// How many pages are gathered for at a time; a power of two.
-const CHAINS: usize = 16;
+/// How many pages are gathered for at a time, one in each bit of [`RemoteBatch::used`]. Mixed small sizes are of two to three
+/// dozen classes.
+const CHAINS: usize = 32;
+/// When blocks of this weight have been added, everything is pushed.
+const MAX_WEIGHT: usize = 384;
 
 /// A page, as far as batches go.
 pub trait RemotePage: Sized + 'static {
@@ -27,6 +31,9 @@ pub trait RemotePage: Sized + 'static {
 
     /// Whether a chain of so many blocks should wait no longer.
     fn is_enough(&self, blocks: usize) -> bool;
+
+    /// What a block of the page weighs, at least 1.
+    fn weight(&self) -> usize;
 
     /// Makes `next` (or null) follow `block`.
     ///
@@ -52,14 +59,15 @@ struct Chain<P> {
 /// The chains of a thread. Valid when zeroed.
 pub struct RemoteBatch<P> {
     chains: [Chain<P>; CHAINS],
-    /// Whether any chain has blocks.
-    pending: Cell<bool>,
+    used: Cell<u32>,
+    /// What was added since everything was pushed weighs, pushed or not.
+    weight: Cell<usize>,
 }
 
 impl<P: RemotePage> RemoteBatch<P> {
     const_unless_loom! {
         pub const fn new() -> Self {
-            Self { chains: array_of!(Chain::new(); CHAINS), pending: Cell::new(false) }
+            Self { chains: array_of!(Chain::new(); CHAINS), used: Cell::new(0), weight: Cell::new(0) }
         }
     }
 
@@ -69,26 +77,33 @@ impl<P: RemotePage> RemoteBatch<P> {
     /// `p` is a block of the page that nobody uses any more.
     #[inline]
     pub unsafe fn add(&self, page: &'static P, p: *mut u8) {
-        let chain = &self.chains[page.number() % CHAINS];
+        let index = page.number() % CHAINS;
+        let chain = &self.chains[index];
         if !ptr::eq(chain.page.get(), page) {
             chain.flush();
             chain.begin(page, p);
+            self.used.set(self.used.get() | 1 << index);
         }
         // SAFETY: the precondition.
         unsafe { page.link(p, chain.head.get()) };
         chain.head.set(p);
         let count = chain.count.get() + 1;
         chain.count.set(count);
-        self.pending.set(true);
         if page.is_enough(count) {
             chain.flush();
+            self.used.set(self.used.get() & !(1 << index));
+        }
+        let weight = self.weight.get() + page.weight();
+        self.weight.set(weight);
+        if weight >= MAX_WEIGHT {
+            self.flush_all();
         }
     }
 
     /// Pushes everything gathered.
     #[inline]
     pub fn flush(&self) {
-        if self.pending.replace(false) {
+        if self.is_pending() {
             self.flush_all();
         }
     }
@@ -96,12 +111,13 @@ impl<P: RemotePage> RemoteBatch<P> {
     /// Whether anything is gathered.
     #[inline(always)]
     pub fn is_pending(&self) -> bool {
-        self.pending.get()
+        self.used.get() != 0
     }
 
     /// Forgets everything gathered.
     pub fn clear(&self) {
-        self.pending.set(false);
+        self.used.set(0);
+        self.weight.set(0);
         for chain in &self.chains {
             chain.page.set(ptr::null());
             chain.count.set(0);
@@ -110,7 +126,12 @@ impl<P: RemotePage> RemoteBatch<P> {
 
     #[inline(never)]
     fn flush_all(&self) {
-        self.chains.iter().for_each(Chain::flush);
+        self.weight.set(0);
+        let mut used = self.used.replace(0);
+        while used != 0 {
+            self.chains[used.trailing_zeros() as usize].flush();
+            used &= used - 1;
+        }
     }
 }
 

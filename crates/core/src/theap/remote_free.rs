@@ -11,6 +11,9 @@ const MAX_CHAIN_BYTES: usize = 16 << 10;
 /// A chain of this many blocks is pushed.
 const MAX_CHAIN_BLOCKS: usize = 32;
 
+/// A block of so many bytes, and no more, weighs 1: all chains together have at most 384 blocks, or 192 KiB.
+const LIGHT_BYTES: usize = 512;
+
 /// The chains of a thread. Valid when zeroed.
 pub type Batch = RemoteBatch<Page>;
 
@@ -23,6 +26,11 @@ impl RemotePage for Page {
     #[inline]
     fn is_enough(&self, blocks: usize) -> bool {
         blocks >= MAX_CHAIN_BLOCKS || blocks * self.block_bytes() >= MAX_CHAIN_BYTES
+    }
+
+    #[inline]
+    fn weight(&self) -> usize {
+        self.block_bytes().div_ceil(LIGHT_BYTES)
     }
 
     #[inline]

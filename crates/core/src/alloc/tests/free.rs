@@ -122,7 +122,7 @@ fn null_is_no_error() {
 }
 
 #[test]
-fn a_thread_that_has_never_allocated_may_free() {
+fn a_thread_that_frees_a_few_blocks_gets_no_theap() {
     let _ground = ground();
     let mine = addresses([100, 8000, 200_000, 3 * MIB].map(malloc));
     let before = pages_of_all_heaps();
@@ -134,4 +134,52 @@ fn a_thread_that_has_never_allocated_may_free() {
     .join()
     .unwrap();
     assert_eq!(pages_of_all_heaps(), before - 4);
+}
+
+/// How many of these blocks' frees have reached their pages.
+fn arrived(blocks: &[usize]) -> usize {
+    let mut pages: Vec<_> = blocks.iter().map(|&p| page_of(ptr::with_exposed_provenance(p))).collect();
+    pages.sort_unstable_by_key(|page| ptr::from_ref(*page).addr());
+    pages.dedup_by_key(|page| ptr::from_ref(*page).addr());
+    pages.iter().map(|page| page.remote_count()).sum()
+}
+
+#[test]
+fn a_thread_that_only_frees_gathers_and_hands_over_at_its_end() {
+    let _ground = ground();
+    let heap_pages = pages_of_all_heaps();
+    let theaps = crate::runtime::main_subproc().arenas().stats().theaps.current();
+    let mine = addresses((0..50).map(|_| malloc(96)));
+    let seen = mine.clone();
+    let waiting = thread::spawn(move || {
+        release_addresses(mine[..45].to_vec());
+        assert!(!current_theap().is_empty_theap() && current_theap().page_count() == 0);
+        let waiting = 45 - arrived(&mine[..1]);
+        release_addresses(mine[45..].to_vec());
+        waiting
+    })
+    .join()
+    .unwrap();
+    assert!(waiting > 0, "some wait to go together");
+    assert_eq!(arrived(&seen[..1]), 50, "none waits when the thread has ended");
+    assert_eq!(crate::runtime::main_subproc().arenas().stats().theaps.current(), theaps);
+    assert!(pages_of_all_heaps() <= heap_pages);
+}
+
+#[test]
+fn a_thread_that_has_ended_gathers_like_any_other() {
+    let _ground = ground();
+    let mine = addresses((0..200).map(|_| malloc(96)));
+    let first = mine[..1].to_vec();
+    thread::spawn(move || {
+        live_theap().unwrap();
+        crate::runtime::thread_done();
+        release_addresses(mine);
+        assert!(!current_theap().is_empty_theap(), "late, and looked after");
+        crate::runtime::thread_done();
+    })
+    .join()
+    .unwrap();
+    assert!(arrived(&first) > 0);
+    collect(Force::All);
 }

@@ -5,12 +5,13 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use super::holding::{Beginning, Holding, Taken};
+use super::access::{CommitFn, LEAST_STEP, goes_in_steps, open};
+use super::holding::{Beginning, Holding};
 use super::mapping::{Backing, UNIT_SLICES};
 use super::search_hint::SearchHint;
-use super::set::ArenaSet;
+use super::usage::Usage;
 use crate::base::*;
-use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS, Fit, Hint};
+use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS};
 use crate::options::{self, Hardening};
 use crate::os::{self, PrivateMemory, tool_hooks};
 use crate::stats::ChunkBin;
@@ -30,12 +31,12 @@ pub enum Kind {
 impl Kind {
     const ALL: [Kind; 4] = [Kind::Small, Kind::Medium, Kind::Large, Kind::Other];
 
-    fn from_word(word: u8) -> Option<Kind> {
+    pub(super) fn from_word(word: u8) -> Option<Kind> {
         Self::ALL.into_iter().find(|&kind| kind as u8 == word)
     }
 
     /// Where statistics count its chunks.
-    fn chunk_bin(self) -> ChunkBin {
+    pub(super) fn chunk_bin(self) -> ChunkBin {
         match self {
             Kind::Small => ChunkBin::Small,
             Kind::Medium => ChunkBin::Medium,
@@ -56,7 +57,7 @@ impl Kind {
 }
 
 /// A chunk that no kind has taken.
-const KIND_NONE: u8 = 0;
+pub(super) const KIND_NONE: u8 = 0;
 
 /// Who may allocate in an arena.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,11 +67,6 @@ pub enum Sharing {
     /// Only heaps that were made for this arena.
     Exclusive,
 }
-
-/// Commits (true) or decommits (false) a range of user memory, telling whether it is zero; false if refused.
-/// `mi_commit_fun_t`.
-pub type CommitFn =
-    unsafe extern "C" fn(commit: bool, start: *mut c_void, size: usize, is_zero: *mut bool, arg: *mut c_void) -> bool;
 
 /// What a new arena is to be.
 pub struct Setup {
@@ -90,7 +86,9 @@ pub struct Setup {
 
 /// An arena. Lives in its own first slices; see the module's head.
 pub struct Arena {
-    set: *const ArenaSet,
+    /// The set that it is in, opaque here.
+    set: *const (),
+    usage: *const Usage,
     /// Its place in the set.
     index: AtomicUsize,
     start: *mut u8,
@@ -105,7 +103,7 @@ pub struct Arena {
     pub(super) advised: Bitmap,
     /// Those that were and are not any more.
     pub(super) refused: Bitmap,
-    chunk_kinds: &'static [AtomicU8],
+    pub(super) chunk_kinds: &'static [AtomicU8],
     /// For pages of the kind `Other`.
     pub(super) hint: SearchHint,
 }
@@ -121,41 +119,15 @@ impl PartialEq for Arena {
 }
 impl Eq for Arena {}
 
-/// How much of a claim is committed at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Extent {
-    Whole,
-    /// So many slices; the claimer sees to the rest ([`Arena::commit`]).
-    First(usize),
-}
-
-/// Slices claimed from an arena.
-pub struct Claim {
-    pub arena: &'static Arena,
-    pub range: BitRange,
-    /// Whether the memory is known to be zero.
-    pub zero: Zero,
-}
-
-/// Why a claim came to nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Miss {
-    /// No run of free slices is long enough: another arena may have one.
-    Full,
-    /// There was one, but the system has no memory for it.
-    Refused,
-}
-
-impl Miss {
-    /// Of two arenas.
-    pub fn or(self, other: Miss) -> Miss {
-        if self == Miss::Refused { self } else { other }
-    }
-}
-
-impl Claim {
-    pub fn memory(&self) -> *mut u8 {
-        self.arena.slice_memory(self.range.start)
+impl Setup {
+    /// Makes the first slices of a new arena accessible, `info_slices` at least; answers how many. `None` if refused.
+    fn commit_first(&self, info_slices: usize) -> Option<usize> {
+        let most = self.bytes / SLICE_BYTES;
+        let commit = |slices| open(self.backing, self.commit, self.start, slices * SLICE_BYTES).map(|_| slices);
+        if !goes_in_steps(self.backing) {
+            return commit(info_slices);
+        }
+        commit(info_slices.next_multiple_of(LEAST_STEP).min(most)).or_else(|| commit(info_slices))
     }
 }
 
@@ -221,8 +193,8 @@ impl Arena {
     ///
     /// # Safety
     /// The memory is aligned to slices, nobody else uses it, and it is as `setup` says; it lives until the arena is
-    /// destroyed. `set` outlives the arena.
-    pub unsafe fn create(set: &ArenaSet, setup: &Setup) -> Option<&'static Arena> {
+    /// destroyed. `set` and its `usage` outlive the arena.
+    pub(super) unsafe fn create(set: *const (), usage: &Usage, setup: &Setup) -> Option<&'static Arena> {
         let slices = setup.bytes / SLICE_BYTES;
         let offsets = offsets(slices);
         let info_slices = info_bytes_with_guard(&offsets, setup).div_ceil(SLICE_BYTES);
@@ -235,7 +207,7 @@ impl Arena {
             unsafe { ptr::write_bytes(setup.start, 0, offsets.end) };
         }
         // SAFETY: the memory is committed, zero, large enough by `offsets`, and ours.
-        let arena = unsafe { Self::lay_out(set, setup, slices, info_slices, &offsets) };
+        let arena = unsafe { Self::lay_out(set, usage, setup, slices, info_slices, &offsets) };
         arena.open(setup, committed);
         if is_to_be_guarded(setup) {
             arena.guard_info();
@@ -246,7 +218,8 @@ impl Arena {
     /// # Safety
     /// As for [`Arena::create`], with the structures' part committed and zero.
     unsafe fn lay_out(
-        set: &ArenaSet,
+        set: *const (),
+        usage: &Usage,
         setup: &Setup,
         slices: usize,
         info_slices: usize,
@@ -259,6 +232,7 @@ impl Arena {
         let chunk_kinds = unsafe { core::slice::from_raw_parts(at(offsets.kinds).cast::<AtomicU8>(), chunks(slices)) };
         let arena = Arena {
             set,
+            usage,
             index: AtomicUsize::new(usize::MAX),
             start: setup.start,
             slices,
@@ -296,7 +270,7 @@ impl Arena {
         let all = BitRange { start: 0, len: self.slices };
         let free = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
         let committed = BitRange { start: 0, len: committed };
-        self.set().note_committed(committed.len);
+        self.usage().note_committed(committed.len);
         let dirty = if setup.zero == Zero::Any { all } else { BitRange::default() };
         tool_hooks::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
         self.holding.begin(Beginning { committed, dirty, free });
@@ -340,9 +314,15 @@ impl Arena {
         self.numa
     }
 
-    pub fn set(&self) -> &ArenaSet {
+    /// The set that it is in: an opaque handle for `arenas`.
+    pub(super) fn set_handle(&self) -> *const () {
+        self.set
+    }
+
+    /// What the arenas of its set count together.
+    pub fn usage(&self) -> &Usage {
         // SAFETY: the set outlives its arenas (contract of `create`).
-        unsafe { &*self.set }
+        unsafe { &*self.usage }
     }
 
     pub fn contains(&self, p: *const u8) -> bool {
@@ -410,142 +390,9 @@ impl Arena {
         }
     }
 
-    /// Claims `slices` slices whose first address is a multiple of `align_slices` slices; committed.
-    pub(super) fn claim(
-        &'static self,
-        slices: usize,
-        align_slices: usize,
-        kind: Kind,
-        seed: usize,
-        extent: Extent,
-    ) -> Result<Claim, Miss> {
-        if self.hint.is_full_for(slices) {
-            return Err(Miss::Full);
-        }
-        let start = self.find(slices, align_slices, kind, seed).ok_or(Miss::Full)?;
-        let now = if let Extent::First(first) = extent { first.min(slices) } else { slices };
-        self.make_usable_from(BitRange { start, len: slices }, now).ok_or_else(|| self.refusal())
-    }
-
-    /// What it means that memory could not be committed. A program that commits its arena itself speaks for that arena only.
-    fn refusal(&self) -> Miss {
-        if self.commit.is_some() { Miss::Full } else { Miss::Refused }
-    }
-
-    /// Claims exactly these slices, if all of them are free.
-    pub fn claim_at(&'static self, range: BitRange) -> Option<Claim> {
-        if range.start + range.len > self.slices || !self.holding.free().try_claim(range) {
-            return None;
-        }
-        self.make_usable(range)
-    }
-
-    fn find(&self, slices: usize, align: usize, kind: Kind, seed: usize) -> Option<usize> {
-        let phase = self.start as usize / SLICE_BYTES % align;
-        let fit = Fit::new(slices).aligned(align, phase);
-        if slices > CHUNK_BITS || align > CHUNK_BITS {
-            return self.holding.free().find_claim_spanning(fit);
-        }
-        let hint = Hint { chunk: 0, field: seed };
-        let first = if kind == Kind::Other { self.hint.first_chunk(slices) } else { 0 };
-        let own = |chunk| chunk >= first && self.chunk_kind(chunk) == kind as u8;
-        let unused = |chunk| self.chunk_kind(chunk) == KIND_NONE && self.take_chunk(chunk, kind);
-        let free = self.holding.free();
-        let near = free.find_claim(fit, hint, own).or_else(|| free.find_claim(fit, hint, unused));
-        if kind == Kind::Other
-            && let Some(start) = near
-        {
-            self.hint.note_found(slices, start / CHUNK_BITS);
-        }
-        let found = near
-            .or_else(|| free.find_claim(fit, hint, |_| true))
-            .or_else(|| free.find_claim_spanning(Fit::anywhere(slices).aligned(align, phase)));
-        if found.is_none() && align == 1 {
-            self.hint.note_full(slices);
-        }
-        found
-    }
-
-    fn chunk_kind(&self, chunk: usize) -> u8 {
-        self.chunk_kinds[chunk].load(Ordering::Relaxed)
-    }
-
-    fn take_chunk(&self, chunk: usize, kind: Kind) -> bool {
-        let slot = &self.chunk_kinds[chunk];
-        let taken = slot.compare_exchange(KIND_NONE, kind as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if taken {
-            self.set().stats().chunk_bins[kind.chunk_bin() as usize].increase(1);
-        }
-        taken
-    }
-
-    /// A chunk without any claimed slice may serve any kind again.
-    fn give_chunk(&self, chunk: usize) {
-        let start = chunk * CHUNK_BITS;
-        let len = CHUNK_BITS.min(self.slices - start);
-        if self.holding.free().is_all_set(BitRange { start, len }) {
-            self.untake_chunk(chunk);
-        }
-    }
-
-    /// The kind of pages that a chunk is used for; `None` while it is unused.
-    pub fn kind_of_chunk(&self, chunk: usize) -> Option<Kind> {
-        Kind::from_word(self.chunk_kind(chunk))
-    }
-
-    fn untake_chunk(&self, chunk: usize) {
-        let before = self.chunk_kinds[chunk].swap(KIND_NONE, Ordering::Relaxed);
-        if let Some(kind) = Kind::from_word(before) {
-            self.set().stats().chunk_bins[kind.chunk_bin() as usize].decrease(1);
-        }
-    }
-
     /// How many chunks it has, the last maybe a part of one.
     pub fn chunks(&self) -> usize {
         chunks(self.slices)
-    }
-
-    /// Commits claimed slices and settles their other bits; gives them back if that fails.
-    fn make_usable(&'static self, range: BitRange) -> Option<Claim> {
-        self.make_usable_from(range, range.len)
-    }
-
-    /// The same, but commits the first `now` slices only.
-    fn make_usable_from(&'static self, range: BitRange, now: usize) -> Option<Claim> {
-        let Some(fresh) = self.ensure_committed(BitRange::new(range.start, now)) else {
-            self.holding.untake(range);
-            self.hint.note_released(range.start / CHUNK_BITS);
-            self.set().stats().arena_rollback_count.increment();
-            return None;
-        };
-        let Taken { purgeable, clean } = self.holding.note_taken(range);
-        let committed_zero = fresh == Zero::Zeroed && now == range.len;
-        let zero = if clean == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
-        self.set().note_claimed(range.len, purgeable, clean);
-        let claim = Claim { arena: self, range, zero };
-        tool_hooks::opened(claim.memory(), range.len * SLICE_BYTES);
-        Some(claim)
-    }
-
-    /// Commits slices that the caller has claimed; false if refused.
-    pub fn commit(&self, range: BitRange) -> bool {
-        self.ensure_committed(range).is_some()
-    }
-
-    /// Gives claimed slices back. Their memory is purged later, or now, as the options say.
-    pub fn release(&'static self, range: BitRange) {
-        self.release_used(range, 0);
-    }
-
-    /// The same for slices of which the last `clean` have never been used since they were claimed as zero.
-    pub fn release_used(&'static self, range: BitRange, clean: usize) {
-        tool_hooks::closed(self.slice_memory(range.start), range.len * SLICE_BYTES);
-        let purgeable = self.holding.give_back(range, clean, self.can_purge());
-        for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
-            self.give_chunk(chunk);
-        }
-        self.hint.note_released(range.start / CHUNK_BITS);
-        self.set().note_released(range.len, purgeable);
     }
 
     /// Some of the memory behind claimed slices can't be touched: whoever claims them next commits it.

@@ -1,12 +1,15 @@
 //! The arenas of a sub-process: claiming slices from any of them, and reserving another when they are full.
 
-use super::fill::FillHistory;
-use super::mapping::{Backing, Commit, LargePages, map_arena};
+use super::arena::{Arena, Kind, Setup, Sharing, is_manageable};
+use super::claim::{Claim, Extent, Miss};
+use super::mapping::{Backing, Commit, LargePages, Mapped, map_arena};
 use super::page_map;
 use super::pool::MetaPool;
-use super::purge::Purging;
 use super::slots::Slots;
-use super::space::{Arena, Claim, Extent, Kind, Miss, Setup, Sharing};
+use super::thp;
+use super::usage::Usage;
+use core::ptr;
+
 use crate::base::*;
 use crate::bitmap::MAX_BITS;
 use crate::options::{self, OptionId};
@@ -55,34 +58,15 @@ impl Want {
     }
 }
 
-/// How many blocks a page is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Share {
-    Many,
-    One,
-}
-
 /// The arenas of a sub-process. Valid when zeroed.
 pub struct ArenaSet {
     arenas: Slots<Arena, MAX_ARENAS>,
     /// Held while an arena is reserved, so that threads that run out together reserve one.
     reserving: Lock<()>,
-    /// Slices of pages whose blocks have all been lent at some time.
-    filled: AtomicUsize,
-    /// Slices of pages with a single block.
-    single: AtomicUsize,
-    /// Slices claimed.
-    in_use: AtomicUsize,
-    /// Slices that have been made accessible.
-    committed: AtomicUsize,
     /// How large an arena is worth asking for, in bytes, since larger ones were refused; 0: none was.
     ceiling: AtomicUsize,
-    /// Units of 2 MiB that are no longer advised to be huge pages.
-    refused: AtomicUsize,
-    pub(super) purging: Purging,
-    pub(super) fills: FillHistory,
+    usage: Usage,
     pub(super) meta: MetaPool,
-    stats: Stats,
 }
 
 impl Default for ArenaSet {
@@ -96,22 +80,51 @@ impl ArenaSet {
         Self {
             arenas: Slots::new(),
             reserving: Lock::new(()),
-            filled: AtomicUsize::new(0),
-            single: AtomicUsize::new(0),
-            in_use: AtomicUsize::new(0),
-            committed: AtomicUsize::new(0),
             ceiling: AtomicUsize::new(0),
-            refused: AtomicUsize::new(0),
-            purging: Purging::new(),
-            fills: FillHistory::new(),
+            usage: Usage::new(),
             meta: MetaPool::new(),
-            stats: Stats::new(),
         }
     }
 
     /// The set's statistics: memory and arenas, and whatever higher floors count here.
     pub fn stats(&self) -> &Stats {
-        &self.stats
+        self.usage.stats()
+    }
+
+    /// What the arenas count together.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// The set that an arena is in.
+    pub fn of(arena: &Arena) -> &'static ArenaSet {
+        // SAFETY: arenas are only made by sets, which outlive them.
+        unsafe { &*arena.set_handle().cast::<ArenaSet>() }
+    }
+
+    /// Slices of pages whose blocks have all been lent at some time.
+    pub fn filled_slices(&self) -> usize {
+        self.usage.filled_slices()
+    }
+
+    /// Slices of big blocks.
+    pub fn single_slices(&self) -> usize {
+        self.usage.single_slices()
+    }
+
+    /// Slices claimed at the moment.
+    pub fn in_use_slices(&self) -> usize {
+        self.usage.in_use_slices()
+    }
+
+    /// Free slices that have memory behind them at the moment.
+    pub fn unused_slices(&self) -> usize {
+        self.usage.purging.unused_slices()
+    }
+
+    /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
+    pub fn advises_pages(&self) -> bool {
+        thp::is_worth_advising(self.filled_slices())
     }
 
     /// Held over `fork`.
@@ -127,57 +140,6 @@ impl ArenaSet {
     /// The arena that holds `p`.
     pub fn find(&self, p: *const u8) -> Option<&'static Arena> {
         self.arenas().find(|arena| arena.contains(p))
-    }
-
-    /// Slices of pages whose blocks have all been lent at some time: what is surely in use, unlike the address space of
-    /// pages that have just begun.
-    pub fn filled_slices(&self) -> usize {
-        not_negative(&self.filled)
-    }
-
-    /// Slices of big blocks: in use, though not all of it need be touched.
-    pub fn single_slices(&self) -> usize {
-        not_negative(&self.single)
-    }
-
-    fn filled_of(&self, share: Share) -> &AtomicUsize {
-        match share {
-            Share::Many => &self.filled,
-            Share::One => &self.single,
-        }
-    }
-
-    /// A page has lent its last fresh block, or has become larger since.
-    pub fn note_filled(&self, slices: usize, share: Share) {
-        self.filled_of(share).fetch_add(slices, Ordering::Relaxed);
-    }
-
-    /// Such a page is about to be released.
-    pub fn note_unfilled(&self, slices: usize, share: Share) {
-        self.filled_of(share).fetch_sub(slices, Ordering::Relaxed);
-    }
-
-    /// Slices claimed at the moment.
-    pub fn in_use_slices(&self) -> usize {
-        self.in_use.load(Ordering::Relaxed)
-    }
-
-    /// Free slices that have memory behind them at the moment.
-    pub fn unused_slices(&self) -> usize {
-        self.purging.unused_slices()
-    }
-
-    /// Units of 2 MiB that are no longer advised to be huge pages.
-    pub(super) fn refused_units(&self) -> usize {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn note_refused(&self, units: usize) {
-        self.refused.fetch_add(units, Ordering::Relaxed);
-    }
-
-    pub(super) fn note_advised_again(&self, units: usize) {
-        self.refused.fetch_sub(units, Ordering::Relaxed);
     }
 
     /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
@@ -316,26 +278,48 @@ impl ArenaSet {
     /// # Safety
     /// As for [`Arena::create`].
     pub unsafe fn add(&self, setup: &Setup) -> Option<&'static Arena> {
-        if !super::space::is_manageable(setup.start, setup.bytes) || self.arenas.is_full() {
+        if !is_manageable(setup.start, setup.bytes) || self.arenas.is_full() {
             return None;
         }
         if !page_map::cover(setup.start, setup.bytes) {
             return None;
         }
         // SAFETY: the precondition.
-        let arena = unsafe { Arena::create(self, setup)? };
+        let arena = unsafe { Arena::create(ptr::from_ref(self).cast(), &self.usage, setup)? };
         if self.register(arena) {
             return Some(arena);
         }
         None
     }
 
+    /// Makes an arena of memory that we mapped; gives it back if that fails.
+    pub(super) fn add_mapped(&self, mapped: &Mapped, sharing: Sharing, numa: Option<usize>) -> Option<&'static Arena> {
+        let setup = Setup {
+            start: mapped.region.start,
+            bytes: mapped.region.bytes,
+            backing: mapped.backing,
+            sharing,
+            committed: mapped.commit == Commit::Now,
+            zero: Zero::Zeroed,
+            numa,
+            commit: None,
+        };
+        self.count_mapping();
+        // SAFETY: the region is fresh, aligned and as described.
+        let arena = unsafe { self.add(&setup) };
+        if arena.is_none() {
+            // SAFETY: nobody uses the region.
+            unsafe { os::release(mapped.region) };
+        }
+        arena
+    }
+
     fn register(&self, arena: &'static Arena) -> bool {
         if !self.arenas.add(arena, |number| arena.set_index(number)) {
             return false;
         }
-        self.stats.reserved.increase(arena.bytes());
-        self.stats.committed.increase(arena.info_slices() * SLICE_BYTES);
+        self.stats().reserved.increase(arena.bytes());
+        self.stats().committed.increase(arena.info_slices() * SLICE_BYTES);
         if options::is_enabled(OptionId::PagemapCommit) {
             page_map::populate(arena.start(), arena.bytes());
         }
@@ -343,16 +327,11 @@ impl ArenaSet {
     }
 
     pub(super) fn count_arena(&self) {
-        self.stats.arena_count.increment();
+        self.stats().arena_count.increment();
     }
 
     pub(super) fn count_mapping(&self) {
-        self.stats.mmap_calls.increment();
-    }
-
-    /// Slices have lost the memory behind them.
-    pub(super) fn note_unbacked(&self, slices: usize) {
-        self.stats.committed.decrease(slices * SLICE_BYTES);
+        self.stats().mmap_calls.increment();
     }
 
     /// Unmaps all arenas that we have reserved. Nothing of them may be used any more.
@@ -373,84 +352,9 @@ impl ArenaSet {
 
     /// As new, but for the statistics, which go on.
     fn forget(&self) {
-        self.stats.reserved.decrease(self.stats.reserved.current() as usize);
-        self.stats.committed.decrease(self.stats.committed.current() as usize);
-        self.filled.store(0, Ordering::Relaxed);
-        self.single.store(0, Ordering::Relaxed);
-        self.in_use.store(0, Ordering::Relaxed);
-        self.committed.store(0, Ordering::Relaxed);
-        self.refused.store(0, Ordering::Relaxed);
-        self.purging.forget();
-        self.fills.forget();
+        self.usage.forget();
         self.meta.forget();
     }
-
-    // Bookkeeping by arenas.
-
-    pub(super) fn note_claimed(&self, slices: usize, purgeable: usize, fresh: usize) {
-        self.in_use.fetch_add(slices, Ordering::Relaxed);
-        if slices > purgeable {
-            self.stats.committed.increase((slices - purgeable) * SLICE_BYTES);
-        }
-        self.purging.note_claimed(fresh, purgeable);
-    }
-
-    pub(super) fn note_released(&self, slices: usize, purgeable: usize) {
-        self.in_use.fetch_sub(slices, Ordering::Relaxed);
-        if slices > purgeable {
-            self.stats.committed.decrease((slices - purgeable) * SLICE_BYTES);
-        }
-        if purgeable > 0 {
-            self.schedule_purge(slices, purgeable);
-        }
-    }
-
-    pub(super) fn note_commit_call(&self) {
-        self.stats.commit_calls.increment();
-    }
-
-    /// So many slices more are accessible.
-    pub(super) fn note_committed(&self, slices: usize) {
-        self.committed.fetch_add(slices, Ordering::Relaxed);
-    }
-
-    /// How many slices have been made accessible so far.
-    pub(super) fn committed_slices(&self) -> usize {
-        self.committed.load(Ordering::Relaxed)
-    }
-
-    /// `bytes` have been mapped outside of arenas.
-    pub fn note_mapped(&self, bytes: usize) {
-        self.stats.mmap_calls.increment();
-        self.stats.reserved.increase(bytes);
-        self.stats.committed.increase(bytes);
-    }
-
-    /// Such a mapping is about to be given back.
-    pub fn note_unmapped(&self, bytes: usize) {
-        self.stats.reserved.decrease(bytes);
-        self.stats.committed.decrease(bytes);
-    }
-
-    pub(super) fn stats_note_purge(&self) {
-        self.stats.arena_purges.increment();
-    }
-
-    pub(super) fn stats_note_purged(&self, slices: usize, reset: bool) {
-        let bytes = slices * SLICE_BYTES;
-        if reset {
-            self.stats.reset.add(bytes);
-            self.stats.reset_calls.increment();
-        } else {
-            self.stats.purged.add(bytes);
-            self.stats.purge_calls.increment();
-        }
-    }
-}
-
-/// A count that a fork may have left too low by what a thread was just counting.
-fn not_negative(count: &AtomicUsize) -> usize {
-    count.load(Ordering::Relaxed).cast_signed().max(0).cast_unsigned()
 }
 
 /// From the first of the arenas that has room and memory.

@@ -1,12 +1,17 @@
-//! Blocks of hardened pages: allocated at random, with a canary behind, and looked at when they come back.
+//! Allocation that is hardened, or guarded by an inaccessible OS page: where the fast paths fail, the rest of the allocator
+//! enters here.
 //!
-//! What a page does besides keeping its bitmap is its style: padding (`padding`), filling fresh and freed memory
-//! (`filling`). A block above 512 KiB has a page of its own and no bitmap; its
-//! padding is filler alone, and its size stands in the page.
-//!
+//! *Hardened* blocks are allocated at random, with a canary behind, and looked at when they come back. What a page does
+//! besides keeping its bitmap is its style: a canary, and filling of fresh and freed memory (see the floor `hardened`). A
+//! block above 512 KiB has a page of its own and no bitmap; its padding is filler alone, and its size stands in the page.
 //! A thread that frees a block of another's page does all the checking itself: it has the block, and everything that it
 //! looks at is constant while the block is in use. An error is reported where it is found. Frees that are wrong are then
 //! ignored; a block whose padding was damaged is freed.
+//!
+//! *Guarded* blocks end at an inaccessible OS page, so that the first access there faults. Such a block has a page of its own,
+//! placed so that the block ends where its guard begins: exactly, if the options want that (alignment is given up then),
+//! else after rounding to 16 bytes or to the alignment asked for. It costs 64 KiB of address space, 4 KiB of memory and two
+//! system calls; so allocations are sampled, per thread (`theap::instrumentation`).
 
 use core::ptr;
 
@@ -15,7 +20,9 @@ use super::upkeep;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
-use crate::os::tool_hooks;
+use crate::heap::{SingleRequest, guard_single, may_guard};
+use crate::options::{self, OptionId};
+use crate::os::{self, tool_hooks};
 use crate::page::{Freed, Owned, Page, PageRef};
 use crate::runtime::current_theap;
 use crate::theap::Theap;
@@ -30,7 +37,7 @@ pub(super) enum Verdict {
 }
 
 /// The class that serves a request in a hardened page of the theap, and has `align`; `None` if that takes a page of its own.
-pub(super) fn bin_for(theap: &Theap, room: usize, align: usize) -> Option<Bin> {
+fn bin_for(theap: &Theap, room: usize, align: usize) -> Option<Bin> {
     Bin::of_aligned(room.checked_add(theap.style().canary_bytes())?, align)
 }
 
@@ -50,7 +57,7 @@ pub(super) fn malloc(theap: &'static Theap, size: usize) -> *mut u8 {
 }
 
 /// Allocates a block of `size` bytes from a class that has room for it; `None` without memory.
-pub(super) fn alloc(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Option<*mut u8> {
+fn alloc_block(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Option<*mut u8> {
     if let Some(page) = theap.queue(bin).first() {
         let block = page.take_hardened();
         if !block.is_null() {
@@ -290,7 +297,7 @@ pub(super) fn move_single(
 }
 
 /// Allocates a block with a page of its own, checked if blocks get padding: there is nothing else to check.
-pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
+fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
     if !theap.style().pads {
         return single::alloc_spare(theap, size, at, 0, zero).map(SingleBlock::hand_out);
     }
@@ -300,7 +307,7 @@ pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, ze
 
 /// Makes a new page of a single block a checked one, whose block is handed out.
 #[inline(always)]
-pub(super) fn hand_out_single(mut block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
+fn hand_out_single(mut block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
     // SAFETY: the block is new.
     unsafe { close_single(&mut block, size) };
     let p = block.hand_out();
@@ -323,4 +330,109 @@ unsafe fn close_single(block: &mut SingleBlock, size: usize) {
     // SAFETY: the precondition; the slack is the block's end.
     unsafe { fill_slack(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
     tool_hooks::closed(page.start().wrapping_add(size), page.area_bytes() - size);
+}
+
+// Requests through a theap that is instrumented: guarded blocks first, then hardened ones.
+
+/// What has become of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    /// An ordinary block will do.
+    Ordinary,
+    Block(*mut u8),
+    OutOfMemory,
+}
+
+impl From<Option<*mut u8>> for Answer {
+    fn from(block: Option<*mut u8>) -> Answer {
+        block.map_or(Answer::OutOfMemory, Answer::Block)
+    }
+}
+
+/// Allocates `size` bytes.
+#[inline]
+pub(super) fn alloc(theap: &'static Theap, size: usize, zero: Zero) -> Answer {
+    alloc_roomy(theap, size, size, zero)
+}
+
+/// The same with room to grow to `room` bytes in place.
+pub(super) fn alloc_roomy(theap: &'static Theap, size: usize, room: usize, zero: Zero) -> Answer {
+    if let Some(block) = before_hardened(theap, size, 1, zero) {
+        return Answer::Block(block);
+    }
+    if !theap.is_hardened() {
+        return Answer::Ordinary;
+    }
+    match bin_for(theap, room, 1) {
+        Some(bin) => alloc_block(theap, bin, size, zero).into(),
+        None => large(theap, size, Alignment::NATURAL, zero),
+    }
+}
+
+/// Allocates `size` bytes at an address `p` where `p + offset` is a multiple of `align`, a power of two. Blocks of checked
+/// pages are known by their starts alone: with an offset a block gets a page of its own.
+pub(super) fn alloc_aligned(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> Answer {
+    if offset == 0
+        && let Some(block) = before_hardened(theap, size, align, zero)
+    {
+        return Answer::Block(block);
+    }
+    if !theap.is_hardened() {
+        return Answer::Ordinary;
+    }
+    match bin_for(theap, size, align) {
+        Some(bin) if offset == 0 => alloc_block(theap, bin, size, zero).into(),
+        _ => large(theap, size, Alignment { align, offset }, zero),
+    }
+}
+
+/// What comes first: levels that were not known, and guarded blocks.
+#[inline]
+fn before_hardened(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
+    theap.decide_levels();
+    if theap.is_sampled() && theap.is_due_for_guard(size) {
+        return alloc_guarded(theap, size, align, zero);
+    }
+    None
+}
+
+fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answer {
+    if theap.levels().guards_pages()
+        && at.offset == 0
+        && let Some(block) = alloc_guarded(theap, size, at.align, zero)
+    {
+        return Answer::Block(block);
+    }
+    if size > MAX_REQUEST {
+        return Answer::OutOfMemory;
+    }
+    alloc_single(theap, size, at, zero).into()
+}
+
+// Guarded blocks.
+
+/// What `malloc` promises of every block.
+const NATURAL_ALIGN: usize = 16;
+
+/// Allocates a guarded block; `None` if that can't be done: for want of memory or mappings, or with such an alignment.
+fn alloc_guarded(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
+    let guard_bytes = os::os_page_bytes();
+    if align > guard_bytes || size > MAX_REQUEST || !may_guard() {
+        return None;
+    }
+    let bytes = align_up(size.max(1), unit(align))?;
+    let request = SingleRequest { bytes, align: guard_bytes, offset: bytes, spare_bytes: guard_bytes, zero };
+    let mut block = single::alloc_request(theap, &request)?;
+    if !guard_single(block.page_mut()) {
+        block.release();
+        return None;
+    }
+    theap.heap().stats().malloc_guarded_count.increment();
+    Some(if theap.is_hardened() { hand_out_single(block, size, zero) } else { block.hand_out() })
+}
+
+/// Blocks end at multiples of this from their start.
+fn unit(align: usize) -> usize {
+    let natural = if options::is_enabled(OptionId::GuardedPrecise) { 1 } else { NATURAL_ALIGN };
+    natural.max(align)
 }
