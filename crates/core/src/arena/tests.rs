@@ -249,7 +249,7 @@ fn room_that_hints_pass_by_is_found_before_another_arena_is_reserved() {
     assert_eq!(set.arenas().count(), 1);
     // What is given back is taken again, wherever it is, by whatever fits.
     for index in [20, 3, 11] {
-        claims[index].arena.release(claims[index].range);
+        ArenaSet::of(claims[index].arena).release(claims[index].arena, claims[index].range, 0);
         assert_eq!(claim(29).range.start, claims[index].range.start);
     }
     // No chunk has room for this, though for less; the hint must not hide that.
@@ -280,7 +280,7 @@ fn releases_leave_purging_to_the_scavenger() {
     let set = new_set();
     let claims: Vec<Claim> = (0..40).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
     let _attended = Attended::begin();
-    claims.iter().for_each(|claim| claim.arena.release(claim.range));
+    claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
     assert_eq!(set.unused_slices(), 40 * LARGE_PAGE_SLICES);
     assert!(set.wants_scavenger() && set.has_much_unused());
 }
@@ -690,7 +690,7 @@ mod on_sim {
         let set = new_set();
         let claims: Vec<Claim> = (0..40).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
         let _attended = super::Attended::begin();
-        claims.iter().for_each(|claim| claim.arena.release(claim.range));
+        claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
         assert!(set.scavenge(), "what has just come may be wanted again at once");
         assert_eq!(set.unused_slices(), 40 * LARGE_PAGE_SLICES);
         sim::set_clock(Clock::Steps(260));
@@ -708,7 +708,7 @@ mod on_sim {
         let set = new_set();
         let claims: Vec<Claim> = (0..40).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
         let _attended = super::Attended::begin();
-        claims.iter().for_each(|claim| claim.arena.release(claim.range));
+        claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
         assert!(set.unused_slices() < 20 * LARGE_PAGE_SLICES);
     }
 
