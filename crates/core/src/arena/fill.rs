@@ -1,13 +1,13 @@
 //! Whether big blocks get filled: what became of earlier ones of their size.
 //!
-//! A huge OS page is cleared as a whole for one touched byte. So the inside of a big block is advised only if blocks of its
-//! size have been seen to fill up. Evidence comes from blocks on fresh memory in small OS pages, where the system can tell
-//! which of them have been touched: a *probe* is asked about a few, when the next block of its size is made, eight blocks
-//! later, and when blocks are released (the first few, and then one in eight). One block in sixteen is watched and left
-//! without advice even if it is expected to fill, so that a change is noticed.
+//! A huge OS page is cleared as a whole for one touched byte. So the inside of a big block is advised only if blocks
+//! of its size have been seen to fill up. Evidence comes from blocks on fresh memory in small OS pages, where the
+//! system can tell which of them have been touched: a *probe* is asked about a few, when the next block of its size
+//! is made, eight blocks later, and when blocks are released (the first few, and then one in eight). One block in
+//! sixteen is watched and left without advice even if it is expected to fill, so that a change is noticed.
 //!
-//! All of it steers and decides nothing: threads that change it at the same time may lose a change, and a probe whose place
-//! has been given to something else tells about that. To ask about memory of an arena is always allowed.
+//! All of it steers and decides nothing: threads that change it at the same time may lose a change, and a probe whose
+//! place has been given to something else tells about that. To ask about memory of an arena is always allowed.
 
 use ferrimalloc_prim::mem;
 

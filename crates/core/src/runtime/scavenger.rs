@@ -1,13 +1,13 @@
 //! The scavenger: a thread of our own that purges what is idle, so that nobody's `free` has to.
 //!
 //! Option `scavenge` decides: never; as soon as there is something to purge; or, by default, only in a process that has
-//! more than one thread by then. It is started by a tick of a thread that allocates, and has its rounds while there is more
-//! unused memory than the floor; then it sleeps without a timer until a release rings for it (`sync::Bell`). While there is
-//! one, releases purge only what a limit on memory forbids to keep, or if it does not keep up.
+//! more than one thread by then. It is started by a tick of a thread that allocates, and has its rounds while there
+//! is more unused memory than the floor; then it sleeps without a timer until a release rings for it (`sync::Bell`).
+//! While there is one, releases purge only what a limit on memory forbids to keep, or if it does not keep up.
 //!
 //! It holds no lock for which another thread's exit, fork or allocation waits, but `WORKING` while it works, for which
-//! only `fork` and a step by hand wait. So it can be waited for anywhere. It never allocates. The child of a fork has none
-//! until a tick there starts one.
+//! only `fork` and a step by hand wait. So it can be waited for anywhere. It never allocates. The child of a fork has
+//! none until a tick there starts one.
 
 use ferrimalloc_prim::thread::{ServiceThread, name_current};
 
@@ -110,8 +110,8 @@ pub fn scavenger_runs() -> bool {
     scavenger_bell().is_attended()
 }
 
-/// What the scavenger does in a round, done here and now: purges what is due and what exceeds the bound. True if memory is
-/// left that waits to be purged.
+/// What the scavenger does in a round, done here and now: purges what is due and what exceeds the bound. True if
+/// memory is left that waits to be purged.
 pub fn scavenger_step() -> bool {
     work()
 }
