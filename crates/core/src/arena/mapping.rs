@@ -52,6 +52,10 @@ pub(super) struct Mapped {
     pub commit: Commit,
 }
 
+/// Arenas up to this size may be in core files before they are used: it is little, and programs that allow only certain system
+/// calls, and no advice, can have them.
+const DUMPED_BYTES: usize = 64 << 20;
+
 /// Maps memory for an arena, in large OS pages if they are wanted and there are enough.
 pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Option<Mapped> {
     if large == LargePages::Try
@@ -63,12 +67,9 @@ pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Opti
     let admits = |start| page_map::admits(start, bytes);
     let memory = os::reserve(bytes, alignment(bytes), access, admits, page_map::hints(bytes))?;
     refuse_huge_at_first(memory);
-    let region = memory.region();
-    if commit == Commit::Later {
-        // SAFETY: a mapping of ours that nobody uses yet. Debuggers that write core files read even what is inaccessible.
-        unsafe { mem::dont_dump(region.start, bytes) };
-    }
-    Some(Mapped { region, backing: Backing::Os(memory), commit })
+    let is_left_out = commit == Commit::Later && bytes > DUMPED_BYTES && options::is_enabled(OptionId::AllowThp);
+    let memory = if is_left_out { memory.leave_out() } else { memory };
+    Some(Mapped { region: memory.region(), backing: Backing::Os(memory), commit })
 }
 
 /// Where an arena of that size starts: chunks and huge OS pages are to be aligned, if it has any.

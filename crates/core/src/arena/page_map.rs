@@ -22,6 +22,7 @@ use core::ptr::NonNull;
 use ferrimalloc_prim::mem::{self, Access, Thp, ThpMode};
 
 use crate::base::*;
+use crate::options::{self, OptionId};
 use crate::sync::{AtomicUsize, Lock, Ordering, RangeTable};
 
 /// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
@@ -243,6 +244,9 @@ fn begin_with_room(range: &Range, region: Span) -> bool {
     [room, 0].into_iter().any(|room| begin_at(range, start, top(room)))
 }
 
+/// A table up to this size may be in core files.
+const DUMPED_BYTES: usize = 1 << 20;
+
 /// The table goes to half the address of what it describes: far from where the system places mappings, so that it can
 /// grow, and as hard to guess.
 fn begin_at(range: &Range, start: usize, top: usize) -> bool {
@@ -257,11 +261,13 @@ fn begin_at(range: &Range, start: usize, top: usize) -> bool {
     true
 }
 
-/// A core file must not hold the table, and a touched entry must not cost a huge page.
+/// A core file must not hold a large table, and a touched entry must not cost a huge page.
 fn advise(table: *mut u8, bytes: usize) {
-    // SAFETY: just mapped; both are advice.
+    // SAFETY: just mapped; this is advice.
     unsafe {
-        mem::dont_dump(table, bytes);
+        if bytes > DUMPED_BYTES && options::is_enabled(OptionId::AllowThp) {
+            mem::dont_dump(table, bytes);
+        }
         if mem::config().thp == ThpMode::Always {
             let _ = mem::thp(table, bytes, Thp::Refuse);
         }

@@ -1,6 +1,5 @@
-//! A thread stops anywhere in its work, as a fork leaves it: what the child then makes of its pages, against a shadow
-//! of what
-//! is in use.
+//! A thread stops anywhere in its work, as a fork leaves it: what the child then makes of its pages, against a shadow of
+//! what is in use.
 
 use std::collections::HashSet;
 
