@@ -111,7 +111,9 @@ fn claims_are_aligned_as_asked() {
 
 #[test]
 fn pages_of_different_sizes_keep_to_their_own_chunks() {
-    let _ground = ground();
+    let mut ground = ground();
+    // First arenas are of one chunk where nobody has chosen a size.
+    ground.set(OptionId::ArenaReserve, (256 * MIB / 1024) as i64);
     let set = new_set();
     let chunk = |slices| {
         let claim = set.claim(&want(slices)).unwrap();
