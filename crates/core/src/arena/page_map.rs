@@ -234,10 +234,11 @@ fn begin(region: Span) -> Option<&'static Range> {
     Some(range)
 }
 
-/// With room above for what the system may place there, if so much can be had.
+/// With room above for what the system may place there, if so much can be had. Where it places downwards, there is none: what
+/// is above is mapped already, and a region that the program hands over later must not be cut.
 fn begin_with_room(range: &Range, region: Span) -> bool {
     let places_downwards = region.start >> (mem::config().va_bits - 1) != 0;
-    let room = region.bytes().saturating_mul(if places_downwards { 1 } else { ROOM_UPWARDS });
+    let room = if places_downwards { 0 } else { region.bytes().saturating_mul(ROOM_UPWARDS) };
     let highest = align_down(usize::MAX, granule());
     let start = align_down(region.start, granule());
     let top = |room: usize| align_up(region.end.saturating_add(room), granule()).unwrap_or(highest).min(highest);
