@@ -22,6 +22,7 @@ use core::ptr::NonNull;
 use ferrimalloc_prim::mem::{self, Access, Thp, ThpMode};
 
 use crate::base::*;
+use crate::bitmap::CHUNK_BITS;
 use crate::options::{self, OptionId};
 use crate::sync::{AtomicUsize, Lock, Ordering, RangeTable};
 
@@ -134,10 +135,12 @@ pub fn admits(start: usize, bytes: usize) -> bool {
 pub fn hints(bytes: usize) -> impl Iterator<Item = usize> {
     let limit = address_limit();
     let step = bytes.max(limit / 32).max(1);
-    // Below the home range, unless that is too far down; then, with a limit, from the bottom up, but for the lowest
-    // addresses, which are left to programs that are linked to them.
+    // Below the home range, unless that is too far down; with a limit, from the bottom up, but for the lowest addresses, which
+    // are left to programs that are linked to them; above a range, aligned as arenas are.
     let below_home = lowest(home::words()).checked_sub(bytes).map(|start| align_down(start, SLICE_BYTES));
-    below_home.into_iter().filter(|&start| start > 0).chain((1..limit / step).map(move |place| place * step))
+    let above = ranges().filter_map(|range| range.top().checked_next_multiple_of(CHUNK_BITS * SLICE_BYTES));
+    let limited = (1..limit / step).map(move |place| place * step);
+    below_home.into_iter().filter(|&start| start > 0).chain(limited).chain(above)
 }
 
 /// Held over `fork`.
