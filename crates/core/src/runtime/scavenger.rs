@@ -1,9 +1,11 @@
 //! The scavenger: a thread of our own that purges what is idle, so that nobody's `free` has to.
 //!
-//! Option `scavenge` decides: never; as soon as there is something to purge; or, by default, only in a process that has
+//! Option `scavenge` decides: never, by default; as soon as there is something to purge; or only in a process that has
 //! more than one thread by then and no limit on its addresses. It is started by a tick of a thread that allocates, and has its rounds while there
 //! is more unused memory than the floor; then it sleeps without a timer until a release rings for it (`sync::Bell`).
 //! While there is one, releases purge only what a limit on memory forbids to keep, or if it does not keep up.
+//!
+//! A process lives until its last thread ends, and ours is one: where the others end by `pthread_exit`, nobody calls `exit`.
 //!
 //! It holds no lock for which another thread's exit, fork or allocation waits, but `WORKING` while it works, for which
 //! only `fork` and a step by hand wait. So it can be waited for anywhere. It never allocates. The child of a fork has

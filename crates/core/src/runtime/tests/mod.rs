@@ -24,10 +24,7 @@ mod threads;
 pub(crate) struct Ground(Alone);
 
 pub(crate) fn ground() -> Ground {
-    let mut ground = tests::ground();
-    // It would outlive the test.
-    ground.set(OptionId::Scavenge, 0);
-    Ground(ground)
+    Ground(tests::ground())
 }
 
 impl Ground {
