@@ -3,14 +3,11 @@
 use ferrimalloc_prim::clock;
 use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
 
-use super::page_map;
+use super::page_map::{self, CHUNK_BYTES};
 use crate::base::*;
-use crate::bitmap::CHUNK_BITS;
 use crate::options::{self, OptionId};
 use crate::os::{self, PrivateMemory, Region};
 
-/// Bytes that a chunk of slices spans: 32 MiB.
-const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
 /// A transparent huge page: 2 MiB.
 const UNIT_BYTES: usize = 2 << 20;
 /// Its slices.

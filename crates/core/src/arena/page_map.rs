@@ -62,6 +62,8 @@ const LEAST_MAX_BITS: usize = 28;
 const GAP_BYTES: usize = if usize::BITS < 64 { 1 << 30 } else { 8 << 30 };
 /// No machine has addresses of programs behind this: 57 bits.
 const ADDRESSES_END: usize = if usize::BITS < 64 { usize::MAX } else { 1 << (usize::BITS - 7) };
+/// Bytes that a chunk of slices spans: 32 MiB. Large arenas are aligned to it.
+pub(super) const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
 /// Where mappings go upwards, a range begins with room for so many regions like its first.
 const ROOM_UPWARDS: usize = 64;
 
@@ -138,7 +140,7 @@ pub fn hints(bytes: usize) -> impl Iterator<Item = usize> {
     // Below the home range, unless that is too far down; with a limit, from the bottom up, but for the lowest addresses, which
     // are left to programs that are linked to them; above a range, aligned as arenas are.
     let below_home = lowest(home::words()).checked_sub(bytes).map(|start| align_down(start, SLICE_BYTES));
-    let above = ranges().filter_map(|range| range.top().checked_next_multiple_of(CHUNK_BITS * SLICE_BYTES));
+    let above = ranges().filter_map(|range| range.top().checked_next_multiple_of(CHUNK_BYTES));
     let limited = (1..limit / step).map(move |place| place * step);
     below_home.into_iter().filter(|&start| start > 0).chain(limited).chain(above)
 }
