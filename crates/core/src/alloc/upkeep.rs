@@ -5,7 +5,7 @@ use crate::base::*;
 use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
 use crate::runtime::{
-    Thread, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
+    Thread, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
 };
 use crate::theap::{Theap, Tick};
 
@@ -52,7 +52,7 @@ pub(super) fn make_room(theap: &'static Theap) {
 }
 
 /// Collects this thread's theaps, if it has any, and purges: what is due, or with `Force::All` everything that can be given
-/// back.
+/// back, also inside of pages.
 pub fn collect(force: Force) {
     let theap = current_theap();
     if !theap.is_empty_theap() {
@@ -61,6 +61,9 @@ pub fn collect(force: Force) {
         run_deferred_free(thread, thread.beat(), force);
         thread.collect(force);
         thread.for_each_theap(Theap::audit);
+    }
+    if force == Force::All {
+        collect_unowned(current_subproc());
     }
     current_subproc().arenas().purge_due(force);
 }

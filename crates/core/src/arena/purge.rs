@@ -227,6 +227,24 @@ impl ArenaSet {
     }
 }
 
+impl Arena {
+    /// Gives the memory of some OS pages back, inside of slices that the caller holds. False if the system refuses, or the
+    /// memory is not ours. What they hold is undefined then.
+    ///
+    /// # Safety
+    /// Nobody needs what they hold.
+    pub unsafe fn drop_os_pages(&self, start: *mut u8, bytes: usize) -> bool {
+        let Some(memory) = self.private_at(start, bytes) else { return false };
+        let way = purge_way();
+        // SAFETY: the precondition. (Closing them, too, would split mappings.)
+        let is_done = unsafe { if way == PurgeWay::Reset { memory.reset() } else { memory.discard() } };
+        if is_done {
+            self.usage().note_hole(bytes, way == PurgeWay::Reset);
+        }
+        is_done
+    }
+}
+
 /// Whether the program or its user decided how long memory is kept: then rule 1 is obeyed to the letter.
 fn is_delay_chosen() -> bool {
     options::is_chosen(OptionId::PurgeDelay) || options::is_chosen(OptionId::ArenaPurgeMult)

@@ -55,7 +55,6 @@ fn managed(set: &'static ArenaSet, memory: &UserMemory) -> &'static Arena {
 }
 
 /// An arena for those only who name it.
-#[cfg(feature = "sim")]
 pub(crate) fn user_arena(set: &ArenaSet, bytes: usize) -> &'static Arena {
     // SAFETY: fresh memory that stays mapped.
     unsafe { set.manage(&UserMemory { sharing: Sharing::Exclusive, ..user(bytes) }) }.unwrap()

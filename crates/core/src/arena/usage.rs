@@ -152,12 +152,26 @@ impl Usage {
         self.stats.committed.decrease(bytes);
     }
 
+    /// The memory of a stretch of OS pages, inside of slices in use, has been given back.
+    pub(super) fn note_hole(&self, bytes: usize, reset: bool) {
+        self.stats.committed.decrease(bytes);
+        self.stats_note_purged_bytes(bytes, reset);
+    }
+
+    /// Such memory is wanted again, or counted as a whole with its slices.
+    pub fn note_holes_opened(&self, bytes: usize) {
+        self.stats.committed.increase(bytes);
+    }
+
     pub(super) fn stats_note_purge(&self) {
         self.stats.arena_purges.increment();
     }
 
     pub(super) fn stats_note_purged(&self, slices: usize, reset: bool) {
-        let bytes = slices * SLICE_BYTES;
+        self.stats_note_purged_bytes(slices * SLICE_BYTES, reset);
+    }
+
+    fn stats_note_purged_bytes(&self, bytes: usize, reset: bool) {
         if reset {
             self.stats.reset.add(bytes);
             self.stats.reset_calls.increment();

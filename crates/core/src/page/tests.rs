@@ -10,6 +10,8 @@ use crate::arena::{Extent, Kind, Want};
 use crate::base::*;
 use crate::sync::Relaxed;
 
+mod holes;
+
 const ME: usize = 16;
 
 fn place(slices: usize, bin: Bin, block_bytes: usize, extent: Extent) -> Placement {

@@ -133,7 +133,7 @@ impl Theap {
     }
 
     /// Takes over what others have freed into the theap's pages and releases those that are empty; `Force::All`
-    /// includes the retired ones.
+    /// includes the retired ones, and gives back what is empty of the others.
     pub fn collect(&self, force: Force) {
         self.batch.flush();
         self.expire_retired(force);
@@ -142,8 +142,13 @@ impl Theap {
 
     fn collect_page(&self, page: &'static Owned, force: Force) {
         let is_kept = force == Force::Routine && page.is(Flag::Retired);
-        if !is_kept && page.collect_is_empty() {
+        if is_kept {
+            return;
+        }
+        if page.collect_is_empty() {
             self.release(page);
+        } else if force == Force::All {
+            page.punch(Force::All);
         }
     }
 }
