@@ -29,7 +29,9 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
 #[cold]
 fn tick(theap: &'static Theap) {
     theap.upkeep();
-    let arenas = theap.heap().subproc().arenas();
+    let subproc = theap.heap().subproc();
+    collect_unowned(subproc, Force::Routine);
+    let arenas = subproc.arenas();
     arenas.purge_due(Force::Routine);
     consider_scavenger(arenas);
 }
@@ -62,9 +64,7 @@ pub fn collect(force: Force) {
         thread.collect(force);
         thread.for_each_theap(Theap::audit);
     }
-    if force == Force::All {
-        collect_unowned(current_subproc());
-    }
+    collect_unowned(current_subproc(), force);
     current_subproc().arenas().purge_due(force);
 }
 

@@ -10,6 +10,7 @@
 //! * `claim`: claiming slices, and giving them back; `search_hint`: where an arena need not be searched.
 //! * `arenas`: those of a sub-process: claiming from any of them, reserving another; `slots`: where they are registered.
 //! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
+//! * `looks`: when to look for what is empty inside of pages.
 //! * `meta`: memory for the allocator's own structures; `pool`: slices that hold small pieces of it.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
@@ -21,6 +22,7 @@ mod claim;
 mod commit;
 mod fill;
 mod holding;
+mod looks;
 mod manage;
 mod mapping;
 mod meta;
@@ -41,6 +43,7 @@ pub use access::CommitFn;
 pub use arena::{Arena, Kind, Setup, Sharing};
 pub use arenas::{ArenaSet, MAX_ARENAS, Want};
 pub use claim::{Claim, Extent};
+pub use looks::Looks;
 pub use manage::{Refusal, UserMemory};
 pub use mapping::{Backing, Commit, LargePages};
 pub use pool::Meta;

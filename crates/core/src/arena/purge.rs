@@ -140,6 +140,16 @@ impl ArenaSet {
         self.arenas().rev().for_each(|arena| self.purge_arena(arena, target, unit));
     }
 
+    /// How long unused memory is kept, in milliseconds; `None`: for ever.
+    pub fn purge_delay(&self) -> Option<u64> {
+        delay_millis()
+    }
+
+    /// Begins a look at the pages that no thread owns, if one is due; answers how many may be punched.
+    pub fn begin_look(&self) -> Option<usize> {
+        self.usage().looks.begin(delay_millis())
+    }
+
     /// Purges what is due by now. Cheap when nothing is.
     pub fn purge_due(&self, force: Force) {
         if force == Force::All {

@@ -1,6 +1,7 @@
 //! What the arenas of a set count together: slices in use, filled, accessible; and what purging and huge pages go by.
 
 use super::fill::FillHistory;
+use super::looks::Looks;
 use super::purging::Purging;
 use crate::base::*;
 use crate::stats::Stats;
@@ -27,6 +28,7 @@ pub struct Usage {
     refused: AtomicUsize,
     pub(super) purging: Purging,
     pub(super) fills: FillHistory,
+    pub(super) looks: Looks,
     stats: Stats,
 }
 
@@ -46,6 +48,7 @@ impl Usage {
             refused: AtomicUsize::new(0),
             purging: Purging::new(),
             fills: FillHistory::new(),
+            looks: Looks::new(),
             stats: Stats::new(),
         }
     }

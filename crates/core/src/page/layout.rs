@@ -103,7 +103,8 @@ pub struct Page {
     pub(super) links: Links,
     /// Of a hardened page: where its block bitmap is, or of a single block, the bytes of padding behind it. Of an ordinary
     /// one that is retired: what `free` was, to see whether the page has been used since. Of an entry of one with holes:
-    /// which OS pages of the slice are holes, and in a page's first one its frontier.
+    /// which OS pages of the slice are holes, and in a page's first one its frontier. Of any other ordinary one, above that:
+    /// what its lists looked like (`punch`).
     pub(super) side_word: AtomicUsize,
     /// How many blocks have been put on `free` so far, each as often as that was: those and not on `free` now have
     /// been allocated.
@@ -114,6 +115,7 @@ pub struct Page {
     pub(super) reserved: AtomicU16,
     /// How many slices are committed, of a page that is committed as it fills; else 0.
     pub(super) committed: Cell<u8>,
+    /// How long it has been retired, or how often it has been found unchanged (`punch`).
     pub(super) retired_age: Cell<u8>,
 }
 

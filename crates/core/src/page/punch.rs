@@ -17,8 +17,18 @@ use crate::bitmap::BitRange;
 use crate::os;
 use crate::sync::{Relaxed, pin};
 
-/// The share of a page that has to become holes where huge OS pages are, which it splits, and where nobody has asked.
+/// A page is sparse if so much of it is free OS pages: a quarter.
 const SPARSE_SHARE: usize = 4;
+/// Very sparse, if half of it is.
+const VERY_SPARSE_SHARE: usize = 2;
+
+/// After so many looks without a change a page is quiet.
+const QUIET_LOOKS: u8 = 8;
+/// A quiet page that has been punched, or could not be.
+const DONE: u8 = u8::MAX;
+/// Where the side word of an ordinary page holds the mark of the last look: above the holes and the frontier.
+const MARK_SHIFT: u32 = 32;
+const MARK_MASK: usize = 0xFFFF << MARK_SHIFT;
 
 /// The free blocks of a page.
 struct FreeBlocks {
@@ -44,8 +54,8 @@ impl Page {
 }
 
 impl Owned {
-    /// Gives back the OS pages without a block in use; answers how many bytes. With `Force::Routine` only if that is a good
-    /// part of the page. The remote list has been taken. Walks the lists.
+    /// Gives back the OS pages without a block in use; answers how many bytes. With `Force::Routine`, and where huge OS pages
+    /// are, which holes split, only if they are a good part of the page. The remote list has been taken. Walks the lists.
     pub fn punch(&self, force: Force) -> usize {
         let Origin::Arena(arena) = self.origin() else { return 0 };
         if !self.suits_holes() || self.has_flag(Flag::Retired) {
@@ -54,8 +64,12 @@ impl Owned {
         let Some(free) = self.free_blocks() else { return 0 };
         let mut holes = self.holes_to_be(&free.marks);
         let slices = BitRange::new(arena.slice_of(self.memory()), self.slices());
-        let is_sparse = (holes.size() * os::os_page_bytes() + self.hole_bytes()) * SPARSE_SHARE >= self.touched_bytes();
-        let is_worth_it = is_sparse || force == Force::All && !arena.is_advised(slices);
+        let empty_bytes = holes.size() * os::os_page_bytes() + self.hole_bytes();
+        let is_worth_it = match (force, arena.is_advised(slices)) {
+            (Force::All, false) => true,
+            (Force::All, true) | (Force::Routine, false) => empty_bytes * SPARSE_SHARE >= self.touched_bytes(),
+            (Force::Routine, true) => empty_bytes * VERY_SPARSE_SHARE >= self.touched_bytes(),
+        };
         if holes.size() == 0 || !is_worth_it {
             return 0;
         }
@@ -65,6 +79,40 @@ impl Owned {
             self.withdraw(&free, &holes);
         }
         holes.size() * os::os_page_bytes()
+    }
+
+    /// A look, one of a few per purge delay: whether the page has just become quiet, so that it should be punched. It is quiet
+    /// once no block of it has come or gone in a while; until one does it is not told a second time.
+    pub fn is_quiet(&self) -> bool {
+        if !self.suits_holes() || self.has_flag(Flag::Retired) {
+            return false;
+        }
+        let (word, mark) = (self.side_word.get(), self.mark());
+        if word & MARK_MASK != mark {
+            self.side_word.set(word & !MARK_MASK | mark);
+            self.retired_age.set(0);
+            return false;
+        }
+        let looks = self.retired_age.get().saturating_add(1).min(DONE - 1);
+        if self.retired_age.get() != DONE {
+            self.retired_age.set(looks);
+        }
+        self.retired_age.get() != DONE && looks >= QUIET_LOOKS
+    }
+
+    /// Punches a quiet page, if it is sparse; answers how many bytes that gives back.
+    pub fn punch_quiet(&self) -> usize {
+        let bytes = self.punch(Force::Routine);
+        self.side_word.set(self.side_word.get() & !MARK_MASK | self.mark());
+        self.retired_age.set(DONE);
+        bytes
+    }
+
+    /// Nearly always another one when a block has come or gone.
+    fn mark(&self) -> usize {
+        let lists = self.free.get().addr() ^ self.local_free.get().addr().rotate_left(24);
+        let counts = self.outstanding() + (self.remote_count() << 20) + self.capacity();
+        (lists ^ counts).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48 << MARK_SHIFT
     }
 
     /// Walks the lists; `None` if a list is not as it should be: then somebody has written to a freed block.

@@ -110,23 +110,31 @@ fn abandon(page: OwnedPage, used: usize, hint: usize) {
     }
 }
 
-/// Gives back what is empty of a page of `heap`, if nobody owns it. The heap doesn't end meanwhile.
-pub fn punch_unowned(heap: &Heap, page: PageRef) {
+/// Gives back what is empty of a page of `heap`, if nobody owns it; with `Force::Routine` if it is quiet. The heap doesn't end
+/// meanwhile. True if it was looked into.
+pub fn punch_unowned(heap: &Heap, page: PageRef, force: Force) -> bool {
     if !page.is_let_go() || !page.may_be_punched() {
-        return;
+        return false;
     }
-    let Some((page, threshold)) = page.claim_in_place() else { return };
-    if !heap.has(&page) || !page.may_be_punched() {
-        // The slice has become another page, or a thread was quicker.
-        return page.put_back(threshold).unwrap_or_else(release_or_list);
+    let Some((page, threshold)) = page.claim_in_place() else { return false };
+    // The slice may have become another page, or a thread may have been quicker.
+    let is_right = heap.has(&page) && page.may_be_punched();
+    if !is_right || force == Force::Routine && !page.is_quiet() {
+        page.put_back(threshold).unwrap_or_else(release_or_list);
+        return false;
     }
     let used = page.collect();
     if used == 0 {
-        return release_page(page);
+        release_page(page);
+        return true;
     }
-    page.punch(Force::All);
+    match force {
+        Force::All => page.punch(Force::All),
+        Force::Routine => page.punch_quiet(),
+    };
     let hint = page.owner().tid();
     abandon(page, used, hint);
+    true
 }
 
 /// Taking back.
