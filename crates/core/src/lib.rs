@@ -25,7 +25,6 @@ mod floors {
     pub mod os;
     pub mod page;
     pub mod random;
-    pub mod report;
     pub mod runtime;
     pub mod stats;
     pub mod theap;

@@ -13,6 +13,7 @@ use ferrimalloc_core::diag::{self, DefaultOutput};
 use ferrimalloc_core::os;
 use ferrimalloc_core::runtime;
 use ferrimalloc_prim::Errno;
+use ferrimalloc_report as report;
 
 use super::args::tell;
 use super::export;
@@ -187,7 +188,7 @@ export! {
 
     /// Draws the arenas of this thread's sub-process on the registered output, a character for each slice.
     fn mi_arenas_print() {
-        runtime::draw_arenas(&mut DefaultOutput, runtime::current_subproc());
+        report::print_arenas(&mut DefaultOutput, runtime::current_subproc());
     }
 
     /// As [`mi_arenas_print`].

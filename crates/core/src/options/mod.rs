@@ -10,7 +10,6 @@
 
 mod hardening;
 mod parse;
-mod print;
 mod store;
 mod table;
 
@@ -19,7 +18,6 @@ pub use parse::{Invalid, parse};
 pub use store::{Environment, OptionStore};
 pub use table::{Kind, OptionId, Spec, Standing};
 
-use crate::diag::Output;
 use ferrimalloc_prim::env;
 
 static OPTIONS: OptionStore = OptionStore::new();
@@ -93,12 +91,6 @@ pub fn set_enabled_default(option: OptionId, enabled: bool) {
 pub fn is_chosen(option: OptionId) -> bool {
     init();
     OPTIONS.is_chosen(option)
-}
-
-/// Writes every option with its value, whether somebody set it, and whether it has an effect.
-pub fn print(out: &mut dyn Output) {
-    init();
-    print::print(&OPTIONS, out);
 }
 
 struct ProcessEnvironment;

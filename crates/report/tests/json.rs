@@ -1,9 +1,8 @@
 //! The JSON of statistics, read by a parser that is not ours.
-#![cfg(not(loom))]
 
-use ferrimalloc_core::report::{stats_json, stats_json_bytes, stats_json_into};
 use ferrimalloc_core::stats::{FieldVisitor, RawCount, RawCounter, RawStats, Stats};
 use ferrimalloc_prim::process::{self, ProcessInfo};
+use ferrimalloc_report::{stats_json, stats_json_bytes, stats_json_into};
 use serde_json::Value;
 
 fn sample() -> RawStats {
