@@ -10,12 +10,14 @@ use super::owned::Owned;
 use super::ownership::Chain;
 use crate::arena::Share;
 use crate::base::*;
-use crate::sync::Relaxed;
+use crate::sync::{AtomicPtr, Relaxed};
 
 /// Pages of larger blocks don't [relink](Owned::relink): too few blocks are linked at a time. Bytes.
 const RELINK_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
 /// How many links are looked at to tell whether a list is in order.
 const ORDER_SAMPLE: usize = 8;
+/// So many frees in a row may go to the list that is allocated from: the bound on what happens between two slow paths.
+pub(super) const LIFO_FREES: u32 = 256;
 /// Where `lent` is in a page. Bytes.
 const LENT: usize = core::mem::offset_of!(Page, lent);
 
@@ -72,6 +74,45 @@ impl Owned {
         self.pop()
     }
 
+    /// Makes `local_free` the list to allocate from, too, if `free` is exhausted, there is something and `may` agrees: the block
+    /// freed last is taken first, as it is still cached. It pays for blocks of many cache lines.
+    #[inline(always)]
+    pub fn may_begin_lifo(&self, may: impl FnOnce() -> bool) -> bool {
+        if self.is(Flag::Lifo) || self.local_free.get().is_null() || !may() {
+            return false;
+        }
+        self.begin_lifo();
+        true
+    }
+
+    /// The list to allocate from, until [`Flag::Lifo`] comes or goes.
+    #[inline]
+    pub fn source(&self) -> Source {
+        Source(if self.is(Flag::Lifo) { &raw const self.local_free } else { &raw const self.free })
+    }
+
+    fn begin_lifo(&self) {
+        debug_assert!(self.free.get().is_null());
+        self.hand(self.capacity() - self.lent());
+        self.drop_flag(Flag::FreeIsZero);
+        self.lent.set(LIFO_FREES);
+        self.raise(Flag::Lifo);
+    }
+
+    /// Puts what is left of a list that was freed to and allocated from on `free`.
+    #[inline]
+    pub fn end_lifo(&self) {
+        if self.is(Flag::Lifo) {
+            self.drop_flag(Flag::Lifo);
+            self.hand(LIFO_FREES.saturating_sub(self.lent.get()) as usize);
+            // Invariant 1: nothing is on `local_free`.
+            self.lent.set(self.capacity() as u32);
+            let list = self.local_free.get();
+            self.local_free.set(ptr::null_mut());
+            self.free.set(list);
+        }
+    }
+
     /// Whether `pop` can succeed at once.
     #[inline]
     pub fn has_free(&self) -> bool {
@@ -102,6 +143,7 @@ impl Owned {
         if self.has_ledger() {
             return self.refill_checked();
         }
+        debug_assert!(!self.is(Flag::Lifo));
         !self.free.get().is_null()
             || self.refill_local()
             || self.refill_remote()
@@ -163,6 +205,7 @@ impl Owned {
         if self.has_ledger() {
             return self.accept_freed(chain.count);
         }
+        debug_assert!(!self.is(Flag::Lifo));
         if self.free.get().is_null() {
             return self.accept(chain);
         }
@@ -255,6 +298,7 @@ impl Owned {
 
     /// Takes over the remote list and counts the blocks in use. Walks the lists.
     pub fn collect(&self) -> usize {
+        debug_assert!(!self.is(Flag::Lifo));
         self.adopt(self.take_remote());
         self.used()
     }
@@ -297,6 +341,7 @@ impl Owned {
         if self.has_ledger() {
             return self.recount_checked();
         }
+        self.end_lifo();
         // SAFETY: the caller owns the page now.
         let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
         self.lent.set((self.capacity() - local) as u32);
@@ -340,6 +385,7 @@ impl Owned {
 
     /// All blocks in use are free from now on: the page is about to be released with them. Walks `free`.
     pub fn drop_blocks(&self) {
+        self.end_lifo();
         // SAFETY: the caller owns the page.
         let free = unsafe { Block::count(self.free.get(), self.capacity()) };
         if BUILD.valgrind && self.owner().is_hardened() && self.lent() > free + self.remote_count() {
@@ -348,6 +394,36 @@ impl Owned {
         self.lent.set((free + self.remote_count()) as u32);
     }
 
+}
+
+/// The list that the blocks of an owned page are taken from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source(*const AtomicPtr<Block>);
+
+static NO_BLOCKS: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
+
+impl Source {
+    /// That of no page: there is no block.
+    pub const EMPTY: Source = Source(&raw const NO_BLOCKS);
+
+    /// As [`Owned::pop`].
+    ///
+    /// # Safety
+    /// The caller owns the page.
+    #[inline(always)]
+    pub unsafe fn pop(self) -> *mut u8 {
+        // SAFETY: entries of the page map are never unmapped.
+        let list = unsafe { &*self.0 };
+        let block = list.get();
+        if block.is_null() {
+            return ptr::null_mut();
+        }
+        // SAFETY: the owner reads its own list.
+        let next = unsafe { Block::next(block) };
+        list.set(next);
+        prefetch(next);
+        block.cast()
+    }
 }
 
 /// Asks the processor to fetch the cache line of `block`; null is fine.

@@ -27,6 +27,7 @@ pub use heap_word::{HeapGuard, HeapLocks, HeapWord, Lifetime};
 pub use layout::{Flag, Lookup, Origin, Page, PageRef, Placement};
 pub use ledger::{AlreadyFree, Ledger, Style};
 pub use lists::Freed;
+pub use lists::Source;
 pub use owned::{EMPTY_PAGE, EmptyPage, Owned, OwnedPage, Pushed, SingleBlock, Threshold};
 pub use ownership::{Chain, Owner};
 pub use snapshot::{Marks, Walk};

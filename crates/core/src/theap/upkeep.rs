@@ -81,8 +81,12 @@ impl Retired {
 }
 
 impl Theap {
-    /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it.
+    /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it. Or enough have been
+    /// freed to the list that is allocated from.
     pub fn page_emptied(&self, page: &'static Owned) {
+        if page.is(Flag::Lifo) {
+            return self.end_lifo(page);
+        }
         if page.is(Flag::Retired) || self.retired.has_room_for(page) {
             self.keep(page);
         } else {
@@ -131,6 +135,7 @@ impl Theap {
     pub(super) fn expire_retired(&self, force: Force) {
         for index in (0..self.retired.count.get()).rev() {
             let page = self.retired.get(index);
+            self.end_lifo(page);
             if !page.seems_unused_since_retired() {
                 self.retired.remove(index);
             } else if force == Force::All || page.grow_older() >= MAX_AGE {
