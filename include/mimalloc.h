@@ -140,7 +140,8 @@ FM_API void* mi_realloc(void* p, size_t newsize) FM_NOTHROW FM_RESULT FM_SIZE(2)
 FM_API void* mi_reallocn(void* p, size_t count, size_t size) FM_NOTHROW FM_RESULT FM_SIZE2(2, 3);
 /* As mi_realloc, but frees `p` on failure. */
 FM_API void* mi_reallocf(void* p, size_t newsize) FM_NOTHROW FM_RESULT FM_SIZE(2);
-/* `p` if its block can hold `newsize` bytes where it is, else null. Never moves. */
+/* `p` if its block can hold `newsize` bytes where it is, else null. Never moves. A big block that needs
+ * much less gives the rest back. */
 FM_API void* mi_expand(void* p, size_t newsize) FM_NOTHROW FM_SIZE(2);
 
 /* Gives a block back. Null is fine. */
@@ -354,7 +355,8 @@ FM_API int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa_nodes, 
 /* Makes an arena of the caller's memory, which must stay valid for good. `start` is best aligned to
  * mi_arena_min_alignment() and `size` must be at least mi_arena_min_size(). `is_pinned`: it can't be
  * given back; `is_zero`: it reads as zero. False if it is not taken.
- * With `commit_fun`, that function makes parts of the memory usable as they are needed. */
+ * With `commit_fun`, that function makes parts of the memory usable as they are needed, and takes free
+ * parts back. Without it the memory may be shared or a file: it is never dropped, moved or protected. */
 FM_API bool mi_manage_os_memory(void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero, int numa_node) FM_NOTHROW;
 FM_API bool mi_manage_os_memory_ex(void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero,
                                    int numa_node, bool exclusive, mi_arena_id_t* arena_id) FM_NOTHROW;
@@ -398,6 +400,14 @@ FM_API void mi_register_error(mi_error_fun* fun, void* arg);
 FM_API void mi_collect(bool force) FM_NOTHROW;
 /* Gives pages of the calling thread to other threads until it owns about this many bytes. */
 FM_API void mi_collect_reduce(size_t target_thread_owned) FM_NOTHROW;
+
+/* Not in mimalloc: the scavenger, a thread that gives idle memory back so that no free has to. By default it starts by
+ * itself in a process with threads (MIMALLOC_SCAVENGE=auto; 0: never, 1: always). Starts it now; false without a thread. */
+FM_API bool mi_scavenger_start(void) FM_NOTHROW;
+/* Ends it and waits until it is gone; none starts by itself from then on. */
+FM_API void mi_scavenger_stop(void) FM_NOTHROW;
+/* One of its rounds, here and now; true if there is more to do later. */
+FM_API bool mi_scavenger_step(void) FM_NOTHROW;
 
 /* MI_MALLOC_VERSION of the library. */
 FM_API int  mi_version(void) FM_NOTHROW;

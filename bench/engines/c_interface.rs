@@ -1,4 +1,4 @@
-//! The C interface over an engine's own functions, shared by the three shims beside this file.
+//! The C interface over an engine's own functions, for engines that are crates in Rust (`rusty_alloc` beside this file).
 //!
 //! A shim defines `mod engine` with `malloc`, `calloc`, `realloc`, `free`, `aligned` and `usable_size`; `#[path]` brings
 //! this file in. These are the calls that the benchmark's programs make, no complete replacement of the C library's.

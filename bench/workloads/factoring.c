@@ -2,7 +2,8 @@
 //
 // Source of the pattern: cfrac (Barrett) in Zorn and Grunwald's allocator suite, also in mimalloc-bench. The program
 // here is our own: Pollard's rho (1975) with the product of differences collected over 64 steps, as Brent did (1980),
-// on a number of four 32-bit digits; division is Knuth's algorithm D (TAOCP 2, 4.3.1).
+// on a number of four 32-bit digits, and on the one of 44 decimal digits that mimalloc-bench gives to cfrac; division
+// is Knuth's algorithm D (TAOCP 2, 4.3.1).
 #include "workload.h"
 
 typedef struct {
@@ -219,5 +220,23 @@ uint64_t run_factoring(const params *p) {
     number *n = multiply(a, b);
     uint64_t checksum = rho(n, scaled(p, 1400000));
     free(a), free(b), free(n);
+    return checksum;
+}
+
+static number *number_parse(const char *decimal) {
+    number *n = number_from(0), *ten = number_from(10);
+    for (; *decimal != '\0'; decimal++) {
+        number *shifted = multiply(n, ten), *digit = number_from((uint64_t)(*decimal - '0'));
+        replace(&n, add(shifted, digit));
+        free(shifted), free(digit);
+    }
+    free(ten);
+    return n;
+}
+
+uint64_t run_factoring_44(const params *p) {
+    number *n = number_parse("17545186520507317056371138836327483792789528");
+    uint64_t checksum = rho(n, scaled(p, 900000));
+    free(n);
     return checksum;
 }

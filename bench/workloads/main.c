@@ -1,6 +1,7 @@
 // `workload NAME [THREADS] [SCALE] [--dry]` runs one workload and prints its checksum and the memory still resident.
 // `workload --list` prints the catalogue, tab-separated, for the runner.
-#include "workload.h"
+// `workload --generate SEED [SCALE]` runs a program drawn at random, `workload --describe SEED` says what is drawn.
+#include "generate.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -87,25 +88,39 @@ static const entry *find(const char *name) {
     return NULL;
 }
 
-static int run(const entry *e, const params *p) {
-    uint64_t checksum = e->run(p);
+static int report(uint64_t checksum) {
     long kib = resident_kib();
     printf("checksum=%016llx\nfinal_rss_kib=%ld\n", (unsigned long long)checksum, kib);
     return 0;
 }
 
+static int generated(uint64_t seed, double scale) {
+    plan p = plan_draw(seed, scale);
+    return report(plan_run(&p));
+}
+
+static int describe(uint64_t seed) {
+    plan p = plan_draw(seed, 1.0);
+    plan_describe(&p);
+    return 0;
+}
+
 static int usage(void) {
-    fputs("usage: workload NAME [THREADS] [SCALE] [--dry] | workload --list\n", stderr);
+    fputs("usage: workload NAME [THREADS] [SCALE] [--dry] | --list\n", stderr);
+    fputs("       workload --generate SEED [SCALE] | --describe SEED\n", stderr);
     return 2;
 }
 
 int main(int argc, char **argv) {
     if (argc < 2) return usage();
     if (strcmp(argv[1], "--list") == 0) return list();
+    if (strcmp(argv[1], "--generate") == 0 && argc > 2)
+        return generated(strtoull(argv[2], NULL, 10), argc > 3 ? atof(argv[3]) : 1.0);
+    if (strcmp(argv[1], "--describe") == 0 && argc > 2) return describe(strtoull(argv[2], NULL, 10));
     const entry *e = find(argv[1]);
     if (e == NULL) return usage();
     params p = {argc > 2 ? (unsigned)atoi(argv[2]) : 1, argc > 3 ? atof(argv[3]) : 1.0};
     if (p.threads == 0 || p.scale <= 0) return usage();
     if (argc > 4 && strcmp(argv[4], "--dry") == 0) use_stub_engine();
-    return run(e, &p);
+    return report(e->run(&p));
 }

@@ -1,7 +1,8 @@
 // N-body simulation: each step builds an octree of single nodes, walks it, and drops it.
 //
-// Source: Barnes and Hut 1986; "barnes" stands in Hoard's suite and in mimalloc-bench. Our own program: a tree of
-// malloc'ed cells, forces for a sample of the bodies so that the allocator remains visible.
+// Source: Barnes and Hut 1986; "barnes" stands in Hoard's suite and in mimalloc-bench. Two sizes: 20,000 bodies, and
+// the 163,840 of mimalloc-bench's input. Our own program: a tree of malloc'ed cells, forces for a sample of the bodies
+// so that the allocator remains visible.
 #include "workload.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@ typedef struct cell {
     struct cell *child[8];
 } cell;
 
-enum { BODIES = 20000, FORCE_SAMPLE = 16, MAX_DEPTH = 48 };
+enum { FORCE_SAMPLE = 16, MAX_DEPTH = 48 };
 
 static cell *cell_new(double x, double y, double z, double half) {
     cell *c = must(calloc(1, sizeof *c));
@@ -51,9 +52,9 @@ static void insert(cell *c, const body *b, int depth) {
     insert(child_for(c, octant(c, b)), b, depth + 1);
 }
 
-static cell *build(const body *bodies) {
+static cell *build(const body *bodies, uint64_t count) {
     cell *root = cell_new(0, 0, 0, 8);
-    for (int i = 0; i < BODIES; i++) insert(root, &bodies[i], 0);
+    for (uint64_t i = 0; i < count; i++) insert(root, &bodies[i], 0);
     return root;
 }
 
@@ -79,27 +80,30 @@ static void move(body *b) {
     b->x += b->speed_x, b->y += b->speed_y, b->z += b->speed_z;
 }
 
-static void step(body *bodies, uint64_t number) {
-    cell *root = build(bodies);
-    for (uint64_t i = number % FORCE_SAMPLE; i < BODIES; i += FORCE_SAMPLE) pull(root, &bodies[i]);
-    for (int i = 0; i < BODIES; i++) move(&bodies[i]);
+static void step(body *bodies, uint64_t count, uint64_t number) {
+    cell *root = build(bodies, count);
+    for (uint64_t i = number % FORCE_SAMPLE; i < count; i += FORCE_SAMPLE) pull(root, &bodies[i]);
+    for (uint64_t i = 0; i < count; i++) move(&bodies[i]);
     drop(root);
 }
 
 static double unit(rng *r) { return (double)(rng_next(r) >> 11) / 9007199254740992.0 * 2 - 1; }
 
-static void scatter(body *bodies) {
+static void scatter(body *bodies, uint64_t count) {
     rng r = rng_new(7);
-    for (int i = 0; i < BODIES; i++)
+    for (uint64_t i = 0; i < count; i++)
         bodies[i] = (body){unit(&r), unit(&r), unit(&r), unit(&r) / 500, unit(&r) / 500, unit(&r) / 500};
 }
 
-uint64_t run_nbody(const params *p) {
-    body *bodies = allocate(BODIES * sizeof *bodies);
-    scatter(bodies);
-    for (uint64_t i = 0, steps = scaled(p, 120); i < steps; i++) step(bodies, i);
+static uint64_t run(uint64_t count, uint64_t steps) {
+    body *bodies = allocate(count * sizeof *bodies);
+    scatter(bodies, count);
+    for (uint64_t i = 0; i < steps; i++) step(bodies, count, i);
     uint64_t checksum = 0;
-    for (int i = 0; i < BODIES; i++) checksum = checksum * 31 + (uint64_t)(int64_t)(bodies[i].x * 1e6);
+    for (uint64_t i = 0; i < count; i++) checksum = checksum * 31 + (uint64_t)(int64_t)(bodies[i].x * 1e6);
     free(bodies);
     return checksum;
 }
+
+uint64_t run_nbody(const params *p) { return run(20000, scaled(p, 120)); }
+uint64_t run_nbody_large(const params *p) { return run(163840, scaled(p, 8)); }

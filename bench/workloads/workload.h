@@ -151,7 +151,35 @@ uint64_t on_threads(unsigned count, uint64_t (*body)(unsigned index, void *share
     W("micro-calloc", run_calloc_small, "micro", "1", "calloc of 16 to 256 bytes")                                       \
     W("micro-aligned-64", run_aligned_64, "micro", "1", "aligned_alloc on 64 bytes")                                     \
     W("micro-realloc-64", run_realloc_64, "micro", "1", "realloc in steps of 64 bytes to 16 KiB")                        \
-    W("micro-realloc-half", run_realloc_15, "micro", "1", "realloc by one half to 64 KiB")
+    W("micro-realloc-half", run_realloc_15, "micro", "1", "realloc by one half to 64 KiB")                             \
+    W("factoring-44", run_factoring_44, "field", "1", "cfrac's number of 44 digits in mimalloc-bench")                 \
+    W("cover", run_cover, "field", "1", "espresso's steps on covers of 16 inputs")                                     \
+    W("cover-64", run_cover_64, "field", "1", "the same, 64 inputs")                                                   \
+    W("n-body-large", run_nbody_large, "field", "1", "barnes with mimalloc-bench's 163,840 bodies")                    \
+    W("alloc-test", run_alloc_test, "field", "1,2", "OLogN's alloc-test: Pareto's positions, sizes to 1 KiB")          \
+    W("alloc-test-64k", run_alloc_test_64k, "field", "1,2", "the same, sizes to 64 KiB")                               \
+    W("larson-hoard", run_larson_hoard, "field", "2,8,32", "Hoard's larson: 7 or 8 bytes, tables of 1,000")            \
+    W("mstress", run_mstress, "field", "2,8,32", "mimalloc-bench's mstress `T 50`")                                    \
+    W("test-stress", run_test_stress, "field", "2,8,32", "mimalloc's own stress test, `T 50`")                         \
+    W("rptest", run_rptest, "field", "2,8", "rpmalloc's benchmark, 8 to 16,000 bytes, linear")                         \
+    W("rptest-128k", run_rptest_128k, "field", "2,8", "the same, 8 to 128,000 bytes, exponential")                     \
+    W("xmalloc", run_xmalloc, "field", "1,4", "xmalloc-test `-s 64`: freeing threads never allocate")                  \
+    W("xmalloc-mixed", run_xmalloc_mixed, "field", "1,4", "the same, `-s -1`: 8 to 2,048 bytes")                       \
+    W("cache-scratch-1b", run_cache_scratch_1b, "field", "1,2,8", "cache-scratch `T 1000 1 2000000 T`")                \
+    W("cache-thrash-1b", run_cache_thrash_1b, "field", "1,2,8", "cache-thrash `T 1000 1 2000000 T`")                   \
+    W("mleak-10", run_mleak_10, "field", "1", "mimalloc-bench's `mleak 5`: 5,000 threads, one object each")            \
+    W("mleak-100", run_mleak_100, "field", "1", "the same, `mleak 50`: 50,000 threads")                                \
+    W("threads-256", run_threads_256, "field", "1,2,8", "threads that live for 4 times 64 blocks, 16 B to 2 KiB")      \
+    W("malloc-large", run_malloc_large, "field", "1", "mimalloc-bench's: 20 live blocks of 5 to 25 MiB")               \
+    W("malloc-large-2m", run_malloc_large_2m, "field", "1", "its later form: one block of 2 MiB at a time")            \
+    W("dozens", run_dozens, "field", "1,2", "48 live blocks, 64 KiB to 16 MiB, every page written")                    \
+    W("sparse-64k", run_sparse_64k, "field", "1,2", "48 live blocks, 64 KiB to 16 MiB, one byte in 64 KiB written")    \
+    W("sparse-first", run_sparse_first, "field", "1,2", "the same, the first byte written")                            \
+    W("vectors", run_vectors, "field", "1", "vectors that grow by one half to 4-200 KB")                               \
+    W("vectors-64", run_vectors_64, "field", "1", "the same, 64 at once")                                              \
+    W("addresses-8g", run_addresses_8g, "scale", "4,256", "8 GiB of blocks of 0.6 to 3.6 MiB, one byte touched")       \
+    W("addresses-64g", run_addresses_64g, "scale", "4,256", "the same, 64 GiB")                                        \
+    W("addresses-512g", run_addresses_512g, "scale", "4,256", "the same, 512 GiB")
 
 #define DECLARE_WORKLOAD(name, run, group, threads, source) workload_fn run;
 WORKLOADS(DECLARE_WORKLOAD)

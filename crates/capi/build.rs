@@ -4,6 +4,8 @@
 //!
 //! And it is never unloaded: `dlclose` leaves it where it is. The C library calls us at thread ends and forks, and blocks of
 //! ours may be in use, whatever the program that opened us thinks.
+//!
+//! And it is initialised before all other libraries: its fork handlers must be registered before anybody else's.
 
 use std::env;
 use std::path::Path;
@@ -14,7 +16,7 @@ const SONAME: &str = "libferrimalloc.so.0";
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| is_elf(&os)) {
-        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME},-z,nodelete");
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME},-z,nodelete,-z,initfirst");
         link_by_soname();
     }
 }

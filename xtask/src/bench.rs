@@ -4,6 +4,7 @@
 //! an engine is a library to preload. What is measured goes to `target/bench/last.json`, with `--write` to
 //! `bench/results/<target>/<date>.json` and the page `docs/BENCHMARKS.md`.
 
+mod bootstrap;
 mod cases;
 mod chart;
 mod engines;
@@ -24,11 +25,13 @@ pub use cases::build_workloads;
 use anyhow::{Result, bail};
 use engines::Engine;
 use results::Results;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Workloads, cases or groups, by name or by its beginning: `larson`, `larson@8`, `micro`, `real`, `rust`; `none`.
+    /// Workloads, cases or groups, by name or by its beginning: `larson`, `larson@8`, `field`, `generated`, `scale`, `none`.
     #[arg(long, value_delimiter = ',')]
     workloads: Vec<String>,
     /// Engines; all that can be had when left out (see `--list`).
@@ -43,6 +46,15 @@ pub struct Args {
     /// Multiplies every workload's operations; 1 is about a second each.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// How many programs are generated at random, one for each seed.
+    #[arg(long, default_value_t = 50)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
+    /// Also keep the results in this file.
+    #[arg(long)]
+    json: Option<PathBuf>,
     /// Also count the micro workloads' instructions with callgrind.
     #[arg(long)]
     instructions: bool,
@@ -60,20 +72,26 @@ pub struct Args {
     list: bool,
 }
 
+impl Args {
+    fn seeds(&self) -> Range<u64> {
+        self.first_seed..self.first_seed + self.seeds
+    }
+}
+
 pub fn execute(args: Args) -> Result<ExitCode> {
     match (args.list, args.render) {
-        (true, _) => list(),
+        (true, _) => list(&args),
         (_, true) => page::write(&Results::newest()?),
         _ => measure(&args),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn list() -> Result<()> {
+fn list(args: &Args) -> Result<()> {
     for engine in engines::CATALOGUE {
         println!("engine    {:<12} {}", engine.name, engine.title);
     }
-    for case in cases::all(1.0)? {
+    for case in cases::all(1.0, args.seeds())? {
         println!("workload  {:<22} {:<9} {}", case.name, case.group, case.source);
     }
     Ok(())
@@ -92,7 +110,7 @@ fn measure(args: &Args) -> Result<()> {
 }
 
 fn measure_parts(args: &Args, engines: &[Engine], results: &mut Results) -> Result<()> {
-    let chosen = cases::chosen(&args.workloads, args.scale)?;
+    let chosen = cases::chosen(&args.workloads, args.scale, args.seeds())?;
     results.timing = rounds::run(&chosen, engines, args.rounds)?;
     if args.instructions {
         results.instructions = instructions::count(&args.workloads, engines)?;
@@ -105,6 +123,9 @@ fn measure_parts(args: &Args, engines: &[Engine], results: &mut Results) -> Resu
 
 fn keep(args: &Args, results: Results) -> Result<()> {
     println!("\n  raw figures: {}", results.save_last()?.display());
+    if let Some(file) = &args.json {
+        results.save(file)?;
+    }
     if args.write {
         let merged = results.merge_into_today()?;
         page::write(&merged)?;

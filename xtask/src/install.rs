@@ -9,7 +9,8 @@
 //! P/lib/cmake/{ferrimalloc,mimalloc}/
 //! ```
 //! The tree may be moved: nothing in it names `P`. In the object file and the archive only the symbols that the shared
-//! library exports are global, so that they don't meet those of another Rust library in the same program.
+//! library exports are global (and what a static library has besides), so that they don't meet those of another Rust library in
+//! the same program. C++'s operators are weak there: a program may have some of its own.
 
 use crate::workspace;
 use anyhow::{Context, Result, bail};
@@ -85,6 +86,12 @@ fn install_shared(from: &Path, lib: &Path) -> Result<()> {
     SHARED_NAMES.iter().try_for_each(|name| link(SHARED, &lib.join(name)))
 }
 
+/// Functions that the archive has and the shared library leaves to the C library; weak.
+const ARCHIVE_ONLY: [&str; 3] = ["strdup", "strndup", "reallocarray"];
+
+/// How the names of C++'s `operator new` and `operator delete` begin, of all their forms.
+const OPERATORS: [&str; 4] = ["_Znwm", "_Znam", "_ZdlPv", "_ZdaPv"];
+
 /// Takes from the archive what the exported functions need and makes everything else local.
 fn install_object(from: &Path, lib: &Path) -> Result<()> {
     let exported = exported_symbols(&from.join("libferrimalloc.so"))?;
@@ -92,7 +99,8 @@ fn install_object(from: &Path, lib: &Path) -> Result<()> {
     let wanted = scratch.path().join("wanted");
     fs::write(&wanted, exported.iter().map(|name| format!("--undefined={name}\n")).collect::<String>())?;
     let keep = scratch.path().join("keep");
-    fs::write(&keep, exported.join("\n"))?;
+    let global: Vec<&str> = exported.iter().map(String::as_str).chain(ARCHIVE_ONLY).collect();
+    fs::write(&keep, global.join("\n"))?;
     let object = lib.join("ferrimalloc.o");
     let mut ld = Command::new("ld");
     ld.arg("-r").arg(at_file(&wanted)).arg(from.join("libferrimalloc.a")).arg("-o").arg(&object);
@@ -100,6 +108,8 @@ fn install_object(from: &Path, lib: &Path) -> Result<()> {
     let mut objcopy = Command::new("objcopy");
     // Embedded bitcode would be offered to linker plugins of other LLVM versions, which then see no symbols at all.
     objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]);
+    let is_operator = |name: &&String| OPERATORS.iter().any(|beginning| name.starts_with(beginning));
+    objcopy.args(exported.iter().filter(is_operator).map(|name| format!("--weaken-symbol={name}")));
     run(objcopy.arg(format!("--keep-global-symbols={}", keep.display())).arg(&object))?;
     link("ferrimalloc.o", &lib.join("mimalloc.o"))
 }

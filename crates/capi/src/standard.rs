@@ -1,5 +1,14 @@
 //! The allocation functions of ISO C, POSIX and glibc, under all their names.
+//!
+//! A program may have a `malloc` of its own, or stand under a library whose `malloc` puts a header before each block of
+//! ours. Then `free` is theirs, too, and expects blocks of theirs. So a function that the C library implements *on top of*
+//! `malloc` (`strdup`, `reallocarray`, `asprintf`, `getline`, …) is left to it: it calls what the process has under that
+//! name. Functions of other systems that are such (`reallocf`, `free_sized`) call that, too.
+//!
+//! In the static archive there are `strdup`, `strndup` and `reallocarray` all the same: in a plugin that hides its copy of us
+//! the C library's would go to another `malloc` than the plugin's `free`. These are weak, and call by name like the others.
 
+use core::arch::global_asm;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
@@ -7,7 +16,7 @@ use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_core::diag::{self, Detail, ErrorKind};
 use ferrimalloc_core::os;
-use ferrimalloc_prim::{Errno, errno};
+use ferrimalloc_prim::{Errno, errno, symbol_forward, symbol_word};
 
 /// Defines exported functions that are other names of one implementation.
 macro_rules! aliases {
@@ -30,21 +39,109 @@ aliases! {
     malloc, __libc_malloc => [(size: usize) -> *mut c_void] = do_malloc;
     calloc, __libc_calloc => [(count: usize, size: usize) -> *mut c_void] = do_calloc;
     realloc, __libc_realloc => [(p: *mut c_void, size: usize) -> *mut c_void] = do_realloc;
-    free, cfree, vfree, __libc_free, __libc_cfree => [(p: *mut c_void)] = do_free;
+    free, __libc_free, __libc_cfree => [(p: *mut c_void)] = do_free;
     memalign, __libc_memalign => [(align: usize, size: usize) -> *mut c_void] = do_aligned;
     aligned_alloc => [(align: usize, size: usize) -> *mut c_void] = do_aligned;
     _aligned_malloc => [(size: usize, align: usize) -> *mut c_void] = do_malloc_aligned;
     posix_memalign, __posix_memalign => [(out: *mut *mut c_void, align: usize, size: usize) -> c_int] = do_posix_memalign;
     valloc, __libc_valloc => [(size: usize) -> *mut c_void] = do_valloc;
     pvalloc, __libc_pvalloc => [(size: usize) -> *mut c_void] = do_pvalloc;
-    malloc_usable_size, malloc_size => [(p: *const c_void) -> usize] = do_usable_size;
+    malloc_usable_size => [(p: *const c_void) -> usize] = do_usable_size;
     malloc_good_size => [(size: usize) -> usize] = alloc::good_size;
-    reallocarray => [(p: *mut c_void, count: usize, size: usize) -> *mut c_void] = do_reallocarray;
-    reallocf => [(p: *mut c_void, size: usize) -> *mut c_void] = do_reallocf;
-    strdup => [(s: *const c_char) -> *mut c_char] = do_strdup;
-    strndup => [(s: *const c_char, max: usize) -> *mut c_char] = do_strndup;
-    free_sized => [(p: *mut c_void, size: usize)] = do_free_sized;
-    free_aligned_sized => [(p: *mut c_void, align: usize, size: usize)] = do_free_aligned_sized;
+    reallocf => [(p: *mut c_void, size: usize) -> *mut c_void] = process_reallocf;
+    reallocarr => [(ptrp: *mut c_void, count: usize, size: usize) -> c_int] = process_reallocarr;
+}
+
+// What the process has under these names.
+symbol_word!(MALLOC, "malloc", "ferrimalloc_process_malloc");
+symbol_word!(REALLOC, "realloc", "ferrimalloc_process_realloc");
+symbol_word!(FREE, "free", "ferrimalloc_process_free");
+symbol_word!(USABLE_SIZE, "malloc_usable_size", "ferrimalloc_process_usable_size");
+
+symbol_forward! {
+    cfree => FREE;
+    vfree => FREE;
+    free_sized => FREE;
+    free_aligned_sized => FREE;
+    malloc_size => USABLE_SIZE;
+}
+
+// In the static archive only: what assembly defines is not exported by the shared library.
+global_asm!(
+    ".weak strdup",
+    ".type strdup, %function",
+    ".set strdup, {strdup}",
+    ".weak strndup",
+    ".type strndup, %function",
+    ".set strndup, {strndup}",
+    ".weak reallocarray",
+    ".type reallocarray, %function",
+    ".set reallocarray, {reallocarray}",
+    strdup = sym process_strdup,
+    strndup = sym process_strndup,
+    reallocarray = sym process_reallocarray,
+);
+
+/// The process's `malloc`.
+unsafe fn process_malloc(size: usize) -> *mut c_void {
+    // SAFETY: the word holds the address of a function of this type.
+    unsafe { core::mem::transmute::<usize, unsafe extern "C" fn(usize) -> *mut c_void>(MALLOC)(size) }
+}
+
+/// The process's `realloc`.
+unsafe fn process_realloc(p: *mut c_void, size: usize) -> *mut c_void {
+    type Realloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
+    // SAFETY: as above; the block is the caller's.
+    unsafe { core::mem::transmute::<usize, Realloc>(REALLOC)(p, size) }
+}
+
+/// The process's `free`.
+unsafe fn process_free(p: *mut c_void) {
+    // SAFETY: as above.
+    unsafe { core::mem::transmute::<usize, unsafe extern "C" fn(*mut c_void)>(FREE)(p) }
+}
+
+unsafe extern "C" fn process_strdup(s: *const c_char) -> *mut c_char {
+    // SAFETY: `s` is a C string.
+    unsafe { duplicate(s, libc::strlen(s)) }
+}
+
+unsafe extern "C" fn process_strndup(s: *const c_char, max: usize) -> *mut c_char {
+    // SAFETY: `s` is a string or has `max` bytes.
+    unsafe { duplicate(s, libc::strnlen(s, max)) }
+}
+
+/// # Safety
+/// `s` has `len` bytes.
+unsafe fn duplicate(s: *const c_char, len: usize) -> *mut c_char {
+    // SAFETY: the block has `len + 1` bytes.
+    unsafe {
+        let copy: *mut c_char = process_malloc(len + 1).cast();
+        if !copy.is_null() {
+            ptr::copy_nonoverlapping(s, copy, len);
+            copy.add(len).write(0);
+        }
+        copy
+    }
+}
+
+unsafe extern "C" fn process_reallocarray(p: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    match count.checked_mul(size) {
+        // SAFETY: the contract of `reallocarray`.
+        Some(bytes) => unsafe { process_realloc(p, bytes) },
+        None => overflow(count, size),
+    }
+}
+
+/// Frees `p` if it can't be resized.
+unsafe fn process_reallocf(p: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: the contract of `reallocf`.
+    unsafe { reallocf_by(p, size, |p, size| process_realloc(p, size), |p| process_free(p)) }
+}
+
+unsafe fn process_reallocarr(ptrp: *mut c_void, count: usize, size: usize) -> c_int {
+    // SAFETY: the contract of `reallocarr`.
+    unsafe { crate::mi::reallocarr(ptrp.cast(), count, size, |p, size| process_realloc(p, size), |p| process_free(p)) }
 }
 
 #[inline(always)]
@@ -133,60 +230,21 @@ pub(crate) fn do_usable_size(p: *const c_void) -> usize {
     alloc::usable_size(p.cast())
 }
 
-pub(crate) unsafe fn do_reallocarray(p: *mut c_void, count: usize, size: usize) -> *mut c_void {
-    match count.checked_mul(size) {
-        // SAFETY: the contract of `reallocarray`.
-        Some(bytes) => unsafe { do_realloc(p, bytes) },
-        None => overflow(count, size),
-    }
-}
-
 /// Frees `p` if it can't be resized.
 pub(crate) unsafe fn do_reallocf(p: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the contract of `reallocf`.
-    unsafe {
-        let moved = do_realloc(p, size);
-        if moved.is_null() {
-            do_free(p);
-        }
-        moved
+    unsafe { reallocf_by(p, size, |p, size| do_realloc(p, size), |p| do_free(p)) }
+}
+
+fn reallocf_by(
+    p: *mut c_void,
+    size: usize,
+    realloc: impl FnOnce(*mut c_void, usize) -> *mut c_void,
+    free: impl FnOnce(*mut c_void),
+) -> *mut c_void {
+    let moved = realloc(p, size);
+    if moved.is_null() {
+        free(p);
     }
-}
-
-pub(crate) unsafe fn do_strdup(s: *const c_char) -> *mut c_char {
-    // SAFETY: `s` is null or a C string.
-    unsafe { if s.is_null() { ptr::null_mut() } else { duplicate(s, libc::strlen(s)) } }
-}
-
-pub(crate) unsafe fn do_strndup(s: *const c_char, max: usize) -> *mut c_char {
-    // SAFETY: `s` is null or a string of at most `max` bytes.
-    unsafe { if s.is_null() { ptr::null_mut() } else { duplicate(s, libc::strnlen(s, max)) } }
-}
-
-/// # Safety
-/// `s` has `len` bytes.
-unsafe fn duplicate(s: *const c_char, len: usize) -> *mut c_char {
-    let copy: *mut c_char = alloc::malloc(len + 1).cast();
-    if !copy.is_null() {
-        // SAFETY: the block has `len + 1` bytes.
-        unsafe {
-            ptr::copy_nonoverlapping(s, copy, len);
-            copy.add(len).write(0);
-        }
-    }
-    copy
-}
-
-unsafe fn do_free_sized(p: *mut c_void, _size: usize) {
-    // SAFETY: the contract of C23's `free_sized` is stronger than that of `free`.
-    unsafe { do_free(p) }
-}
-
-unsafe fn do_free_aligned_sized(p: *mut c_void, _align: usize, _size: usize) {
-    // SAFETY: as above.
-    unsafe { do_free(p) }
-}
-
-aliases! {
-    reallocarr => [(ptrp: *mut c_void, count: usize, size: usize) -> c_int] = crate::mi::reallocarr;
+    moved
 }

@@ -19,6 +19,7 @@ mod floors {
     pub mod alloc;
     pub mod arena;
     pub mod diag;
+    pub mod hardened;
     pub mod heap;
     pub mod options;
     pub mod os;
@@ -40,11 +41,13 @@ mod protocols {
     }
     pub mod diag {
         pub mod pair;
-        pub mod turnstile;
+        pub mod reentrancy_guard;
+    }
+    pub mod hardened {
+        pub mod block_bitmap;
     }
     pub mod page {
         pub mod heap_word;
-        pub mod ledger;
         pub mod ownership;
     }
     pub mod random {

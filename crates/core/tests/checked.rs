@@ -1,4 +1,4 @@
-//! What checked pages and guarded blocks find, and what they do about it.
+//! What hardened pages and guarded blocks find, and what they do about it.
 //!
 //! Levels are those of the process, so each test chooses its own and works in a thread of its own, one at a time.
 
@@ -59,7 +59,7 @@ fn reported(misuse: impl FnOnce()) -> i32 {
 }
 
 fn free(p: *mut u8) {
-    // SAFETY: the tests mean it, also where it is wrong: checked pages bear that.
+    // SAFETY: the tests mean it, also where it is wrong: hardened pages bear that.
     unsafe { alloc::free(p) }
 }
 

@@ -470,7 +470,7 @@ fn visitors_of_heaps_may_end_them() {
     assert_eq!(left, 1);
 }
 
-/// All but the tests that count bytes: checked blocks are larger, guarded ones have pages of their own.
+/// All but the tests that count bytes: hardened blocks are larger, guarded ones have pages of their own.
 #[test]
 fn all_of_it_holds_at_every_level() {
     let _alone = alone();

@@ -9,8 +9,8 @@ mod first_failure;
 
 use ferrimalloc_core::arena::slots::Slots;
 use ferrimalloc_core::diag::pair::Pair;
-use ferrimalloc_core::diag::turnstile::{Entry, Turnstile};
-use ferrimalloc_core::sync::{Attempt, GrowingList, MaskedTable, Node, Published};
+use ferrimalloc_core::diag::reentrancy_guard::{Entry, ReentrancyGuard};
+use ferrimalloc_core::sync::{Attempt, GrowingList, Node, Published, RangeTable};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -113,19 +113,26 @@ fn a_list_grows_while_it_is_walked() {
     });
 }
 
-/// A new table is never entered with an old one's address and its own mask.
+/// A range that begins and grows has the right entry for an address, or none yet; never one of a wrong place, nor for an
+/// address outside.
 #[test]
-fn a_table_is_replaced_while_it_is_used() {
+fn a_table_begins_and_grows_while_it_is_used() {
     loom::model(|| {
-        const OLD: usize = 0x1000;
-        const NEW: usize = 0x9000;
-        let address = |number: usize| ptr::without_provenance_mut::<u8>(number);
-        let table = Arc::new(MaskedTable::new(address(OLD)));
-        let replacer = spawn(&table, move |table| table.replace(address(NEW), 0xF0));
-        let entry = table.entry(0x137).addr();
-        assert!([OLD, NEW, NEW + 0x30].contains(&entry), "{entry:x}");
-        join(replacer);
-        assert_eq!(table.entry(0x137).addr(), NEW + 0x30);
+        const TOP: usize = 0x1000;
+        const END: usize = 0x9000;
+        let table = Arc::new(RangeTable::<u8, 4>::new());
+        let owner = spawn(&table, |table| {
+            table.begin(TOP, ptr::without_provenance_mut(END), 0x10);
+            table.grow(0x30);
+        });
+        let entry = |address: usize| table.entry(address).map(|entry| entry.addr().get());
+        let (near, far) = (entry(TOP - 1), entry(TOP - 0x21));
+        assert!([None, Some(END - 1)].contains(&near) && [None, Some(END - 3)].contains(&far), "{near:x?} {far:x?}");
+        // The highest address of all is the first distance of a table without a top.
+        assert_eq!([entry(TOP), entry(TOP - 0x31), entry(0), entry(!0)], [None; 4]);
+        join(owner);
+        assert_eq!((entry(TOP - 1), entry(TOP - 0x30)), (Some(END - 1), Some(END - 3)));
+        assert_eq!((table.top(), table.end().addr(), table.bytes()), (TOP, END, 0x30));
     });
 }
 
@@ -247,15 +254,15 @@ fn a_pair_is_replaced_by_two() {
 #[test]
 fn a_turnstile_lets_each_thread_in_once() {
     loom::model(|| {
-        let turnstile = Arc::new(Turnstile::new());
-        let pass = |turnstile: &Turnstile| {
-            let Entry::Entered(pass) = turnstile.enter() else { panic!("there is room for two") };
-            assert!(matches!(turnstile.enter(), Entry::Inside));
+        let reentrancy_guard = Arc::new(ReentrancyGuard::new());
+        let pass = |reentrancy_guard: &ReentrancyGuard| {
+            let Entry::Entered(pass) = reentrancy_guard.enter() else { panic!("there is room for two") };
+            assert!(matches!(reentrancy_guard.enter(), Entry::Inside));
             drop(pass);
-            assert!(matches!(turnstile.enter(), Entry::Entered(_)));
+            assert!(matches!(reentrancy_guard.enter(), Entry::Entered(_)));
         };
-        let other = spawn(&turnstile, pass);
-        pass(&turnstile);
+        let other = spawn(&reentrancy_guard, pass);
+        pass(&reentrancy_guard);
         join(other);
     });
 }

@@ -1,13 +1,13 @@
-//! Models of the lock and the once, every interleaving of them. Run with
+//! Models of the lock, the once and the bell, every interleaving of them. Run with
 //! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_sync`.
 //!
-//! A futex wait really sleeps here, so a lost wake-up is found as a deadlock. The numbers in the comments are the invariants in `src/sync/lock.rs` and `once.rs`.
+//! A futex wait really sleeps here, so a lost wake-up is found as a deadlock. The numbers in the comments are the invariants in `src/sync/lock.rs`, `once.rs` and `bell.rs`.
 #![cfg(loom)]
 
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use ferrimalloc_core::sync::{Lock, Once, Progress};
+use ferrimalloc_core::sync::{AtomicUsize, Bell, Heard, Lock, Once, Ordering, Progress};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -148,5 +148,44 @@ fn a_glance_at_a_once() {
             assert_eq!(once.1.get(), 1);
         }
         other.join().expect("no panic");
+    });
+}
+
+/// Invariant 2 of the bell: work that was made before a ring is seen by the servant, who never sleeps beside it.
+#[test]
+fn work_beside_a_servant_who_goes_to_sleep() {
+    loom::model(|| {
+        let shared = Arc::new((Bell::new(), AtomicUsize::new(0)));
+        assert!(shared.0.attend());
+        let other = shared.clone();
+        let other = thread::spawn(move || {
+            other.1.store(1, Ordering::Relaxed);
+            other.0.ring()
+        });
+        let has_work = || shared.1.load(Ordering::Relaxed) == 1;
+        while !has_work() {
+            shared.0.sleep_unless(has_work);
+        }
+        assert_ne!(other.join().expect("no panic"), Heard::Nobody);
+    });
+}
+
+/// A servant who is dismissed leaves, whatever rings meanwhile.
+#[test]
+fn a_dismissal_beside_a_ring() {
+    bounded(2, || {
+        let bell = Arc::new(Bell::new());
+        assert!(bell.attend() && !bell.attend());
+        let ringer = bell.clone();
+        let ringer = thread::spawn(move || ringer.ring());
+        let owner = bell.clone();
+        let owner = thread::spawn(move || owner.dismiss());
+        while !bell.is_dismissed() {
+            bell.sleep_unless(|| false);
+        }
+        bell.leave();
+        ringer.join().expect("no panic");
+        owner.join().expect("no panic");
+        assert!(!bell.is_attended() && bell.ring() == Heard::Nobody);
     });
 }

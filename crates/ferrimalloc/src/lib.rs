@@ -20,6 +20,7 @@
 //! * [`arena`]: memory for heaps, in advance or of the program's own.
 //! * [`options`]: mimalloc's options, also set by the environment (`MIMALLOC_PURGE_DELAY=0`).
 //! * [`Stats`]: what the allocator holds and does.
+//! * [`scavenger`]: a thread that gives idle memory back.
 //! * [`hooks`]: be called for deferred frees, output, errors.
 //!
 //! # Features
@@ -46,6 +47,7 @@ mod heap;
 pub mod hooks;
 pub mod options;
 mod request;
+pub mod scavenger;
 pub mod stats;
 
 pub use ferrimalloc_core::base::Force;

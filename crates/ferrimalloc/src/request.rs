@@ -1,12 +1,14 @@
 //! From a `Layout` to the core's calls.
 //!
-//! The core aligns every block to 8, every block larger than 8 bytes to 16, and blocks above 512 KiB to a slice
-//! (64 KiB). Layouts that need no more take the plain paths, which for a layout known at compile time is decided then.
+//! The core aligns every block to 8, and every block larger than 8 bytes to 16; but guarded blocks that end to the byte
+//! where their guard begins (option `guarded_precise`) only as their size is. So a size is rounded up to its alignment,
+//! which costs no memory: class sizes are multiples of 16. Layouts that need no more take the plain paths, which for a
+//! layout known at compile time is decided then. No path relies on more than that, nor on where a block happens to lie.
 
 use core::alloc::Layout;
 
 use ferrimalloc_core::alloc;
-use ferrimalloc_core::base::{LARGE_BLOCK_MAX, MAX_NATURAL_ALIGN, WORD_BYTES, Zero};
+use ferrimalloc_core::base::{WORD_BYTES, Zero};
 use ferrimalloc_core::theap::Theap;
 
 /// Blocks larger than a word are aligned to this.
@@ -18,10 +20,10 @@ fn is_natural(size: usize, align: usize) -> bool {
     align <= WORD_BYTES || (align <= COMMON_ALIGN && size > WORD_BYTES)
 }
 
-/// Whether a resized block has the alignment anyway.
+/// A layout's size, as a multiple of its alignment. Doesn't overflow: layouts are so made.
 #[inline(always)]
-fn is_natural_resized(size: usize, align: usize) -> bool {
-    is_natural(size, align) || (size > LARGE_BLOCK_MAX && align <= MAX_NATURAL_ALIGN)
+fn rounded(size: usize, align: usize) -> usize {
+    size.wrapping_add(align - 1) & !(align - 1)
 }
 
 /// A block for `layout`; null without memory.
@@ -29,8 +31,8 @@ fn is_natural_resized(size: usize, align: usize) -> bool {
 pub fn allocate(layout: Layout, zero: Zero) -> *mut u8 {
     let (size, align) = (layout.size(), layout.align());
     match zero {
-        Zero::Any if is_natural(size, align) => alloc::malloc(size),
-        Zero::Zeroed if is_natural(size, align) => alloc::zalloc(size),
+        Zero::Any if is_natural(size, align) => alloc::malloc(rounded(size, align)),
+        Zero::Zeroed if is_natural(size, align) => alloc::zalloc(rounded(size, align)),
         _ => alloc::malloc_aligned_at(size, align, 0, zero),
     }
 }
@@ -40,7 +42,7 @@ pub fn allocate(layout: Layout, zero: Zero) -> *mut u8 {
 pub fn allocate_in(theap: &'static Theap, layout: Layout, zero: Zero) -> *mut u8 {
     let (size, align) = (layout.size(), layout.align());
     if is_natural(size, align) {
-        alloc::alloc_in(theap, size, zero)
+        alloc::alloc_in(theap, rounded(size, align), zero)
     } else {
         alloc::alloc_aligned_at_in(theap, size, align, 0, zero)
     }
@@ -57,8 +59,8 @@ pub unsafe fn resize_in(theap: &'static Theap, p: *mut u8, layout: Layout) -> *m
     let is_aligned = p.addr() & (align - 1) == 0;
     // SAFETY: the precondition. A block that stays is aligned by the test, one that moves by nature.
     unsafe {
-        if is_aligned && is_natural_resized(size, align) {
-            alloc::realloc_in(theap, p, size, Zero::Any)
+        if is_aligned && is_natural(size, align) {
+            alloc::realloc_in(theap, p, rounded(size, align), Zero::Any)
         } else {
             alloc::realloc_aligned_at_in(theap, p, size, align, 0, Zero::Any)
         }
@@ -73,8 +75,10 @@ mod tests {
     fn small_alignments_are_natural() {
         assert!(is_natural(1, 8) && is_natural(9, 16) && is_natural(0, 1));
         assert!(!is_natural(8, 16) && !is_natural(100, 32));
-        assert!(is_natural_resized(LARGE_BLOCK_MAX + 1, MAX_NATURAL_ALIGN));
-        assert!(!is_natural_resized(LARGE_BLOCK_MAX, MAX_NATURAL_ALIGN));
-        assert!(!is_natural_resized(LARGE_BLOCK_MAX + 1, 2 * MAX_NATURAL_ALIGN));
+    }
+
+    #[test]
+    fn sizes_are_multiples_of_alignments() {
+        assert_eq!([rounded(0, 8), rounded(1, 8), rounded(16, 16), rounded(17, 16), rounded(5, 1)], [0, 8, 16, 32, 5]);
     }
 }

@@ -1,5 +1,7 @@
 //! What only the processor's own instructions can say.
 
+use core::sync::atomic::AtomicUsize;
+
 /// Asks for the cache line at `p`, which may be any address.
 #[inline(always)]
 pub fn prefetch(p: *const u8) {
@@ -56,6 +58,31 @@ pub unsafe fn decrement<const OFFSET: usize>(base: *const u8) -> bool {
         word.store(left, Relaxed);
         left == 0
     }
+}
+
+/// Whether an atomic word has that value, without a register for it: no compiler makes an operand of an atomic load.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn word_is(word: &AtomicUsize, value: usize) -> bool {
+    // SAFETY: reads an aligned word, as a relaxed load does; the label is in this function.
+    unsafe {
+        core::arch::asm!(
+            "{{disp32}} cmp qword ptr [{word}], {value}",
+            "jne {differs}",
+            word = in(reg) word,
+            value = in(reg) value,
+            differs = label { return false },
+            options(readonly, nostack),
+        );
+    }
+    true
+}
+
+/// Whether an atomic word has that value.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub fn word_is(word: &AtomicUsize, value: usize) -> bool {
+    word.load(core::sync::atomic::Ordering::Relaxed) == value
 }
 
 /// What one store of [`clear_block`] clears.

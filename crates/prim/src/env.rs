@@ -2,6 +2,9 @@
 //!
 //! Names are compared without regard to case, values are copied to the caller's buffer. Like `getenv`, this must not race with
 //! `setenv`; the allocator reads its options once, early.
+//!
+//! A program that runs with more rights than whoever started it (set-user-ID, file capabilities) finds no variables here: they
+//! are that user's.
 
 use crate::platform;
 use core::ffi::{CStr, c_char};
@@ -14,7 +17,7 @@ pub fn ready() -> bool {
 
 /// Copies the value of `name` to `buf`, as much as fits, and returns that part; `None` if it is unset or not [`ready`].
 pub fn get<'a>(name: &str, buf: &'a mut [u8]) -> Option<&'a [u8]> {
-    let value = Entries(platform::environ()).find_map(|entry| value_of(entry, name.as_bytes()))?;
+    let value = trusted().find_map(|entry| value_of(entry, name.as_bytes()))?;
     let fitting = value.len().min(buf.len());
     buf[..fitting].copy_from_slice(&value[..fitting]);
     Some(&buf[..fitting])
@@ -22,7 +25,12 @@ pub fn get<'a>(name: &str, buf: &'a mut [u8]) -> Option<&'a [u8]> {
 
 /// Whether there is a variable whose name begins with `prefix`.
 pub fn has_prefix(prefix: &str) -> bool {
-    Entries(platform::environ()).any(|entry| begins_with(entry, prefix.as_bytes()))
+    trusted().any(|entry| begins_with(entry, prefix.as_bytes()))
+}
+
+/// The environment, or an empty one in place of one that is not to be trusted.
+fn trusted() -> Entries {
+    Entries(if platform::process::is_privileged() { core::ptr::null() } else { platform::environ() })
 }
 
 fn begins_with(entry: &[u8], prefix: &[u8]) -> bool {

@@ -6,9 +6,27 @@
 use crate::platform;
 use core::sync::atomic::AtomicU32;
 
+/// What a look at a word in memory that may have gone has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// What was expected.
+    Same,
+    /// Something else.
+    Other,
+    /// No memory.
+    Gone,
+    /// The system doesn't tell.
+    Unknown,
+}
+
 /// Sleeps while `word` is `expected` until somebody wakes it; returns at once if it is not.
 pub fn wait(word: &AtomicU32, expected: u32) {
     platform::futex::wait(word, expected);
+}
+
+/// The same, for at most `millis` milliseconds.
+pub fn wait_for(word: &AtomicU32, expected: u32, millis: u32) {
+    platform::futex::wait_for(word, expected, millis);
 }
 
 /// Wakes one thread that sleeps on `word`, if there is one.
@@ -21,6 +39,10 @@ pub fn wake_all(word: &AtomicU32) {
     platform::futex::wake(word, i32::MAX as u32);
 }
 
+#[doc(hidden)]
+#[cfg(target_os = "linux")]
+pub use crate::linux::futex::look;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +53,14 @@ mod tests {
     #[test]
     fn a_changed_word_does_not_sleep() {
         wait(&AtomicU32::new(1), 0);
+    }
+
+    #[test]
+    fn patience_ends() {
+        let start = std::time::Instant::now();
+        wait_for(&AtomicU32::new(1), 0, 60_000);
+        wait_for(&AtomicU32::new(1), 1, 30);
+        assert!((20..20_000).contains(&start.elapsed().as_millis()));
     }
 
     #[test]

@@ -6,8 +6,10 @@
 //! |---|---|
 //! | [`mem`] | where does address space and memory come from, how does it go back |
 //! | [`thread`] | who am I, tell me when I end |
-//! | [`tls_word!`], [`masked_table!`] | the one thread-local word that the fast path reads, and the table that it enters |
+//! | [`tls_word!`], [`range_table!`] | the one thread-local word that the fast path reads, and the table that it enters |
 //! | [`futex`] | sleep until a word changes |
+//! | [`load`] | call me when I am loaded |
+//! | [`pin`] | don't unload me |
 //! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
 //!
@@ -38,9 +40,11 @@ pub mod entropy;
 pub mod env;
 pub mod errno;
 pub mod futex;
+pub mod load;
 pub mod mem;
 pub mod numa;
 pub mod output;
+pub mod pin;
 pub mod process;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -60,4 +64,4 @@ mod unix;
 pub use errno::Errno;
 
 #[doc(inline)]
-pub use platform::{masked_table, tls_word};
+pub use platform::{at_load, range_table, tls_word};

@@ -166,6 +166,15 @@ pub unsafe fn dont_dump(p: *mut u8, bytes: usize) {
     unsafe { platform::mem::dont_dump(p, bytes) }
 }
 
+/// The opposite of [`dont_dump`].
+///
+/// # Safety
+/// The range was mapped through this module.
+pub unsafe fn dump(p: *mut u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { platform::mem::dump(p, bytes) }
+}
+
 /// Moves the memory behind `from` to the addresses at `to` without copying: afterwards `to` has the contents and `from` is
 /// still mapped, accessible, and reads as zero. What `to` had before is lost.
 ///

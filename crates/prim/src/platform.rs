@@ -8,9 +8,9 @@ compile_error!("ferrimalloc-prim has no backend for this operating system: see c
 // Operating system.
 
 #[cfg(target_os = "linux")]
-pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, numa, process};
+pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, numa, pin, process};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, numa, process};
+pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, numa, pin, process};
 
 // The memory that the allocator gets: the machine's, or the simulated one.
 
@@ -68,9 +68,32 @@ pub use crate::__tls_word_key as tls_word;
 // Processor: the table of the fast path.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64")))]
-pub use crate::__masked_table_portable as masked_table;
+pub use crate::__range_table_portable as range_table;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))]
-pub use crate::__masked_table_x86_64 as masked_table;
+pub use crate::__range_table_x86_64 as range_table;
+
+// Being called when we are loaded.
+
+#[cfg(target_vendor = "apple")]
+pub use crate::__at_load_apple as at_load;
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
+pub use crate::__at_load_elf as at_load;
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd"
+)))]
+pub use crate::__at_load_never as at_load;
+
+pub(crate) const CALLS_AT_LOAD: bool = cfg!(any(
+    target_vendor = "apple",
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd"
+));
 
 // Facts that the headers of the platforms disagree on.
 

@@ -1,5 +1,6 @@
 //! The process: what it has used so far, its end, its forks.
 
+use crate::once::Detected;
 use crate::platform;
 
 /// What the process has used since it started. Fields that the system does not tell are 0.
@@ -27,9 +28,17 @@ pub fn info() -> ProcessInfo {
 }
 
 /// How many bytes of memory the process and those in its control group may have together before the kernel kills one of
-/// them; `None` without a limit (and on the simulated system). A few system calls.
+/// them; `None` without a limit (and on the simulated system). Detected at the first call.
 pub fn memory_limit() -> Option<usize> {
-    if cfg!(feature = "sim") { None } else { platform::process::memory_limit() }
+    static LIMIT: Detected<Option<usize>> = Detected::new();
+    if cfg!(feature = "sim") { None } else { *LIMIT.get(platform::process::memory_limit) }
+}
+
+/// Finds out now what the allocator will want to know of the machine and of the process, all that it reads files for. Later a
+/// sandbox may forbid that, under pain of death.
+#[cold]
+pub fn learn() {
+    let _ = (crate::mem::config(), crate::numa::node_count(), memory_limit());
 }
 
 /// Runs `f` when the process exits in an orderly way (or, in a library loaded by `dlopen`, when it is unloaded).

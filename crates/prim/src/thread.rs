@@ -3,7 +3,7 @@
 use crate::errno::Errno;
 use crate::platform;
 use crate::unix::key::Key;
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 
 // One file per way to name a thread; `platform.rs` chooses.
 #[allow(dead_code, reason = "only where the target has no thread pointer that we know; tested everywhere")]
@@ -23,10 +23,41 @@ pub fn id() -> usize {
     platform::thread_id::id()
 }
 
+/// Whether an id may be given to another thread when its thread has ended.
+pub const IDS_COME_AGAIN: bool = platform::thread_id::IDS_COME_AGAIN;
+
 /// Lets other threads run.
 pub fn yield_now() {
     // SAFETY: takes nothing; never fails.
     crate::errno::quiet(|| unsafe { libc::sched_yield() });
+}
+
+/// A thread of the allocator's own, which must be waited for ([`join`](Self::join)) before the code that it runs goes.
+pub struct ServiceThread {
+    pthread: usize,
+}
+
+impl ServiceThread {
+    /// Starts a thread that runs `work` with all signals blocked, on a small stack. The C library may allocate here: not to
+    /// be called with a lock held that allocation takes.
+    ///
+    /// Fails where the system has no room for another thread, and always with the feature `sim`.
+    pub fn start(work: extern "C" fn()) -> Result<ServiceThread, Errno> {
+        if cfg!(feature = "sim") {
+            return Err(Errno::EAGAIN);
+        }
+        crate::unix::service::start(work).map(|pthread| ServiceThread { pthread })
+    }
+
+    /// Waits until it has ended.
+    pub fn join(self) {
+        crate::unix::service::join(self.pthread);
+    }
+}
+
+/// Names the calling thread, where threads have names; of 15 bytes at most.
+pub fn name_current(name: &CStr) {
+    platform::process::name_thread(name);
 }
 
 static EXIT: Key = Key::new();
@@ -45,6 +76,11 @@ pub fn register_exit_hook(hook: unsafe extern "C" fn(*mut c_void)) -> Result<(),
 /// library gives up after a few rounds (4 at least), and what is then armed is lost.
 pub fn arm_exit_hook(value: *mut c_void) {
     EXIT.write(value);
+}
+
+/// Whether there is a hook to arm.
+pub fn has_exit_hook() -> bool {
+    EXIT.exists()
 }
 
 #[cfg(test)]
@@ -73,6 +109,37 @@ mod tests {
         let ids: HashSet<usize> = threads.into_iter().map(|t| t.join().unwrap()).collect();
         assert_eq!(ids.len(), 20);
         assert!(ids.iter().all(|id| *id != 0 && id % 16 == 0));
+    }
+
+    #[cfg(not(feature = "sim"))]
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+    /// Notes which signals are blocked: bit 0 if `SIGTERM` is, bit 1 that it ran at all, bit 2 its name on Linux.
+    #[cfg(not(feature = "sim"))]
+    extern "C" fn serve() {
+        name_current(c"service");
+        // SAFETY: integers only, and a question.
+        let is_blocked = unsafe {
+            let mut mask: libc::sigset_t = core::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_SETMASK, core::ptr::null(), &mut mask);
+            libc::sigismember(&mask, libc::SIGTERM) == 1 && libc::sigismember(&mask, libc::SIGPROF) == 1
+        };
+        let name = std::fs::read_to_string("/proc/thread-self/comm").unwrap_or_default();
+        SEEN.store(2 | usize::from(is_blocked) | usize::from(name.trim() == "service") << 2, SeqCst);
+    }
+
+    #[test]
+    #[cfg(not(feature = "sim"))]
+    fn a_service_has_all_signals_blocked_and_can_be_waited_for() {
+        ServiceThread::start(serve).unwrap().join();
+        assert_eq!(SEEN.load(SeqCst), if cfg!(target_os = "linux") { 7 } else { 3 });
+        // SAFETY: integers only, and a question.
+        let is_blocked_here = unsafe {
+            let mut mask: libc::sigset_t = core::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_SETMASK, core::ptr::null(), &mut mask);
+            libc::sigismember(&mask, libc::SIGTERM) == 1
+        };
+        assert!(!is_blocked_here, "the starter's own signals are as they were");
     }
 
     #[test]

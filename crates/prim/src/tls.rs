@@ -2,7 +2,8 @@
 //!
 //! `tls_word!(pub(crate) mod name, init = STATIC)` declares one pointer-sized variable per thread, with the functions
 //! `name::get() -> *mut u8` and `name::set(*mut u8)`. In a thread that has never called `set`, its value is the address of
-//! `STATIC`, so that the reader needs no test for "not there yet". Setting null is not portable: it may read as that address.
+//! `STATIC`, so that the reader needs no test for "not there yet". `name::look(id, value)` tells whether another
+//! thread's is still `value`. Setting null is not portable: it may read as that address.
 //!
 //! Stable Rust offers no such thing: `thread_local!` needs the standard library, and in a shared library calls
 //! `__tls_get_addr`, which may allocate. One file per way to do it:

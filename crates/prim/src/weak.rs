@@ -1,7 +1,21 @@
-//! Weak references: to functions of libraries that may not be in the process. Stable Rust has no word for them, assembly has.
+//! Words that the linker fills in with addresses of functions of the process, whose ever they are, and functions that are other
+//! names of such.
 
-/// Defines a word holding the address of a symbol that may not exist (then 0).
+/// Defines a word holding the address of a symbol that may not exist (then 0). Stable Rust has no word for such weak
+/// references, assembly has.
 macro_rules! weak_word {
+    ($word:ident, $symbol:literal, $name:literal) => {
+        ::core::arch::global_asm!(concat!(".weak ", $symbol));
+        symbol_word!($word, $symbol, $name);
+    };
+}
+
+/// Defines a word holding the address that a symbol has *for the whole process*: that of the program's function of that
+/// name if it has one, or of a library's that comes before ours. `$name` is the word's own name for the linker.
+///
+/// To say the function's name in Rust would not do: the compiler knows our own definition and calls that.
+#[macro_export]
+macro_rules! symbol_word {
     ($word:ident, $symbol:literal, $name:literal) => {
         ::core::arch::global_asm!(
             ".pushsection .data.rel.ro,\"aw\",@progbits",
@@ -10,7 +24,6 @@ macro_rules! weak_word {
             concat!(".hidden ", $name),
             concat!(".type ", $name, ",@object"),
             concat!(".size ", $name, ", 8"),
-            concat!(".weak ", $symbol),
             concat!($name, ":"),
             concat!(".quad ", $symbol),
             ".popsection",
@@ -20,5 +33,56 @@ macro_rules! weak_word {
             #[link_name = $name]
             pub static $word: usize;
         }
+    };
+}
+
+/// Defines `extern "C"` functions, by their names for the linker, that are other names of whatever the process has under
+/// another name: the function whose address is in the word. One jump. `without second` drops the second argument: the third is passed in its place.
+#[macro_export]
+macro_rules! symbol_forward {
+    ($($name:ident => $word:path $(, without $second:ident)?;)*) => {$(
+        #[doc(hidden)]
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name() {
+            ::core::arch::naked_asm!($($crate::__symbol_drop_text!($second),)? $crate::__symbol_forward_text!(), word = sym $word)
+        }
+    )*};
+}
+
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_drop_text {
+    (second) => {
+        "mov rsi, rdx"
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_drop_text {
+    (second) => {
+        "mov x1, x2"
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_forward_text {
+    () => {
+        "jmp qword ptr [rip + {word}]"
+    };
+}
+
+/// By a register that the ABI leaves to what stands between caller and callee.
+#[cfg(target_arch = "aarch64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_forward_text {
+    () => {
+        "adrp x16, {word}\nldr x16, [x16, :lo12:{word}]\nbr x16"
     };
 }

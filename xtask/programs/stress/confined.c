@@ -1,7 +1,8 @@
 // A process whose control group may have so much memory and no more: who asks for too much is killed by the kernel, malloc never
 // fails. So what is free must be used again for whatever is wanted next, by any thread and for any size, before more is
 // taken from the system.
-// Arguments: the group's file of processes, MiB that the group may have, `within` or `over`.
+// Arguments: the group's file of processes, MiB that the group may have, `within` or `over`. The program enters the group and
+// executes itself there, as a container's first program is started: the allocator asks for the limit at its start.
 #include "stress.h"
 #include <sys/mman.h>
 
@@ -87,7 +88,11 @@ static void enter(const char *processes) {
 
 int main(int count, char **arguments) {
   if (count < 4) return 2;
-  enter(arguments[1]);
+  if (*arguments[1] != 0) {
+    enter(arguments[1]);
+    execl("/proc/self/exe", arguments[0], "", arguments[2], arguments[3], (char *)NULL);
+    return 2;
+  }
   limit_bytes = strtoul(arguments[2], NULL, 10) << 20;
   if (strcmp(arguments[3], "over") == 0) ask_for_too_much();
   else

@@ -5,6 +5,7 @@ use crate::workspace;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,22 +24,28 @@ pub enum Program {
     Linked { executables: BTreeMap<&'static str, PathBuf>, arguments: Vec<String> },
 }
 
-/// The cases that `wanted` names; all when it is empty, none when it says `none`.
-pub fn chosen(wanted: &[String], scale: f64) -> Result<Vec<Case>> {
+/// The group of the programs drawn at random.
+pub const GENERATED: &str = "generated";
+/// The group of the programs that use very many addresses; measured only when named.
+pub const ADDRESSES: &str = "scale";
+
+/// The cases that `wanted` names; all but [`ADDRESSES`] when it is empty, none when it says `none`.
+pub fn chosen(wanted: &[String], scale: f64, seeds: Range<u64>) -> Result<Vec<Case>> {
     if wanted == ["none"] {
         return Ok(Vec::new());
     }
-    let mut cases = all(scale)?;
+    let mut cases = all(scale, seeds)?;
     if let Some(name) = wanted.iter().find(|name| !cases.iter().any(|case| case.answers_to(name))) {
         bail!("no workload, case or group is called {name}; see --list");
     }
-    cases.retain(|case| wanted.is_empty() || wanted.iter().any(|name| case.answers_to(name)));
+    cases.retain(|case| case.is_among(wanted));
     cases.iter_mut().try_for_each(Case::prepare)?;
     Ok(cases)
 }
 
-pub fn all(scale: f64) -> Result<Vec<Case>> {
+pub fn all(scale: f64, seeds: Range<u64>) -> Result<Vec<Case>> {
     let mut cases = workload_cases(scale)?;
+    cases.extend(generated_cases(scale, seeds)?);
     cases.extend(real::cases(scale));
     cases.extend(rust_programs::cases(scale));
     Ok(cases)
@@ -47,6 +54,11 @@ pub fn all(scale: f64) -> Result<Vec<Case>> {
 impl Case {
     pub fn answers_to(&self, name: &str) -> bool {
         self.name.starts_with(name) || self.group == name
+    }
+
+    fn is_among(&self, wanted: &[String]) -> bool {
+        let named = wanted.iter().any(|name| self.answers_to(name));
+        named || (wanted.is_empty() && self.group != ADDRESSES)
     }
 
     /// Builds what only this kind of case needs.
@@ -84,6 +96,21 @@ fn workload_case([name, group, source, threads]: [&str; 4], program: &Path, scal
 
 fn plain_title(name: &str, threads: &str) -> String {
     if threads == "1" { name.into() } else { format!("{name}@{threads}") }
+}
+
+// --- programs drawn at random ----------------------------------------------------------------------------------------
+
+fn generated_cases(scale: f64, seeds: Range<u64>) -> Result<Vec<Case>> {
+    let program = build_workloads()?;
+    seeds.map(|seed| generated_case(&program, seed, scale)).collect()
+}
+
+fn generated_case(program: &Path, seed: u64, scale: f64) -> Result<Case> {
+    let described = Command::new(program).args(["--describe", &seed.to_string()]).output()?;
+    let source = String::from_utf8(described.stdout)?.trim().to_owned();
+    let command = vec![program.display().to_string(), "--generate".into(), seed.to_string(), scale.to_string()];
+    let program = Program::Preloaded { command, environment: Vec::new() };
+    Ok(Case { name: format!("{GENERATED}-{seed}"), group: GENERATED.into(), source, program })
 }
 
 // --- building them ------------------------------------------------------------------------------------------------------
@@ -126,8 +153,8 @@ pub fn build_workloads() -> Result<PathBuf> {
 
 fn compile(source: &Path) -> Result<PathBuf> {
     let object = folder().join("objects").join(source.file_stem().unwrap_or_default()).with_extension("o");
-    let header = workspace::root().join("bench/workloads/workload.h");
-    if is_newer(source, &object) || is_newer(&header, &object) {
+    let headers = sources("h")?;
+    if headers.iter().chain([&source.to_path_buf()]).any(|file| is_newer(file, &object)) {
         let language = if source.extension().is_some_and(|e| e == "cpp") { "-std=c++17" } else { "-std=gnu11" };
         let compiler = if language == "-std=c++17" { "g++" } else { "gcc" };
         let options = [language, "-O2", "-g", "-Wall", "-Wextra", "-c", "-o"];
@@ -152,5 +179,23 @@ fn is_newer(file: &Path, than: &Path) -> bool {
     match (changed(file), changed(than)) {
         (Ok(file), Ok(than)) => file > than,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(name: &str, group: &str) -> Case {
+        let program = Program::Preloaded { command: Vec::new(), environment: Vec::new() };
+        Case { name: name.into(), group: group.into(), source: String::new(), program }
+    }
+
+    #[test]
+    fn very_many_addresses_are_used_only_when_asked_for() {
+        let (usual, many) = (case("larson@2", "threads"), case("addresses-8g@4", ADDRESSES));
+        assert!(usual.is_among(&[]) && !many.is_among(&[]));
+        assert!(many.is_among(&[ADDRESSES.into()]) && many.is_among(&["addresses".into()]));
+        assert!(!usual.is_among(&["addresses".into()]) && usual.is_among(&["larson".into()]));
     }
 }

@@ -3,8 +3,14 @@
 //! Every engine comes from a package under its own name; nothing is installed into the system. An engine that can't be
 //! had is left out with a line that says why, so that a missing package doesn't stop a run.
 
+mod catalogue;
+mod sources;
+
+pub use catalogue::CATALOGUE;
+
 use crate::workspace;
 use anyhow::{Context, Result, bail};
+use sources::Sources;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +18,15 @@ use std::process::Command;
 pub struct Recipe {
     pub name: &'static str,
     pub title: &'static str,
+    pub when: When,
     origin: Origin,
+}
+
+/// Whether an engine is measured when nobody names any.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    Always,
+    Asked,
 }
 
 enum Origin {
@@ -29,7 +43,9 @@ enum Origin {
         package: &'static str,
         libraries: &'static [&'static str],
     },
-    /// A crate wrapped in a small shared library of ours, `bench/engines/<name>`.
+    /// C or C++ sources that a crate carries, compiled as their authors compile the library to preload.
+    Sources(Sources),
+    /// A crate in Rust, wrapped in a small shared library of ours, `bench/engines/<name>`.
     Shim {
         library: &'static str,
     },
@@ -38,53 +54,8 @@ enum Origin {
 pub const OURS: &str = "ferrimalloc";
 /// What every ratio is relative to.
 pub const BASELINE: &str = "mimalloc3";
-
-pub const CATALOGUE: &[Recipe] = &[
-    Recipe { name: "glibc", title: "glibc", origin: Origin::System },
-    Recipe {
-        name: BASELINE,
-        title: "mimalloc 3.4.3",
-        origin: Origin::Wheel {
-            requirement: "cmeel-mimalloc==3.4.3",
-            libraries: &["cmeel.prefix/lib/libmimalloc.so.3"],
-        },
-    },
-    Recipe { name: OURS, title: "ferrimalloc", origin: Origin::Ours },
-    Recipe {
-        name: "mimalloc2",
-        title: "mimalloc 2.0.9",
-        origin: debian("libmimalloc2.0", &["usr/lib/MULTIARCH/libmimalloc.so.2.0"]),
-    },
-    Recipe {
-        name: "jemalloc",
-        title: "jemalloc 5.3",
-        origin: debian("libjemalloc2", &["usr/lib/MULTIARCH/libjemalloc.so.2"]),
-    },
-    Recipe {
-        name: "tcmalloc",
-        title: "gperftools tcmalloc 2.10",
-        origin: debian("libtcmalloc-minimal4", &["usr/lib/MULTIARCH/libtcmalloc_minimal.so.4"]),
-    },
-    Recipe {
-        name: "tbb",
-        title: "oneTBB 2021.8",
-        origin: debian(
-            "libtbbmalloc2",
-            &["usr/lib/MULTIARCH/libtbbmalloc_proxy.so.2", "usr/lib/MULTIARCH/libtbbmalloc.so.2"],
-        ),
-    },
-    Recipe { name: "snmalloc", title: "snmalloc (crate)", origin: Origin::Shim { library: "libsnmalloc_engine.so" } },
-    Recipe { name: "rpmalloc", title: "rpmalloc (crate)", origin: Origin::Shim { library: "librpmalloc_engine.so" } },
-    Recipe {
-        name: "rusty_alloc",
-        title: "rusty_alloc 2.4",
-        origin: Origin::Shim { library: "librusty_alloc_engine.so" },
-    },
-];
-
-const fn debian(package: &'static str, libraries: &'static [&'static str]) -> Origin {
-    Origin::Debian { package, libraries }
-}
+/// The newest mimalloc that can be had, the second reference.
+pub const NEWEST: &str = "mimalloc362";
 
 /// An engine that is there.
 #[derive(Clone)]
@@ -98,8 +69,29 @@ pub struct Engine {
 /// The engines asked for (all when `wanted` is empty), fetched and built as needed.
 pub fn prepare(wanted: &[String]) -> Result<Vec<Engine>> {
     demand_known(wanted)?;
-    let asked = CATALOGUE.iter().filter(|recipe| wanted.is_empty() || wanted.iter().any(|name| name == recipe.name));
+    let asked = CATALOGUE.iter().filter(|recipe| recipe.is_among(wanted));
     Ok(asked.filter_map(prepare_or_explain).collect())
+}
+
+impl Recipe {
+    fn is_among(&self, wanted: &[String]) -> bool {
+        let named = wanted.iter().any(|name| name == self.name);
+        named || (wanted.is_empty() && self.when == When::Always)
+    }
+
+    /// Where the library comes from, for the page.
+    pub fn told(&self) -> String {
+        match &self.origin {
+            Origin::System => "the C library of the system, nothing preloaded".into(),
+            Origin::Ours => "this repository, `cargo build --release`".into(),
+            Origin::Wheel { requirement, .. } => format!("the Python wheel `{requirement}`, as it is"),
+            Origin::Debian { package, .. } => format!("Debian's package `{package}`, unpacked"),
+            Origin::Sources(sources) => sources.told(),
+            Origin::Shim { .. } => {
+                format!("the crate in Rust of this name, in a shared library (`bench/engines/{}`)", self.name)
+            }
+        }
+    }
 }
 
 /// Libraries named on the command line as `name=file`.
@@ -147,6 +139,7 @@ fn libraries(recipe: &Recipe) -> Result<Vec<PathBuf>> {
         Origin::Ours => Ok(vec![workspace::build_library()?]),
         Origin::Wheel { requirement, libraries } => fetched(recipe.name, libraries, |to| fetch_wheel(requirement, to)),
         Origin::Debian { package, libraries } => fetched(recipe.name, libraries, |to| fetch_debian(package, to)),
+        Origin::Sources(sources) => Ok(vec![sources.build(recipe.name)?]),
         Origin::Shim { library } => build_shim(recipe.name, library),
     }
 }
@@ -159,8 +152,8 @@ fn store() -> PathBuf {
 fn fetched(name: &str, inside: &[&str], fetch: impl Fn(&Path) -> Result<()>) -> Result<Vec<PathBuf>> {
     let folder = store().join(name);
     let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let libraries: Vec<PathBuf> =
-        inside.iter().map(|path| folder.join(path.replace("MULTIARCH", &multiarch))).collect();
+    let local = |path: &&str| path.replace("MULTIARCH", &multiarch).replace("ARCH", std::env::consts::ARCH);
+    let libraries: Vec<PathBuf> = inside.iter().map(|path| folder.join(local(path))).collect();
     if !libraries.iter().all(|library| library.exists()) {
         fs::create_dir_all(&folder)?;
         fetch(&folder)?;

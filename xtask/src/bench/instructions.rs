@@ -29,7 +29,7 @@ struct Count {
 
 pub fn count(wanted: &[String], engines: &[Engine]) -> Result<Vec<Instructions>> {
     let program = cases::build_workloads()?;
-    let all = cases::all(1.0)?;
+    let all = cases::all(1.0, 0..0)?;
     let micro: Vec<_> = all.into_iter().filter(|case| case.group == "micro").collect();
     let named: Vec<_> = micro.iter().filter(|case| wanted.iter().any(|name| case.answers_to(name))).collect();
     let chosen = if named.is_empty() { micro.iter().collect() } else { named };

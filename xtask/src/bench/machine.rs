@@ -1,5 +1,6 @@
 //! What the figures were measured on.
 
+use crate::process::Kib;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::process::Command;
@@ -41,6 +42,12 @@ pub fn target() -> String {
 
 pub fn today() -> String {
     first_line_printed("date", "+%Y-%m-%d")
+}
+
+/// What a measured program may use before it is killed: 12 GiB, or 6 tenths of a smaller machine's memory.
+pub fn most_memory() -> Kib {
+    const MOST: Kib = Kib(12 * 1024 * 1024);
+    Kib(memory_mib() * 1024 * 6 / 10).min(MOST)
 }
 
 fn first_line_of(file: &str) -> String {

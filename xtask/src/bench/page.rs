@@ -4,6 +4,7 @@
 mod goals;
 mod tables;
 
+use super::cases::{self, GENERATED};
 use super::chart::{self, Chart, Row};
 use super::engines;
 use super::results::{Results, Timing};
@@ -19,18 +20,20 @@ const BEGIN: &str = "<!-- results: written by cargo xtask bench, not by hand -->
 const END: &str = "<!-- end of results -->";
 
 /// Groups in the order of the page. What rests is not timed: it sleeps.
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 9] = [
     ("programs", "Programs in small"),
     ("threads", "Threads"),
     ("single", "Single calls and large blocks"),
+    ("field", "The field's programs"),
     ("micro", "Micro workloads"),
     ("real", "Real programs"),
     ("rust", "Rust programs, the allocator linked in"),
     (MEMORY, "Memory that stays"),
+    (cases::ADDRESSES, "Very many addresses"),
 ];
 const MEMORY: &str = "memory";
-/// The groups whose time counts in geometric means.
-pub const TIMED: [&str; 6] = ["programs", "threads", "single", "micro", "real", "rust"];
+/// The groups whose time counts in geometric means. The programs drawn at random are a mean of their own.
+pub const TIMED: [&str; 7] = ["programs", "threads", "single", "field", "micro", "real", "rust"];
 
 pub fn write(results: &Results) -> Result<()> {
     let file = workspace::root().join("docs/BENCHMARKS.md");
@@ -43,13 +46,14 @@ pub fn write(results: &Results) -> Result<()> {
 }
 
 fn generated(results: &Results) -> Result<String> {
-    let mut page = tables::machine(results);
+    let mut page = tables::machine(results) + &tables::engines(results);
     page += &at_a_glance(results)?;
     page += &goals::section(results);
     page += &goals::losses(results);
     for (group, title) in GROUPS {
         page += &group_section(results, group, title)?;
     }
+    page += &generated_section(results);
     page += &instructions_section(results)?;
     page += &tables::latency(results);
     page += &tables::failures(results);
@@ -82,6 +86,21 @@ fn group_section(results: &Results, group: &str, title: &str) -> Result<String> 
     }
     section += &tables::extra_figures(results, &cases);
     Ok(section + "\n")
+}
+
+fn generated_section(results: &Results) -> String {
+    let cases: Vec<&Timing> = results.in_groups(&[GENERATED]).collect();
+    if cases.is_empty() {
+        return String::new();
+    }
+    let count = cases.len();
+    let lead = format!(
+        "Geometric means over {count} programs, one for each seed: sizes, lifetimes, threads, transfers, \
+                        realloc and touching are drawn from distributions (`bench/workloads/generate.c`)."
+    );
+    let each = tables::ratios(results, &cases, Measure::Cpu, Fold::Closed);
+    let (means, sources) = (tables::generated(results), tables::sources(&cases));
+    format!("### Programs drawn at random\n\n{lead}\n\n{means}\n{sources}\n{each}\n")
 }
 
 fn instructions_section(results: &Results) -> Result<String> {
@@ -122,9 +141,10 @@ fn summary_chart(results: &Results) -> Chart {
 
 fn group_chart(results: &Results, cases: &[&Timing], title: &str, measure: Measure) -> Chart {
     let ratio = |timing: &Timing, engine: &str| Some(timing.ratio(engine, results.baseline(), measure)?.median);
+    let best_other = |timing: &'_ Timing| timing.best_other(engines::OURS, measure).map(str::to_owned);
     let row = |timing: &&Timing| Row {
         label: timing.case.clone(),
-        bars: vec![ratio(timing, engines::OURS), best_other(results, timing, measure).map(|(_, best)| best)],
+        bars: vec![ratio(timing, engines::OURS), best_other(timing).and_then(|best| ratio(timing, &best))],
     };
     Chart {
         title: format!("{title}: {}, {} = 1", measure.title(), results.title(results.baseline())),
@@ -150,12 +170,4 @@ fn instructions_chart(results: &Results) -> Chart {
         rows: results.instructions.iter().filter(|count| !count.case.contains("half")).map(row).collect(),
         line: None,
     }
-}
-
-/// The best engine but ours, with its ratio to the baseline.
-pub fn best_other<'a>(results: &'a Results, timing: &Timing, measure: Measure) -> Option<(&'a str, f64)> {
-    let others = results.engines.iter().filter(|(engine, _)| engine != engines::OURS);
-    let ratios = others
-        .filter_map(|(engine, _)| Some((engine.as_str(), timing.ratio(engine, results.baseline(), measure)?.median)));
-    ratios.min_by(|a, b| a.1.total_cmp(&b.1))
 }

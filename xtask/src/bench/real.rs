@@ -39,6 +39,12 @@ const PROGRAMS: &[Real] = &[
     },
     Real { name: "g++", script: "gxx.sh", need: need("g++", "g++"), about: "g++ -O1 on heavy templates" },
     Real { name: "lua", script: "lua.sh", need: need("lua5.4", "lua5.4"), about: "tables and strings" },
+    Real {
+        name: "ruby",
+        script: "ruby.sh",
+        need: need("ruby", "ruby"),
+        about: "threads that fill and drop hashes of strings, in the place of mimalloc-bench's rbstress",
+    },
     Real { name: "z3", script: "z3.sh", need: need("z3", "z3"), about: "an SMT solver on bit vectors" },
     Real { name: "node", script: "node.sh", need: need("node", "nodejs"), about: "JSON and buffers" },
 ];

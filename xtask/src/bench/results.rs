@@ -70,6 +70,15 @@ impl Timing {
             failures: BTreeMap::new(),
         }
     }
+
+    /// The names of the figures that the program printed itself.
+    pub fn figures(&self) -> Vec<String> {
+        let names = self.samples.values().flatten().flat_map(|sample| sample.more.keys().cloned());
+        let mut names: Vec<String> = names.filter(|name| name != "involuntary_switches").collect();
+        names.sort();
+        names.dedup();
+        names
+    }
 }
 
 impl Results {
@@ -127,8 +136,8 @@ impl Results {
         serde_json::from_str(&text).with_context(|| file.display().to_string())
     }
 
-    fn save(&self, file: &Path) -> Result<()> {
-        fs::create_dir_all(file.parent().context("a file has a folder")?)?;
+    pub fn save(&self, file: &Path) -> Result<()> {
+        file.parent().map_or(Ok(()), fs::create_dir_all)?;
         fs::write(file, one_case_a_line(&serde_json::to_string(self)?)).with_context(|| file.display().to_string())
     }
 }

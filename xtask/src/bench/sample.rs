@@ -1,7 +1,8 @@
 //! One run of one case on one engine: what it cost.
 
-use super::cases::{Case, Program};
+use super::cases::{ADDRESSES, Case, Program};
 use super::engines::Engine;
+use super::machine;
 use crate::process;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ pub struct Runner {
 }
 
 const LIMIT: Duration = Duration::from_secs(300);
+/// Of a program that uses very many addresses: an engine that needs longer doesn't scale.
+const ADDRESSES_LIMIT: Duration = Duration::from_secs(60);
 
 impl Runner {
     pub fn new(measure: PathBuf) -> Result<Self> {
@@ -49,12 +52,13 @@ impl Runner {
     /// `None` if the case has no program for this engine.
     pub fn run(&self, case: &Case, engine: &Engine) -> Option<Result<Sample>> {
         let command = self.command(case, engine)?;
-        Some(self.run_command(command).with_context(|| format!("{} on {}", case.name, engine.name)))
+        let limit = if case.group == ADDRESSES { ADDRESSES_LIMIT } else { LIMIT };
+        Some(self.run_command(command, limit).with_context(|| format!("{} on {}", case.name, engine.name)))
     }
 
     fn command(&self, case: &Case, engine: &Engine) -> Option<Command> {
         let mut command = Command::new(&self.measure);
-        command.arg(self.file("cost"));
+        command.arg(self.file("cost")).env("MEASURE_LIMIT_KIB", machine::most_memory().0.to_string());
         match &case.program {
             Program::Preloaded { command: words, environment } => {
                 command.arg(engine.preload.as_deref().unwrap_or("-")).args(words);
@@ -71,10 +75,10 @@ impl Runner {
         self.scratch.path().join(name)
     }
 
-    fn run_command(&self, mut command: Command) -> Result<Sample> {
+    fn run_command(&self, mut command: Command, limit: Duration) -> Result<Sample> {
         let (printed, complaints) = (self.file("stdout"), self.file("stderr"));
         command.stdin(Stdio::null()).stdout(File::create(&printed)?).stderr(File::create(&complaints)?);
-        let finished = process::bounded(command.current_dir(self.scratch.path()), LIMIT)?;
+        let finished = process::bounded(command.current_dir(self.scratch.path()), limit)?;
         if !finished.succeeded() {
             bail!("{}: {}", finished.describe(), last_line(&complaints));
         }

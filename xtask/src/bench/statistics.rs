@@ -1,5 +1,6 @@
-//! Medians, ratios to the baseline with their spread, geometric means.
+//! Medians, ratios with their confidence intervals, geometric means.
 
+use super::bootstrap::{self, Pair};
 use super::results::{Results, Timing};
 use super::sample::Sample;
 
@@ -42,12 +43,32 @@ impl Measure {
     }
 }
 
-/// An engine's median as a part of the baseline's; the spread is that of the single rounds' ratios.
-#[derive(Clone, Copy)]
+/// A ratio of medians, or a mean of such, with the bounds of its 95 % confidence interval.
+#[derive(Clone, Copy, Debug)]
 pub struct Ratio {
     pub median: f64,
     pub low: f64,
     pub high: f64,
+}
+
+impl Ratio {
+    /// Whether the interval leaves out `value`. A ratio that is not resolved from 1 is no difference.
+    pub fn resolved_from(self, value: f64) -> bool {
+        value < self.low || value > self.high
+    }
+
+    /// "0.93–1.04", or "?" where the rounds were too few to say.
+    pub fn interval(self) -> String {
+        if self.high.is_finite() { format!("{:.2}–{:.2}", self.low, self.high) } else { "?".into() }
+    }
+}
+
+/// What an engine is measured by.
+#[derive(Clone, Copy)]
+pub enum Against<'a> {
+    Engine(&'a str),
+    /// The best of all other engines, workload by workload.
+    BestOther,
 }
 
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -60,11 +81,6 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
-pub fn geometric_mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value.ln(), count + 1));
-    (count > 0).then(|| (sum / f64::from(count)).exp())
-}
-
 impl Timing {
     fn values(&self, engine: &str, measure: Measure) -> Vec<f64> {
         self.samples.get(engine).into_iter().flatten().map(|sample| measure.of(sample)).collect()
@@ -74,19 +90,45 @@ impl Timing {
         median(self.values(engine, measure)).filter(|&value| value > 0.0)
     }
 
-    pub fn ratio(&self, engine: &str, baseline: &str, measure: Measure) -> Option<Ratio> {
-        let median = self.median(engine, measure)? / self.median(baseline, measure)?;
-        let (ours, theirs) = (self.values(engine, measure), self.values(baseline, measure));
-        let each: Vec<f64> = ours.iter().zip(&theirs).filter(|pair| *pair.1 > 0.0).map(|(a, b)| a / b).collect();
-        let (low, high) = each.iter().fold((median, median), |(low, high), &ratio| (low.min(ratio), high.max(ratio)));
-        Some(Ratio { median, low, high })
+    fn pair(&self, engine: &str, other: &str, measure: Measure) -> Option<Pair> {
+        Pair::new(self.values(engine, measure), self.values(other, measure))
+    }
+
+    pub fn ratio(&self, engine: &str, other: &str, measure: Measure) -> Option<Ratio> {
+        Some(bootstrap::ratio(&self.pair(engine, other, measure)?))
+    }
+
+    /// The engine with the least median, `engine` itself left out.
+    pub fn best_other(&self, engine: &str, measure: Measure) -> Option<&str> {
+        let others = self.samples.keys().map(String::as_str).filter(|&other| other != engine);
+        let medians = others.filter_map(|other| Some((other, self.median(other, measure)?)));
+        Some(medians.min_by(|a, b| a.1.total_cmp(&b.1))?.0)
+    }
+
+    fn pair_against(&self, engine: &str, against: Against, measure: Measure) -> Option<Pair> {
+        match against {
+            Against::Engine(other) => self.pair(engine, other, measure),
+            Against::BestOther => self.pair(engine, self.best_other(engine, measure)?, measure),
+        }
+    }
+
+    pub fn ratio_against(&self, engine: &str, against: Against, measure: Measure) -> Option<Ratio> {
+        Some(bootstrap::ratio(&self.pair_against(engine, against, measure)?))
     }
 }
 
 impl Results {
+    pub fn in_groups<'a>(&'a self, groups: &'a [&'a str]) -> impl Iterator<Item = &'a Timing> {
+        self.timing.iter().filter(|timing| groups.contains(&timing.group.as_str()))
+    }
+
+    pub fn mean_against(&self, engine: &str, against: Against, measure: Measure, groups: &[&str]) -> Option<Ratio> {
+        let pairs = self.in_groups(groups).filter_map(|timing| timing.pair_against(engine, against, measure));
+        bootstrap::geometric_mean(&pairs.collect::<Vec<_>>())
+    }
+
     pub fn geometric_mean(&self, engine: &str, measure: Measure, groups: &[&str]) -> Option<f64> {
-        let cases = self.timing.iter().filter(|timing| groups.contains(&timing.group.as_str()));
-        geometric_mean(cases.filter_map(|timing| Some(timing.ratio(engine, self.baseline(), measure)?.median)))
+        Some(self.mean_against(engine, Against::Engine(self.baseline()), measure, groups)?.median)
     }
 }
 
@@ -102,7 +144,31 @@ mod tests {
     }
 
     #[test]
-    fn a_half_and_a_double_balance() {
-        assert!((geometric_mean([0.5, 2.0].into_iter()).unwrap() - 1.0).abs() < 1e-12);
+    fn a_half_and_a_double_balance_and_the_best_other_is_somebody_else() {
+        let timing = |ours: f64, theirs: f64| Timing {
+            case: String::new(),
+            group: "g".into(),
+            source: String::new(),
+            checksum: None,
+            samples: [("a", ours), ("b", theirs)].map(|(name, us)| (name.to_owned(), vec![sample(us); 3])).into(),
+            failures: Default::default(),
+        };
+        let results = results_of(vec![timing(1.0, 2.0), timing(2.0, 1.0)]);
+        assert!(
+            (results.mean_against("a", Against::Engine("b"), Measure::Wall, &["g"]).unwrap().median - 1.0).abs()
+                < 1e-12
+        );
+        assert_eq!(results.timing[0].best_other("a", Measure::Wall), Some("b"));
+        assert_eq!(results.timing[0].best_other("b", Measure::Wall), Some("a"));
+    }
+
+    fn sample(wall_us: f64) -> Sample {
+        Sample { wall_us, ..Sample::default() }
+    }
+
+    fn results_of(timing: Vec<Timing>) -> Results {
+        let engines = [("a".to_owned(), "a".to_owned()), ("b".to_owned(), "b".to_owned())].to_vec();
+        let machine = super::super::machine::describe();
+        Results { date: String::new(), machine, engines, timing, instructions: Vec::new(), latency: Vec::new() }
     }
 }

@@ -29,6 +29,8 @@ const TRIALS: &[Trial] = &[
     trial("forks", &["60", "16"], &["1000", "16"]),
     trial("ends", &["40", "3"], &["1000", "3"]),
     Trial { options: &[("MIMALLOC_DESTROY_ON_EXIT", "1")], ..trial("ends", &["40", "0"], &["1000", "0"]) },
+    trial("scavenger", &["200", "3"], &["5000", "3"]),
+    Trial { options: &[("MIMALLOC_DESTROY_ON_EXIT", "1")], ..trial("scavenger", &["60", "0"], &["1000", "0"]) },
     trial("shortage", &["data"], &["data"]),
     trial("shortage", &["space"], &["space"]),
     trial("shortage", &["maps"], &["maps"]),

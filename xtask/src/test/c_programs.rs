@@ -1,4 +1,6 @@
-//! Programs in C and C++ that feed the library bad input or no memory, and check what it answers.
+//! Programs in C and C++ that feed the library bad input or no memory, or fork and end threads in odd ways, and check
+//! what
+//! it answers.
 //!
 //! Each prints a line per failed check and ends with status 0 only if there was none.
 
@@ -36,6 +38,8 @@ const TRIALS: &[Trial] = &[
     trial("good_sizes.c"),
     trial("extras.c"),
     trial("new.cpp"),
+    trial("atfork.c"),
+    trial("thread_ends.c"),
     limited("oom.c", &["1", "16"], "-v 65536"),
     limited("oom.c", &["1", "100"], "-v 262144"),
     limited("oom.c", &["4", "400"], "-v 1048576"),

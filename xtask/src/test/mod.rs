@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test there is, one after another, each under a heading, and one table at the end.
 //!
-//! A *case* is a stage of [`STAGES`] or a program of the matrix. A failed case never stops the next one.
+//! A *case* is a stage of [`STAGES`], a guest, or a program of the matrix. A failed case never stops the next one.
 
 mod c_interface;
 mod c_programs;
@@ -8,6 +8,7 @@ pub mod cargo_stages;
 mod checked;
 mod disassembly;
 mod faces;
+mod guests;
 mod listing;
 mod memory;
 mod scaling;
@@ -30,7 +31,7 @@ use tally::Tally;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only the stages and programs of these names; `matrix` stands for all programs.
+    /// Only the stages and programs of these names; `matrix` stands for all programs, `guests` for all cases of `tests/guests`.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Leave out what takes long: the loom models and the slow programs.
@@ -96,6 +97,7 @@ const STAGES: &[Stage] = &[
 
 const PACKAGES: &str = "packages";
 const MATRIX: &str = "matrix";
+const GUESTS: &str = "guests";
 
 /// What the stages themselves need; each program of the matrix names its own needs.
 const NEEDS: &[Need] = &[
@@ -105,6 +107,8 @@ const NEEDS: &[Need] = &[
     Need { program: "objdump", package: "binutils" },
     Need { program: "nm", package: "binutils" },
     Need { program: "valgrind", package: "valgrind" },
+    Need { program: "python3", package: "python3" },
+    Need { program: "perl", package: "perl" },
 ];
 
 /// One thing that passes or fails.
@@ -166,6 +170,8 @@ fn selected_cases(args: &Args) -> Result<Vec<Case>> {
     let programs: Vec<_> =
         matrix::PROGRAMS.iter().filter(|program| args.wants(program.name, MATRIX, program.pace)).collect();
     let mut cases: Vec<Case> = stages.map(stage_case).collect();
+    let guests = guests::GUESTS.iter().filter(|guest| args.wants(guest.name, GUESTS, Pace::Quick));
+    cases.extend(guests.map(guests::case));
     cases.extend(programs.iter().map(|program| program_case(program)));
     if cases.is_empty() {
         bail!("nothing is called {}; cargo xtask test --list names everything", args.only.join(", "));

@@ -114,10 +114,10 @@ export! {
         mi_manage_memory(start, size, is_committed, is_pinned, is_zero, numa_node, exclusive, None, ptr::null_mut(), arena_id)
     }
 
-    /// Makes an arena of the program's memory, of the whole slices (64 KiB) in it: at least 2 MiB. `is_pinned` memory is
-    /// never given back to the system. `commit_fun` (null: the system) makes ranges accessible and takes that back; it
-    /// must not allocate, any thread may call it, and refusing is running out of memory. The memory is the library's from
-    /// now on.
+    /// Makes an arena of the program's memory, of the whole slices (64 KiB) in it: at least 2 MiB. `commit_fun` makes
+    /// ranges accessible and takes that back; it must not allocate, any thread may call it, and refusing is running out of memory.
+    /// Without it, or if `is_pinned`, the memory stays as it is: nobody knows whether it is shared, or a file. The memory
+    /// is the library's from now on.
     fn mi_manage_memory(
         start: *mut c_void, size: usize, is_committed: bool, is_pinned: bool, is_zero: bool, numa_node: c_int, exclusive: bool,
         commit_fun: Option<CommitFn>, commit_fun_arg: *mut c_void, arena_id: *mut ArenaId,

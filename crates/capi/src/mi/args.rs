@@ -9,7 +9,7 @@ use ferrimalloc_core::diag::{self, Detail, ErrorKind};
 use ferrimalloc_core::heap::Heap;
 use ferrimalloc_core::runtime::{self, Thread};
 use ferrimalloc_core::theap::Theap;
-use ferrimalloc_prim::{Errno, errno, thread};
+use ferrimalloc_prim::{Errno, errno};
 
 use super::types::{HeapPtr, TheapPtr};
 
@@ -40,7 +40,7 @@ pub fn main_theap() -> Option<&'static Theap> {
 pub unsafe fn own_theap(theap: TheapPtr) -> Option<&'static Theap> {
     // SAFETY: the precondition; the memory of theaps that have ended stays readable.
     match unsafe { theap.as_ref() } {
-        Some(theap) if theap.tid() == thread::id() => Some(theap),
+        Some(theap) if runtime::is_own(theap) => Some(theap),
         Some(theap) if theap.tid() != 0 => {
             diag::error(
                 ErrorKind::InvalidHandle,

@@ -55,7 +55,8 @@ export! {
         do_reallocf(p, newsize)
     }
 
-    /// `p` if its block has `newsize` bytes, or can get them where it is; else null, and nothing has changed.
+    /// `p` if its block has `newsize` bytes, or can get them where it is; else null, and nothing has changed. A big block
+    /// that needs much less gives the rest back.
     fn mi_expand(p: *mut c_void, newsize: usize) -> *mut c_void {
         alloc::expand(p.cast(), newsize).cast()
     }

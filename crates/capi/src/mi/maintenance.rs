@@ -41,6 +41,23 @@ export! {
         alloc::collect_reduce(target_thread_owned);
     }
 
+    /// Starts the scavenger, whatever the option `scavenge` says: a thread that purges what is idle, so that no call that
+    /// frees has to. True if there is one now. (Not in mimalloc.)
+    fn mi_scavenger_start() -> bool {
+        runtime::scavenger_start()
+    }
+
+    /// Ends the scavenger and waits until it is gone. None starts by itself from then on. (Not in mimalloc.)
+    fn mi_scavenger_stop() {
+        runtime::scavenger_stop();
+    }
+
+    /// Does what the scavenger does in a round, here and now: for event loops and thread pools without one. True if memory
+    /// is left that waits to be purged. (Not in mimalloc.)
+    fn mi_scavenger_step() -> bool {
+        runtime::scavenger_step()
+    }
+
     /// The version of mimalloc whose interface this is: 30403.
     fn mi_version() -> c_int {
         report::INTERFACE_VERSION

@@ -24,7 +24,7 @@ mod subprocs;
 mod theaps;
 mod visiting;
 
-pub use names::mi_reallocarr as reallocarr;
+pub use names::reallocarr;
 
 /// Defines exported functions; the body is one unsafe block, whose contract is that of the C function.
 macro_rules! export {

@@ -6,7 +6,7 @@ use core::ptr;
 use ferrimalloc_core::alloc;
 use ferrimalloc_prim::{Errno, errno};
 
-use super::args::{array, no_memory, tell};
+use super::args::{array, no_memory};
 use super::export;
 use super::rezalloc::{mi_recalloc_aligned, mi_recalloc_aligned_at};
 use crate::standard::{do_aligned, do_free, do_posix_memalign, do_pvalloc, do_valloc};
@@ -74,18 +74,7 @@ export! {
     /// NetBSD's: `*ptrp` is resized in place of returning it. 0, or an error number with `*ptrp` as it was. A count or
     /// size of 0 frees.
     fn mi_reallocarr(ptrp: *mut c_void, count: usize, size: usize) -> c_int {
-        if ptrp.is_null() {
-            return failed(Errno::EINVAL);
-        }
-        let slot: *mut *mut c_void = ptrp.cast();
-        match count.checked_mul(size) {
-            None => failed(Errno::EOVERFLOW),
-            Some(0) => {
-                do_free(slot.replace(ptr::null_mut()));
-                0
-            }
-            Some(bytes) => resize_slot(slot, bytes),
-        }
+        reallocarr(ptrp.cast(), count, size, |p, size| alloc::realloc(p.cast(), size).cast(), |p| do_free(p))
     }
 
     /// Windows' `_aligned_recalloc`.
@@ -122,15 +111,33 @@ fn failed(error: Errno) -> c_int {
     error.0
 }
 
+/// NetBSD's `reallocarr` by these functions.
+///
 /// # Safety
-/// `slot` holds null or a block.
-unsafe fn resize_slot(slot: *mut *mut c_void, bytes: usize) -> c_int {
-    // SAFETY: the precondition.
-    let moved = unsafe { alloc::realloc(slot.read().cast(), bytes) };
-    if moved.is_null() {
-        return failed(Errno::ENOMEM);
+/// `slot` is null, or holds null or a block of theirs.
+pub unsafe fn reallocarr(
+    slot: *mut *mut c_void,
+    count: usize,
+    size: usize,
+    realloc: impl FnOnce(*mut c_void, usize) -> *mut c_void,
+    free: impl FnOnce(*mut c_void),
+) -> c_int {
+    if slot.is_null() {
+        return failed(Errno::EINVAL);
     }
-    // SAFETY: the precondition.
-    unsafe { tell(slot, moved.cast()) };
+    match count.checked_mul(size) {
+        None => return failed(Errno::EOVERFLOW),
+        // SAFETY: the precondition.
+        Some(0) => free(unsafe { slot.replace(ptr::null_mut()) }),
+        Some(bytes) => {
+            // SAFETY: the precondition.
+            let moved = realloc(unsafe { slot.read() }, bytes);
+            if moved.is_null() {
+                return failed(Errno::ENOMEM);
+            }
+            // SAFETY: the precondition.
+            unsafe { slot.write(moved) };
+        }
+    }
     0
 }

@@ -6,7 +6,7 @@ use core::ptr;
 
 use ferrimalloc_core::alloc::{self, Alignment};
 use ferrimalloc_core::base::Zero;
-use ferrimalloc_prim::cxx_new_loop;
+use ferrimalloc_prim::{cxx, cxx_new_loop};
 
 use super::args::{array_bytes, block, resized_anywhere, theap_in};
 use super::export;
@@ -28,8 +28,20 @@ extern "C" fn attempt_to_resize(size: usize, p: usize) -> *mut u8 {
     unsafe { resized_anywhere(p, size, Alignment::NATURAL, Zero::Any).cast() }
 }
 
-cxx_new_loop!(heap_loop, "ferrimalloc_heap_new_loop", attempt = attempt_in_heap, give_up = give_up);
-cxx_new_loop!(resize_loop, "ferrimalloc_new_realloc_loop", attempt = attempt_to_resize, give_up = give_up);
+cxx_new_loop!(
+    heap_loop,
+    "ferrimalloc_heap_new_loop",
+    attempt = attempt_in_heap,
+    throw = cxx::THROW_BAD_ALLOC,
+    give_up = give_up
+);
+cxx_new_loop!(
+    resize_loop,
+    "ferrimalloc_new_realloc_loop",
+    attempt = attempt_to_resize,
+    throw = cxx::THROW_BAD_ALLOC,
+    give_up = give_up
+);
 
 export! {
     /// `operator new(size)`.
@@ -44,12 +56,12 @@ export! {
 
     /// `operator new(size, nothrow)`: null when there is no new-handler (any more).
     fn mi_new_nothrow(size: usize) -> *mut c_void {
-        new_nothrow(size, ptr::null())
+        new_nothrow(size)
     }
 
     /// `operator new(size, align, nothrow)`.
     fn mi_new_aligned_nothrow(size: usize, alignment: usize) -> *mut c_void {
-        new_aligned_nothrow(size, alignment, ptr::null())
+        new_aligned_nothrow(size, alignment)
     }
 
     /// `operator new(count * size)`.

@@ -88,7 +88,7 @@ export! {
 
     /// Hands over what this thread has counted for itself, so that others see it.
     fn mi_stats_merge() {
-        runtime::settle_thread();
+        runtime::hand_over_counts();
     }
 
     /// Prints statistics on the registered output. `out` is ignored.

@@ -6,9 +6,9 @@ use core::ptr;
 
 use super::fail::fail;
 use super::free::free;
+use super::hardened::{self, Answer};
 use super::malloc::{self, alloc_bin, malloc, zalloc};
 use super::single;
-use super::watched::{self, Answer};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::page::{Lookup, Page};
@@ -49,7 +49,7 @@ pub fn alloc_aligned_at_in(theap: &'static Theap, size: usize, align: usize, off
     }
     let offset = offset & (align - 1);
     if theap.is_instrumented() {
-        match watched::alloc_aligned(theap, size, align, offset, zero) {
+        match hardened::alloc_aligned(theap, size, align, offset, zero) {
             Answer::Ordinary => (),
             Answer::Block(block) => return block,
             Answer::OutOfMemory => return fail(size),
@@ -65,7 +65,7 @@ fn alloc_ordinary(theap: &'static Theap, size: usize, align: usize, offset: usiz
                 let block = alloc_bin(theap, bin, zero).unwrap_or_else(|| fail(size));
                 if is_aligned(block, align) { block } else { realign(block, theap, size, align, zero) }
             }
-            None => single::alloc(theap, size, align, 0, zero),
+            None => single::alloc(theap, size, Alignment { align, offset: 0 }, zero),
         };
     }
     alloc_inside(theap, size, align, offset, zero)
@@ -92,7 +92,7 @@ fn realign(block: *mut u8, theap: &'static Theap, size: usize, align: usize, zer
 fn alloc_inside(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
     match size.checked_add(align) {
         Some(larger) if larger <= LARGE_BLOCK_MAX => shifted(theap, larger, align, offset, zero),
-        _ => single::alloc(theap, size, align, offset, zero),
+        _ => single::alloc(theap, size, Alignment { align, offset }, zero),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests that can't be met: said in one way, wherever it turns out.
+//! Requests that can't be met: said in one way, wherever it turns out. (A file of its own, since all others use it.)
 
 use core::ptr;
 

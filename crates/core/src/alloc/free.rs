@@ -4,15 +4,16 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::checked::{self, Verdict};
+use super::hardened::{self, Verdict};
+use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::heap::release_page;
+use crate::heap::adopt_orphans_first;
 use crate::options;
-use crate::os::told;
+use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Owner, Page, PageRef};
 use crate::runtime::theap_to_free_by;
-use crate::theap::{Theap, count_freed};
+use crate::theap::Theap;
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
 /// it. Any thread may free any block. Leaves `errno` alone.
@@ -21,7 +22,7 @@ use crate::theap::{Theap, count_freed};
 /// `p` is null or a block of this allocator that nobody uses any more.
 #[inline(always)]
 pub unsafe fn free(p: *mut u8) {
-    let page = Page::entry(p);
+    let Some(page) = Page::near_entry(p) else { return free_far(p) };
     let Some(mine) = page.if_mine() else { return free_slow(p, page) };
     // SAFETY: the block is the caller's.
     unsafe { free_own(mine, p) }
@@ -46,6 +47,15 @@ extern "C" fn free_emptied(page: &'static Owned) {
     Theap::of_page(page).page_emptied(page);
 }
 
+/// Null, or where few of our pages are, or none.
+#[cold]
+#[inline(never)]
+extern "C" fn free_far(p: *mut u8) {
+    if !p.is_null() {
+        free_slow(p, Page::entry(p));
+    }
+}
+
 /// The first test is the way through an interior slice: freeing medium blocks is common.
 #[inline(never)]
 extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
@@ -58,21 +68,23 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
         }
     }
     if page.owner().is_hardened() {
-        return free_checked(p, page);
+        return free_hardened(p, page);
     }
     free_not_ordinary(p, page);
 }
 
 #[cold]
 #[inline(never)]
-extern "C" fn free_checked(p: *mut u8, page: PageRef) {
-    if checked::free(p, page) == Verdict::Release {
+extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
+    adopt_orphans_first();
+    if hardened::free(p, page) == Verdict::Release {
         free_single(page, p);
     }
 }
 
 #[inline(never)]
 extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
+    adopt_orphans_first();
     let owner = page.owner();
     let is_misaligned = !(p as usize).is_multiple_of(WORD_BYTES) && !page.is_singleton();
     if owner == Owner::NONE || is_misaligned || !page.reaches(p) {
@@ -91,15 +103,11 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
     }
 }
 
-/// The only block of a page. A thread in search of a page may have claimed it by mistake, and puts it back at once or
-/// releases it: then the block is pushed.
 fn free_single(page: PageRef, block: *mut u8) {
-    if block != page.start() {
-        return free_invalid(block);
-    }
-    match page.claim() {
-        Some((page, _)) => release_page(page),
-        None => count_freed(page, block),
+    // SAFETY: the block is the caller's, if it is one.
+    match unsafe { SingleBlock::held(block, page) } {
+        Some(block) => block.release(),
+        None => free_invalid(block),
     }
 }
 
@@ -108,7 +116,7 @@ fn free_invalid(p: *mut u8) {
     if !p.is_null() {
         // This may be the first that the process hears of us.
         options::hardening();
-        told::freed(p);
+        tool_hooks::freed(p);
         diag::error(ErrorKind::InvalidFree, p, Detail::Nothing);
     }
 }

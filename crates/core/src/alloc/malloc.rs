@@ -6,11 +6,10 @@
 
 use ferrimalloc_prim::cpu;
 
-use super::checked;
 use super::fail::fail;
+use super::hardened::{self, Answer};
 use super::single;
 use super::upkeep::find_page;
-use super::watched::{self, Answer};
 use crate::base::*;
 use crate::page::{Flag, Owned};
 use crate::runtime::{current_theap, live_theap};
@@ -26,6 +25,13 @@ pub fn malloc(size: usize) -> *mut u8 {
     let page = current_theap().direct_page(words(size));
     let block = page.pop();
     if block.is_null() { malloc_again(size, page) } else { block }
+}
+
+/// A small block if one can be had at once; else null, with nothing tried and `errno` as it was. For functions that do more than
+/// [`malloc`] when there is no memory: only what they do on null calls anything.
+#[inline(always)]
+pub fn malloc_at_once(size: usize) -> *mut u8 {
+    if size > SMALL_SIZE_MAX { core::ptr::null_mut() } else { current_theap().direct_page(words(size)).pop() }
 }
 
 /// Like [`malloc`], and the whole block reads as zero.
@@ -94,8 +100,8 @@ fn malloc_medium_again(size: usize, bin: Bin) -> *mut u8 {
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
     let theap = current_theap();
-    if theap.is_only_checked() {
-        return malloc_checked(theap, size);
+    if theap.is_only_hardened() {
+        return malloc_hardened(theap, size);
     }
     match live_theap() {
         Some(theap) => alloc_in(theap, size, Zero::Any),
@@ -111,6 +117,18 @@ extern "C" fn zalloc_slow(size: usize) -> *mut u8 {
     }
 }
 
+/// Allocates `size` bytes through one of this thread's theaps; null without memory.
+#[inline(always)]
+pub fn malloc_in(theap: &'static Theap, size: usize) -> *mut u8 {
+    if size <= SMALL_SIZE_MAX {
+        let block = theap.direct_page(size.div_ceil(WORD_BYTES)).pop();
+        if !block.is_null() {
+            return block;
+        }
+    }
+    alloc_in(theap, size, Zero::Any)
+}
+
 /// Allocates through one of this thread's theaps.
 pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
     if theap.is_instrumented() {
@@ -120,14 +138,14 @@ pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
 }
 
 #[inline(never)]
-fn malloc_checked(theap: &'static Theap, size: usize) -> *mut u8 {
-    let block = checked::malloc(theap, size);
+fn malloc_hardened(theap: &'static Theap, size: usize) -> *mut u8 {
+    let block = hardened::malloc(theap, size);
     if block.is_null() { alloc_watched(theap, size, Zero::Any) } else { block }
 }
 
 #[inline(never)]
 fn alloc_watched(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
-    match watched::alloc(theap, size, zero) {
+    match hardened::alloc(theap, size, zero) {
         Answer::Block(block) => block,
         Answer::Ordinary => alloc_ordinary(theap, size, zero),
         Answer::OutOfMemory => fail(size),
@@ -137,7 +155,7 @@ fn alloc_watched(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
 /// Allocates without asking what is watched: an ordinary block of a theap whose pages are not checked.
 pub(super) fn alloc_ordinary(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
     if size > LARGE_BLOCK_MAX {
-        return single::alloc(theap, size, 1, 0, zero);
+        return single::alloc(theap, size, Alignment::NATURAL, zero);
     }
     alloc_bin(theap, Bin::of(size), zero).unwrap_or_else(|| fail(size))
 }
@@ -157,7 +175,7 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
     Some(block)
 }
 
-/// A block of the first page of class `bin`, as the fast paths take it (which find none in a checked page).
+/// A block of the first page of class `bin`, as the fast paths take it (which find none in a hardened page).
 #[inline]
 fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Owned, *mut u8)> {
     let page = theap.queue(bin).first()?;

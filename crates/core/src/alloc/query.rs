@@ -1,6 +1,6 @@
 //! Questions about blocks and sizes.
 
-use super::checked;
+use super::hardened;
 use crate::base;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::{Heap, walk_of};
@@ -22,7 +22,7 @@ pub fn usable_size(p: *const u8) -> usize {
 pub(super) fn size_of_block(p: *const u8, page: PageRef) -> Option<usize> {
     let owner = page.owner();
     if owner.is_hardened() {
-        checked::usable_size(p.cast_mut(), page)
+        hardened::usable_size(p.cast_mut(), page)
     } else if owner.has_interior() {
         let block = page.block_of(p.cast_mut());
         Some(page.block_bytes() - (p as usize - block as usize))
@@ -37,7 +37,7 @@ fn no_block(p: *const u8) -> usize {
     0
 }
 
-/// The usable size that a request of `size` bytes would get. In checked pages with padding that is `size` itself.
+/// The usable size that a request of `size` bytes would get. In hardened pages with padding that is `size` itself.
 pub fn good_size(size: usize) -> usize {
     if options::hardening().is_some_and(Hardening::pads) {
         return size;

@@ -1,19 +1,18 @@
-//! Resizing.
+//! Resizing, in place or not; and into a heap of the caller's choice.
 
 use core::ptr;
 
 use super::aligned::alloc_aligned_at_in;
-use super::checked;
 use super::fail::fail;
 use super::free::free;
-use super::malloc::{alloc_in, malloc};
-use super::query::{size_of_block, usable_size};
-use super::single;
-use super::watched::{self, Answer};
+use super::hardened::{self, Answer, SINGLE_PADDING};
+use super::malloc::{alloc_in, alloc_ordinary, malloc};
+use super::query::{heap_of_block, size_of_block, usable_size};
+use super::single::{self, SingleBlock};
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::os::told;
-use crate::page::{Lookup, Page, PageRef, SingleBlock};
+use crate::os::tool_hooks;
+use crate::page::{Lookup, Page, PageRef};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
 
@@ -27,18 +26,20 @@ const GROWTH_SHARE: usize = 4;
 /// `p` is null or a block of this allocator; after success only the answer may be used.
 #[inline]
 pub unsafe fn realloc(p: *mut u8, size: usize) -> *mut u8 {
-    let page = Page::entry(p);
-    if page.if_mine().is_some_and(|mine| stays(size, mine.block_bytes())) {
+    let mine = Page::near_entry(p).and_then(Page::if_mine);
+    if mine.is_some_and(|mine| stays(size, mine.block_bytes())) {
         return p;
     }
     // SAFETY: the precondition.
     unsafe { realloc_slow(p, size) }
 }
 
-/// Whether a block of `usable` bytes is right for `size` bytes: large enough, and not twice as large as it need be.
+/// Whether a block of `usable` bytes is right for `size` bytes: large enough, not twice as large as it need be, and it would
+/// not save [much](single::is_much) to have less. In one compare: a larger size wraps around.
 #[inline(always)]
 fn stays(size: usize, usable: usize) -> bool {
-    size <= usable && size >= usable / 2 && size > 0
+    let most_unused = if usable <= 2 * SLICE_BYTES { usable / 2 } else { SLICE_BYTES.max(usable / 4) };
+    usable.wrapping_sub(size) <= most_unused
 }
 
 #[inline(never)]
@@ -63,130 +64,8 @@ pub unsafe fn realloc_in(theap: &'static Theap, p: *mut u8, size: usize, zero: Z
     if p.is_null() {
         return alloc_in(theap, size, zero);
     }
-    let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
-    if page.owner().is_hardened() {
-        // SAFETY: the precondition.
-        return unsafe { realloc_checked(theap, page, p, usable, size, zero) };
-    }
-    if stays(size, usable) {
-        return p;
-    }
-    if page.is_singleton() && size > LARGE_BLOCK_MAX {
-        return resize_single(theap, page, p, usable, size, zero);
-    }
-    // SAFETY: the precondition; the new block is at least as large as what is copied.
-    unsafe { move_to(alloc_for(theap, usable, size, zero), p, usable.min(size), usable, zero) }
-}
-
-/// The page of a block and the bytes that the block's user has.
-fn resizable(p: *mut u8) -> Option<(PageRef, usize)> {
-    match Page::lookup(p) {
-        Lookup::Page(page) => Some((page, size_of_block(p, page)?)),
-        Lookup::None => None,
-    }
-}
-
-/// Resizes a block of a checked page.
-///
-/// # Safety
-/// As for [`realloc`]; the block has `usable` bytes.
-unsafe fn realloc_checked(
-    theap: &'static Theap,
-    page: PageRef,
-    p: *mut u8,
-    usable: usize,
-    size: usize,
-    zero: Zero,
-) -> *mut u8 {
-    if size > MAX_REQUEST {
-        return fail(size);
-    }
-    // A tool sees whoever uses the old block if it moves each time, and valgrind what of it is defined if that is copied.
-    if !BUILD.is_watched() && size > 0 && checked::resize_in_place(p, page, usable, size, zero) {
-        return p;
-    }
-    if !BUILD.is_watched() && page.is_singleton() && size > LARGE_BLOCK_MAX && !theap.is_sampled() {
-        let Some(block) = checked::move_single(theap, page, usable, size, zero) else { return fail(size) };
-        // SAFETY: the contents have moved.
-        unsafe { free(p) };
-        return block;
-    }
-    // SAFETY: the precondition; the new block has `size` bytes.
-    unsafe { move_to(alloc_roomy(theap, usable, size, zero), p, usable.min(size), usable, zero) }
-}
-
-/// A block for contents of `usable` bytes that are to have `size`, with room for more if it is growing.
-fn alloc_roomy(theap: &'static Theap, usable: usize, size: usize, zero: Zero) -> *mut u8 {
-    let roomy = usable + usable / GROWTH_SHARE;
-    let room = if size > usable && size < roomy && roomy <= LARGE_BLOCK_MAX { roomy } else { size };
-    match watched::alloc_roomy(theap, size, room, zero) {
-        Answer::Block(block) => block,
-        Answer::Ordinary => alloc_in(theap, room, zero),
-        Answer::OutOfMemory => fail(size),
-    }
-}
-
-#[cold]
-fn invalid(p: *mut u8, size: usize) -> *mut u8 {
-    told::freed(p);
-    diag::error(ErrorKind::InvalidRealloc, p, Detail::Bytes(size));
-    ferrimalloc_prim::errno::set(ferrimalloc_prim::Errno::ENOMEM);
-    ptr::null_mut()
-}
-
-/// A block for contents of `usable` bytes that are to have `size`.
-fn alloc_for(theap: &'static Theap, usable: usize, size: usize, zero: Zero) -> *mut u8 {
-    let roomy = usable + usable / GROWTH_SHARE;
-    if size > usable && size < roomy && roomy <= LARGE_BLOCK_MAX {
-        return alloc_in(theap, roomy, zero);
-    }
-    if size > LARGE_BLOCK_MAX && size > usable && zero == Zero::Any {
-        return single::alloc_growing(theap, size).unwrap_or_else(|| fail(size));
-    }
-    alloc_in(theap, size, zero)
-}
-
-/// Copies `kept` bytes of `p` into `block` and frees `p`; if `block` is null, nothing happens.
-///
-/// # Safety
-/// `p` is a block with `usable` bytes, of which both blocks have `kept`.
-unsafe fn move_to(block: *mut u8, p: *mut u8, kept: usize, usable: usize, zero: Zero) -> *mut u8 {
-    if block.is_null() {
-        return block;
-    }
-    debug_assert!(zero == Zero::Any || kept <= usable);
     // SAFETY: the precondition.
-    unsafe {
-        ptr::copy_nonoverlapping(p, block, kept);
-        free(p);
-    }
-    block
-}
-
-fn resize_single(
-    theap: &'static Theap,
-    page: PageRef,
-    p: *mut u8,
-    usable: usize,
-    size: usize,
-    zero: Zero,
-) -> *mut u8 {
-    // SAFETY: the caller has the block.
-    if single::resize_in_place(&unsafe { SingleBlock::of(page) }, size) {
-        if zero == Zero::Zeroed && size > usable {
-            // SAFETY: the block has `size` bytes now.
-            unsafe { ptr::write_bytes(p.wrapping_add(usable), 0, page.block_bytes() - usable) };
-        }
-        return p;
-    }
-    let Some(block) = single::alloc_moved(theap, page, size) else { return fail(size) };
-    if zero == Zero::Zeroed && size > usable {
-        // SAFETY: the new block has that many bytes; all of them may be used, and are asked for zero by a later call.
-        unsafe { ptr::write_bytes(block.wrapping_add(usable), 0, usable_size(block) - usable) };
-    }
-    // SAFETY: the contents have moved.
-    unsafe { free(p) };
-    block
+    unsafe { resize(theap, p, size, Alignment::NATURAL, zero) }
 }
 
 /// Resizes to an alignment: `result + offset` is a multiple of `align`.
@@ -204,33 +83,269 @@ pub unsafe fn realloc_aligned_at_in(
     if p.is_null() {
         return alloc_aligned_at_in(theap, size, align, offset, zero);
     }
-    let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
-    let is_aligned = align.is_power_of_two() && (p as usize).wrapping_add(offset) & (align - 1) == 0;
-    if page.owner().is_hardened() {
-        if is_aligned && size > 0 && size <= MAX_REQUEST && checked::resize_in_place(p, page, usable, size, zero) {
-            return p;
-        }
-    } else if is_aligned && stays(size, usable) {
-        return p;
-    }
-    let block = alloc_aligned_at_in(theap, size, align, offset, zero);
-    // SAFETY: the precondition; the new block has `size` bytes.
-    unsafe { move_to(block, p, usable.min(size), usable, zero) }
+    // SAFETY: the precondition.
+    unsafe { resize(theap, p, size, Alignment { align, offset }, zero) }
 }
 
-/// Makes block `p` at least `size` bytes large without moving it; null, and nothing changed, if that can't be done.
+/// The only way to resize, so that no path forgets the alignment.
 ///
 /// # Safety
-/// `p` is null or a block of this allocator.
-pub unsafe fn expand(p: *mut u8, size: usize) -> *mut u8 {
-    match resizable(p) {
-        Some((_, usable)) if size <= usable => p,
-        Some((page, usable)) if page.owner().is_hardened() => {
-            let is_done = size <= MAX_REQUEST && checked::resize_in_place(p, page, usable, size, Zero::Any);
-            if is_done { p } else { ptr::null_mut() }
+/// As for [`realloc`], and `p` is not null.
+unsafe fn resize(theap: &'static Theap, p: *mut u8, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
+    let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
+    if size > MAX_REQUEST {
+        return fail(size);
+    }
+    // SAFETY: the precondition.
+    unsafe {
+        if at.is_met(p) && resize_in_place(page, p, usable, size, at, zero) {
+            return p;
         }
-        // SAFETY: the caller has the block.
-        Some((page, _)) if page.is_singleton() && single::resize_in_place(&unsafe { SingleBlock::of(page) }, size) => p,
-        _ => ptr::null_mut(),
+        if moves_as_single(theap, page, size, at)
+            && let Some(block) = SingleBlock::held(p, page)
+        {
+            return move_single(theap, block, usable, size, at, zero);
+        }
+        // The new block is at least as large as what is copied.
+        move_to(alloc_for(theap, usable, size, at, zero), p, usable.min(size))
+    }
+}
+
+/// The page of a block and the bytes that the block's user has.
+fn resizable(p: *mut u8) -> Option<(PageRef, usize)> {
+    match Page::lookup(p) {
+        Lookup::Page(page) if page.is_singleton() && p != page.start() => None,
+        Lookup::Page(page) => Some((page, size_of_block(p, page)?)),
+        Lookup::None => None,
+    }
+}
+
+/// Gives block `p`, which has `usable` bytes, `size` bytes where it is, if it can have them and would not waste much.
+///
+/// # Safety
+/// The block is in use, and the caller's.
+unsafe fn resize_in_place(page: PageRef, p: *mut u8, usable: usize, size: usize, at: Alignment, zero: Zero) -> bool {
+    // SAFETY: the precondition.
+    unsafe {
+        if page.owner().is_hardened() {
+            // A tool sees whoever uses the old block if it moves each time, and valgrind what of it is defined if that
+            // is copied.
+            let may_stay = !page.is_singleton() || at.takes_a_page(size + SINGLE_PADDING);
+            return !BUILD.is_watched()
+                && size > 0
+                && may_stay
+                && hardened::resize_in_place(p, page, usable, size, zero);
+        }
+        if stays(size, usable) {
+            return true;
+        }
+        match SingleBlock::held(p, page) {
+            Some(block) => at.takes_a_page(size) && resize_single(block, usable, size, zero),
+            None => size <= usable && !saves_by_moving(usable, size, at),
+        }
+    }
+}
+
+/// Whether a block of a shared page should move because it has become smaller.
+fn saves_by_moving(usable: usize, size: usize, at: Alignment) -> bool {
+    let needed = Bin::of_aligned(size, at.align).map_or(usable, Bin::block_bytes);
+    needed < usable && (size < usable / 2 || single::is_much(usable - needed, usable))
+}
+
+fn resize_single(mut block: SingleBlock, usable: usize, size: usize, zero: Zero) -> bool {
+    let is_done = block.resize(size);
+    if is_done && zero == Zero::Zeroed {
+        clear_gained(&block, usable, size);
+    }
+    is_done
+}
+
+/// What a block gained reads as zero: all of it may be used, and is asked for zero by a later call.
+fn clear_gained(block: &SingleBlock, usable: usize, size: usize) {
+    if size > usable {
+        // SAFETY: the block is in our hands, and has more than `usable` bytes.
+        unsafe { ptr::write_bytes(block.page().start().wrapping_add(usable), 0, block.bytes() - usable) };
+    }
+}
+
+/// Whether a block that has a page of its own, and has to move, gets another such page, without a guard.
+fn moves_as_single(theap: &Theap, page: &Page, size: usize, at: Alignment) -> bool {
+    let is_watched =
+        page.owner().is_hardened() && (BUILD.is_watched() || theap.is_sampled() || theap.levels().guards_pages());
+    !is_watched && at.align.is_power_of_two() && at.align <= MAX_REQUEST && at.takes_a_page(size)
+}
+
+/// Moves a block to a page of its own, and frees it.
+fn move_single(
+    theap: &'static Theap,
+    mut from: SingleBlock,
+    usable: usize,
+    size: usize,
+    at: Alignment,
+    zero: Zero,
+) -> *mut u8 {
+    let moved = if from.page().owner().is_hardened() {
+        hardened::move_single(theap, &mut from, usable, size, at, zero)
+    } else {
+        single::alloc_moved(theap, &mut from, size, at).map(|to| {
+            if zero == Zero::Zeroed {
+                clear_gained(&to, usable, size);
+            }
+            to.hand_out()
+        })
+    };
+    match moved {
+        Some(block) => {
+            from.release();
+            block
+        }
+        None => fail(size),
+    }
+}
+
+/// A block for contents of `usable` bytes that are to have `size`, with room for more if it is growing.
+fn alloc_for(theap: &'static Theap, usable: usize, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
+    let room = roomy(usable, size);
+    if theap.is_instrumented() {
+        return alloc_watched(theap, size, room, at, zero);
+    }
+    if size > LARGE_BLOCK_MAX && size > usable && at.align.is_power_of_two() && at.align <= MAX_REQUEST {
+        return single::alloc_growing(theap, size, at, zero).map_or_else(|| fail(size), SingleBlock::hand_out);
+    }
+    alloc_at(theap, room, at, zero)
+}
+
+fn alloc_watched(theap: &'static Theap, size: usize, room: usize, at: Alignment, zero: Zero) -> *mut u8 {
+    if at != Alignment::NATURAL {
+        return alloc_aligned_at_in(theap, size, at.align, at.offset, zero);
+    }
+    match hardened::alloc_roomy(theap, size, room, zero) {
+        Answer::Block(block) => block,
+        Answer::Ordinary => alloc_ordinary(theap, room, zero),
+        Answer::OutOfMemory => fail(size),
+    }
+}
+
+fn alloc_at(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
+    if at == Alignment::NATURAL {
+        return alloc_ordinary(theap, size, zero);
+    }
+    alloc_aligned_at_in(theap, size, at.align, at.offset, zero)
+}
+
+/// How many bytes a block of `usable` bytes gets that is to have `size`.
+fn roomy(usable: usize, size: usize) -> usize {
+    let roomy = usable + usable / GROWTH_SHARE;
+    if size > usable && size < roomy && roomy <= LARGE_BLOCK_MAX { roomy } else { size }
+}
+
+#[cold]
+fn invalid(p: *mut u8, size: usize) -> *mut u8 {
+    tool_hooks::freed(p);
+    diag::error(ErrorKind::InvalidRealloc, p, Detail::Bytes(size));
+    ferrimalloc_prim::errno::set(ferrimalloc_prim::Errno::ENOMEM);
+    ptr::null_mut()
+}
+
+/// Copies `kept` bytes of `p` into `block` and frees `p`; if `block` is null, nothing happens.
+///
+/// # Safety
+/// `p` is a block, and both have `kept` bytes.
+unsafe fn move_to(block: *mut u8, p: *mut u8, kept: usize) -> *mut u8 {
+    if block.is_null() {
+        return block;
+    }
+    // SAFETY: the precondition.
+    unsafe {
+        ptr::copy_nonoverlapping(p, block, kept);
+        free(p);
+    }
+    block
+}
+
+/// Makes block `p` at least `size` bytes large without moving it; null, and nothing changed, if that can't be done. A
+/// block with a page of its own that needs much less gives the rest back.
+///
+/// # Safety
+/// `p` is null or a block of this allocator that the caller has.
+pub unsafe fn expand(p: *mut u8, size: usize) -> *mut u8 {
+    let Some((page, usable)) = resizable(p) else { return ptr::null_mut() };
+    let is_shrunk = size <= usable;
+    // A tool keeps books of the tail as a part of the block's memory.
+    if is_shrunk && (BUILD.is_watched() || !single::is_much(usable - size, usable)) {
+        return p;
+    }
+    if size > MAX_REQUEST {
+        return ptr::null_mut();
+    }
+    // SAFETY: the precondition.
+    let is_done = unsafe {
+        match SingleBlock::held(p, page) {
+            _ if page.owner().is_hardened() => hardened::resize_in_place(p, page, usable, size, Zero::Any),
+            Some(mut block) => block.resize(size),
+            None => false,
+        }
+    };
+    if is_done || is_shrunk { p } else { ptr::null_mut() }
+}
+
+/// Resizes block `p` (null: none) to `size` bytes, so that it lies in the theap's heap and as `alignment` says. With
+/// [`Zero::Zeroed`] what goes beyond the old usable size reads as zero. On failure null, and `p` is as it was.
+///
+/// # Safety
+/// `p` is null or a block of this allocator; after success only the answer may be used. The theap is this thread's.
+pub unsafe fn realloc_into(
+    theap: &'static Theap,
+    p: *mut u8,
+    size: usize,
+    alignment: Alignment,
+    zero: Zero,
+) -> *mut u8 {
+    let Alignment { align, offset } = alignment;
+    let is_elsewhere = !p.is_null() && heap_of_block(p).is_some_and(|heap| !ptr::eq(heap, theap.heap()));
+    // SAFETY: the precondition.
+    unsafe {
+        if is_elsewhere {
+            let block = alloc_aligned_at_in(theap, size, align, offset, zero);
+            move_contents(p, block, size)
+        } else if alignment == Alignment::NATURAL {
+            realloc_in(theap, p, size, zero)
+        } else {
+            realloc_aligned_at_in(theap, p, size, align, offset, zero)
+        }
+    }
+}
+
+/// Copies what fits of `p` into `block`, of `size` bytes, and frees `p`; nothing if `block` is null.
+///
+/// # Safety
+/// Both are blocks, `block` may be null.
+unsafe fn move_contents(p: *mut u8, block: *mut u8, size: usize) -> *mut u8 {
+    if !block.is_null() {
+        // SAFETY: both blocks have that many bytes and are distinct; `p` is not used any more.
+        unsafe {
+            ptr::copy_nonoverlapping(p, block, usable_size(p).min(size));
+            free(p);
+        }
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_stays_if_it_is_large_enough_and_not_much_too_large() {
+        for usable in [8, 16, 48, 4096, 65_536, 131_072, 131_088, 200_000, 262_144, 524_288, 1 << 30] {
+            for size in [0, 1, usable / 4, usable / 2 - 1, usable / 2, usable * 3 / 4, usable - 1, usable, usable + 1] {
+                let is_right = size <= usable && size >= usable / 2 && size > 0;
+                assert_eq!(
+                    stays(size, usable),
+                    is_right && !single::is_much(usable - size, usable),
+                    "{size} of {usable}"
+                );
+            }
+        }
     }
 }

@@ -1,66 +1,207 @@
 //! Blocks with a page of their own: above 512 KiB, or with an alignment above a slice.
 //!
 //! Such a page is never in a queue and never owned: it is given up as soon as it is made, so that whoever frees the
-//! block claims and releases it, with one compare-and-swap, and a thread's end has nothing to see to.
+//! block claims and releases it, with one compare-and-swap, and a thread's end has nothing to see to. Until then the
+//! right to resize or free lies with whoever holds the block, and that right is a value: [`SingleBlock`].
 //!
-//! Resizing never copies if it can be helped: the page's own spare slices are used, then free slices behind it; else
-//! the OS pages are moved to a place with spare room behind it.
+//! Resizing never copies if it can be helped. A block grows into the page's own spare slices, then into free slices
+//! behind it; else its OS pages are moved to a place with spare room behind it, where both are private memory of ours
+//! (`os::private`). A block that shrinks gives the slices behind it back: an arena's to the arena, which drops their
+//! memory if it may; those of a mapping of the page's own to the system.
 
 use core::ptr;
 
-use ferrimalloc_prim::mem;
-
 use super::fail::fail;
 use super::upkeep;
-use crate::arena::{Arena, Share};
+use crate::arena::{Arena, ArenaSet, Share};
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::heap::{SingleRequest, heap_of_page};
-use crate::os;
-use crate::page::{Flag, Lookup, Origin, OwnedPage, Page, PageRef, SingleBlock};
+use crate::heap::{SingleRequest, heap_of_page, release_page};
+use crate::options::{self, OptionId};
+use crate::os::{self, PrivateMemory, tool_hooks};
+use crate::page::{Flag, Origin, PageRef, SinglePage};
 use crate::theap::Theap;
 
+/// The only block of a page, in the hands of whoever holds it: may resize, move and release it. Neither `Copy` nor
+/// `Clone`: who releases it, or hands it out, has it no more.
+pub(super) struct SingleBlock {
+    page: SinglePage,
+}
+
+impl SingleBlock {
+    /// The block at `p`; `None` if `page`, which holds `p`, has other blocks, or its block starts elsewhere.
+    ///
+    /// # Safety
+    /// If there is such a block it is in use, the caller holds it, and there is no other value of it.
+    pub unsafe fn held(p: *const u8, page: PageRef) -> Option<SingleBlock> {
+        // SAFETY: the precondition.
+        unsafe { SinglePage::held(p, page) }.map(|page| SingleBlock { page })
+    }
+
+    pub fn page(&self) -> PageRef {
+        self.page.page()
+    }
+
+    /// For those who change what the page says of its block.
+    pub fn page_mut(&mut self) -> &mut SinglePage {
+        &mut self.page
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.page.block_bytes()
+    }
+
+    /// Gives the block to the program.
+    pub fn hand_out(self) -> *mut u8 {
+        self.page.start()
+    }
+
+    /// Frees the block, and its page with it.
+    pub fn release(self) {
+        if let Some(page) = self.page.free() {
+            release_page(page);
+        }
+    }
+
+    /// Makes the block at least `size` bytes large where it is; false if that can't be done. What it no longer needs
+    /// goes back if that is [much](is_much); else it keeps its size, so that small steps add up to one that is.
+    pub fn resize(&mut self, size: usize) -> bool {
+        let Some(bytes) = block_bytes(size) else { return false };
+        let before = self.bytes();
+        if self.page.owner().is_guarded()
+            || bytes > self.page.area_bytes() && !self.extend(bytes)
+            || !self.commit(bytes)
+        {
+            return false;
+        }
+        if bytes < before && !is_much(before - bytes, before) {
+            return true;
+        }
+        heap_of_page(&self.page).count_resized(&self.page, bytes);
+        self.page.set_block_bytes(bytes);
+        if bytes < before {
+            self.give_tail_back();
+        }
+        true
+    }
+
+    /// Makes the first `bytes` of the block accessible: the page's spare slices need not be.
+    fn commit(&mut self, bytes: usize) -> bool {
+        let Origin::Arena(arena) = self.page.origin() else { return true };
+        let end = self.page.start() as usize - self.page.memory() as usize + bytes;
+        arena.commit(BitRange::new(arena.slice_of(self.page.memory()), end.div_ceil(SLICE_BYTES)))
+    }
+
+    /// Takes free slices behind the page so that the block can have `bytes`.
+    fn extend(&mut self, bytes: usize) -> bool {
+        let page = &mut self.page;
+        let Origin::Arena(arena) = page.origin() else { return false };
+        let more = (bytes - page.area_bytes()).div_ceil(SLICE_BYTES);
+        let end = arena.slice_of(page.memory()) + page.slices();
+        if arena.claim_at(BitRange::new(end, more)).is_none() {
+            return false;
+        }
+        page.set_slices(page.slices() + more);
+        arena.usage().note_filled(more, Share::One);
+        true
+    }
+
+    /// Gives the slices back that lie behind the block.
+    fn give_tail_back(&mut self) {
+        let bytes = self.bytes();
+        let page = &mut self.page;
+        let (origin, slices) = (page.origin(), page.slices());
+        let end = page.start() as usize - page.memory() as usize + bytes;
+        let kept = end.div_ceil(SLICE_BYTES);
+        if kept == slices {
+            return;
+        }
+        page.set_slices(kept);
+        match origin {
+            Origin::Arena(arena) => {
+                arena.usage().note_unfilled(slices - kept, Share::One);
+                let tail = BitRange::new(arena.slice_of(self.page.memory()) + kept, slices - kept);
+                ArenaSet::of(arena).release(arena, tail, 0);
+            }
+            Origin::Os(memory) => {
+                let tail = memory.part(kept * SLICE_BYTES, (slices - kept) * SLICE_BYTES).region();
+                heap_of_page(&self.page).subproc().arenas().usage().note_unmapped(tail.bytes);
+                tool_hooks::opened(tail.start, tail.bytes);
+                // SAFETY: the page's own memory, where it has no block any more.
+                unsafe { os::release(tail) };
+            }
+        }
+    }
+
+    /// Puts the first `used` bytes at the start of `to`, which has as many: by moving OS pages, or else by copying. Where nothing
+    /// is to be given back to the system it is asked for memory and for nothing else, so it copies.
+    pub fn move_contents(&mut self, to: &mut SingleBlock, used: usize) {
+        if !self.move_os_pages(to, used) {
+            // SAFETY: both blocks are at least that large and distinct.
+            unsafe { ptr::copy_nonoverlapping(self.page.start(), to.page.start(), used) };
+        }
+    }
+
+    fn move_os_pages(&mut self, to: &mut SingleBlock, used: usize) -> bool {
+        let bytes = used.next_multiple_of(os::os_page_bytes());
+        if used < MIN_MOVE_BYTES || options::get(OptionId::PurgeDelay) < 0 {
+            return false;
+        }
+        let (Some(from), Some(to)) = (self.private_start(bytes), to.private_start(bytes)) else { return false };
+        // SAFETY: both blocks are in the caller's hands, are distinct, and have whole OS pages.
+        if !unsafe { from.move_to(to) } {
+            return false;
+        }
+        if let Origin::Arena(arena) = self.page.origin() {
+            arena.note_moved_out(slices_within(arena, self.page.start(), bytes));
+        }
+        true
+    }
+
+    /// The block's first OS pages, if it starts with one and they are private memory of ours.
+    fn private_start(&self, bytes: usize) -> Option<PrivateMemory> {
+        let start = self.page.start();
+        (start as usize).is_multiple_of(os::os_page_bytes()).then(|| self.page.private_at(start, bytes))?
+    }
+}
+
+/// Whether `saved` bytes of a block of `usable` are worth giving back: more than a quarter, and 64 KiB.
+#[inline(always)]
+pub(super) fn is_much(saved: usize, usable: usize) -> bool {
+    saved > usable / 4 && saved > SLICE_BYTES
+}
+
 /// Allocates a block with a page of its own.
-pub(super) fn alloc(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
-    alloc_spare(theap, size, align, offset, 0, zero).unwrap_or_else(|| fail(size))
+pub(super) fn alloc(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
+    alloc_spare(theap, size, at, 0, zero).map_or_else(|| fail(size), SingleBlock::hand_out)
 }
 
 pub(super) fn alloc_spare(
     theap: &'static Theap,
     size: usize,
-    align: usize,
-    offset: usize,
+    at: Alignment,
     spare_bytes: usize,
     zero: Zero,
-) -> Option<*mut u8> {
+) -> Option<SingleBlock> {
     let bytes = block_bytes(size)?;
-    let request = SingleRequest { bytes, align, offset, spare_bytes, zero };
-    let page = alloc_request(theap, &request).or_else(|| {
+    let request = SingleRequest { bytes, align: at.align, offset: at.offset, spare_bytes, zero };
+    alloc_request(theap, &request).or_else(|| {
         upkeep::make_room(theap);
         alloc_request(theap, &SingleRequest { spare_bytes: 0, ..request })
-    })?;
-    Some(page.start())
+    })
 }
 
-/// A page with its block lent; `None` without memory.
-pub(super) fn alloc_request(theap: &'static Theap, request: &SingleRequest) -> Option<PageRef> {
+/// `None` without memory.
+pub(super) fn alloc_request(theap: &'static Theap, request: &SingleRequest) -> Option<SingleBlock> {
     upkeep::in_slow_path(theap);
     let page = theap.heap().fresh_single(request, theap.tid(), theap.handle(), theap.seed())?;
     let is_zero = page.is(Flag::FreshIsZero);
-    let page = lend(page, theap.tid());
+    let page = page.lend_single(theap.tid());
     if request.zero == Zero::Zeroed && !is_zero {
         // SAFETY: the block is ours and that large.
         unsafe { ptr::write_bytes(page.start(), 0, request.bytes) };
     }
-    Some(page)
-}
-
-/// The page of a block just allocated here.
-pub(super) fn page_of(block: *const u8) -> PageRef {
-    match Page::lookup(block) {
-        Lookup::Page(page) => page,
-        Lookup::None => Page::entry(block),
-    }
+    Some(SingleBlock { page })
 }
 
 /// A block size in whole OS pages.
@@ -71,76 +212,27 @@ fn block_bytes(size: usize) -> Option<usize> {
     align_up(size.max(1), os::os_page_bytes())
 }
 
-/// Lends the only block of a new page and gives the page up, with this thread as the hint.
-fn lend(page: OwnedPage, tid: usize) -> PageRef {
-    page.lend_single();
-    let single = page.page();
-    let given_up = page.let_go(tid, 1, 1);
-    debug_assert!(given_up.is_ok(), "no block of a new page has been freed");
-    single
-}
-
-/// Makes the block `size` bytes large where it is; false if that can't be done. The caller owns the block.
-pub(super) fn resize_in_place(block: &SingleBlock, size: usize) -> bool {
-    let Some(bytes) = block_bytes(size) else { return false };
-    if block.owner().is_guarded() {
-        return false;
-    }
-    if bytes > block.area_bytes() && !extend(block, bytes) {
-        return false;
-    }
-    heap_of_page(block).count_resized(block, bytes);
-    block.set_block_bytes(bytes);
-    true
-}
-
-/// Takes free slices behind the page so that the block can have `bytes`.
-fn extend(block: &SingleBlock, bytes: usize) -> bool {
-    let Origin::Arena(arena) = block.origin() else { return false };
-    let more = (bytes - block.area_bytes()).div_ceil(SLICE_BYTES);
-    let end = arena.slice_of(block.memory()) + block.slices();
-    if arena.claim_at(BitRange::new(end, more)).is_none() {
-        return false;
-    }
-    block.set_slices(block.slices() + more);
-    arena.set().note_filled(more, Share::One);
-    true
-}
-
-/// A larger block with room to grow further, with the contents of `page`'s block; `None` without memory. The old block
-/// still has to be freed.
-pub(super) fn alloc_moved(theap: &'static Theap, page: PageRef, size: usize) -> Option<*mut u8> {
-    let block = alloc_growing(theap, size)?;
-    let used = page.block_bytes().min(size);
-    if !move_os_pages(page, block, used) {
-        // SAFETY: both blocks are at least that large and distinct.
-        unsafe { ptr::copy_nonoverlapping(page.start(), block, used) };
-    }
-    Some(block)
+/// A block of `size` bytes with the contents of `from`, and room to grow if it has grown; `None` without memory. `from`
+/// still has to be released; what it holds is undefined then.
+pub(super) fn alloc_moved(
+    theap: &'static Theap,
+    from: &mut SingleBlock,
+    size: usize,
+    at: Alignment,
+) -> Option<SingleBlock> {
+    let mut to = if size > from.bytes() {
+        alloc_growing(theap, size, at, Zero::Any)?
+    } else {
+        alloc_spare(theap, size, at, 0, Zero::Any)?
+    };
+    from.move_contents(&mut to, from.bytes().min(size));
+    Some(to)
 }
 
 /// A block that is likely to grow: with half of its size in spare address space behind it.
-pub(super) fn alloc_growing(theap: &'static Theap, size: usize) -> Option<*mut u8> {
+pub(super) fn alloc_growing(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<SingleBlock> {
     let spare = if os::overcommits() { size / 2 } else { 0 };
-    alloc_spare(theap, size, 1, 0, spare, Zero::Any)
-}
-
-/// Moves the memory of a block instead of copying it.
-fn move_os_pages(page: PageRef, to: *mut u8, used: usize) -> bool {
-    let from = page.start();
-    let unit = os::os_page_bytes();
-    if (from as usize | to as usize) & (unit - 1) != 0 || used < MIN_MOVE_BYTES {
-        return false;
-    }
-    let bytes = used.next_multiple_of(unit);
-    // SAFETY: both ranges are ours alone; `to` has room for whole OS pages.
-    if unsafe { mem::move_pages(from, to, bytes) }.is_err() {
-        return false;
-    }
-    if let Origin::Arena(arena) = page.origin() {
-        arena.note_moved_out(slices_within(arena, from, bytes));
-    }
-    true
+    alloc_spare(theap, size, at, spare, zero)
 }
 
 /// The slices of which nothing lies outside of the range. (The others may hold what the block held when it was larger.)

@@ -1,15 +1,16 @@
 //! What a thread does besides when it is in a slow path anyway: hand over gathered remote frees, run the deferred-free
 //! hook, let empty pages expire, purge what is due, collect.
 
-use super::filling;
 use crate::base::*;
+use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
-use crate::runtime::{Thread, current_theap, has_deferred_free, run_deferred_free};
+use crate::runtime::{Thread, consider_scavenger, current_theap, has_deferred_free, run_deferred_free};
 use crate::theap::{Theap, Tick};
 
 /// Once per slow path of `malloc`.
 #[inline]
 pub(super) fn in_slow_path(theap: &'static Theap) {
+    adopt_orphans_first();
     theap.flush_remote();
     let thread = Thread::of(theap);
     let heartbeat = thread.beat();
@@ -26,7 +27,9 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
 #[cold]
 fn tick(theap: &'static Theap) {
     theap.upkeep();
-    theap.heap().subproc().arenas().purge_due(Force::Routine);
+    let arenas = theap.heap().subproc().arenas();
+    arenas.purge_due(Force::Routine);
+    consider_scavenger(arenas);
 }
 
 /// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is
@@ -52,12 +55,11 @@ pub fn collect(force: Force) {
     if theap.is_empty_theap() {
         return;
     }
+    adopt_orphans_first();
     let thread = Thread::of(theap);
     run_deferred_free(thread, thread.beat(), force);
     thread.collect(force);
-    if theap.levels().audits() {
-        thread.for_each_theap(filling::audit);
-    }
+    thread.for_each_theap(Theap::audit);
     theap.heap().subproc().arenas().purge_due(force);
 }
 

@@ -70,6 +70,11 @@ impl Holding {
         self.committed.is_all_set(range)
     }
 
+    /// Whether none of it is committed.
+    pub fn is_inaccessible(&self, range: BitRange) -> bool {
+        self.committed.is_all_clear(range)
+    }
+
     pub fn is_dirty(&self, slice: usize) -> bool {
         self.dirty.is_set(slice)
     }

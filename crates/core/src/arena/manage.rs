@@ -5,12 +5,12 @@
 
 use core::ffi::c_void;
 
+use super::access::CommitFn;
+use super::arena::{Arena, Setup, Sharing, is_manageable};
+use super::arenas::ArenaSet;
 use super::mapping::{Backing, Commit, LargePages, Mapped, map_arena, map_huge_run};
-use super::set::ArenaSet;
-use super::space::{Arena, CommitFn, Setup, Sharing, is_manageable};
 use crate::base::*;
 use crate::bitmap::MAX_BITS;
-use crate::os;
 
 /// Memory of the program's own.
 pub struct UserMemory {
@@ -64,28 +64,6 @@ impl ArenaSet {
         let arena = self.add_mapped(&map_arena(bytes, commit, large)?, sharing, None)?;
         self.count_arena();
         Some(arena)
-    }
-
-    /// Makes an arena of memory that we mapped; gives it back if that fails.
-    pub(super) fn add_mapped(&self, mapped: &Mapped, sharing: Sharing, numa: Option<usize>) -> Option<&'static Arena> {
-        let setup = Setup {
-            start: mapped.region.start,
-            bytes: mapped.region.bytes,
-            backing: mapped.backing,
-            sharing,
-            committed: mapped.commit == Commit::Now,
-            zero: Zero::Zeroed,
-            numa,
-            commit: None,
-        };
-        self.count_mapping();
-        // SAFETY: the region is fresh, aligned and as described.
-        let arena = unsafe { self.add(&setup) };
-        if arena.is_none() {
-            // SAFETY: nobody uses the region.
-            unsafe { os::release(mapped.region) };
-        }
-        arena
     }
 
     /// Makes an arena of the program's memory: of the whole slices in it.

@@ -1,4 +1,4 @@
-//! Memory from the system for an arena: aligned, inside of the page map's window, in huge OS pages where these are wanted.
+//! Memory from the system for an arena: aligned, where the options admit it, in huge OS pages where these are wanted.
 
 use ferrimalloc_prim::clock;
 use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
@@ -6,12 +6,15 @@ use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
 use super::page_map;
 use crate::base::*;
 use crate::bitmap::CHUNK_BITS;
-use crate::os::{self, Region};
+use crate::options::{self, OptionId};
+use crate::os::{self, PrivateMemory, Region};
 
-/// Arenas start at multiples of this, so that chunks and huge OS pages are aligned: 32 MiB.
-const ARENA_ALIGN: usize = CHUNK_BITS * SLICE_BYTES;
-/// Slices of one transparent huge page.
-pub(super) const UNIT_SLICES: usize = (2 << 20) / SLICE_BYTES;
+/// Bytes that a chunk of slices spans: 32 MiB.
+const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
+/// A transparent huge page: 2 MiB.
+const UNIT_BYTES: usize = 2 << 20;
+/// Its slices.
+pub(super) const UNIT_SLICES: usize = UNIT_BYTES / SLICE_BYTES;
 
 /// Whether memory may be touched from the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,11 +35,11 @@ pub enum LargePages {
 /// Where an arena's memory comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Backing {
-    /// Reserved from the system by us; unmapped when the arena is destroyed.
-    Os,
-    /// Huge OS pages of ours: always resident, never purged.
+    /// Private memory of ours, reserved from the system; unmapped when the arena is destroyed.
+    Os(PrivateMemory),
+    /// Huge OS pages of ours: always resident, never purged; unmapped likewise.
     Huge,
-    /// The user's memory: never unmapped.
+    /// The user's memory, whatever it is: never unmapped, purged by the user's own function only.
     User,
     /// The user's memory, always resident: never purged either.
     UserPinned,
@@ -58,9 +61,23 @@ pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Opti
     }
     let access = if commit == Commit::Now { Access::ReadWrite } else { Access::None };
     let admits = |start| page_map::admits(start, bytes);
-    let region = os::reserve(bytes, ARENA_ALIGN, access, admits, page_map::hints(bytes))?;
-    refuse_huge_at_first(region.start, bytes);
-    Some(Mapped { region, backing: Backing::Os, commit })
+    let memory = os::reserve(bytes, alignment(bytes), access, admits, page_map::hints(bytes))?;
+    refuse_huge_at_first(memory);
+    let region = memory.region();
+    if commit == Commit::Later {
+        // SAFETY: a mapping of ours that nobody uses yet. Debuggers that write core files read even what is inaccessible.
+        unsafe { mem::dont_dump(region.start, bytes) };
+    }
+    Some(Mapped { region, backing: Backing::Os(memory), commit })
+}
+
+/// Where an arena of that size starts: chunks and huge OS pages are to be aligned, if it has any.
+fn alignment(bytes: usize) -> usize {
+    match bytes {
+        CHUNK_BYTES.. => CHUNK_BYTES,
+        UNIT_BYTES.. => UNIT_BYTES,
+        _ => SLICE_BYTES,
+    }
 }
 
 fn map_large(bytes: usize) -> Option<Region> {
@@ -118,9 +135,8 @@ fn map_huge_page(hint: usize, node: Option<usize>) -> Option<Region> {
 }
 
 /// Under `THP=always`, a new arena starts without huge pages, which would make a small process large.
-fn refuse_huge_at_first(start: *mut u8, bytes: usize) {
-    if mem::config().thp == ThpMode::Always {
-        // SAFETY: a mapping of ours that nobody uses yet.
-        let _ = unsafe { mem::thp(start, bytes, Thp::Refuse) };
+fn refuse_huge_at_first(memory: PrivateMemory) {
+    if mem::config().thp == ThpMode::Always && options::is_enabled(OptionId::AllowThp) {
+        memory.advise(Thp::Refuse);
     }
 }

@@ -5,12 +5,9 @@
 
 use core::ptr;
 
-use ferrimalloc_prim::mem::{self, Access};
-
-use super::mapping::Backing;
+use super::arena::{Arena, Kind};
+use super::arenas::{ArenaSet, Want};
 use super::pool::{MAX_UNITS, Meta, MetaSlice, UNIT_BYTES};
-use super::set::{ArenaSet, Want};
-use super::space::{Arena, Kind};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, Hardening};
@@ -40,14 +37,15 @@ impl ArenaSet {
     /// bytes lost at each end.
     fn guard_both_ends(&self, memory: *mut u8) -> usize {
         let bytes = os::os_page_bytes();
-        let is_ours = self.find(memory).is_some_and(|arena| arena.backing() == Backing::Os);
         let is_wanted = options::hardening().is_some_and(Hardening::guards_metadata);
-        if !is_wanted || !is_ours || 4 * bytes > SLICE_BYTES {
+        if !is_wanted || 4 * bytes > SLICE_BYTES {
             return 0;
         }
-        for end in [memory, memory.wrapping_add(SLICE_BYTES - bytes)] {
+        let slice = self.find(memory).and_then(|arena| arena.private_at(memory, SLICE_BYTES));
+        let Some(slice) = slice else { return 0 };
+        for end in [slice.part(0, bytes), slice.part(SLICE_BYTES - bytes, bytes)] {
             // SAFETY: the slice is unused, and nothing is placed in these parts. That the system refuses costs the guard.
-            let _ = unsafe { mem::protect(end, bytes, Access::None) };
+            let _ = unsafe { end.close() };
         }
         bytes
     }
@@ -74,7 +72,7 @@ impl ArenaSet {
         }
         if let Some(arena) = self.find(meta.start) {
             let first = Arena::slice_of(arena, meta.start);
-            arena.release(BitRange::new(first, meta.bytes.div_ceil(SLICE_BYTES)));
+            self.release(arena, BitRange::new(first, meta.bytes.div_ceil(SLICE_BYTES)), 0);
         }
     }
 }

@@ -1,15 +1,25 @@
 //! Floor 4: slices of address space and the memory behind them.
 //!
 //! * `page_map`: from an address to the metadata of its slice.
+//! * `mapping`: memory from the system for an arena; `access`: making it accessible.
 //! * `holding`: who holds a slice, and what is known of the memory behind it: free, committed, dirty, to be purged.
-//! * `space`: one arena, i.e. a stretch of slices, what they are used for, and committing them.
-//! * `set`: the arenas of a sub-process: claiming slices from any of them, reserving another; `slots`: where they are
-//!   registered.
-//! * `purge`: giving physical memory of free slices back, after a delay (`tide`) or when there is too much of it.
-//! * `mapping`: memory from the system for an arena; `thp`: advice about transparent huge pages.
+//! * `usage`: what the arenas of a set count together; `purging`: what purging knows of them, by time (`tide`) and by amount
+//!   (`purge_policy`).
+//! * `arena`: a stretch of slices, and what they are used for; `commit`: making them accessible in steps; `thp`: advice about
+//!   transparent huge pages, and `fill`: whether big blocks need any.
+//! * `claim`: claiming slices, and giving them back; `search_hint`: where an arena need not be searched.
+//! * `arenas`: those of a sub-process: claiming from any of them, reserving another; `slots`: where they are registered.
+//! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
 //! * `meta`: memory for the allocator's own structures; `pool`: slices that hold small pieces of it.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
+mod access;
+#[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
+mod arena;
+mod arenas;
+mod claim;
+mod commit;
+mod fill;
 mod holding;
 mod manage;
 mod mapping;
@@ -17,16 +27,24 @@ mod meta;
 pub mod page_map;
 mod pool;
 mod purge;
-mod set;
+mod purge_policy;
+mod purging;
+mod search_hint;
 mod slots;
-mod space;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thp;
 mod tide;
+mod usage;
 
+pub use access::CommitFn;
+pub use arena::{Arena, Kind, Setup, Sharing};
+pub use arenas::{ArenaSet, MAX_ARENAS, Want};
+pub use claim::{Claim, Extent};
 pub use manage::{Refusal, UserMemory};
 pub use mapping::{Backing, Commit, LargePages};
 pub use pool::Meta;
-pub use set::{ArenaSet, MAX_ARENAS, Share, Want};
-pub use space::{Arena, Claim, CommitFn, Extent, Kind, Setup, Sharing};
+pub use purge::scavenger_bell;
+
+pub use thp::Outlook;
+pub use usage::{Share, Usage};

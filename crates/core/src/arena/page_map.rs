@@ -1,192 +1,286 @@
-//! From an address to the metadata of its slice: one flat table over the address space.
+//! From an address to the metadata of its slice: tables over ranges of addresses.
 //!
-//! The table has [`ENTRY_BYTES`] per slice and is reserved whole, 256 GiB of addresses on a 47-bit machine; only
-//! entries that were touched take memory. Untouched ones read as zero, which is a valid entry of "no page here", so
-//! an address that was never ours is judged by reading, never by following it.
+//! A table has [`ENTRY_BYTES`] per slice of its range, all of it readable. Entries that were never written read as zero,
+//! which is a valid entry of "no page here". An address outside of all ranges has no entry. So an address that was never
+//! ours is judged by comparing and reading, never by following it, and none shares the entry of another.
 //!
-//! Under strict accounting a writable table would be charged for whole. There it can only be read, but for the entries of
-//! what is ours: they are made writable before anything is written there.
+//! ```text
+//!  addresses   ..........|== arena ==|== arena ==|..|= big block =|...| top ........|= program's memory =|...
+//!              <- grows  |<----------- home range ----------------->|              |<---- far range ----->|
+//! ```
 //!
-//! Where so much address space can't be had (a limit, valgrind, 32 bits), the table covers a
-//! smaller aligned *window* and all arenas are kept inside it: `mask` drops the address bits above it.
+//! The *home range* is where the first arena lies. The system places mappings below each other, so the range grows
+//! downwards, and its table with it: new parts of the table are mapped right below the old ones. `free` looks there with
+//! one comparison. What lies elsewhere (above, far below, or where the table can't grow) gets a *far range*, of the same
+//! kind, which slow paths look for one by one.
 //!
-//! Before initialisation the table is a single zero entry and the mask 0, so that a `free` before the first `malloc`
-//! works.
+//! A table can only be read until an arena comes to lie in its range, whose entries are then made writable. So the
+//! gaps between our mappings cost addresses (a 512th of theirs), and no memory in any accounting.
 
-use ferrimalloc_prim::mem::{self, Access, Thp};
+use core::ptr::NonNull;
+
+use ferrimalloc_prim::mem::{self, Access, Thp, ThpMode};
 
 use crate::base::*;
-use crate::sync::{AtomicBool, AtomicUsize, MaskedTable, Ordering};
+use crate::sync::{AtomicUsize, Lock, Ordering, RangeTable};
 
 /// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
 #[repr(C, align(128))]
 pub struct Entry([u8; ENTRY_BYTES]);
-
-struct PageMap {
-    /// Where the window starts: 0 while it covers all addresses, or is not placed yet.
-    window: AtomicUsize,
-    /// Where to look next for address space inside a small window.
-    hint: AtomicUsize,
-    /// The window starts at address 0, because addresses were asked for to have so many bits.
-    is_low: AtomicBool,
-}
 
 #[repr(transparent)]
 struct ZeroEntry(core::cell::UnsafeCell<Entry>);
 // SAFETY: only ever read through shared references whose types have atomics where that matters.
 unsafe impl Sync for ZeroEntry {}
 
+/// Stands in for addresses that have no entry.
 static ZERO_ENTRY: ZeroEntry = ZeroEntry(core::cell::UnsafeCell::new(Entry([0; ENTRY_BYTES])));
 
-// The table. Its mask has the byte offsets that addresses can have: all bits of a multiple of the entry's size.
-ferrimalloc_prim::masked_table!(mod page_map_table: MaskedTable<Entry>, init = ZERO_ENTRY);
+type Range = RangeTable<Entry, SLICE_SHIFT>;
 
-static MAP: PageMap =
-    PageMap { window: AtomicUsize::new(0), hint: AtomicUsize::new(0), is_low: AtomicBool::new(false) };
+// The home range.
+ferrimalloc_prim::range_table!(mod home: RangeTable<Entry, SLICE_SHIFT>);
 
-/// log2 of a slice's bytes per byte of its entry.
-const SHIFT: u32 = SLICE_SHIFT - ENTRY_BYTES.ilog2();
-/// The smallest window worth having: 256 MiB.
-const MIN_WINDOW_BITS: u32 = 28;
+/// How many far ranges there can be.
+const MAX_FAR: usize = 63;
 
-/// The entry of the slice that holds `p`; readable for every `p`.
+static FAR: [Range; MAX_FAR] = [const { Range::new() }; MAX_FAR];
+/// How many have begun.
+static FAR_COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Held while a range begins or grows.
+static GROWING: Lock<()> = Lock::new(());
+/// Addresses have at most so many bits; 0: any number.
+static MAX_BITS: AtomicUsize = AtomicUsize::new(0);
+
+/// Address space per byte of table.
+const RATIO: usize = SLICE_BYTES / ENTRY_BYTES;
+/// The smallest limit to addresses that leaves room: 256 MiB.
+const LEAST_MAX_BITS: usize = 28;
+/// A range grows over a gap of this size, or of its own size, at most: 8 GiB.
+const GAP_BYTES: usize = if usize::BITS < 64 { 1 << 30 } else { 8 << 30 };
+/// No machine has addresses of programs behind this: 57 bits.
+const ADDRESSES_END: usize = if usize::BITS < 64 { usize::MAX } else { 1 << (usize::BITS - 7) };
+/// Where mappings go upwards, a range begins with room for so many regions like its first.
+const ROOM_UPWARDS: usize = 64;
+
+/// The entry of the slice that holds `p`, if that is in the home range.
 #[inline(always)]
+pub fn near_entry(p: *const u8) -> Option<NonNull<Entry>> {
+    home::entry(p as usize)
+}
+
+/// The entry of the slice that holds `p`; `None` if there is none.
+#[inline]
+pub fn find(p: *const u8) -> Option<NonNull<Entry>> {
+    near_entry(p).or_else(|| find_far(p))
+}
+
+/// An entry for `p` to be read: its own, or that of no page.
+#[inline]
 pub fn entry(p: *const u8) -> *mut Entry {
-    page_map_table::entry(p as usize >> SHIFT)
+    find(p).map_or((&raw const ZERO_ENTRY).cast_mut().cast(), NonNull::as_ptr)
+}
+
+#[cold]
+fn find_far(p: *const u8) -> Option<NonNull<Entry>> {
+    far().find_map(|range| range.entry(p as usize))
+}
+
+fn far() -> impl Iterator<Item = &'static Range> {
+    // ORDERING: acquire pairs with `begin`: the ranges that are counted have begun.
+    FAR[..FAR_COUNT.load(Ordering::Acquire)].iter()
+}
+
+fn ranges() -> impl Iterator<Item = &'static Range> {
+    core::iter::once(home::words()).chain(far())
 }
 
 /// The address of the slice that an entry describes.
 #[inline]
 pub fn slice_address(entry: *const Entry) -> usize {
-    let offset = entry as usize - page_map_table::words().table() as usize;
-    (offset << SHIFT) + MAP.window.load(Ordering::Relaxed)
+    let address = |range: &Range| {
+        let behind = (range.end() as usize).wrapping_sub(entry as usize);
+        (behind.wrapping_sub(1) < range.bytes() / RATIO).then(|| range.top().wrapping_sub(behind * RATIO))
+    };
+    address(home::words()).or_else(|| far().find_map(address)).unwrap_or(0)
 }
 
-/// Bytes of address space that the table covers.
-pub fn window_bytes() -> usize {
-    match page_map_table::words().mask() {
+/// Sets how many bits addresses may have (0: any number), before anything is mapped.
+pub fn limit_bits(bits: u32) {
+    let bits = if bits == 0 { 0 } else { (bits as usize).max(LEAST_MAX_BITS) };
+    MAX_BITS.store(bits, Ordering::Relaxed);
+}
+
+/// Addresses may be below this, by choice; 0: there is no choice.
+fn address_limit() -> usize {
+    match MAX_BITS.load(Ordering::Relaxed) as u32 {
         0 => 0,
-        mask => (mask + ENTRY_BYTES) << SHIFT,
+        bits => 1usize.checked_shl(bits).unwrap_or(0),
     }
 }
 
-fn covers_all() -> bool {
-    window_bytes().checked_ilog2() >= Some(mem::config().va_bits)
-}
-
-/// Whether `p` has an entry of its own.
-#[inline]
-pub fn covers(p: *const u8) -> bool {
-    (p as usize).wrapping_sub(MAP.window.load(Ordering::Relaxed)) < window_bytes()
-}
-
-/// Whether `bytes` from `start` have entries. The first region asked for places a small window.
+/// Whether a region of `bytes` from `start` lies where addresses may lie, and is not cut by the top of a range.
 pub fn admits(start: usize, bytes: usize) -> bool {
-    if bytes > window_bytes() {
-        return false;
-    }
-    if !covers_all() {
-        place_window(start);
-    }
-    let window = MAP.window.load(Ordering::Relaxed);
-    start >= window && start - window <= window_bytes() - bytes
+    let Some(end) = start.checked_add(bytes) else { return false };
+    let limit = match address_limit() {
+        0 => ADDRESSES_END,
+        limit => limit,
+    };
+    end <= limit && !ranges().any(|range| start < range.top() && range.top() < end)
 }
 
-fn place_window(start: usize) {
-    if MAP.is_low.load(Ordering::Relaxed) {
-        return;
-    }
-    let window = align_down(start, window_bytes());
-    let placed = MAP.window.compare_exchange(0, window, Ordering::Relaxed, Ordering::Relaxed);
-    if placed.is_ok() {
-        MAP.hint.store(window, Ordering::Relaxed);
-    }
-}
-
-/// Addresses to try for a region of `bytes` when the system's own choice was outside of the window.
+/// Addresses to try for a region of `bytes` when the system's own choice is not admitted.
 pub fn hints(bytes: usize) -> impl Iterator<Item = usize> {
-    let first = MAP.hint.load(Ordering::Relaxed);
-    let step = bytes.max(window_bytes() / 32);
-    let places = if first == 0 { 0 } else { window_bytes() / step.max(1) };
-    // The lowest addresses are left to programs that are linked to them.
-    let lowest = usize::from(MAP.is_low.load(Ordering::Relaxed));
-    (lowest..places).map(move |place| {
-        let hint = MAP.window.load(Ordering::Relaxed) + place * step;
-        hint.max(SLICE_BYTES)
+    let limit = address_limit();
+    let step = bytes.max(limit / 32).max(1);
+    // Below the home range, unless that is too far down; then, with a limit, from the bottom up, but for the lowest
+    // addresses, which are left to programs that are linked to them.
+    let below_home = lowest(home::words()).checked_sub(bytes).map(|start| align_down(start, SLICE_BYTES));
+    below_home.into_iter().filter(|&start| start > 0).chain((1..limit / step).map(move |place| place * step))
+}
+
+/// Held over `fork`.
+pub fn lock() -> &'static Lock<()> {
+    &GROWING
+}
+
+/// Gives every slice of a region a writable entry; false if the system refuses.
+pub fn cover(start: *const u8, bytes: usize) -> bool {
+    let _alone = GROWING.lock();
+    let region = Span { start: start as usize, end: (start as usize).saturating_add(bytes) };
+    ranges()
+        .find(|range| region.is_in(range))
+        .or_else(|| ranges().find(|range| region.is_right_below(range) && grow(range, region)))
+        .or_else(|| begin(region))
+        .is_some_and(|range| open(range, region))
+}
+
+/// Addresses of a region.
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    fn bytes(self) -> usize {
+        self.end - self.start
+    }
+
+    fn is_in(self, range: &Range) -> bool {
+        range.bytes() > 0 && self.start >= lowest(range) && self.end <= range.top()
+    }
+
+    /// Whether the range may grow to have it.
+    fn is_right_below(self, range: &Range) -> bool {
+        let is_below = range.bytes() > 0 && self.start < lowest(range) && self.end <= range.top();
+        is_below && lowest(range).saturating_sub(self.end) <= range.bytes().max(GAP_BYTES)
+    }
+}
+
+fn lowest(range: &Range) -> usize {
+    range.top() - range.bytes()
+}
+
+/// Whether no range has any of these addresses: an address must not have two entries.
+fn is_unclaimed(span: Span) -> bool {
+    ranges().all(|range| range.bytes() == 0 || span.end <= lowest(range) || range.top() <= span.start)
+}
+
+/// Ranges grow by multiples of this: what one OS page of a table describes.
+fn granule() -> usize {
+    mem::config().os_page_bytes * RATIO
+}
+
+/// Lets a range grow until it has `region`, and some more if that can be had.
+fn grow(range: &Range, region: Span) -> bool {
+    let spare = region.bytes().max(range.bytes() / 8);
+    [spare, 0].into_iter().any(|spare| {
+        let start = align_down(region.start.saturating_sub(spare), granule()).max(granule());
+        grow_to(range, start.min(align_down(region.start, granule())))
     })
 }
 
-/// Whether the table has been reserved.
-pub fn is_ready() -> bool {
-    window_bytes() > 0
-}
-
-/// Reserves the table. `max_bits` (0: none) limits the window to that many address bits, and addresses with it. False if not even a small
-/// window can be had. Called until it succeeds, by one thread at a time, before any arena exists.
-pub fn init(max_bits: u32) -> bool {
-    let bits = first_window_bits(max_bits);
-    if max_bits > 0 {
-        MAP.is_low.store(true, Ordering::Relaxed);
-        MAP.hint.store(SLICE_BYTES, Ordering::Relaxed);
+fn grow_to(range: &Range, start: usize) -> bool {
+    if !is_unclaimed(Span { start, end: lowest(range) }) {
+        return false;
     }
-    (MIN_WINDOW_BITS.min(bits)..=bits).rev().any(try_init)
+    let bytes = (lowest(range) - start) / RATIO;
+    let table = (range.end() as usize).wrapping_sub(range.bytes() / RATIO).wrapping_sub(bytes);
+    let Ok(part) = mem::map(table, bytes, Access::Read) else { return false };
+    if part as usize != table {
+        // SAFETY: just mapped; nobody uses it.
+        let _ = unsafe { mem::unmap(part, bytes) };
+        return false;
+    }
+    advise(part, bytes);
+    range.grow(range.top() - start);
+    true
 }
 
-/// Makes the entries of `bytes` from `start` on writable, where the table is not from the start; false if refused.
-pub fn open(start: *const u8, bytes: usize) -> bool {
-    mem::config().overcommits || open_strictly(start, bytes)
+/// Begins a range with `region`: the home range, if there is none yet, else another.
+fn begin(region: Span) -> Option<&'static Range> {
+    let count = FAR_COUNT.load(Ordering::Relaxed);
+    let is_first = home::words().bytes() == 0;
+    let range = if is_first { home::words() } else { FAR.get(count)? };
+    if !begin_with_room(range, region) {
+        return None;
+    }
+    if !is_first {
+        // ORDERING: release pairs with `far`: who sees the count sees the range.
+        FAR_COUNT.store(count + 1, Ordering::Release);
+    }
+    Some(range)
 }
 
-#[cold]
-fn open_strictly(start: *const u8, bytes: usize) -> bool {
+/// With room above for what the system may place there, if so much can be had.
+fn begin_with_room(range: &Range, region: Span) -> bool {
+    let places_downwards = region.start >> (mem::config().va_bits - 1) != 0;
+    let room = region.bytes().saturating_mul(if places_downwards { 1 } else { ROOM_UPWARDS });
+    let highest = align_down(usize::MAX, granule());
+    let start = align_down(region.start, granule());
+    let top = |room: usize| align_up(region.end.saturating_add(room), granule()).unwrap_or(highest).min(highest);
+    [room, 0].into_iter().any(|room| begin_at(range, start, top(room)))
+}
+
+/// The table goes to half the address of what it describes: far from where the system places mappings, so that it can
+/// grow, and as hard to guess.
+fn begin_at(range: &Range, start: usize, top: usize) -> bool {
+    if !is_unclaimed(Span { start, end: top }) {
+        return false;
+    }
+    let bytes = (top - start) / RATIO;
+    let hint = align_down(start / 2, mem::config().os_page_bytes);
+    let Ok(table) = mem::map(hint, bytes, Access::Read) else { return false };
+    advise(table, bytes);
+    range.begin(top, table.wrapping_add(bytes).cast(), top - start);
+    true
+}
+
+/// A core file must not hold the table, and a touched entry must not cost a huge page.
+fn advise(table: *mut u8, bytes: usize) {
+    // SAFETY: just mapped; both are advice.
+    unsafe {
+        mem::dont_dump(table, bytes);
+        if mem::config().thp == ThpMode::Always {
+            let _ = mem::thp(table, bytes, Thp::Refuse);
+        }
+    }
+}
+
+/// Makes a region's entries writable.
+fn open(range: &Range, region: Span) -> bool {
+    let table = |address: usize| (range.end() as usize).wrapping_sub((range.top() - address) / RATIO);
     let os_page = mem::config().os_page_bytes;
-    let first = entry(start).cast::<u8>();
-    let from = align_down(first as usize, os_page);
-    let end = (first as usize + bytes.div_ceil(SLICE_BYTES) * ENTRY_BYTES).next_multiple_of(os_page);
-    // SAFETY: a part of the table; its contents stay.
-    unsafe { mem::protect(first.with_addr(from), end - from, Access::ReadWrite).is_ok() }
+    let from = align_down(table(region.start), os_page);
+    let end = table(region.end.next_multiple_of(SLICE_BYTES)).next_multiple_of(os_page);
+    // SAFETY: a part of the table, which is whole OS pages; its contents stay.
+    unsafe { mem::protect(range.end().cast::<u8>().with_addr(from), end - from, Access::ReadWrite).is_ok() }
 }
 
 /// Has the system back the entries of `bytes` from `start` on, which are ours, with memory now.
 pub fn populate(start: *const u8, bytes: usize) {
     let entries = bytes / SLICE_BYTES * ENTRY_BYTES;
-    // SAFETY: the entries are part of the table, and keep what they hold.
+    // SAFETY: the entries are part of a table, and keep what they hold.
     unsafe { mem::populate(entry(start).cast(), entries) };
-}
-
-/// As many bits as addresses have, unless limits make the table's own size matter: then the window is several times
-/// what the limit allows to be used.
-fn first_window_bits(max_bits: u32) -> u32 {
-    let config = mem::config();
-    let limit = config.address_limit_bytes;
-    let by_limit = if limit == usize::MAX { u32::MAX } else { limit.ilog2() + 3 };
-    let by_build = BUILD.max_window_bits.unwrap_or(u32::MAX);
-    let by_option = if max_bits == 0 { u32::MAX } else { max_bits };
-    config.va_bits.min(by_build).min(by_limit).min(by_option).max(MIN_WINDOW_BITS)
-}
-
-fn try_init(bits: u32) -> bool {
-    let bytes = 1usize << (bits - SHIFT);
-    let access = if mem::config().overcommits { Access::ReadWrite } else { Access::Read };
-    let Ok(table) = mem::map(0, bytes, access) else { return false };
-    // SAFETY: the table was just mapped. Both are advice: a core file must not hold the table, and a touched entry
-    // must not cost a huge page.
-    unsafe {
-        mem::dont_dump(table, bytes);
-        let _ = mem::thp(table, bytes, Thp::Refuse);
-    }
-    page_map_table::words().replace(table.cast(), bytes - ENTRY_BYTES);
-    true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_window_follows_option_and_stays_useful() {
-        assert_eq!(first_window_bits(36), 36);
-        assert_eq!(first_window_bits(1), MIN_WINDOW_BITS);
-        assert!(first_window_bits(0) >= MIN_WINDOW_BITS);
-    }
 }

@@ -1,149 +1,40 @@
 //! Giving the memory of free slices back while keeping their addresses.
 //!
-//! Two rules, and neither needs a thread of its own:
+//! Two rules, and neither needs a thread of its own. Where there is one, the scavenger, it does what the rules say, and
+//! releases only ring for it:
 //! 1. *After a delay.* As much as has been free throughout the last `purge_delay` (`tide`) is purged by a later call of
 //!    the allocator. What goes into use again and again in the meantime stays.
-//! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded: by a
-//!    floor, plus a share of what is in use, plus a *credit*. The release that exceeds the bound purges what is above it
-//!    and a quarter of it, at once. So a process that frees most of its memory and then idles does not keep it.
+//! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded
+//!    (`purge_policy`). The release that exceeds the bound purges what is above it and a quarter of it, at once. So a
+//!    process that frees most of its memory and then idles does not keep it.
 //!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that limit at
 //! most, or the floor: what is in use may grow where nothing is free for it, and the process would be killed.
-//!
-//! The credit keeps rule 2 from hurting programs that go up and down: memory that is taken into use again after rule
-//! 2 had purged it adds twice its size to the credit, up to a limit. What of it is not used decays with the delay.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
 //! memory is being taken (see `holding`).
 
 use core::ops::ControlFlow;
 
+use super::arena::{Arena, PurgeWay};
+use super::arenas::ArenaSet;
 use super::mapping::UNIT_SLICES;
-use super::set::ArenaSet;
-use super::space::{Arena, PurgeWay};
-use super::tide::Tide;
+use super::purge_policy::{FLOOR_SLICES, Held};
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
-use crate::os;
-use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
-use ferrimalloc_prim::{clock, process};
+use crate::os::{self, tool_hooks};
+use crate::sync::{Bell, Heard, Ordering};
 
-/// Unused memory that is always tolerated: 4 MiB.
-const FLOOR_SLICES: usize = (4 << 20) / SLICE_BYTES;
-/// The tolerated share of what is in use: a third.
-const SHARE: usize = 3;
-/// The most that credit adds: 128 MiB. A process that goes idle after ups and downs keeps no more.
-const MAX_CREDIT_SLICES: usize = (128 << 20) / SLICE_BYTES;
-/// The share of what the kernel grants the process that may be unused: an eighth.
-const LIMIT_SHARE: usize = 8;
 /// The longest run purged by one call of the system: 8 MiB.
 const MAX_RUN_SLICES: usize = (8 << 20) / SLICE_BYTES;
 
-/// The purging state of a set of arenas.
-pub struct Purging {
-    /// Free slices that have memory behind them.
-    unused: AtomicIsize,
-    /// The low and high water of that.
-    tide: Tide,
-    /// Whether a part of a delay has ended, and nobody has purged since.
-    is_due: AtomicBool,
-    /// Slices that rule 2 purged and nobody has claimed since.
-    regrettable: AtomicUsize,
-    /// How far the bound has been raised.
-    credit: AtomicUsize,
-    /// What the bound can be at most; 0 until somebody needs to know.
-    most: AtomicUsize,
-}
+/// Rung for the scavenger, if there is one (`runtime`): memory waits to be purged.
+static BELL: Bell = Bell::new();
 
-impl Purging {
-    pub const fn new() -> Self {
-        Self {
-            unused: AtomicIsize::new(0),
-            tide: Tide::new(),
-            is_due: AtomicBool::new(false),
-            regrettable: AtomicUsize::new(0),
-            credit: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
-        }
-    }
-
-    /// The arenas have gone.
-    pub fn forget(&self) {
-        self.unused.store(0, Ordering::Relaxed);
-        self.tide.note(0);
-        self.regrettable.store(0, Ordering::Relaxed);
-        self.credit.store(0, Ordering::Relaxed);
-    }
-
-    pub fn unused_slices(&self) -> usize {
-        // A claim may be counted before the release that it follows.
-        self.unused.load(Ordering::Relaxed).max(0) as usize
-    }
-
-    /// `fresh` slices without memory and `purgeable` ones with memory have been claimed.
-    pub fn note_claimed(&self, fresh: usize, purgeable: usize) {
-        self.change_unused(-(purgeable as isize));
-        let regrettable = self.regrettable.load(Ordering::Relaxed);
-        let regretted = fresh.min(regrettable);
-        if regretted > 0 {
-            self.regrettable.store(regrettable - regretted, Ordering::Relaxed);
-            let credit = self.credit.load(Ordering::Relaxed) + 2 * regretted;
-            self.credit.store(credit.min(MAX_CREDIT_SLICES), Ordering::Relaxed);
-        }
-    }
-
-    fn change_unused(&self, slices: isize) {
-        if slices != 0 {
-            let unused = self.unused.fetch_add(slices, Ordering::Relaxed) + slices;
-            self.tide.note(unused.max(0) as usize);
-        }
-    }
-
-    #[inline]
-    fn is_excess(&self, unused: usize, in_use: usize) -> bool {
-        unused > FLOOR_SLICES && unused > self.bound(in_use)
-    }
-
-    fn bound(&self, in_use: usize) -> usize {
-        (FLOOR_SLICES + in_use / SHARE + self.credit.load(Ordering::Relaxed)).min(self.most())
-    }
-
-    fn most(&self) -> usize {
-        match self.most.load(Ordering::Relaxed) {
-            0 => self.find_most(),
-            most => most,
-        }
-    }
-
-    #[cold]
-    fn find_most(&self) -> usize {
-        let granted = process::memory_limit().map_or(usize::MAX, |bytes| bytes / SLICE_BYTES / LIMIT_SHARE);
-        let most = granted.max(FLOOR_SLICES);
-        self.most.store(most, Ordering::Relaxed);
-        most
-    }
-
-    /// Sees to the parts of a delay that have passed.
-    fn end_parts(&self, delay: u64) {
-        let parts = self.tide.end_parts(clock::now_millis(), delay, self.unused_slices());
-        if parts > 0 {
-            self.decay_credit(parts);
-            self.is_due.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether it is time for rule 1; true for one caller.
-    fn take_due(&self) -> bool {
-        self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Relaxed)
-    }
-
-    /// Credit goes by a quarter at a time, but not what is being used.
-    fn decay_credit(&self, parts: usize) {
-        let credit = self.credit.load(Ordering::Relaxed);
-        let kept = (0..parts.min(64)).fold(credit, |credit, _| credit - credit.div_ceil(4));
-        self.credit.store(kept.max(self.tide.range().min(credit)), Ordering::Relaxed);
-    }
+/// The bell that releases ring for the scavenger.
+pub fn scavenger_bell() -> &'static Bell {
+    &BELL
 }
 
 /// How long free slices keep their memory, in milliseconds; `None`: for ever.
@@ -154,30 +45,84 @@ fn delay_millis() -> Option<u64> {
 }
 
 impl ArenaSet {
-    /// Slices were freed, of which `purgeable` have memory behind them: applies rule 2, and notes for rule 1.
-    pub(super) fn schedule_purge(&self, purgeable: usize) {
-        let delay = delay_millis();
-        if let Some(delay) = delay {
-            self.purging.end_parts(delay);
-        }
-        self.purging.change_unused(purgeable as isize);
-        let unused = self.purging.unused_slices();
-        if delay == Some(0) {
-            self.purge_down_to(0);
-        } else if delay.is_some() && self.purging.is_excess(unused, self.in_use_slices()) && !is_delay_chosen() {
-            self.purge_excess(unused);
+    /// Gives claimed slices of an arena of this set back, of which the last `clean` have never been used since they were
+    /// claimed as zero. Their memory is purged later, or now, as the options say.
+    pub fn release(&self, arena: &Arena, range: BitRange, clean: usize) {
+        tool_hooks::closed(arena.slice_memory(range.start), range.len * SLICE_BYTES);
+        let purgeable = arena.give_back(range, clean);
+        self.usage().note_released(range.len, purgeable);
+        if purgeable > 0 {
+            self.schedule_purge(range.len, purgeable);
         }
     }
 
-    /// Purges what exceeds the bound, and a quarter of that or half of the floor, unless another thread is at it.
+    /// So many slices were freed, of which `purgeable` have memory behind them: applies rule 2, and notes for rule 1.
+    fn schedule_purge(&self, released: usize, purgeable: usize) {
+        let delay = delay_millis();
+        self.usage().purging.policy.note_in_use(self.usage().in_use_slices() + released);
+        let is_late = delay.is_some_and(|delay| self.usage().purging.end_parts(delay, self.held()));
+        self.usage().purging.change_unused(purgeable as isize);
+        if delay == Some(0) {
+            self.purge_down_to(0);
+        } else if delay.is_some()
+            && self.usage().purging.unused_slices() > FLOOR_SLICES
+            && !self.is_left_to_scavenger(is_late)
+        {
+            self.purge_excess(0);
+        }
+    }
+
+    /// Rings for the scavenger. False if there is none, or it does not keep up.
+    fn is_left_to_scavenger(&self, is_late: bool) -> bool {
+        if !BELL.is_attended() || self.usage().purging.unused_slices() > self.usage().purging.most() {
+            return false;
+        }
+        match BELL.ring() {
+            Heard::Nobody => false,
+            Heard::Woken => true,
+            Heard::Awake => !is_late,
+        }
+    }
+
+    /// Whether there is so much unused that a scavenger would have something to do soon, or would have had.
+    pub fn wants_scavenger(&self) -> bool {
+        self.usage().purging.wants_scavenger.load(Ordering::Relaxed) || self.has_much_unused()
+    }
+
+    /// Whether there is more unused than is always tolerated, and it may be purged.
+    pub fn has_much_unused(&self) -> bool {
+        self.usage().purging.unused_slices() > FLOOR_SLICES && delay_millis().is_some()
+    }
+
+    /// A round of the scavenger: purges what is due, and what exceeds the bound and has not been used for a part of the
+    /// delay. True if there is much left.
+    pub fn scavenge(&self) -> bool {
+        self.purge_due(Force::Routine);
+        self.purge_excess(self.usage().purging.unused_slices().saturating_sub(self.usage().purging.tide.recent_low()));
+        self.has_much_unused()
+    }
+
+    fn held(&self) -> Held {
+        Held { unused: self.usage().purging.unused_slices(), in_use: self.usage().in_use_slices() }
+    }
+
+    /// Purges what exceeds the bound and some more, but for `kept` slices, unless another thread is at it or somebody has
+    /// chosen a delay.
+    fn purge_excess(&self, kept: usize) {
+        if self.usage().purging.excess_target(self.held()).is_some() && !is_delay_chosen() {
+            self.purge_excess_alone(kept);
+        }
+    }
+
     #[cold]
-    fn purge_excess(&self, unused: usize) {
+    fn purge_excess_alone(&self, kept: usize) {
         let Some(_alone) = self.lock().try_lock() else { return };
-        let bound = self.purging.bound(self.in_use_slices());
-        let target = bound - (bound / 4).max(FLOOR_SLICES / 2);
-        self.purge_down_to(target);
-        let purged = unused.saturating_sub(self.purging.unused_slices());
-        self.purging.regrettable.fetch_add(purged, Ordering::Relaxed);
+        self.usage().purging.wants_scavenger.store(true, Ordering::Relaxed);
+        let held = self.held();
+        if let Some(target) = self.usage().purging.excess_target(held) {
+            self.purge_down_to(target.max(kept));
+            self.usage().purging.policy.note_purged(held.unused.saturating_sub(self.usage().purging.unused_slices()));
+        }
     }
 
     /// Purges, highest addresses first, until at most `target` unused slices keep their memory. If some may, whole huge
@@ -199,14 +144,14 @@ impl ArenaSet {
         if force == Force::All {
             return self.purge_all();
         }
-        let unused = self.purging.unused_slices();
+        let unused = self.usage().purging.unused_slices();
         if unused == 0 {
             return;
         }
         let Some(delay) = delay_millis() else { return };
-        self.purging.end_parts(delay);
-        if self.purging.take_due() {
-            self.purge_down_to(unused.saturating_sub(self.purging.tide.low()));
+        self.usage().purging.end_parts(delay, self.held());
+        if self.usage().purging.take_due() {
+            self.purge_down_to(unused.saturating_sub(self.usage().purging.tide.low()));
         }
     }
 
@@ -218,10 +163,10 @@ impl ArenaSet {
 
     /// Purges units of so many slices, at multiples of that.
     fn purge_arena(&self, arena: &Arena, target: usize, unit: usize) {
-        if self.purging.unused_slices() <= target {
+        if self.usage().purging.unused_slices() <= target {
             return;
         }
-        self.stats_note_purge();
+        self.usage().stats_note_purge();
         let way = purge_way();
         arena.holding.for_each_purgeable_rev(|run| {
             let units = BitRange::between(run.start.next_multiple_of(unit), run.end() / unit * unit);
@@ -243,7 +188,7 @@ impl ArenaSet {
         while end > units.start {
             let start = end.saturating_sub(longest).max(units.start);
             self.purge_run(arena, BitRange::between(start, end), unit, way);
-            if self.purging.unused_slices() <= target {
+            if self.usage().purging.unused_slices() <= target {
                 return ControlFlow::Break(());
             }
             end = start;
@@ -252,8 +197,8 @@ impl ArenaSet {
     }
 
     fn forget_unused(&self, slices: usize) {
-        self.purging.change_unused(-(slices as isize));
-        self.note_unbacked(slices);
+        self.usage().purging.change_unused(-(slices as isize));
+        self.usage().note_unbacked(slices);
     }
 
     /// Purges a run that waits for it. Where somebody holds a part of it by now, the rest is purged by units of so many
@@ -275,7 +220,7 @@ impl ArenaSet {
         let Some(purged) = arena.holding.purge(run, drop_memory) else { return false };
         if purged > 0 {
             self.forget_unused(purged);
-            self.stats_note_purged(run.len, way == PurgeWay::Reset);
+            self.usage().stats_note_purged(run.len, way == PurgeWay::Reset);
         }
         true
     }
@@ -303,29 +248,5 @@ fn purge_way() -> PurgeWay {
         PurgeWay::Discard
     } else {
         PurgeWay::Decommit
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_with_little_memory_bounds_what_is_unused() {
-        let purging = Purging::new();
-        let in_use = 100 * FLOOR_SLICES;
-        purging.most.store(usize::MAX, Ordering::Relaxed);
-        purging.credit.store(7, Ordering::Relaxed);
-        assert_eq!(purging.bound(in_use), FLOOR_SLICES + in_use / SHARE + 7);
-        purging.most.store(2 * FLOOR_SLICES, Ordering::Relaxed);
-        assert!(!purging.is_excess(2 * FLOOR_SLICES, in_use) && purging.is_excess(2 * FLOOR_SLICES + 1, in_use));
-        assert!(!purging.is_excess(FLOOR_SLICES, 0));
-    }
-
-    #[test]
-    fn the_limit_is_asked_for_once_it_matters() {
-        let purging = Purging::new();
-        assert!(!purging.is_excess(FLOOR_SLICES, 0) && purging.most.load(Ordering::Relaxed) == 0);
-        assert!(purging.is_excess(usize::MAX >> 1, 0) && purging.most.load(Ordering::Relaxed) >= FLOOR_SLICES);
     }
 }

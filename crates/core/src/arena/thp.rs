@@ -3,7 +3,8 @@
 //! A huge OS page saves faults and TLB misses, and costs 2 MiB where a few KiB would do. So nothing is advised while
 //! a process is small; once its heap is large, the 2 MiB units in which pages are about to be placed are advised
 //! before they are touched, so that each costs one fault. Big blocks are no sign that pages will fill: for these only
-//! pages count.
+//! pages count. Nor need big blocks fill: theirs are advised if earlier ones of their size did (`fill`), or if they are to
+//! hold what a smaller one held.
 //!
 //! The advice has an end. The kernel does not only look at it when memory is touched: its thread khugepaged makes a huge
 //! page of every advised unit in which a single OS page is left, and so undoes purging. Hence purging takes the advice back
@@ -12,8 +13,8 @@
 
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};
 
+use super::arena::Arena;
 use super::mapping::{Backing, UNIT_SLICES};
-use super::space::Arena;
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
@@ -28,9 +29,22 @@ const FULL_FREE_SLICES: usize = UNIT_SLICES / 8;
 /// about 65,000.
 const MAX_REFUSED_UNITS: usize = 8192;
 
+/// What will be in a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outlook {
+    Unknown,
+    /// What was in a smaller one, which it replaces.
+    Copied,
+}
+
 /// Whether units may be advised at all.
 fn is_wanted() -> bool {
     mem::config().thp != ThpMode::Never && options::is_enabled(OptionId::AllowThp)
+}
+
+/// Whether huge pages are worth their rounding when so many slices are in use.
+pub(super) fn is_worth_advising(in_use: usize) -> bool {
+    in_use >= LARGE_HEAP_SLICES && is_wanted()
 }
 
 /// The units that a range of slices touches.
@@ -53,15 +67,33 @@ fn trimmed(units: BitRange, keep: impl Fn(usize) -> bool) -> BitRange {
 impl Arena {
     /// Advises the units that `range`, just claimed for blocks that share a page, lies in: they fill up.
     pub fn advise_filling(&self, range: BitRange) {
-        if self.is_worth_advising(self.set().filled_slices()) {
+        if self.is_worth_advising(self.usage().filled_slices()) {
             self.advise_units(touched(range), range);
         }
     }
 
-    /// Advises the units inside of `range`, just claimed for one block whose whole contents will be written.
-    pub fn advise_inside(&self, range: BitRange) {
-        if self.is_worth_advising(self.set().filled_slices() + self.set().single_slices()) {
-            self.advise_units(inside(range), range);
+    /// Advises the units inside of `range`, just claimed for one block, if it is expected to fill.
+    pub fn advise_inside(&self, range: BitRange, outlook: Outlook) {
+        let is_worth = || self.is_worth_advising(self.usage().filled_slices() + self.usage().single_slices());
+        let units = self.whole(inside(range));
+        if !units.is_empty()
+            && !self.advised.is_all_set(units)
+            && is_worth()
+            && (outlook == Outlook::Copied || self.expects_filling(range))
+        {
+            self.advise_units(units, range);
+        }
+    }
+
+    fn expects_filling(&self, range: BitRange) -> bool {
+        self.usage().fills.expects_filling(self.slice_memory(range.start), range.len * SLICE_BYTES)
+    }
+
+    /// A block of its own in `range` is about to be released, whose memory was fresh when it was made.
+    pub fn note_single_released(&self, range: BitRange) {
+        let units = self.whole(inside(range));
+        if !units.is_empty() && self.advised.is_all_clear(units) && is_wanted() {
+            self.usage().fills.note_released(self.slice_memory(range.start), range.len * SLICE_BYTES);
         }
     }
 
@@ -73,7 +105,7 @@ impl Arena {
         let units = trimmed(units, |unit| self.is_to_be_full(unit, claimed));
         if !units.is_empty() {
             self.advised.set(units);
-            self.set().note_advised_again(self.refused.clear(units));
+            self.usage().note_advised_again(self.refused.clear(units));
             self.tell_system(units, Thp::Advise);
         }
     }
@@ -85,15 +117,15 @@ impl Arena {
             return;
         }
         let units = trimmed(units, |unit| self.is_sparse(unit, range));
-        if !units.is_empty() && self.set().refused_units() + units.len <= MAX_REFUSED_UNITS {
+        if !units.is_empty() && self.usage().refused_units() + units.len <= MAX_REFUSED_UNITS {
             self.advised.clear(units);
-            self.set().note_refused(self.refused.set(units));
+            self.usage().note_refused(self.refused.set(units));
             self.tell_system(units, Thp::Refuse);
         }
     }
 
     fn is_worth_advising(&self, in_use: usize) -> bool {
-        self.backing() == Backing::Os && in_use >= LARGE_HEAP_SLICES && is_wanted()
+        matches!(self.backing(), Backing::Os(_)) && is_worth_advising(in_use)
     }
 
     /// Of these units, those that end in the arena.
@@ -115,9 +147,9 @@ impl Arena {
     }
 
     fn tell_system(&self, units: BitRange, advice: Thp) {
-        let memory = self.slice_memory(units.start * UNIT_SLICES);
-        // SAFETY: the units are part of the arena's mapping; the advice does not change contents.
-        let _ = unsafe { mem::thp(memory, units.len * UNIT_SLICES * SLICE_BYTES, advice) };
+        if let Some(memory) = self.private(BitRange::new(units.start * UNIT_SLICES, units.len * UNIT_SLICES)) {
+            memory.advise(advice);
+        }
     }
 }
 

@@ -87,6 +87,11 @@ impl Tide {
         self.past.iter().map(Marks::low).fold(usize::MAX, usize::min)
     }
 
+    /// The least of the present part of the delay and the one before.
+    pub fn recent_low(&self) -> usize {
+        self.present.low().min(self.past[0].low())
+    }
+
     /// How far the amount has risen and fallen in the last delay.
     pub fn range(&self) -> usize {
         let high = self.past.iter().map(Marks::high).fold(0, usize::max);
@@ -116,6 +121,19 @@ mod tests {
             assert_eq!(tide.low(), low, "at {now}");
         }
         assert_eq!(tide.range(), 0);
+    }
+
+    #[test]
+    fn the_recent_low_water_looks_back_one_part_at_least() {
+        let tide = begun();
+        tide.note(70);
+        assert_eq!(tide.recent_low(), 0);
+        tide.end_parts(1100, DELAY, 70);
+        assert_eq!(tide.recent_low(), 0, "less than a part");
+        tide.end_parts(1200, DELAY, 70);
+        assert_eq!(tide.recent_low(), 70);
+        tide.note(30);
+        assert_eq!(tide.recent_low(), 30);
     }
 
     #[test]

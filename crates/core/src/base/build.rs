@@ -14,8 +14,6 @@ pub struct Build {
     pub asan: bool,
     /// No choice is lower.
     pub least_secure: Option<u8>,
-    /// log2 of the address space that arenas may lie in, at most.
-    pub max_window_bits: Option<u32>,
     /// How far from where a page's first block is its address is kept. Valgrind's search for leaks would take it for the
     /// program's pointer to that block.
     pub start_disguise: usize,
@@ -27,9 +25,6 @@ impl Build {
         self.valgrind || self.asan
     }
 }
-
-/// 64 GiB: valgrind's search for leaks reads the page map whole, 128 MiB then.
-const VALGRIND_WINDOW_BITS: u32 = 36;
 
 /// No address of memory is another one and that much.
 const NOWHERE: usize = 1 << (usize::BITS - 2);
@@ -45,6 +40,5 @@ pub const BUILD: Build = Build {
     asan: cfg!(feature = "asan"),
     // Unit tests are about ordinary pages, and put them where they like; what checked ones do is shown by `tests/checked.rs`.
     least_secure: if cfg!(any(feature = "valgrind", feature = "asan")) && !cfg!(test) { Some(3) } else { None },
-    max_window_bits: if cfg!(feature = "valgrind") && !cfg!(test) { Some(VALGRIND_WINDOW_BITS) } else { None },
     start_disguise: if cfg!(feature = "valgrind") { NOWHERE } else { 0 },
 };

@@ -19,6 +19,32 @@ pub enum Zero {
     Zeroed,
 }
 
+/// How a block is to lie: `block + offset` is a multiple of `align`, a power of two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alignment {
+    pub align: usize,
+    pub offset: usize,
+}
+
+impl Alignment {
+    /// No more than every block has.
+    pub const NATURAL: Alignment = Alignment { align: 1, offset: 0 };
+
+    /// Whether it is one, and a block at `p` lies so.
+    #[inline]
+    pub fn is_met(self, p: *const u8) -> bool {
+        self.align.is_power_of_two() && (p as usize).wrapping_add(self.offset) & (self.align - 1) == 0
+    }
+
+    /// Whether only a page of its own can hold a block of `size` bytes that lies so.
+    pub fn takes_a_page(self, size: usize) -> bool {
+        if self.offset & (self.align - 1) == 0 {
+            return Bin::of_aligned(size, self.align).is_none();
+        }
+        size.checked_add(self.align).is_none_or(|larger| larger > LARGE_BLOCK_MAX)
+    }
+}
+
 /// How thoroughly a collection works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Force {

@@ -124,6 +124,12 @@ impl Fit {
         Fit { len, align, phase: 0 }
     }
 
+    /// `len` bits anywhere; `len` is at least 1.
+    #[inline]
+    pub const fn anywhere(len: usize) -> Self {
+        Fit { len, align: 1, phase: 0 }
+    }
+
     /// The same at an alignment, a power of two, in place of the grid. An `align` of 1 changes nothing.
     #[inline]
     pub const fn aligned(self, align: usize, phase: usize) -> Self {
@@ -201,6 +207,7 @@ mod tests {
         assert_eq!(Fit::new(8).aligned(2, 1).next_allowed(4), 5);
         assert_eq!(Fit::new(8).aligned(1, 1), Fit::new(8));
         assert_eq!(Fit::new(9).next_allowed(3), 3);
+        assert_eq!(Fit::anywhere(64).next_allowed(3), 3);
     }
 
     #[test]

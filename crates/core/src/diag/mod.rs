@@ -15,8 +15,8 @@ mod kind;
 mod message;
 mod output;
 mod pair;
+mod reentrancy_guard;
 mod reporter;
-mod turnstile;
 
 pub use hook::{Callback, ErrorFn, Hook, OutputFn};
 pub use kind::{Detail, ErrorKind};

@@ -6,7 +6,7 @@
 use super::hook::{ErrorFn, ErrorHook, OutputFn, OutputHook};
 use super::kind::{Detail, ErrorKind, Severity};
 use super::message::Message;
-use super::turnstile::{Entry, Turnstile};
+use super::reentrancy_guard::{Entry, ReentrancyGuard};
 use crate::sync::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
 use core::ffi::{CStr, c_void};
 use ferrimalloc_prim::{output, process};
@@ -67,7 +67,7 @@ pub struct Reporter {
     warnings: AtomicUsize,
     output: OutputHook,
     error: ErrorHook,
-    turnstile: Turnstile,
+    reentrancy_guard: ReentrancyGuard,
 }
 
 impl Default for Reporter {
@@ -89,7 +89,7 @@ impl Reporter {
             warnings: AtomicUsize::new(0),
             output: OutputHook::new(),
             error: ErrorHook::new(),
-            turnstile: Turnstile::new(),
+            reentrancy_guard: ReentrancyGuard::new(),
         }
     }
 
@@ -142,7 +142,7 @@ impl Reporter {
 
     /// Sends a finished line to the output hook, or to standard error.
     pub fn say(&self, line: &CStr) {
-        match self.turnstile.enter() {
+        match self.reentrancy_guard.enter() {
             Entry::Entered(_pass) => self.deliver(line),
             Entry::Inside => (),
             Entry::Crowded => output::write_stderr(line.to_bytes()),
@@ -151,7 +151,7 @@ impl Reporter {
 
     /// Forgets, in the child of a `fork`, what threads of the parent had begun.
     pub fn after_fork(&self) {
-        self.turnstile.clear();
+        self.reentrancy_guard.clear();
         self.output.repair();
         self.error.repair();
     }
@@ -171,7 +171,7 @@ impl Reporter {
     }
 
     fn guarded(&self, run: impl FnOnce()) {
-        if let Entry::Entered(_pass) = self.turnstile.enter() {
+        if let Entry::Entered(_pass) = self.reentrancy_guard.enter() {
             run();
         }
     }

@@ -1,41 +1,41 @@
-//! What a checked page has besides an ordinary one: a ledger in metadata memory, and a guard OS page at its end.
+//! What a hardened page has besides an ordinary one: a bitmap in metadata memory, and a guard OS page at its end.
 //!
 //! A guard OS page is inaccessible, so that whoever runs over the page's end faults. Arenas over memory of the program's
 //! own, and of huge OS pages, do without. Each guard splits a mapping, of which a process can have 65,530 (Linux's
 //! `vm.max_map_count`), so there are never more than [`MAX_GUARDS`]: the program needs some itself, for threads.
 
-use ferrimalloc_prim::mem::{self, Access};
-
 use super::heap::Heap;
-use crate::arena::{ArenaSet, Backing, Meta};
+use crate::arena::{ArenaSet, Meta};
 use crate::base::*;
 use crate::bitmap::BitRange;
+use crate::hardened::{BlockBitmap, Style};
 use crate::options::Hardening;
-use crate::os;
-use crate::page::{Ledger, Origin, Owned, Page, SingleBlock, Style};
+use crate::os::{self, PrivateMemory};
+use crate::page::{Origin, Owned, Page, SinglePage};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// How many guards there may be at a time, in all sub-processes.
 const MAX_GUARDS: usize = 24_000;
 static GUARDS: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes a fresh page a checked one; false without memory for its ledger. By its owner.
+/// Makes a fresh page a checked one; false without memory for its block bitmap. By its owner.
 pub fn check_page(page: &Owned, key: u64, style: Style, levels: Hardening) -> bool {
     if levels.guards_pages() {
         guard_end(page);
     }
     let arenas = Heap::of_page(page).subproc().arenas();
-    let Some(Meta { start, .. }) = arenas.meta_alloc(Ledger::bytes(page.reserved())) else { return false };
-    // SAFETY: fresh metadata memory of that size, given back by `drop_ledger` when the page is.
-    unsafe { page.check(Ledger::create(start, page.reserved(), page.block_bytes(), key, style)) };
+    let Some(Meta { start, .. }) = arenas.meta_alloc(BlockBitmap::bytes(page.reserved())) else { return false };
+    // SAFETY: fresh metadata memory of that size, given back by `drop_block_bitmap` when the page is.
+    unsafe { page.check(BlockBitmap::create(start, page.reserved(), page.block_bytes(), key, style)) };
     true
 }
 
 /// The page is about to be erased.
-pub(super) fn drop_ledger(page: &Page, arenas: &ArenaSet) {
-    if page.has_ledger() {
-        let ledger = page.ledger();
-        let meta = Meta { start: core::ptr::from_ref(ledger).cast_mut().cast(), bytes: Ledger::bytes(page.reserved()) };
+pub(super) fn drop_block_bitmap(page: &Page, arenas: &ArenaSet) {
+    if page.has_block_bitmap() {
+        let bitmap = page.block_bitmap();
+        let meta =
+            Meta { start: core::ptr::from_ref(bitmap).cast_mut().cast(), bytes: BlockBitmap::bytes(page.reserved()) };
         // SAFETY: allocated by `check_page`; no block of the page is in use any more.
         unsafe { arenas.meta_free(meta) };
     }
@@ -59,7 +59,7 @@ fn end_of(page: &Page) -> *mut u8 {
 
 /// Makes the OS page behind a single block inaccessible, which belongs to the block's page; false if that can't be
 /// done.
-pub fn guard_single(block: &SingleBlock) -> bool {
+pub fn guard_single(block: &mut SinglePage) -> bool {
     let done = guard_at(block, guard_of(block));
     if done {
         block.set_guarded();
@@ -68,16 +68,12 @@ pub fn guard_single(block: &SingleBlock) -> bool {
 }
 
 fn guard_at(page: &Page, guard: *mut u8) -> bool {
-    if let Origin::Arena(arena) = page.origin()
-        && arena.backing() != Backing::Os
-    {
-        return false;
-    }
+    let Some(memory) = page.private_at(guard, os::os_page_bytes()) else { return false };
     if !take_guard() {
         return false;
     }
     // SAFETY: an OS page of the page's own, where no block is.
-    let done = unsafe { mem::protect(guard, os::os_page_bytes(), Access::None) }.is_ok();
+    let done = unsafe { memory.close() };
     if !done {
         GUARDS.fetch_sub(1, Ordering::Relaxed);
     }
@@ -123,9 +119,8 @@ pub(super) fn unguard(page: &Page) -> bool {
     }
     forget_guard(page);
     let guard = guard_of(page);
-    // SAFETY: the guard is the page's own memory.
-    let done = unsafe { mem::protect(guard, os::os_page_bytes(), Access::ReadWrite) }.is_ok();
-    done || leave_guarded(page, guard)
+    let is_open = page.private_at(guard, os::os_page_bytes()).is_some_and(PrivateMemory::open);
+    is_open || leave_guarded(page, guard)
 }
 
 #[cold]

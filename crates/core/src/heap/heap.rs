@@ -1,18 +1,17 @@
-//! A first-class heap: any thread may allocate in it, each through a theap of its own.
+//! A first-class heap, and the sub-process that it belongs to: a set of heaps and arenas that shares nothing with another's.
 //!
-//! A heap owns pages (its registry) and knows the theaps through which threads use it. Theaps live on a higher
-//! floor; here they are opaque handles on a locked list.
+//! Any thread may allocate in a heap, each through a theap of its own. A heap owns pages (its registry) and knows its
+//! theaps, which live on a higher floor; here they are elements of a locked list.
 
 use core::ptr;
 
 use super::color::Starts;
 use super::registry::Registry;
-use super::subproc::Subproc;
-use crate::arena::{Arena, Meta};
+use crate::arena::{Arena, ArenaSet, Meta};
 use crate::base::*;
 use crate::page::{Lifetime, Page};
 use crate::stats::Stats;
-use crate::sync::{AtomicBool, AtomicUsize, Lock, Ordering, References};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Lock, Ordering, Published, References};
 
 /// What a theap has on this floor: its place in its heap's list. The theap floor embeds it.
 #[repr(transparent)]
@@ -99,7 +98,11 @@ impl Heap {
     }
 
     /// A new heap of `subproc`, on its list of heaps; `None` without memory. With an arena, only its slices are used.
-    pub fn create(subproc: &'static Subproc, arena: Option<&'static Arena>, lifetime: Lifetime) -> Option<&'static Heap> {
+    pub fn create(
+        subproc: &'static Subproc,
+        arena: Option<&'static Arena>,
+        lifetime: Lifetime,
+    ) -> Option<&'static Heap> {
         let meta = subproc.arenas().meta_alloc(size_of::<Heap>())?;
         let place = meta.start.cast::<Heap>();
         // SAFETY: zeroed memory of the right size and alignment; the large parts are valid when zeroed, and writing
@@ -214,5 +217,242 @@ impl Heap {
 impl Linked for Heap {
     fn links(&self) -> &Links {
         &self.links
+    }
+}
+
+/// Numbers heaps over all sub-processes.
+static NEXT_HEAP_ID: AtomicUsize = AtomicUsize::new(1);
+
+/// A stack of metadata pieces of one kind, kept for reuse; their first word links them.
+pub struct Cached(*mut u8);
+// SAFETY: pieces on the stack belong to nobody.
+unsafe impl Send for Cached {}
+
+impl Default for Cached {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Cached {
+    pub const fn new() -> Self {
+        Self(ptr::null_mut())
+    }
+
+    /// Keeps a piece.
+    ///
+    /// # Safety
+    /// The piece is at least a word large, and nobody uses its first word.
+    pub unsafe fn push(&mut self, piece: *mut u8) {
+        // SAFETY: the precondition.
+        unsafe { piece.cast::<*mut u8>().write(self.0) };
+        self.0 = piece;
+    }
+
+    pub fn pop(&mut self) -> Option<*mut u8> {
+        let piece = self.0;
+        if piece.is_null() {
+            return None;
+        }
+        // SAFETY: pieces on the stack hold a link.
+        self.0 = unsafe { piece.cast::<*mut u8>().read() };
+        Some(piece)
+    }
+}
+
+/// A sub-process. Valid when zeroed, but for its main heap.
+pub struct Subproc {
+    arenas: ArenaSet,
+    main_heap: Published<Heap>,
+    heaps: Lock<List<Heap>>,
+    /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
+    theap_cache: Lock<Cached>,
+    threads: AtomicUsize,
+    /// The next one in the list of all, for the runtime floor.
+    next: AtomicPtr<Subproc>,
+}
+
+impl Default for Subproc {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Subproc {
+    pub const fn new() -> Self {
+        Self {
+            arenas: ArenaSet::new(),
+            main_heap: Published::new(),
+            heaps: Lock::new(List::new()),
+            theap_cache: Lock::new(Cached::new()),
+            threads: AtomicUsize::new(0),
+            next: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Makes the main heap; false without memory.
+    pub fn open(&'static self) -> bool {
+        let Some(main) = Heap::create(self, None, Lifetime::Stays) else { return false };
+        self.main_heap.publish(main);
+        true
+    }
+
+    /// A new sub-process in metadata of `parent`; `None` without memory.
+    pub fn create(parent: &Subproc) -> Option<(&'static Subproc, Meta)> {
+        let meta = parent.arenas.meta_alloc(size_of::<Subproc>())?;
+        // SAFETY: zeroed memory of the right size is a valid sub-process.
+        let subproc = unsafe { &*meta.start.cast::<Subproc>() };
+        if subproc.open() {
+            return Some((subproc, meta));
+        }
+        // SAFETY: nobody else knows it.
+        unsafe { parent.arenas.meta_free(meta) };
+        None
+    }
+
+    #[inline]
+    pub fn arenas(&self) -> &ArenaSet {
+        &self.arenas
+    }
+
+    /// The heap of plain allocations; `None` before the sub-process is open.
+    #[inline]
+    pub fn main_heap(&self) -> Option<&'static Heap> {
+        // SAFETY: the main heap lives as long as the sub-process.
+        unsafe { self.main_heap.get().as_ref() }
+    }
+
+    /// Memory of ended theaps.
+    pub fn theap_cache(&self) -> &Lock<Cached> {
+        &self.theap_cache
+    }
+
+    pub(super) fn next_heap_id(&self) -> usize {
+        NEXT_HEAP_ID.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn add_heap(&self, heap: &'static Heap) {
+        self.heaps.lock().push_front(heap);
+        self.arenas.stats().heaps.increase(1);
+    }
+
+    /// Takes a heap off the list; false if it is not on it (deleted already).
+    pub fn remove_heap(&self, heap: &'static Heap) -> bool {
+        let heaps = self.heaps.lock();
+        let is_listed = heaps.has(heap);
+        if is_listed {
+            heaps.remove(heap);
+            self.arenas.stats().heaps.decrease(1);
+        }
+        is_listed
+    }
+
+    /// Whether `heap` is a live heap of this sub-process. Never dereferences it.
+    pub fn has_heap(&self, heap: *const Heap) -> bool {
+        let mut found = false;
+        self.for_each_heap(|other| {
+            found = ptr::eq(other, heap);
+            !found
+        });
+        found
+    }
+
+    /// Calls `visit` with each heap, newest first, until it answers false. The list is locked meanwhile.
+    pub fn for_each_heap(&self, mut visit: impl FnMut(&'static Heap) -> bool) -> bool {
+        let heaps = self.heaps.lock();
+        heaps.iter().all(&mut visit)
+    }
+
+    /// The newest heap that is older than the one with this id. It can end while the answer is kept, but its structure stays.
+    pub fn heap_before(&self, id: usize) -> Option<PinnedHeap> {
+        let heaps = self.heaps.lock();
+        let heap = heaps.iter().filter(|heap| heap.id() < id).max_by_key(|heap| heap.id())?;
+        Some(heap.pin())
+    }
+
+    /// A thread began to use the sub-process.
+    pub fn enter_thread(&self) {
+        self.arenas.stats().threads.increase(1);
+    }
+
+    /// Where the next theap starts to search arenas.
+    pub fn next_seed(&self) -> usize {
+        self.threads.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The next sub-process in the list of all, under that list's lock.
+    pub fn next(&self) -> Option<&'static Subproc> {
+        // SAFETY: the list holds live sub-processes.
+        unsafe { self.next.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Links the list of all, under its lock.
+    pub fn set_next(&self, next: Option<&'static Subproc>) {
+        self.next.store(next.map_or(ptr::null_mut(), |next| ptr::from_ref(next).cast_mut()), Ordering::Relaxed);
+    }
+
+    /// Forgets the main heap, whose memory has gone with the arenas: the next user opens the sub-process again.
+    pub fn close(&self) {
+        self.heaps.lock().clear();
+        *self.theap_cache.lock() = Cached::new();
+        self.main_heap.take();
+    }
+
+    /// A thread ended.
+    pub fn leave_thread(&self) {
+        self.arenas.stats().threads.decrease(1);
+    }
+
+    /// The first half of taking every lock, so that none is held by another thread at the moment of a `fork`.
+    pub fn lock_heaps(&self) {
+        self.heaps.lock_raw();
+    }
+
+    /// The second half, when the lists of heaps of all sub-processes are locked, and the locks of heaps.
+    pub fn lock_rest(&self) {
+        self.heaps_locked().for_each(|heap| {
+            heap.theaps().lock_raw();
+            heap.registry().lock_fork().lock_raw();
+        });
+        self.theap_cache.lock_raw();
+        self.arenas.lock().lock_raw();
+    }
+
+    /// Releases what `lock_heaps` and `lock_rest` took: in the parent by unlocking, in the child by making the locks new.
+    ///
+    /// # Safety
+    /// The caller (in the parent: this thread; in the child: the thread that forked) has called both.
+    pub unsafe fn unlock_all(&self, child: bool) {
+        // SAFETY: the precondition, for each lock.
+        unsafe {
+            self.heaps_locked().for_each(|heap| {
+                unlock(heap.theaps(), child);
+                unlock(heap.registry().lock_fork(), child);
+            });
+            unlock(&self.theap_cache, child);
+            unlock(self.arenas.lock(), child);
+            unlock(&self.heaps, child);
+        }
+    }
+
+    /// The heaps, while the caller holds the list's lock by `lock_raw`.
+    fn heaps_locked(&self) -> impl Iterator<Item = &'static Heap> + use<> {
+        // SAFETY: the lock is held.
+        unsafe { (*self.heaps.data_ptr()).iter() }
+    }
+}
+
+/// Releases a lock that was taken before a fork: in the parent by unlocking it, in the child by making it new.
+///
+/// # Safety
+/// The caller (in the parent: this thread; in the child: the thread that forked) holds the lock by `lock_raw`.
+pub unsafe fn unlock<T>(lock: &Lock<T>, child: bool) {
+    // SAFETY: the precondition.
+    unsafe {
+        if child {
+            lock.reinit();
+        } else {
+            lock.unlock_raw();
+        }
     }
 }

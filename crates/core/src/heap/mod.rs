@@ -1,30 +1,31 @@
 //! Floor 6: heaps, the sub-process they belong to, and their pages wherever these are.
 //!
-//! * `subproc`: a set of heaps and arenas that shares nothing with another.
-//! * `heap`: a first-class heap; `count`: what it counts of its pages.
 //! * `registry`: which pages a heap has, and which of them any thread may take: bitmaps per arena.
-//! * `page_heap`: a page's heap for a thread that may meet it at its end, and what becomes of a page that a free claims.
+//! * `heap`: a first-class heap, and its sub-process: a set of heaps and arenas that shares nothing with another.
+//!   `count`: what a heap counts of its pages.
+//! * `page_heap`: a page's heap for a thread that may meet it at its end.
 //! * `page_alloc`: making and releasing a heap's pages, `color`: where in them blocks start; `guard`: what hardened and
 //!   guarded pages have besides.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
+//! * `orphans`: whether a fork has left pages behind that no thread has looked after yet.
 
 mod color;
 mod count;
 mod guard;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod heap;
+mod orphans;
 mod page_alloc;
 mod page_heap;
 mod registry;
-mod subproc;
 #[cfg(test)]
 pub(crate) mod tests;
 mod visit;
 
 pub use count::stats_bin;
 pub use guard::{check_page, forget_guard, guard_single, may_guard};
-pub use heap::{Heap, PinnedHeap, TheapLinks};
-pub use page_alloc::{SingleRequest, release_page, release_page_of};
-pub use page_heap::{heap_locks, heap_of_page, lock_heap, release_or_list};
-pub use subproc::{Cached, Subproc, unlock};
+pub use heap::{Cached, Heap, PinnedHeap, Subproc, TheapLinks, unlock};
+pub use orphans::{Adopt, adopt_orphans_first, do_orphans_wait, no_orphans_wait, orphans_wait};
+pub use page_alloc::{SingleRequest, release_or_list, release_page, release_page_of};
+pub use page_heap::{heap_locks, heap_of_page, lock_heap};
 pub use visit::{Area, Depth, Visitor, visit_page, walk_of};

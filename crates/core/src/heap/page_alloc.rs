@@ -1,17 +1,18 @@
-//! Making a heap's pages, and releasing them.
+//! Making a heap's pages, releasing them, and what becomes of a page that a free has claimed.
 
-use ferrimalloc_prim::mem::Access;
+use ferrimalloc_prim::mem::{self, Access};
 
-use super::guard;
 use super::color::color;
-use super::page_heap::heap_of_page;
+use super::guard;
 use super::heap::Heap;
-use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
+use super::page_heap::heap_of_page;
+use crate::arena::{ArenaSet, Claim, Extent, Kind, Outlook, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
-use crate::os::{self, told};
-use crate::page::{Flag, Origin, Owned, OwnedPage, Placement};
+use crate::os::{self, tool_hooks};
+use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold};
+use crate::sync::pin;
 
 /// A block that gets a page of its own.
 #[derive(Clone, Copy)]
@@ -37,6 +38,11 @@ impl SingleRequest {
         Some(bytes.checked_add(SLICE_BYTES - 1)? / SLICE_BYTES)
     }
 
+    /// Those that the block needs.
+    fn used_slices(&self) -> usize {
+        (self.bytes + self.shift()).div_ceil(SLICE_BYTES)
+    }
+
     fn align_slices(&self) -> usize {
         (self.align / SLICE_BYTES).max(1)
     }
@@ -58,20 +64,36 @@ impl From<Claim> for Memory {
 impl Heap {
     /// A new page for blocks of class `bin`, owned by thread `tid`; `None` without memory.
     pub fn fresh_page(&'static self, bin: Bin, tid: usize, theap: *const (), seed: usize) -> Option<OwnedPage> {
-        let slices = bin.page_slices();
+        let slices = usual_slices(bin);
+        self.page_of_slices(bin, slices, tid, theap, seed).or_else(|| {
+            let fewer = least_slices(bin, 1);
+            if fewer < slices { self.page_of_slices(bin, fewer, tid, theap, seed) } else { None }
+        })
+    }
+
+    fn page_of_slices(
+        &'static self,
+        bin: Bin,
+        slices: usize,
+        tid: usize,
+        theap: *const (),
+        seed: usize,
+    ) -> Option<OwnedPage> {
+        let arenas = self.subproc().arenas();
+        let extent = page_extent(slices, arenas);
         let want = Want {
             arena: self.arena(),
             numa: self.near_node(),
             seed,
-            extent: page_extent(slices),
+            extent,
             ..Want::new(slices, Kind::of_slices(slices))
         };
-        let memory = Memory::from(self.subproc().arenas().claim(&want)?);
+        let memory = Memory::from(arenas.claim(&want)?);
         if let Origin::Arena(arena) = memory.origin {
             arena.advise_filling(BitRange::new(arena.slice_of(memory.start), slices));
         }
         let block_bytes = bin.block_bytes();
-        let offset_bytes = color(memory.start, slices * SLICE_BYTES, block_bytes, self.starts());
+        let offset_bytes = self.first_offset(memory.start, slices, bin);
         let placement = Placement {
             origin: memory.origin,
             memory: memory.start,
@@ -83,10 +105,16 @@ impl Heap {
             zero: memory.zero,
         };
         let page = self.enter(&placement, tid, theap)?;
-        if want.extent == Extent::First {
-            page.note_committed(1);
+        if let Extent::First(first) = extent {
+            page.note_committed(first);
         }
         Some(page)
+    }
+
+    /// Where a page's first block starts. A page that is smaller than usual has no room to choose.
+    fn first_offset(&self, memory: *mut u8, slices: usize, bin: Bin) -> usize {
+        let is_usual = slices == bin.page_slices();
+        if is_usual { color(memory, slices * SLICE_BYTES, bin.block_bytes(), self.starts()) } else { 0 }
     }
 
     /// A page for one block, owned by thread `tid`, its block not yet lent; `None` without memory.
@@ -103,13 +131,15 @@ impl Heap {
             numa: self.near_node(),
             seed,
             align_slices: request.align_slices(),
+            extent: Extent::First(request.used_slices()),
             ..Want::new(slices, Kind::Other)
         };
         let memory = self.page_memory(&want)?;
         if request.zero == Zero::Any
             && let Origin::Arena(arena) = memory.origin
         {
-            arena.advise_inside(BitRange::new(arena.slice_of(memory.start), slices));
+            let outlook = if request.spare_bytes > 0 { Outlook::Copied } else { Outlook::Unknown };
+            arena.advise_inside(BitRange::new(arena.slice_of(memory.start), slices), outlook);
         }
         let placement = Placement {
             origin: memory.origin,
@@ -156,25 +186,43 @@ impl Heap {
         let bytes = want.slices.checked_mul(SLICE_BYTES)?;
         let align = want.align_slices * SLICE_BYTES;
         let admits = |start| page_map::admits(start, bytes);
-        let region = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
-        if !page_map::open(region.start, bytes) {
+        let memory = os::reserve(bytes, align, Access::ReadWrite, admits, page_map::hints(bytes))?;
+        let start = memory.region().start;
+        if !page_map::cover(start, bytes) {
             // SAFETY: mapped just now.
-            unsafe { os::release(region) };
+            unsafe { os::release(memory.region()) };
             return None;
         }
-        self.subproc().arenas().note_mapped(bytes);
-        Some(Memory { origin: Origin::Os, start: region.start, zero: Zero::Zeroed })
+        self.subproc().arenas().usage().note_mapped(bytes);
+        Some(Memory { origin: Origin::Os(memory), start, zero: Zero::Zeroed })
     }
 }
 
-/// Whether pages are committed as they fill (option `page_commit_on_demand`).
-fn page_extent(slices: usize) -> Extent {
+/// How many slices a page of this class has: fewer than usual where addresses are limited so narrowly that a page of
+/// each class would be a large part of them.
+fn usual_slices(bin: Bin) -> usize {
+    let limit = mem::config().address_limit_bytes / SLICE_BYTES / LIMIT_SHARE;
+    bin.page_slices().min(limit.max(least_slices(bin, 2)))
+}
+
+/// As few slices as hold so many blocks.
+fn least_slices(bin: Bin, blocks: usize) -> usize {
+    (bin.block_bytes() * blocks).div_ceil(SLICE_BYTES)
+}
+
+/// The share of a limit that a page may take.
+const LIMIT_SHARE: usize = 512;
+
+/// Whether pages are committed as they fill (option `page_commit_on_demand`): unless that is chosen, before huge OS pages
+/// are worth while. A process may have a page of each class, with few blocks in each.
+fn page_extent(slices: usize, arenas: &ArenaSet) -> Extent {
     let on_demand = match options::get(OptionId::PageCommitOnDemand) {
-        0 => false,
-        2 => !os::overcommits(),
+        0 if options::is_chosen(OptionId::PageCommitOnDemand) => false,
+        0 => os::overcommits() && !arenas.advises_pages(),
+        2 => !os::overcommits() || !arenas.advises_pages(),
         _ => true,
     };
-    if on_demand && slices > 1 { Extent::First } else { Extent::Whole }
+    if on_demand && slices > 1 { Extent::First(1) } else { Extent::Whole }
 }
 
 /// Whether a run of slices is mapped for itself rather than taken from an arena.
@@ -216,6 +264,28 @@ pub fn release_page_of(heap: &'static Heap, page: OwnedPage) {
     give_back(page, heap.subproc().arenas());
 }
 
+/// Decides about a page that a free has claimed, its remote list still in the word. All blocks free: releases it.
+/// Otherwise lists it, so that a thread in need of blocks of this size takes it, and lets go of it until the last block is
+/// freed.
+#[cold]
+pub fn release_or_list(mut page: OwnedPage) {
+    loop {
+        let used = page.used_when_let_go();
+        if page.arrived() >= used {
+            return release_page(page);
+        }
+        if !page.is_listed() {
+            let heap = heap_of_page(&page);
+            heap.registry().list(&page);
+            heap.stats().pages_reabandon_full.increment();
+        }
+        match page.put_back(Threshold(used)) {
+            Ok(()) => return,
+            Err(refused) => page = refused,
+        }
+    }
+}
+
 impl Heap {
     /// The page is about to go.
     fn strike_out(&self, page: &Owned) {
@@ -225,7 +295,8 @@ impl Heap {
 }
 
 fn give_back(page: OwnedPage, arenas: &ArenaSet) {
-    guard::drop_ledger(&page, arenas);
+    pin();
+    guard::drop_block_bitmap(&page, arenas);
     if !guard::unguard(&page) {
         // A mapping whose guard the system would not remove is never used again.
         return page.erase();
@@ -233,13 +304,20 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
     page.note_unfilled();
     let clean = clean_slices(&page);
+    let is_fresh_single = page.is_singleton() && page.is(Flag::FreshIsZero);
     page.erase();
     match origin {
-        Origin::Arena(arena) => arena.release_used(BitRange::new(arena.slice_of(start), slices), clean),
-        Origin::Os => {
-            let region = os::Region { start, bytes: slices * SLICE_BYTES };
-            arenas.note_unmapped(region.bytes);
-            told::opened(region.start, region.bytes);
+        Origin::Arena(arena) => {
+            let range = BitRange::new(arena.slice_of(start), slices);
+            if is_fresh_single {
+                arena.note_single_released(range);
+            }
+            arenas.release(arena, range, clean);
+        }
+        Origin::Os(memory) => {
+            let region = memory.region();
+            arenas.usage().note_unmapped(region.bytes);
+            tool_hooks::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.
             unsafe { os::release(region) }
         }

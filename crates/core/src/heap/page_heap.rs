@@ -1,13 +1,11 @@
-//! A page's heap, for a thread that may meet it at its end: one that frees a block, whatever heap the block is of; and what
-//! becomes of a page that such a free has claimed.
+//! A page's heap, for a thread that may meet it at its end: one that frees a block, whatever heap the block is of.
 //!
 //! A thread that allocates in a heap keeps it from ending by contract, and may use it as it is.
 
 use core::ops::Deref;
 
 use super::heap::Heap;
-use super::page_alloc::release_page;
-use crate::page::{HeapGuard, HeapLocks, OwnedPage, Page, Threshold};
+use crate::page::{HeapGuard, HeapLocks, Page};
 use crate::sync::{Lock, LockGuard};
 
 static LOCKS: HeapLocks = HeapLocks::new();
@@ -39,26 +37,4 @@ pub fn lock_heap(heap: &Heap) -> LockGuard<'static, ()> {
 /// Held over `fork`: after all lists of heaps, before the locks of heaps and arenas.
 pub fn heap_locks() -> impl Iterator<Item = &'static Lock<()>> {
     LOCKS.each()
-}
-
-/// Decides about a page that a free has claimed, its remote list still in the word. All blocks free: releases it.
-/// Otherwise lists it, so that a thread in need of blocks of this size takes it, and lets go of it until the last block is
-/// freed.
-#[cold]
-pub fn release_or_list(mut page: OwnedPage) {
-    loop {
-        let used = page.used_when_let_go();
-        if page.arrived() >= used {
-            return release_page(page);
-        }
-        if !page.is_listed() {
-            let heap = heap_of_page(&page);
-            heap.registry().list(&page);
-            heap.stats().pages_reabandon_full.increment();
-        }
-        match page.put_back(Threshold(used)) {
-            Ok(()) => return,
-            Err(refused) => page = refused,
-        }
-    }
 }

@@ -11,12 +11,11 @@
 use core::ops::ControlFlow;
 use core::ptr;
 
-use super::page_heap::release_or_list;
 use crate::arena::{Arena, ArenaSet, MAX_ARENAS};
 use crate::base::*;
 use crate::bitmap::Bitmap;
 use crate::page::{Chain, Origin, Owned, OwnedPage, Page, PageRef};
-use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of};
+use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of, pin};
 
 /// A bitmap with its bits behind it, in metadata memory.
 #[repr(C, align(64))]
@@ -59,7 +58,7 @@ impl Registry {
 
     fn in_arena(&self, arena: &Arena) -> Option<&'static ArenaPages> {
         self.existing(arena).or_else(|| {
-            get_or_install(arena.set(), &self.arenas[arena.index()], arena_pages_bytes(arena), |memory| {
+            get_or_install(ArenaSet::of(arena), &self.arenas[arena.index()], arena_pages_bytes(arena), |memory| {
                 // SAFETY: zeroed memory of that size; zeroed pointers are null.
                 unsafe {
                     let place = memory.cast::<ArenaPages>();
@@ -77,7 +76,7 @@ impl Registry {
                 Some(pages) => pages.pages.bits.set_one(arena.slice_of(page.memory())),
                 None => false,
             },
-            Origin::Os => {
+            Origin::Os(_) => {
                 self.os_pages.lock().push_front(page.page());
                 true
             }
@@ -95,7 +94,7 @@ impl Registry {
                     pages.pages.bits.clear_one(arena.slice_of(page.memory()));
                 }
             }
-            Origin::Os => self.os_pages.lock().remove(page.page()),
+            Origin::Os(_) => self.os_pages.lock().remove(page.page()),
         }
     }
 
@@ -109,12 +108,15 @@ impl Registry {
         let Origin::Arena(arena) = page.origin() else { return };
         let Some(listed) = self.in_arena(arena).and_then(|pages| pages.listed(arena, page.bin())) else { return };
         page.set_listed(true);
+        pin();
         self.mark_listed(listed, arena, page);
     }
 
     fn mark_listed(&self, listed: &SliceBitmap, arena: &Arena, page: &Page) {
-        listed.bits.set_one(arena.slice_of(page.memory()));
+        // The count first: a fork may leave it too high, and searches find nothing; too low it must not be.
         self.listed_counts[page.bin().index()].fetch_add(1, Ordering::Relaxed);
+        pin();
+        listed.bits.set_one(arena.slice_of(page.memory()));
     }
 
     /// Whether the page was marked.
@@ -130,6 +132,7 @@ impl Registry {
     /// Takes a page that its owner keeps off the list.
     pub fn unlist(&self, page: &Owned) {
         page.set_listed(false);
+        pin();
         let Origin::Arena(arena) = page.origin() else { return };
         self.unmark_listed(arena, page);
     }
@@ -139,7 +142,7 @@ impl Registry {
     pub fn take_over(&self, page: PageRef, from: &Registry) {
         match page.origin() {
             Origin::Arena(arena) => self.take_over_in(arena, page, from),
-            Origin::Os => {
+            Origin::Os(_) => {
                 from.os_pages.lock().remove(page);
                 self.os_pages.lock().push_front(page);
             }
@@ -159,20 +162,21 @@ impl Registry {
         }
     }
 
-    /// Takes a listed page of this class, if there is one. The caller owns it and has its remote list; `owns` tells
-    /// whether a page is this heap's.
+    /// Takes a listed page of this class, if there is one, with its remote list; `owns` tells whether a page is this heap's. A
+    /// page that was claimed by mistake and can't be put back is given to `decide`.
     pub fn take_listed(
         &self,
         set: &ArenaSet,
         bin: Bin,
         owns: impl Fn(&Page) -> bool,
+        decide: impl Fn(OwnedPage),
     ) -> Option<(OwnedPage, Chain)> {
         if self.listed_counts[bin.index()].load(Ordering::Relaxed) == 0 {
             return None;
         }
         set.arenas().find_map(|arena| {
             let listed = self.existing(arena)?.listed_existing(bin)?;
-            self.take_listed_in(arena, listed, |page| owns(page) && page.bin() == bin)
+            self.take_listed_in(arena, listed, |page| owns(page) && page.bin() == bin, &decide)
         })
     }
 
@@ -181,6 +185,7 @@ impl Registry {
         arena: &Arena,
         listed: &SliceBitmap,
         is_right: impl Fn(&Page) -> bool,
+        decide: &impl Fn(OwnedPage),
     ) -> Option<(OwnedPage, Chain)> {
         let mut taken = None;
         let _ = listed.bits.for_each_set_run(|run| {
@@ -195,7 +200,7 @@ impl Registry {
                 }
                 // The slice has become another page, which nobody owned either: it goes back as it was.
                 if let Err(page) = page.put_back(threshold) {
-                    release_or_list(page);
+                    decide(page);
                 }
             }
             ControlFlow::Continue(())
@@ -281,7 +286,7 @@ impl ArenaPages {
 
     fn listed(&self, arena: &Arena, bin: Bin) -> Option<&'static SliceBitmap> {
         self.listed_existing(bin).or_else(|| {
-            get_or_install(arena.set(), &self.listed[bin.index()], slice_bitmap_bytes(arena), |memory| {
+            get_or_install(ArenaSet::of(arena), &self.listed[bin.index()], slice_bitmap_bytes(arena), |memory| {
                 // SAFETY: zeroed memory of that size.
                 unsafe {
                     let bits = Bitmap::init_at(memory.wrapping_add(size_of::<SliceBitmap>()), arena.slices());

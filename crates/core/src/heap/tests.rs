@@ -9,7 +9,7 @@ use crate::arena::Kind;
 use crate::arena::tests::ground;
 use crate::base::*;
 use crate::options::OptionId;
-use crate::page::{Lifetime, Lookup, Origin, Owned, OwnedPage, Owner, Page, SingleBlock, Threshold};
+use crate::page::{Lifetime, Lookup, Origin, Owned, OwnedPage, Owner, Page, SinglePage, Threshold};
 
 const ME: usize = 16;
 const MIB: usize = 1 << 20;
@@ -40,7 +40,7 @@ fn single(bytes: usize) -> SingleRequest {
 
 fn fresh_single(heap: &'static Heap, request: &SingleRequest) -> &'static Owned {
     let page = heap.fresh_single(request, ME, ptr::null(), 0).unwrap();
-    page.lend_single();
+    page.mark_single_lent();
     page.hold()
 }
 
@@ -80,7 +80,9 @@ fn pages_of(heap: &'static Heap) -> Vec<*const Page> {
 /// The number of the page taken, if one was.
 fn take_listed(heap: &'static Heap, bytes: usize) -> Option<&'static Owned> {
     let is_ours = |page: &Page| ptr::eq(Heap::of_page(page), heap);
-    heap.registry().take_listed(heap.subproc().arenas(), Bin::of(bytes), is_ours).map(|(page, _)| page.hold())
+    heap.registry()
+        .take_listed(heap.subproc().arenas(), Bin::of(bytes), is_ours, release_or_list)
+        .map(|(page, _)| page.hold())
 }
 
 #[test]
@@ -229,7 +231,7 @@ fn what_is_too_large_for_arenas_is_mapped_for_itself() {
     let heap = new_heap();
     let reserved = heap.subproc().arenas().stats().reserved.current();
     let pages = [3, 5, 7].map(|mib| fresh_single(heap, &single(mib * MIB)));
-    assert!(pages.iter().all(|page| page.origin() == Origin::Os));
+    assert!(pages.iter().all(|page| matches!(page.origin(), Origin::Os(_))));
     assert!(heap.subproc().arenas().find(pages[0].start()).is_none());
     assert_eq!(heap.subproc().arenas().stats().reserved.current() - reserved, 15 << 20);
     let deep = pages[1].start().wrapping_add(4 * MIB);
@@ -237,7 +239,11 @@ fn what_is_too_large_for_arenas_is_mapped_for_itself() {
     assert_eq!(pages_of(heap).len(), 3);
     release(pages[1]);
     assert!(heap.registry().os_page_around(deep).is_none());
-    assert_eq!(pages_of(heap), [pages[2], pages[0]].map(|page| ptr::from_ref(page.page())), "the neighbours have closed ranks");
+    assert_eq!(
+        pages_of(heap),
+        [pages[2], pages[0]].map(|page| ptr::from_ref(page.page())),
+        "the neighbours have closed ranks"
+    );
     release(pages[2]);
     release(pages[0]);
     assert!(pages_of(heap).is_empty());
@@ -250,7 +256,7 @@ fn own_mappings_and_arenas_can_be_forbidden() {
     ground.set(OptionId::DisallowArenaAlloc, 1);
     let heap = new_heap();
     let page = fresh_single(heap, &single(MIB));
-    assert!(page.origin() == Origin::Os);
+    assert!(matches!(page.origin(), Origin::Os(_)));
     release(page);
     ground.set(OptionId::DisallowOsAlloc, 1);
     assert!(heap.fresh_single(&single(MIB), ME, ptr::null(), 0).is_none());
@@ -284,6 +290,8 @@ fn pages_commit_as_they_fill_where_the_option_says_so() {
     let mut ground = ground();
     ground.set(OptionId::PageCommitOnDemand, 1);
     ground.set(OptionId::ArenaEagerCommit, 0);
+    // An arena of several chunks: in a smaller one, pages of all kinds share the only one.
+    ground.set(OptionId::ArenaReserve, 256 << 10);
     let page = fresh(new_heap(), 16 << 10);
     let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
     let first = arena.slice_of(page.memory());
@@ -310,7 +318,8 @@ fn a_listed_page_is_taken_once_by_class_and_with_its_remote_blocks() {
     assert!(take_listed(heap, 80).is_none(), "another class");
     free_remote(page, blocks[1]);
     let is_ours = |_: &Page| true;
-    let (taken, chain) = heap.registry().take_listed(heap.subproc().arenas(), Bin::of(64), is_ours).unwrap();
+    let (taken, chain) =
+        heap.registry().take_listed(heap.subproc().arenas(), Bin::of(64), is_ours, release_or_list).unwrap();
     let taken = taken.hold();
     assert!(taken == page && chain.count == 2 && !page.is_let_go() && !page.is_listed());
     assert!(take_listed(heap, 64).is_none(), "it has been taken");
@@ -373,7 +382,7 @@ fn blocks_of_their_own_are_counted_with_their_size() {
     for mib in [5, 1] {
         heap.count_resized(page, mib * MIB);
         // SAFETY: the test has the block.
-        unsafe { SingleBlock::of(page.page()) }.set_block_bytes(mib * MIB);
+        unsafe { SinglePage::held(page.start(), page.page()) }.unwrap().set_block_bytes(mib * MIB);
         assert_eq!(heap.stats().malloc_huge.current(), (mib * MIB) as i64);
     }
     release(page);

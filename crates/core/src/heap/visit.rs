@@ -4,7 +4,7 @@
 //! While other threads use the heap, it is shown a snapshot.
 
 use super::heap::Heap;
-use crate::arena::{Arena, Backing};
+use super::orphans::adopt_orphans_first;
 use crate::os;
 use crate::page::{Marks, Origin, Page, PageRef, Walk};
 
@@ -40,6 +40,7 @@ pub type Visitor<'a> = &'a mut dyn FnMut(&Area, Option<*mut u8>) -> bool;
 impl Heap {
     /// Visits the pages that `wants` admits; false if the visitor ended it.
     pub fn visit(&self, depth: Depth, wants: impl Fn(&Page) -> bool, visitor: Visitor<'_>) -> bool {
+        adopt_orphans_first();
         self.for_each_own_page(|page| !wants(page) || visit_page(page, depth, visitor))
     }
 
@@ -77,7 +78,7 @@ fn area_of(page: &Page, used: usize) -> Area {
         committed_bytes: page.capacity() * block_bytes,
         used,
         block_bytes,
-        usable_bytes: block_bytes - page.seal_bytes(),
+        usable_bytes: block_bytes - page.canary_bytes(),
     }
 }
 
@@ -93,11 +94,7 @@ fn is_walkable(page: &Page) -> bool {
 
 fn stays_readable(page: &Page) -> bool {
     match page.origin() {
-        Origin::Arena(arena) => os::overcommits() && keeps_memory(arena),
-        Origin::Os => page.is_singleton(),
+        Origin::Arena(arena) => os::overcommits() && arena.keeps_memory(),
+        Origin::Os(_) => page.is_singleton(),
     }
-}
-
-fn keeps_memory(arena: &Arena) -> bool {
-    matches!(arena.backing(), Backing::Os | Backing::Huge | Backing::UserPinned)
 }

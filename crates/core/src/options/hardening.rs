@@ -15,7 +15,7 @@ use ferrimalloc_prim::env;
 /// Levels of checking. The default checks nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hardening {
-    /// 1: guard OS pages beside metadata; 2: checked pages; 3 and 4: with padding behind blocks; 5: a guard OS page at the
+    /// 1: guard OS pages beside metadata; 2: hardened pages; 3 and 4: with padding behind blocks; 5: a guard OS page at the
     /// end of every page.
     pub secure: u8,
     /// 1: everything of `secure` 4, and memory is filled; 2: fillings are verified; 3: also at every collection.
@@ -33,7 +33,7 @@ impl Hardening {
         Hardening { secure, ..self }
     }
 
-    const MAX: Hardening = Hardening { secure: 5, debug: 3 };
+    pub(crate) const MAX: Hardening = Hardening { secure: 5, debug: 3 };
 
     /// Metadata has guard OS pages beside it.
     pub const fn guards_metadata(self) -> bool {

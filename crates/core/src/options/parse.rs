@@ -29,11 +29,14 @@ pub fn parse(kind: Kind, text: &[u8]) -> Result<i64, Invalid> {
     if is_one_of(text, &OFF) {
         return Ok(0);
     }
+    if kind == Kind::Auto && text.eq_ignore_ascii_case(b"auto") {
+        return Ok(2);
+    }
     let (number, unit) = number(text)?;
     match kind {
         Kind::KiB => kib(number, unit),
-        Kind::Switch | Kind::Number if unit.is_empty() => Ok(number),
-        Kind::Switch | Kind::Number => Err(Invalid),
+        Kind::Switch | Kind::Auto | Kind::Number if unit.is_empty() => Ok(number),
+        Kind::Switch | Kind::Auto | Kind::Number => Err(Invalid),
     }
 }
 

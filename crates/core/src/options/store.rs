@@ -74,7 +74,7 @@ impl OptionStore {
         let value = usize::try_from(self.get(option)).unwrap_or(0);
         match option.spec().kind {
             Kind::KiB => value.saturating_mul(1024).min(crate::base::MAX_REQUEST),
-            Kind::Switch | Kind::Number => value,
+            Kind::Switch | Kind::Auto | Kind::Number => value,
         }
     }
 

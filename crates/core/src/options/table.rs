@@ -10,6 +10,8 @@ use OptionId::*;
 pub enum Kind {
     /// 0 or 1, some with further levels.
     Switch,
+    /// The same, or `auto`, which is 2.
+    Auto,
     /// A number.
     Number,
     /// A size, kept in KiB.
@@ -175,14 +177,19 @@ options! {
     ArenaMaxObjectSize = 45: Spec::kib("arena_max_object_size", 2 * GIB);
     /// Tie an arena to the NUMA node of the thread that caused it.
     ArenaIsNumaLocal = 46: Spec::switch("arena_is_numa_local", 0);
+    /// A thread that purges: 0 never, 1 once there is something to purge, 2 (`auto`) the same if there are other threads.
+    /// Not in C's enumeration.
+    Scavenge = 47: Spec::new("scavenge", 2, Kind::Auto);
 }
 
 impl OptionId {
     pub const COUNT: usize = Self::ALL.len();
+    /// Those that C's enumeration knows.
+    pub const INTERFACE_COUNT: usize = 47;
 
     /// The option with this number in the C interface.
     pub fn from_raw(number: i32) -> Option<OptionId> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
+        Self::ALL[..Self::INTERFACE_COUNT].get(usize::try_from(number).ok()?).copied()
     }
 
     #[inline]
@@ -210,7 +217,7 @@ mod tests {
 
     #[test]
     fn numbers_names_and_defaults_are_the_interface() {
-        assert_eq!(OptionId::COUNT, 47);
+        assert_eq!(OptionId::INTERFACE_COUNT, 47);
         let expected = [
             (0, "show_errors", 0),
             (4, "arena_eager_commit", 2),

@@ -1,8 +1,7 @@
 //! Regions that the system would not take back, to be offered to it again.
 //!
 //! An `unmap` is refused when a mapping would have to be split and the process has as many as it may have
-//! (`vm.max_map_count`). The addresses would be lost for good, and where the page map's window is small, all of its
-//! addresses in the end. So they are noted here and offered again before the next region is reserved.
+//! (`vm.max_map_count`). The addresses would be lost for good, and where they are limited, all of them in the end. So they are noted here and offered again before the next region is reserved.
 //!
 //! The list is short because neighbours are joined. When it is full, the smallest region is forgotten: that costs
 //! address space, and nothing else. A child of `fork` whose parent held the lock finds it held for ever, and

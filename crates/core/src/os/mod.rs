@@ -1,16 +1,19 @@
-//! Floor 3: address space from the operating system, aligned, and inside the window that the page map covers.
+//! Floor 3: address space from the operating system, aligned, and where its users want it; and what may be done with
+//! memory by its provenance (`private`).
 
 mod address;
 mod kept;
 mod numa;
+mod private;
 mod region;
 #[cfg(test)]
 pub(crate) mod tests;
-pub mod told;
+pub mod tool_hooks;
 
 pub use address::Region;
 pub use numa::{current_numa_node, numa_nodes};
-pub use region::{offer_again, release, reserve};
+pub use private::{PrivateMemory, reserve};
+pub use region::{offer_again, release};
 
 use ferrimalloc_prim::mem;
 

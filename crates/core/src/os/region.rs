@@ -1,7 +1,7 @@
 //! Reserving aligned regions.
 //!
 //! The system aligns mappings to its own small unit only; an aligned region is cut out of a larger one. A region
-//! that the caller can't use where it is (it lies outside of the page map's window) is given back and tried again at
+//! that the caller can't use where it is (`max_vabits`) is given back and tried again at
 //! other addresses.
 
 use ferrimalloc_prim::mem::{self, Access};
@@ -49,9 +49,23 @@ fn reserve_aligned(hint: usize, bytes: usize, align: usize, access: Access) -> O
     }
     // SAFETY: just mapped and unused.
     unsafe { release(Region { start, bytes }) };
+    if let Some(region) = map_exactly(align_down(start as usize, align), bytes, access) {
+        return Some(region);
+    }
     let larger = bytes.checked_add(align)?;
     let start = mem::map(hint, larger, access).ok()?;
     Some(trim(start, larger, bytes, align))
+}
+
+/// Right below a place that the system has chosen there mostly is room, too.
+fn map_exactly(place: usize, bytes: usize, access: Access) -> Option<Region> {
+    let start = mem::map(place, bytes, access).ok()?;
+    if start as usize == place {
+        return Some(Region { start, bytes });
+    }
+    // SAFETY: just mapped and unused.
+    unsafe { release(Region { start, bytes }) };
+    None
 }
 
 /// Keeps the aligned `bytes` of a mapping of `larger` bytes and gives the rest back.

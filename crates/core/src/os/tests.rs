@@ -1,7 +1,8 @@
 //! Ground for the unit tests of this floor and those above it: they share one operating system, one page map and one set
 //! of options, so they run one at a time, and leave the options as they found them.
 
-use super::{Region, numa_nodes, release, reserve};
+use super::region::reserve;
+use super::{Region, numa_nodes, release};
 use crate::options::{self, OptionId};
 use ferrimalloc_prim::mem::{Access, config};
 use std::sync::{Mutex, MutexGuard, PoisonError};

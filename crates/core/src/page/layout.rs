@@ -8,16 +8,16 @@
 //! ```
 //!
 //! # Invariants (of a page that a thread owns)
-//! 1. `lent` counts the blocks that are in use or on `free`; the others of the `capacity` are on `local_free`, or in
+//! 1. `outstanding` counts the blocks that are in use or on `free`; the others of the `capacity` are on `local_free`, or in
 //!    the remote list, whose blocks count as in use. So `malloc` counts nothing, and when `free` is exhausted
-//!    `|local_free| = capacity - lent` without walking.
-//! 2. `lent == 0` implies that every block is on `local_free`: the page is empty.
+//!    `|local_free| = capacity - outstanding` without walking.
+//! 2. `outstanding == 0` implies that every block is on `local_free`: the page is empty.
 //! 3. Blocks beyond `capacity` (up to `reserved`) are neither in use nor on a list: never linked, or forgotten when the
 //!    page was empty ([`Owned::relink`](super::Owned::relink)).
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
 //! 5. A hardened page (see `hardened`) has empty lists; its block bitmap says which blocks are free.
 //! 6. With [`Flag::Lifo`], `free` is empty, `local_free` is both freed to and allocated from, and all blocks that are not on it
-//!    are in use or in the remote list. `lent` then says how many more frees there are until that ends, and invariants 1 and 2
+//!    are in use or in the remote list. `outstanding` then says how many more frees there are until that ends, and invariants 1 and 2
 //!    hold again ([`Owned::end_lifo`](super::Owned::end_lifo)): so slow paths keep coming.
 //!
 //! # Who may touch what
@@ -33,6 +33,7 @@ use super::heap_word::HeapWord;
 use super::ownership::{Owner, Ownership};
 use crate::arena::{Arena, page_map};
 use crate::base::*;
+use crate::os::PrivateMemory;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Relaxed};
 
 /// How much of a page that has been used before is put on its free list at a time. Bytes.
@@ -66,7 +67,7 @@ pub enum Origin {
     /// Slices of an arena.
     Arena(&'static Arena),
     /// A mapping of its own.
-    Os,
+    Os(PrivateMemory),
 }
 
 /// What a new page is to be.
@@ -90,7 +91,7 @@ pub struct Page {
     pub(super) ownership: Ownership,
     pub(super) free: AtomicPtr<Block>,
     pub(super) local_free: AtomicPtr<Block>,
-    pub(super) lent: AtomicU32,
+    pub(super) outstanding: AtomicU32,
     pub(super) capacity: AtomicU16,
     pub(super) flags: AtomicU8,
     pub(super) bin: AtomicU8,
@@ -143,7 +144,7 @@ impl Page {
             ownership: Ownership::new(),
             free: AtomicPtr::new(ptr::null_mut()),
             local_free: AtomicPtr::new(ptr::null_mut()),
-            lent: AtomicU32::new(0),
+            outstanding: AtomicU32::new(0),
             capacity: AtomicU16::new(0),
             flags: AtomicU8::new(0),
             bin: AtomicU8::new(0),
@@ -162,18 +163,28 @@ impl Page {
         }
     }
 
-    /// The entry of the slice that holds `p`, whether or not a page is there.
-    #[inline(always)]
+    /// The entry of the slice that holds `p`, whether or not a page is there; the entry of no page for an address that
+    /// has none.
+    #[inline]
     pub fn entry(p: *const u8) -> PageRef {
-        // SAFETY: the page map has an entry for every address, and zeroed memory is a valid `Page`.
-        unsafe { &*ferrimalloc_prim::cpu::pin(page_map::entry(p).cast::<Page>()) }
+        // SAFETY: the page map's answers are readable, and zeroed memory is a valid `Page`.
+        unsafe { &*page_map::entry(p).cast::<Page>() }
+    }
+
+    /// The same, if the address is where most of ours are: for the fast paths.
+    #[inline(always)]
+    pub fn near_entry(p: *const u8) -> Option<PageRef> {
+        let entry = page_map::near_entry(p)?;
+        let entry = ferrimalloc_prim::cpu::pin(entry.cast::<Page>().as_ptr());
+        // SAFETY: as for `entry`; not null, which the compiler can't know any more of what is pinned.
+        unsafe {
+            core::hint::assert_unchecked(!entry.is_null());
+            Some(&*entry)
+        }
     }
 
     /// The page that holds `p`, if there is one.
     pub fn lookup(p: *const u8) -> Lookup {
-        if !page_map::covers(p) {
-            return Lookup::None;
-        }
         let entry = Self::entry(p);
         match entry.owner() {
             Owner::NONE => Lookup::None,
@@ -257,7 +268,16 @@ impl Page {
         // SAFETY: arenas live until their sub-process is destroyed, after all its pages.
         match unsafe { self.arena.get().as_ref() } {
             Some(arena) => Origin::Arena(arena),
-            None => Origin::Os,
+            // SAFETY: a page without an arena was made of such memory (`create`), of which it has these slices.
+            None => Origin::Os(unsafe { PrivateMemory::assume(self.memory(), self.slices() * SLICE_BYTES) }),
+        }
+    }
+
+    /// A part of the page's memory, of whole OS pages, if it is private memory of ours.
+    pub fn private_at(&self, start: *const u8, bytes: usize) -> Option<PrivateMemory> {
+        match self.origin() {
+            Origin::Arena(arena) => arena.private_at(start, bytes),
+            Origin::Os(memory) => Some(memory.part(start as usize - self.memory() as usize, bytes)),
         }
     }
 
@@ -294,7 +314,11 @@ impl Page {
     /// How much of the page's memory has been used since it was made, at least. Bytes from its first block.
     #[inline]
     pub fn touched_bytes(&self) -> usize {
-        if self.has_flag(Flag::Touched) { self.reserved() * self.block_bytes() } else { self.capacity() * self.block_bytes() }
+        if self.has_flag(Flag::Touched) {
+            self.reserved() * self.block_bytes()
+        } else {
+            self.capacity() * self.block_bytes()
+        }
     }
 
     /// How many blocks are linked at a time.
@@ -315,8 +339,7 @@ impl Page {
         p.wrapping_sub(distance % self.block_bytes())
     }
 
-    /// Whether `p`, in one of the page's slices as far as the page map can tell, is not before its first block. False
-    /// also for addresses outside of the page map's window, which share their entries with those inside.
+    /// Whether `p`, in one of the page's slices as far as the page map can tell, is not before its first block.
     #[inline]
     pub fn reaches(&self, p: *const u8) -> bool {
         let distance = (p as usize).wrapping_sub(self.start() as usize);

@@ -1,34 +1,27 @@
 //! The owner's work on a page's lists: allocate, free, refill, extend. Invariants are those of `layout`.
+//!
+//! A fork may leave the owner behind anywhere between two stores. What `orphan` then makes of the page rests on their
+//! order, which [`pin`] keeps.
 
 use core::ptr;
 
 use ferrimalloc_prim::cpu;
 
 use super::block::Block;
-use super::layout::{EXTEND_TOUCHED_BYTES, Flag, Origin, Page};
-use super::owned::Owned;
+use super::layout::{EXTEND_TOUCHED_BYTES, Flag, Page};
+use super::owned::{Freed, Owned};
 use super::ownership::Chain;
-use crate::arena::Share;
 use crate::base::*;
-use crate::sync::{AtomicPtr, Relaxed};
+use crate::sync::{AtomicPtr, Relaxed, pin};
 
 /// Pages of larger blocks don't [relink](Owned::relink): too few blocks are linked at a time. Bytes.
 const RELINK_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
 /// How many links are looked at to tell whether a list is in order.
 const ORDER_SAMPLE: usize = 8;
-/// So many frees in a row may go to the list that is allocated from: the bound on what happens between two slow paths.
+/// So many frees in a row may go to the list that is allocated from: what bounds the time between two slow paths.
 pub(super) const LIFO_FREES: u32 = 256;
-/// Where `lent` is in a page. Bytes.
-const LENT: usize = core::mem::offset_of!(Page, lent);
-
-/// What the owner's free left behind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Freed {
-    /// Other blocks are in use, or still on `free`.
-    InUse,
-    /// That was the last block: the page is empty and `free` is exhausted.
-    Empty,
-}
+/// Where `outstanding` is in a page. Bytes.
+const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
 
 impl Owned {
     /// Takes a block off `free`; null if it is exhausted. The block's first word still holds a link.
@@ -42,6 +35,8 @@ impl Owned {
         // SAFETY: the owner reads its own list.
         let next = unsafe { Block::next(block) };
         self.free.set(next);
+        // Before its user writes to the block: nothing but a free block is on a list.
+        pin();
         prefetch(next);
         block.cast()
     }
@@ -53,12 +48,14 @@ impl Owned {
     #[inline(always)]
     pub unsafe fn push_local(&self, p: *mut u8) -> Freed {
         let block: *mut Block = p.cast();
-        debug_assert!(self.lent() > 0 && self.is_block_start(p));
+        debug_assert!(self.outstanding() > 0 && self.is_block_start(p));
         // SAFETY: the block is the caller's to link.
         unsafe { Block::set_next(block, self.local_free.get()) };
+        pin();
         self.local_free.set(block);
+        pin();
         // SAFETY: the owner's own word, at that place in a page.
-        let is_empty = unsafe { cpu::decrement::<LENT>(ptr::from_ref(self).cast()) };
+        let is_empty = unsafe { cpu::decrement::<OUTSTANDING>(ptr::from_ref(self).cast()) };
         if is_empty { Freed::Empty } else { Freed::InUse }
     }
 
@@ -74,8 +71,8 @@ impl Owned {
         self.pop()
     }
 
-    /// Makes `local_free` the list to allocate from, too, if `free` is exhausted, there is something and `may` agrees: the block
-    /// freed last is taken first, as it is still cached. It pays for blocks of many cache lines.
+    /// Makes `local_free` the list to allocate from, too, if `free` is exhausted, there is something and `may` agrees:
+    /// the block freed last is taken first, as it is still cached. It pays for blocks of many cache lines.
     #[inline(always)]
     pub fn may_begin_lifo(&self, may: impl FnOnce() -> bool) -> bool {
         if self.is(Flag::Lifo) || self.local_free.get().is_null() || !may() {
@@ -93,10 +90,11 @@ impl Owned {
 
     fn begin_lifo(&self) {
         debug_assert!(self.free.get().is_null());
-        self.hand(self.capacity() - self.lent());
+        self.hand(self.capacity() - self.outstanding());
         self.drop_flag(Flag::FreeIsZero);
-        self.lent.set(LIFO_FREES);
         self.raise(Flag::Lifo);
+        pin();
+        self.outstanding.set(LIFO_FREES);
     }
 
     /// Puts what is left of a list that was freed to and allocated from on `free`.
@@ -104,11 +102,12 @@ impl Owned {
     pub fn end_lifo(&self) {
         if self.is(Flag::Lifo) {
             self.drop_flag(Flag::Lifo);
-            self.hand(LIFO_FREES.saturating_sub(self.lent.get()) as usize);
+            self.hand(LIFO_FREES.saturating_sub(self.outstanding.get()) as usize);
             // Invariant 1: nothing is on `local_free`.
-            self.lent.set(self.capacity() as u32);
+            self.outstanding.set(self.capacity() as u32);
             let list = self.local_free.get();
             self.local_free.set(ptr::null_mut());
+            pin();
             self.free.set(list);
         }
     }
@@ -122,8 +121,8 @@ impl Owned {
     /// Whether `pop` can succeed after [`Owned::refill`].
     #[inline]
     pub fn has_available(&self) -> bool {
-        if self.has_ledger() {
-            return self.has_available_checked();
+        if self.has_block_bitmap() {
+            return self.has_available_hardened();
         }
         !self.free.get().is_null()
             || !self.local_free.get().is_null()
@@ -140,8 +139,8 @@ impl Owned {
     /// False if the page is full.
     #[inline]
     pub fn refill(&self) -> bool {
-        if self.has_ledger() {
-            return self.refill_checked();
+        if self.has_block_bitmap() {
+            return self.refill_hardened();
         }
         debug_assert!(!self.is(Flag::Lifo));
         !self.free.get().is_null()
@@ -165,18 +164,22 @@ impl Owned {
     fn recycle(&self, list: *mut Block) {
         debug_assert!(self.free.get().is_null());
         self.free.set(list);
+        pin();
         self.local_free.set(ptr::null_mut());
+        pin();
         // SAFETY: the owner reads its own list.
-        debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.lent());
-        self.hand(self.capacity() - self.lent());
+        debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.outstanding());
+        self.hand(self.capacity() - self.outstanding());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
-        self.lent.set(self.capacity() as u32);
+        self.outstanding.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);
+        pin();
     }
 
     #[inline]
     fn refill_remote(&self) -> bool {
         let chain = self.take_remote();
+        pin();
         self.accept(chain);
         chain.count > 0
     }
@@ -186,15 +189,11 @@ impl Owned {
     pub fn accept(&self, chain: Chain) {
         if chain.count > 0 {
             self.free.set(self.block_at(chain.head).cast());
+            pin();
             self.hand(chain.count);
             self.drop_flag(Flag::FreeIsZero);
+            pin();
         }
-    }
-
-    /// Counts blocks that have been put on `free`.
-    #[inline]
-    pub(super) fn hand(&self, blocks: usize) {
-        self.handed.set(self.handed.get() + blocks as u64);
     }
 
     /// Joins a chain taken from the remote word to whatever lists there are. Walks the chain.
@@ -202,7 +201,7 @@ impl Owned {
         if chain.count == 0 {
             return;
         }
-        if self.has_ledger() {
+        if self.has_block_bitmap() {
             return self.accept_freed(chain.count);
         }
         debug_assert!(!self.is(Flag::Lifo));
@@ -210,13 +209,15 @@ impl Owned {
             return self.accept(chain);
         }
         let joined = self.join_local(self.block_at(chain.head).cast(), chain.count);
+        pin();
         self.local_free.set(joined);
-        self.lent.set(self.lent.get().wrapping_sub(chain.count as u32));
+        pin();
+        self.outstanding.set(self.outstanding.get().wrapping_sub(chain.count as u32));
     }
 
     /// One list of the blocks from `head` and of `local_free`. Walks the shorter one.
     fn join_local(&self, head: *mut Block, count: usize) -> *mut Block {
-        let (local, local_count) = (self.local_free.get(), self.capacity() - self.lent());
+        let (local, local_count) = (self.local_free.get(), self.capacity() - self.outstanding());
         let (front, front_count, back) =
             if local_count < count { (local, local_count, head) } else { (head, count, local) };
         if front_count > 0 {
@@ -236,16 +237,23 @@ impl Owned {
         if !self.commit_up_to(self.start().wrapping_add((capacity + count) * bytes)) {
             return false;
         }
+        pin();
         if count == left {
             self.note_filled();
         }
         let first = self.start().wrapping_add(capacity * bytes);
         // SAFETY: Invariant 3: nobody uses these blocks, and the page's memory is committed.
         unsafe { Block::link_run(first, bytes, count) };
+        pin();
         self.free.set(first.cast());
+        pin();
         self.hand(count);
+        pin();
         self.capacity.set((capacity + count) as u16);
-        self.lent.set(self.lent.get() + count as u32);
+        pin();
+        self.outstanding.set(self.outstanding.get() + count as u32);
+        // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
+        pin();
         if self.is(Flag::FreshIsZero) {
             self.raise(Flag::FreeIsZero);
         } else {
@@ -260,7 +268,7 @@ impl Owned {
     pub fn relink(&self) {
         debug_assert!(self.used() == 0 && self.remote_count() == 0);
         self.refill();
-        if self.has_ledger() {
+        if self.has_block_bitmap() {
             return;
         }
         let bytes = self.block_bytes();
@@ -273,27 +281,28 @@ impl Owned {
 
     fn forget_blocks(&self) {
         self.note_unfilled();
-        self.free.set(ptr::null_mut());
-        self.local_free.set(ptr::null_mut());
-        self.handed.set(self.handed.get() - self.lent() as u64);
-        self.lent.set(0);
-        self.capacity.set(0);
+        pin();
         self.raise(Flag::Extensible);
         self.raise(Flag::Touched);
         self.drop_flag(Flag::FreshIsZero);
-    }
-
-    /// Blocks in use or on `free` (Invariant 1).
-    #[inline]
-    pub fn lent(&self) -> usize {
-        self.lent.get() as usize
+        pin();
+        self.capacity.set(0);
+        pin();
+        self.free.set(ptr::null_mut());
+        pin();
+        self.local_free.set(ptr::null_mut());
+        pin();
+        self.handed.set(self.handed.get() - self.outstanding() as u64);
+        self.outstanding.set(0);
+        // Before blocks are linked anew: no list but theirs reaches them.
+        pin();
     }
 
     /// Blocks in use, counting those in the remote list. Walks `free`.
     pub fn used(&self) -> usize {
         // SAFETY: the owner reads its own list.
         let free = unsafe { Block::count(self.free.get(), self.capacity()) };
-        self.lent().saturating_sub(free)
+        self.outstanding().saturating_sub(free)
     }
 
     /// Takes over the remote list and counts the blocks in use. Walks the lists.
@@ -308,43 +317,13 @@ impl Owned {
         self.collect() == 0
     }
 
-    /// Lends a singleton's only block.
-    pub fn lend_single(&self) {
+    /// A singleton's only block is in use.
+    pub fn mark_single_lent(&self) {
         self.capacity.set(1);
-        self.lent.set(1);
+        pin();
+        self.outstanding.set(1);
+        pin();
         self.note_filled();
-    }
-
-    /// The last fresh block has been lent.
-    pub(super) fn note_filled(&self) {
-        self.drop_flag(Flag::Extensible);
-        if let Origin::Arena(arena) = self.origin() {
-            arena.set().note_filled(self.slices(), self.share());
-        }
-    }
-
-    fn share(&self) -> Share {
-        if self.is_singleton() { Share::One } else { Share::Many }
-    }
-
-    /// The page is about to have blocks beyond `capacity` again, or to be released.
-    pub fn note_unfilled(&self) {
-        if !self.is(Flag::Extensible)
-            && let Origin::Arena(arena) = self.origin()
-        {
-            arena.set().note_unfilled(self.slices(), self.share());
-        }
-    }
-
-    /// Recomputes `lent` from the lists, for a page whose owner vanished in the middle of a `free`.
-    pub fn recount(&self) {
-        if self.has_ledger() {
-            return self.recount_checked();
-        }
-        self.end_lifo();
-        // SAFETY: the caller owns the page now.
-        let local = unsafe { Block::count(self.local_free.get(), self.capacity()) };
-        self.lent.set((self.capacity() - local) as u32);
     }
 
     /// Frees a block of a page that was just claimed, and takes over the chain from its remote word. If the lists are
@@ -354,9 +333,9 @@ impl Owned {
     /// `p` is a block of the page that nobody uses any more (in a hardened page: marked as freed).
     #[inline]
     pub unsafe fn reopen(&self, p: *mut u8, chain: Chain) -> Freed {
-        if self.has_ledger() {
+        if self.has_block_bitmap() {
             self.accept_freed(chain.count + 1);
-            return if self.lent() == 0 { Freed::Empty } else { Freed::InUse };
+            return if self.outstanding() == 0 { Freed::Empty } else { Freed::InUse };
         }
         if !self.free.get().is_null() || !self.local_free.get().is_null() {
             self.adopt(chain);
@@ -366,21 +345,23 @@ impl Owned {
         let rest = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
         // SAFETY: the precondition.
         unsafe { Block::set_next(p.cast(), rest) };
+        pin();
         self.local_free.set(p.cast());
-        let lent = self.lent.get() - (chain.count as u32 + 1);
-        self.lent.set(lent);
-        if lent == 0 { Freed::Empty } else { Freed::InUse }
+        pin();
+        let outstanding = self.outstanding.get() - (chain.count as u32 + 1);
+        self.outstanding.set(outstanding);
+        if outstanding == 0 { Freed::Empty } else { Freed::InUse }
     }
 
     /// How many blocks have been allocated in the life of a page whose blocks are all free now; by its owner.
     pub fn allocated_before(&self) -> u64 {
         // What is lent and not in the remote list is on `free`, and has not been allocated since it was put there.
-        self.handed.get() - self.lent().saturating_sub(self.remote_count()) as u64
+        self.handed.get() - self.outstanding().saturating_sub(self.remote_count()) as u64
     }
 
     /// What was allocated before has been counted.
     pub fn forget_allocated(&self) {
-        self.handed.set(self.lent().saturating_sub(self.remote_count()) as u64);
+        self.handed.set(self.outstanding().saturating_sub(self.remote_count()) as u64);
     }
 
     /// All blocks in use are free from now on: the page is about to be released with them. Walks `free`.
@@ -388,12 +369,11 @@ impl Owned {
         self.end_lifo();
         // SAFETY: the caller owns the page.
         let free = unsafe { Block::count(self.free.get(), self.capacity()) };
-        if BUILD.valgrind && self.owner().is_hardened() && self.lent() > free + self.remote_count() {
+        if BUILD.valgrind && self.owner().is_hardened() && self.outstanding() > free + self.remote_count() {
             self.tell_dropped();
         }
-        self.lent.set((free + self.remote_count()) as u32);
+        self.outstanding.set((free + self.remote_count()) as u32);
     }
-
 }
 
 /// The list that the blocks of an owned page are taken from.
@@ -421,6 +401,8 @@ impl Source {
         // SAFETY: the owner reads its own list.
         let next = unsafe { Block::next(block) };
         list.set(next);
+        // As in `Owned::pop`.
+        pin();
         prefetch(next);
         block.cast()
     }

@@ -8,13 +8,14 @@
 //! * `layout`: the description, as any thread may see it; `snapshot`: a look at any page that changes nothing.
 //! * `owned`: the right to touch a page, as a value. With it go `lists` (the owner's work on the free lists, of which a
 //!   `block` is an element) and `hardened` (the same for pages that keep a bitmap instead).
+//! * `orphan`: what becomes of a page whose owner a fork has left behind.
 
 mod block;
 mod hardened;
 pub mod heap_word;
 mod layout;
-mod ledger;
 mod lists;
+mod orphan;
 mod owned;
 pub mod ownership;
 mod snapshot;
@@ -22,12 +23,10 @@ mod snapshot;
 mod tests;
 
 pub use block::Block;
-pub use hardened::owned_and_checked;
+pub use hardened::owned_and_hardened;
 pub use heap_word::{HeapGuard, HeapLocks, HeapWord, Lifetime};
 pub use layout::{Flag, Lookup, Origin, Page, PageRef, Placement};
-pub use ledger::{AlreadyFree, Ledger, Style};
-pub use lists::Freed;
 pub use lists::Source;
-pub use owned::{EMPTY_PAGE, EmptyPage, Owned, OwnedPage, Pushed, SingleBlock, Threshold};
+pub use owned::{EMPTY_PAGE, EmptyPage, Freed, Owned, OwnedPage, Pushed, SinglePage, Threshold};
 pub use ownership::{Chain, Owner};
 pub use snapshot::{Marks, Walk};

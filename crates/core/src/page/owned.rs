@@ -5,7 +5,7 @@
 //! | [`PageRef`] | any with an address | read, push a block, try to claim |
 //! | [`OwnedPage`] | the one that made, claimed or took the page back | everything; give the right up |
 //! | [`&Owned`](Owned) | a borrower of the owner's right | the owner's work on lists and counts |
-//! | [`SingleBlock`] | the one that has a singleton's only block | what concerns that block and the memory behind it |
+//! | [`SinglePage`] | the one that has a singleton's only block | what concerns that block and the memory behind it |
 //!
 //! An `OwnedPage` is neither `Copy` nor `Clone`, and comes only from [`PageRef`]'s claims, from a new page, or out of the
 //! structure that held it (a theap's queue). Letting go, releasing and erasing consume it. It is to [`Owned`] what a `Box` is
@@ -61,15 +61,17 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr;
 
+use ferrimalloc_prim::cpu;
 use ferrimalloc_prim::thread::id as thread_id;
 
 use super::block::Block;
 use super::heap_word::Lifetime;
 use super::layout::{Flag, Origin, Page, PageRef, Placement};
 use super::ownership::{BlockOffset, Chain, Owner, Push};
+use crate::arena::Share;
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::sync::Relaxed;
+use crate::sync::{Relaxed, pin};
 
 /// A page as its owner may see it: behind a reference, which only a thread with the right has.
 #[repr(transparent)]
@@ -140,6 +142,15 @@ impl PartialEq for Owned {
     }
 }
 
+/// What the owner's free left behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freed {
+    /// Other blocks are in use, or still on `free`.
+    InUse,
+    /// That was the last block: the page is empty and `free` is exhausted.
+    Empty,
+}
+
 /// What [`Page::push_or_claim`] did.
 #[must_use = "a claimed page is the caller's to see to"]
 pub enum Pushed {
@@ -159,7 +170,7 @@ impl Page {
     pub fn if_mine(&'static self) -> Option<&'static Owned> {
         // SAFETY: a thread finds its own id in the word only while it owns the page: it wrote the id itself, and takes it away
         // before it lets go.
-        (self.owner() == Owner::thread(thread_id())).then(|| unsafe { self.owned() })
+        cpu::word_is(self.ownership.owner_word(), thread_id()).then(|| unsafe { self.owned() })
     }
 
     /// The same for any page that this thread owns.
@@ -185,8 +196,8 @@ impl Page {
         unsafe { self.owned() }
     }
 
-    /// Whether the remote word says that nobody owns the page, for tests.
-    #[cfg(test)]
+    /// Whether the remote word says that nobody owns the page: a hint.
+    #[inline]
     pub fn is_let_go(&self) -> bool {
         self.ownership.is_unowned()
     }
@@ -199,6 +210,16 @@ impl Page {
     pub unsafe fn take_over(&'static self) -> OwnedPage {
         // SAFETY: the precondition.
         OwnedPage(unsafe { self.owned() })
+    }
+
+    /// No thread takes the page for its own from now on.
+    ///
+    /// # Safety
+    /// The thread that owned it doesn't exist any more.
+    pub unsafe fn disown(&self) {
+        if !self.owner().is_unowned() {
+            self.ownership.set_owner(self.owner().unowned(0));
+        }
     }
 
     /// Becomes the owner of a page that nobody owns and takes its remote list. One compare-and-swap.
@@ -297,7 +318,7 @@ impl OwnedPage {
     /// Describes a new page, owned by thread `tid`, the caller, with no block linked yet.
     ///
     /// # Safety
-    /// The placement's memory is the caller's, accessible, and inside the page map's window; `heap` and `theap`
+    /// The placement's memory is the caller's, accessible, and covered by the page map; `heap` and `theap`
     /// are what later callers of [`Page::heap`] and [`Page::theap`] expect.
     pub unsafe fn create(
         at: &Placement,
@@ -312,7 +333,7 @@ impl OwnedPage {
         let fresh = if at.zero == Zero::Zeroed { Flag::FreshIsZero as u8 } else { 0 };
         page.free.set(ptr::null_mut());
         page.local_free.set(ptr::null_mut());
-        page.lent.set(0);
+        page.outstanding.set(0);
         page.capacity.set(0);
         page.flags.set(fresh | Flag::Extensible as u8);
         page.bin.set(at.bin.index() as u8);
@@ -326,7 +347,7 @@ impl OwnedPage {
         page.handed.set(0);
         page.arena.set(match at.origin {
             Origin::Arena(arena) => ptr::from_ref(arena).cast_mut(),
-            Origin::Os => ptr::null_mut(),
+            Origin::Os(_) => ptr::null_mut(),
         });
         page.mark_stubs(at.memory, Owner::STUB);
         page.ownership.begin(tid);
@@ -467,14 +488,53 @@ impl Owned {
     fn commit_more(&self, bytes: usize) -> bool {
         let (have, need) = (self.committed.get() as usize, bytes.div_ceil(SLICE_BYTES));
         let Origin::Arena(arena) = self.origin() else { return true };
-        if need > have {
-            let first = arena.slice_of(self.memory());
-            if !arena.commit(BitRange::between(first + have, first + need)) {
-                return false;
+        let first = arena.slice_of(self.memory());
+        let commit = |slices: usize| {
+            let done = arena.commit(BitRange::between(first + have, first + slices));
+            if done {
+                self.committed.set(slices as u8);
             }
-            self.committed.set(need as u8);
+            done
+        };
+        // Twice as much, to call the system rarely.
+        let ample = (2 * have).min(self.slices());
+        need <= have || ample > need && commit(ample) || commit(need)
+    }
+
+    // What both kinds of pages count.
+
+    /// Blocks in use or on `free` (Invariant 1).
+    #[inline]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.get() as usize
+    }
+
+    /// Counts blocks that have been put on `free`.
+    #[inline]
+    pub(super) fn hand(&self, blocks: usize) {
+        self.handed.set(self.handed.get() + blocks as u64);
+    }
+
+    /// The last fresh block has been handed out.
+    pub(super) fn note_filled(&self) {
+        self.drop_flag(Flag::Extensible);
+        pin();
+        if let Origin::Arena(arena) = self.origin() {
+            arena.usage().note_filled(self.slices(), self.share());
         }
-        true
+    }
+
+    fn share(&self) -> Share {
+        if self.is_singleton() { Share::One } else { Share::Many }
+    }
+
+    /// The page is about to have blocks beyond `capacity` again, or to be released.
+    pub fn note_unfilled(&self) {
+        if !self.is(Flag::Extensible)
+            && let Origin::Arena(arena) = self.origin()
+        {
+            arena.usage().note_unfilled(self.slices(), self.share());
+        }
     }
 
     // Being kept empty for a while (see `theap::retire`).
@@ -491,7 +551,7 @@ impl Owned {
     /// Whether the lists look as they did at [`Owned::note_retired`]. Blocks freed by others may have restored the look.
     pub fn seems_unused_since_retired(&self) -> bool {
         if self.owner().is_hardened() {
-            return self.lent() == 0;
+            return self.outstanding() == 0;
         }
         self.free.get().addr() == self.side_word.get() && self.local_free.get().is_null()
     }
@@ -504,16 +564,18 @@ impl Owned {
     }
 }
 
-/// The only block of a page, for the thread that has it: nobody owns the page, and nobody else has an address in it.
-pub struct SingleBlock(PageRef);
+/// The page of a single block, for the thread that has the block: nobody owns the page, and nobody else has an address in
+/// it. Neither `Copy` nor `Clone`.
+pub struct SinglePage(PageRef);
 
-impl SingleBlock {
+impl SinglePage {
+    /// The page of the block at `p`; `None` if `page`, which holds `p`, has other blocks, or its block starts elsewhere.
+    ///
     /// # Safety
-    /// `page` is a singleton, and the caller has its block until the answer is dropped.
+    /// If there is such a block it is in use, the caller has it, and there is no other value of it.
     #[inline]
-    pub unsafe fn of(page: PageRef) -> SingleBlock {
-        debug_assert!(page.is_singleton());
-        SingleBlock(page)
+    pub unsafe fn held(p: *const u8, page: PageRef) -> Option<SinglePage> {
+        (page.is_singleton() && p == page.start()).then_some(SinglePage(page))
     }
 
     #[inline]
@@ -522,32 +584,52 @@ impl SingleBlock {
     }
 
     /// The block has grown or shrunk where it is.
-    pub fn set_block_bytes(&self, bytes: usize) {
+    pub fn set_block_bytes(&mut self, bytes: usize) {
         self.0.block_bytes.set(bytes);
     }
 
     /// The page has got slices behind its own, or lost some.
-    pub fn set_slices(&self, slices: usize) {
+    pub fn set_slices(&mut self, slices: usize) {
         self.0.slices.set(slices as u32);
     }
 
     /// The OS page behind the block is inaccessible.
-    pub fn set_guarded(&self) {
+    pub fn set_guarded(&mut self) {
         self.0.ownership.set_owner(self.0.owner().guarded());
     }
 
     /// Makes the page a hardened one, with `padding_bytes` behind what was asked for.
-    pub fn set_padding(&self, padding_bytes: usize) {
+    pub fn set_padding(&mut self, padding_bytes: usize) {
         self.0.side_word.set(padding_bytes);
         self.0.ownership.set_owner(self.0.owner().hardened());
     }
+
+    /// Frees the block. If the page is the caller's then, it has to be released. A thread in search of a page may have claimed
+    /// it by mistake, and puts it back at once or releases it: then the block is pushed.
+    pub fn free(self) -> Option<OwnedPage> {
+        match self.0.claim() {
+            Some((page, _)) => Some(page),
+            None => self.0.push_unlinked(self.0.start()),
+        }
+    }
 }
 
-impl Deref for SingleBlock {
+impl Deref for SinglePage {
     type Target = Page;
 
     #[inline]
     fn deref(&self) -> &Page {
         self.0
+    }
+}
+
+impl OwnedPage {
+    /// Lends the only block of a new page and gives the page up, with thread `hint` as the one that had it.
+    pub fn lend_single(self, hint: usize) -> SinglePage {
+        self.mark_single_lent();
+        let page = self.page();
+        let given_up = self.let_go(hint, 1, 1);
+        debug_assert!(given_up.is_ok(), "no block of a new page has been freed");
+        SinglePage(page)
     }
 }

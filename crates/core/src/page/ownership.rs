@@ -57,7 +57,7 @@
 
 use core::ops::Deref;
 
-use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relaxed, const_unless_loom};
+use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relaxed, const_unless_loom, pin};
 
 /// The owner word: a thread's id with flags in its low bits.
 ///
@@ -140,7 +140,7 @@ impl Owner {
         Owner(self.0 & (Self::GUARDED | Self::INTERIOR | Self::HARDENED) | tid)
     }
 
-    const fn unowned(self, hint: usize) -> Owner {
+    pub(super) const fn unowned(self, hint: usize) -> Owner {
         Owner(self.with_tid(hint).0 | Self::UNOWNED)
     }
 }
@@ -454,6 +454,12 @@ impl Ownership {
         Owner(self.owner.get())
     }
 
+    /// The owner word itself, to be compared with a thread's id.
+    #[inline(always)]
+    pub fn owner_word(&self) -> &AtomicUsize {
+        &self.owner
+    }
+
     /// By the page's owner, or the holder of its only block.
     #[inline]
     pub fn set_owner(&self, owner: Owner) {
@@ -471,7 +477,9 @@ impl Ownership {
     #[inline]
     pub fn let_go(&self, hint: usize, used: usize, threshold: usize) -> Result<(), Due> {
         self.used.set(used as u16);
+        pin();
         self.set_owner(self.owner().unowned(hint));
+        pin();
         self.remote.let_go(threshold)
     }
 

@@ -33,15 +33,15 @@ impl Marks {
         Self([0; Self::WORDS])
     }
 
-    fn set(&mut self, index: usize) {
+    pub(super) fn set(&mut self, index: usize) {
         self.0[index / 64] |= 1 << (index % 64);
     }
 
-    fn is_set(&self, index: usize) -> bool {
+    pub(super) fn is_set(&self, index: usize) -> bool {
         self.0[index / 64] >> (index % 64) & 1 != 0
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 }
@@ -59,18 +59,18 @@ impl Page {
         if self.owner().is_unowned() {
             return self.ownership.used().saturating_sub(waiting);
         }
-        let (lent, ready) = match self.has_flag(Flag::Lifo) {
+        let (outstanding, ready) = match self.has_flag(Flag::Lifo) {
             true => (self.capacity.get() as usize, self.count_ready(&self.local_free, walk)),
-            false => (self.lent.get() as usize, self.count_ready(&self.free, walk)),
+            false => (self.outstanding.get() as usize, self.count_ready(&self.free, walk)),
         };
-        lent.saturating_sub(waiting + ready)
+        outstanding.saturating_sub(waiting + ready)
     }
 
     /// How many blocks have been allocated since the page was made, each as often as that was. Exact for the owner,
     /// and for pages that nobody owns.
     pub fn allocated(&self, walk: Walk) -> u64 {
         let (freed, ready) = match self.has_flag(Flag::Lifo) {
-            true => (LIFO_FREES.saturating_sub(self.lent.get()), self.count_ready(&self.local_free, walk)),
+            true => (LIFO_FREES.saturating_sub(self.outstanding.get()), self.count_ready(&self.local_free, walk)),
             false => (0, self.count_ready(&self.free, walk)),
         };
         (self.handed.get() + u64::from(freed)).saturating_sub(ready as u64)
@@ -83,8 +83,8 @@ impl Page {
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
     pub fn mark_free(&self, marks: &mut Marks) -> usize {
         *marks = Marks::new();
-        if self.has_ledger() {
-            return self.mark_free_checked(marks);
+        if self.has_block_bitmap() {
+            return self.mark_free_hardened(marks);
         }
         for list in [&self.free, &self.local_free] {
             self.for_each_listed(list.get(), |index| marks.set(index));
@@ -96,9 +96,9 @@ impl Page {
         self.linked_blocks() - marks.count()
     }
 
-    fn mark_free_checked(&self, marks: &mut Marks) -> usize {
-        let ledger = self.ledger();
-        (0..self.linked_blocks()).filter(|&index| !ledger.is_used(index)).for_each(|index| marks.set(index));
+    fn mark_free_hardened(&self, marks: &mut Marks) -> usize {
+        let bitmap = self.block_bitmap();
+        (0..self.linked_blocks()).filter(|&index| !bitmap.is_used(index)).for_each(|index| marks.set(index));
         self.linked_blocks() - marks.count()
     }
 

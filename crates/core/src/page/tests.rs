@@ -131,7 +131,7 @@ fn a_page_lends_each_of_its_blocks_once() {
     blocks.sort();
     let starts = (0..page.reserved()).map(|index| page.start().wrapping_add(index * 48));
     assert!(blocks.into_iter().eq(starts));
-    assert_eq!((page.lent(), page.used(), page.capacity()), (1365, 1365, 1365));
+    assert_eq!((page.outstanding(), page.used(), page.capacity()), (1365, 1365, 1365));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn the_last_block_back_is_the_event() {
     assert_eq!(page.capacity(), 4, "`free` is exhausted");
     assert!(blocks[1..].iter().all(|block| put(page, *block) == Freed::InUse));
     assert_eq!(put(page, blocks[0]), Freed::Empty);
-    assert_eq!((page.lent(), page.used()), (0, 0));
+    assert_eq!((page.outstanding(), page.used()), (0, 0));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn blocks_still_on_free_count_as_lent() {
     let page = page(1024);
     let blocks = take(page, 2);
     assert!(blocks.iter().all(|block| put(page, *block) == Freed::InUse), "no event: two blocks were never asked for");
-    assert_eq!((page.lent(), page.used()), (2, 0));
+    assert_eq!((page.outstanding(), page.used()), (2, 0));
     assert!(page.collect_is_empty());
 }
 
@@ -175,7 +175,7 @@ fn freed_blocks_come_back_last_first_when_free_is_exhausted() {
     put(page, blocks[1]);
     assert!(!page.has_free() && page.has_available());
     assert_eq!(take(page, 2), [blocks[1], blocks[3]]);
-    assert_eq!(page.lent(), 4);
+    assert_eq!(page.outstanding(), 4);
 }
 
 #[test]
@@ -185,9 +185,9 @@ fn blocks_freed_by_others_are_used_before_fresh_ones() {
     let blocks = take(page, 4);
     put_remote(page, blocks[0]);
     put_remote(page, blocks[2]);
-    assert_eq!((page.lent(), page.used()), (4, 4), "they count as in use until they are taken");
+    assert_eq!((page.outstanding(), page.used()), (4, 4), "they count as in use until they are taken");
     assert_eq!(take(page, 2), [blocks[2], blocks[0]]);
-    assert_eq!((page.capacity(), page.lent()), (4, 4));
+    assert_eq!((page.capacity(), page.outstanding()), (4, 4));
 }
 
 #[test]
@@ -231,15 +231,149 @@ fn a_page_taken_back_begins_with_the_block_just_freed() {
 }
 
 #[test]
-fn recounting_makes_up_for_an_interrupted_free() {
+fn mending_leaves_a_page_in_order_as_it_is() {
     let _ground = ground();
     let page = page(1024);
-    let blocks = take(page, 4);
+    let blocks = take(page, 6);
     put(page, blocks[0]);
     put(page, blocks[1]);
-    page.lent.set(3);
-    page.recount();
-    assert_eq!(page.lent(), 2);
+    put_remote(page, blocks[2]);
+    let free = page.free.get();
+    assert_eq!(page.mend(), 3);
+    assert_eq!((page.free.get(), page.remote_count()), (free, 0), "links stay as they are");
+    let rest = take(page, page.reserved() - 3);
+    assert!(!page.has_available() && [0, 1, 2].iter().all(|&index| rest.contains(&blocks[index])));
+}
+
+/// What a thread does to a page, and which of `blocks` it is done with before that.
+struct Work {
+    name: &'static str,
+    gives: &'static [usize],
+    run: fn(&'static Owned, &[*mut u8]),
+}
+
+const WORKS: [Work; 8] = [
+    Work { name: "pop", gives: &[], run: |page, _| _ = take(page, 1) },
+    Work { name: "extend to the end", gives: &[], run: |page, _| _ = take(page, page.reserved() - 8) },
+    Work { name: "push", gives: &[1], run: |page, blocks| _ = put(page, blocks[1]) },
+    Work {
+        name: "recycle and pop",
+        gives: &[1, 3, 5],
+        run: |page, blocks| {
+            let _ = [1, 3, 5].map(|index| put(page, blocks[index]));
+            take(page, page.reserved() - 8 + 2);
+        },
+    },
+    Work {
+        name: "take over remote frees",
+        gives: &[2, 4],
+        run: |page, blocks| {
+            let _ = [2, 4].map(|index| put_remote(page, blocks[index]));
+            page.collect();
+        },
+    },
+    Work {
+        name: "join remote frees with local ones",
+        gives: &[1, 2, 4, 6],
+        run: |page, blocks| {
+            let _ = [1, 6].map(|index| put(page, blocks[index]));
+            let _ = [2, 4].map(|index| put_remote(page, blocks[index]));
+            page.collect();
+            take(page, page.reserved() - 8 + 1);
+        },
+    },
+    Work {
+        name: "reopen a full page",
+        gives: &[0, 7],
+        run: |page, blocks| {
+            take(page, page.reserved() - 8);
+            put_remote(page, blocks[0]);
+            // SAFETY: the test's own block, used no more; the lists are empty.
+            _ = unsafe { page.reopen(blocks[7], page.take_remote()) };
+            take(page, 1);
+        },
+    },
+    Work {
+        name: "start over",
+        gives: &[0, 1, 2, 3, 4, 5, 6, 7],
+        run: |page, blocks| {
+            let _ = [0, 2, 4, 6, 7, 5, 3, 1].map(|index| put(page, blocks[index]));
+            page.relink();
+            take(page, 9);
+        },
+    },
+];
+
+/// A page of which 8 blocks are in use; each looks like a link to another one.
+fn in_use(bytes: usize) -> (&'static Owned, Vec<*mut u8>) {
+    let page = page(bytes);
+    let blocks = take(page, 8);
+    for (index, block) in blocks.iter().enumerate() {
+        // SAFETY: the test's own blocks, of a word at least.
+        unsafe { block.cast::<*mut u8>().write(blocks[(index + 3) % 8]) };
+    }
+    (page, blocks)
+}
+
+#[test]
+fn a_page_is_mended_wherever_its_owner_stopped() {
+    use crate::sync::steps::stop_at;
+    let _ground = ground();
+    for work in &WORKS {
+        for bytes in [16, 1024, 7000] {
+            let mut pin = 1;
+            loop {
+                let (page, blocks) = in_use(bytes);
+                if stop_at(pin, || (work.run)(page, &blocks)).is_none() {
+                    break;
+                }
+                check_mended(page, work, &blocks, pin);
+                pin += 1;
+            }
+            assert!(pin > 1, "{}: no pin at all", work.name);
+        }
+    }
+}
+
+#[test]
+fn a_singletons_only_block_is_in_use_unless_it_has_come_back() {
+    use crate::sync::steps::stop_at;
+    let _ground = ground();
+    let lent = |pin| {
+        let page = singleton(2, 0);
+        _ = stop_at(pin, || page.mark_single_lent());
+        page
+    };
+    // Not lent yet: nobody has the block.
+    assert_eq!([lent(0).mend(), singleton(2, 0).mend()], [1, 0]);
+    assert_eq!([lent(1).mend(), lent(2).mend()], [0, 1]);
+    let freed = lent(0);
+    assert!(freed.page().push_unlinked(freed.start()).is_none());
+    // What the block holds is no link.
+    // SAFETY: the test's own block.
+    unsafe { freed.start().cast::<*mut u8>().write(ptr::without_provenance_mut(1)) };
+    assert_eq!(freed.mend(), 0);
+}
+
+/// Mends the page, takes every block that it has to give, and frees all.
+fn check_mended(page: &'static Owned, work: &Work, blocks: &[*mut u8], pin: usize) {
+    let used = page.mend();
+    let kept: Vec<_> = (0..8).filter(|index| !work.gives.contains(index)).map(|index| blocks[index]).collect();
+    let mut taken = Vec::new();
+    while page.refill() {
+        while let Some(block) = ptr::NonNull::new(page.pop()) {
+            assert!(!kept.contains(&block.as_ptr()), "{} at {pin}: a block in use is handed out", work.name);
+            taken.push(block.as_ptr());
+        }
+    }
+    let count = taken.len();
+    assert_eq!(used + count, page.reserved(), "{} at {pin}: blocks got lost or were found twice", work.name);
+    taken.sort();
+    taken.dedup();
+    assert_eq!(taken.len(), count, "{} at {pin}: a block is handed out twice", work.name);
+    for block in taken.iter().chain(&kept) {
+        put(page, *block);
+    }
 }
 
 #[test]
@@ -265,18 +399,18 @@ fn a_filled_page_is_counted_once() {
     let page = page(4096);
     let Origin::Arena(arena) = page.origin() else { panic!("pages of many blocks are in arenas") };
     take(page, 15);
-    assert_eq!(arena.set().filled_slices(), 0);
+    assert_eq!(arena.usage().filled_slices(), 0);
     let last = take(page, 1);
     put(page, last[0]);
     take(page, 1);
-    assert_eq!(arena.set().filled_slices(), 1);
+    assert_eq!(arena.usage().filled_slices(), 1);
 }
 
 #[test]
 fn a_page_committed_as_it_fills_commits_what_it_lends() {
     let _ground = ground();
     let bin = Bin::of(64 << 10);
-    let page = create(&place(MEDIUM_PAGE_SLICES, bin, bin.block_bytes(), Extent::First));
+    let page = create(&place(MEDIUM_PAGE_SLICES, bin, bin.block_bytes(), Extent::First(1)));
     page.note_committed(1);
     for block in take(page, page.reserved()) {
         // SAFETY: the test's own block.
@@ -369,7 +503,7 @@ fn taking_the_last_freed_ends_after_some_frees() {
     }
     assert_eq!(frees, 256);
     page.end_lifo();
-    assert!(!page.is(Flag::Lifo) && page.lent() == page.capacity() && page.used() == all.len());
+    assert!(!page.is(Flag::Lifo) && page.outstanding() == page.capacity() && page.used() == all.len());
     assert!(page.local_free.get().is_null() && page.has_free());
     page.end_lifo();
     assert_eq!(page.used(), all.len(), "it ends once");
@@ -405,8 +539,7 @@ fn what_is_in_use_and_was_allocated_is_known_while_the_last_freed_is_taken() {
 fn a_vanished_owner_may_have_taken_the_last_freed() {
     let _ground = ground();
     let (page, all) = lifo_page(8);
-    page.recount();
-    assert!(!page.is(Flag::Lifo) && page.collect() == all.len());
+    assert!(page.mend() == all.len() && !page.is(Flag::Lifo) && page.collect() == all.len());
 }
 
 #[test]
@@ -427,10 +560,10 @@ fn a_look_at_a_damaged_list_ends() {
 fn a_lent_singleton_is_full() {
     let _ground = ground();
     let page = singleton(20, 0);
-    page.lend_single();
+    page.mark_single_lent();
     assert!(!page.has_available() && page.used() == 1 && page.is_singleton());
     let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
-    assert_eq!(arena.set().single_slices(), 20);
+    assert_eq!(arena.usage().single_slices(), 20);
 }
 
 #[test]

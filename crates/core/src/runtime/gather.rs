@@ -6,7 +6,7 @@
 //! is there to see when there were most blocks: their peak is given as the room that their pages had at most.
 
 use crate::arena::Arena;
-use crate::heap::{Heap, Subproc, stats_bin, walk_of};
+use crate::heap::{Heap, Subproc, adopt_orphans_first, stats_bin, walk_of};
 use crate::page::Page;
 use crate::stats::{ChunkBin, HUGE_BIN, RawCount, RawStats, Stats, page_bytes_of, stats_bin_size};
 use crate::sync::Lock;
@@ -15,7 +15,7 @@ use crate::theap::Theap;
 use super::thread::{Thread, current_theap};
 
 /// Held while what was counted is moved or starts over, so that two don't both take what they find.
-static SETTLING: Lock<()> = Lock::new(());
+static MOVING: Lock<()> = Lock::new(());
 
 /// In the child of a fork: whoever held the lock may be gone.
 ///
@@ -23,11 +23,12 @@ static SETTLING: Lock<()> = Lock::new(());
 /// There is no other thread.
 pub(super) unsafe fn after_fork() {
     // SAFETY: the precondition; statistics that were being moved may be off.
-    unsafe { SETTLING.reinit() };
+    unsafe { MOVING.reinit() };
 }
 
 /// What a heap counts for itself.
 pub fn heap_stats(heap: &Heap) -> RawStats {
+    adopt_orphans_first();
     let counted = heap.stats().snapshot();
     with_peaks(&counted.with(&with_singles(&walked(heap), &counted)))
 }
@@ -42,6 +43,7 @@ pub fn subproc_stats_exclusive(subproc: &Subproc) -> RawStats {
 
 /// A sub-process with all its heaps.
 pub fn subproc_stats(subproc: &Subproc) -> RawStats {
+    adopt_orphans_first();
     let mut all = subproc_stats_exclusive(subproc);
     subproc.for_each_heap(|heap| {
         all.merge(&heap_stats(heap));
@@ -52,6 +54,7 @@ pub fn subproc_stats(subproc: &Subproc) -> RawStats {
 
 /// Lets a sub-process and its heaps count from here.
 pub fn reset_stats(subproc: &Subproc) {
+    adopt_orphans_first();
     subproc.arenas().stats().reset();
     subproc.for_each_heap(|heap| {
         reset_heap_stats(heap);
@@ -60,14 +63,14 @@ pub fn reset_stats(subproc: &Subproc) {
 }
 
 fn reset_heap_stats(heap: &Heap) {
-    let _alone = SETTLING.lock();
+    let _alone = MOVING.lock();
     heap.stats().reset();
     heap.stats().rebase(&walked(heap));
 }
 
 /// Moves what a heap has counted into `into`, but for what is found in its pages now.
 pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
-    let _alone = SETTLING.lock();
+    let _alone = MOVING.lock();
     let counted = heap.stats().take();
     let walked = walked(heap);
     let found = with_singles(&walked, &counted);
@@ -77,7 +80,7 @@ pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
 }
 
 /// Has this thread's theaps hand over what they count for themselves.
-pub fn settle_thread() {
+pub fn hand_over_counts() {
     let theap = current_theap();
     if !theap.is_empty_theap() {
         Thread::of(theap).hand_over_counts();

@@ -5,7 +5,7 @@
 //! *Destroy* frees all pages at once: nobody may use any block of the heap any more.
 
 use crate::arena::Arena;
-use crate::heap::{Heap, Subproc, lock_heap, release_or_list, release_page_of};
+use crate::heap::{Heap, Subproc, adopt_orphans_first, lock_heap, release_or_list, release_page_of};
 use crate::page::{Lifetime, OwnedPage, PageRef};
 use crate::sync::{LockGuard, yield_now};
 use crate::theap::Theap;
@@ -49,6 +49,7 @@ pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
 
 /// Keeps threads from ending, and others from ending heaps; counts if that takes waiting.
 fn begin_end(heap: &Heap) -> LockGuard<'static, ()> {
+    adopt_orphans_first();
     heap_ends().unless_now().unwrap_or_else(|| {
         heap.subproc().arenas().stats().heaps_delete_wait.increment();
         heap_ends().begin()
@@ -136,8 +137,9 @@ fn own(heap: &Heap, page: PageRef) -> Option<OwnedPage> {
         if !owner.is_page() || !heap.has(page) {
             return None;
         }
-        if !owner.is_unowned() {
-            // SAFETY: a theap owns the page, whose thread doesn't use the heap any more.
+        if !owner.is_unowned() || Theap::of_page(page).is_doubtful() {
+            // SAFETY: a theap owns the page, whose thread doesn't use the heap any more; or a fork has left it behind, and it
+            // could not be mended: nobody owns it, though its remote word says otherwise.
             return Some(unsafe { page.take_over() });
         }
         yield_now();

@@ -9,7 +9,8 @@
 
 use core::ptr;
 
-use super::thread::{current_theap, live_theap};
+use super::start::live_theap;
+use super::thread::current_theap;
 use crate::theap::Theap;
 
 /// So many frees of other threads' blocks make a thread worth a theap.

@@ -1,20 +1,18 @@
-//! The process: set up by the first allocation, in two steps, and its end.
+//! The process: set up by the first allocation, in two steps.
 //!
-//! The first step needs nothing of the C library that could allocate: the page map, what the options want reserved,
-//! the main sub-process, its main heap. The second tells the C library to call us at thread ends, forks and exit; that
+//! The first step needs nothing of the C library that could allocate: what the options want reserved, the main
+//! sub-process, its main heap. The second (`hooks`) tells the C library to call us at thread ends, forks and exit; that
 //! may allocate, so it happens when the first thread already has its theap.
 //!
-//! At the end the statistics are printed and all memory is released, if the options say so. Whoever allocates after
-//! that gets a new main heap.
+//! A thread that allocates after all memory has been released gets a new main heap.
 
-use ferrimalloc_prim::{mem, process, thread};
+use ferrimalloc_prim::{mem, process};
 
 use crate::arena::{Arena, Commit, LargePages, Sharing, page_map};
-use crate::diag::{self, DefaultOutput, Level};
+use crate::diag;
 use crate::heap::Subproc;
 use crate::options::{self, OptionId};
 use crate::os;
-use crate::report;
 use crate::sync::{AtomicBool, Lock, Once, Ordering};
 
 static MAIN: Subproc = Subproc::new();
@@ -22,7 +20,7 @@ static SETUP: Once = Once::new();
 static HOOKS: Once = Once::new();
 static DONE: Once = Once::new();
 static REOPENING: Lock<()> = Lock::new(());
-/// In a forked child: the C library knows about our fork handlers, for it has called one.
+/// Whether the C library knows about our fork handlers.
 static HANDLES_FORKS: AtomicBool = AtomicBool::new(false);
 
 /// 1 GiB.
@@ -44,19 +42,13 @@ pub fn ensure_process() -> bool {
 #[cold]
 fn setup() {
     options::init();
-    if !ensure_page_map() {
-        return;
-    }
+    process::learn();
+    page_map::limit_bits(options::get(OptionId::MaxVabits).clamp(0, 64) as u32);
     if options::get(OptionId::AllowThp) == 0 {
         mem::thp_disable_process();
     }
     reserve_at_start();
     MAIN.open();
-}
-
-fn ensure_page_map() -> bool {
-    let bits = options::get(OptionId::MaxVabits).clamp(0, 64) as u32;
-    page_map::is_ready() || page_map::init(bits)
 }
 
 /// The main sub-process has no heap: its memory was released at the process's end, or there was none to begin with.
@@ -66,7 +58,7 @@ fn reopen() -> bool {
         return false;
     }
     let _one_by_one = REOPENING.lock();
-    MAIN.main_heap().is_some() || (ensure_page_map() && MAIN.open())
+    MAIN.main_heap().is_some() || MAIN.open()
 }
 
 /// What the options want reserved.
@@ -118,16 +110,19 @@ pub fn reserve_huge_on(
     (arena, had)
 }
 
-/// Tells the C library about us, once, and the user about the options. May allocate.
-pub(super) fn ensure_hooks() {
-    HOOKS.call(|| {
-        let _ = thread::register_exit_hook(super::thread::on_thread_exit);
-        if !HANDLES_FORKS.load(Ordering::Relaxed) {
-            process::at_fork(super::fork::prepare, super::fork::parent, super::fork::child);
-        }
-        process::at_exit(at_exit);
-        announce();
-    });
+/// The second step: whether the C library has been told of us. See `hooks`.
+pub(super) fn hooks() -> &'static Once {
+    &HOOKS
+}
+
+/// Whether the C library knows about our fork handlers.
+pub(super) fn handles_forks() -> &'static AtomicBool {
+    &HANDLES_FORKS
+}
+
+/// What happens once at the end.
+pub(super) fn end() -> &'static Once {
+    &DONE
 }
 
 /// Held over `fork`.
@@ -140,51 +135,10 @@ pub(super) fn reopening() -> &'static Lock<()> {
 /// # Safety
 /// There is no other thread.
 pub(super) unsafe fn after_fork() {
+    // The C library has called a handler of ours.
     HANDLES_FORKS.store(true, Ordering::Relaxed);
     // SAFETY: the precondition.
     unsafe { [&SETUP, &HOOKS, &DONE].into_iter().for_each(|once| once.after_fork()) };
-}
-
-fn announce() {
-    let mut is_verbose = false;
-    diag::verbose(Level::Events, |line| {
-        is_verbose = true;
-        line.text("process started, ").size(os::numa_nodes()).text(" NUMA nodes");
-    });
-    if is_verbose {
-        report::print_options(&mut DefaultOutput);
-    }
-}
-
-extern "C" fn at_exit() {
-    process_done();
-}
-
-/// Ends the process as far as the allocator is concerned, once: prints statistics (`show_stats`), releases all memory
-/// (`destroy_on_exit`). Allocation goes on working; the blocks that there were are gone in the second case.
-pub fn process_done() {
-    DONE.call(|| {
-        if options::is_enabled(OptionId::ShowStats) {
-            print_process_stats();
-        }
-        if options::is_enabled(OptionId::DestroyOnExit) {
-            destroy_all();
-        }
-    });
-}
-
-fn print_process_stats() {
-    let stats = super::gather::subproc_stats(&MAIN);
-    report::print_stats(&mut DefaultOutput, "subproc 0 (main)", &stats);
-    report::print_process(&mut DefaultOutput, &process::info(), stats.committed.peak, os::numa_nodes());
-}
-
-/// Gives all memory back. What the C library's streams keep in blocks of ours is written out before.
-fn destroy_all() {
-    process::flush_streams();
-    super::thread::forget_threads();
-    // SAFETY: what the option asks for: no block is used from here on, and no other thread runs.
-    unsafe { super::subprocs::release_all() };
 }
 
 #[cfg(test)]
@@ -196,10 +150,11 @@ mod tests {
     fn slices_have_entries_of_their_own() {
         let _ground = crate::arena::tests::ground();
         ensure_process();
-        let here = (&raw const MAIN).cast::<u8>();
+        let here = MAIN.arenas().arenas().next().expect("an arena").start();
         let next = here.wrapping_add(SLICE_BYTES);
         assert_eq!(page_map::entry(next) as usize - page_map::entry(here) as usize, ENTRY_BYTES);
         assert_eq!(page_map::slice_address(page_map::entry(here)), align_down(here as usize, SLICE_BYTES));
-        assert!(page_map::covers(here) && !page_map::covers(usize::MAX as *const u8));
+        assert!(page_map::find(usize::MAX as *const u8).is_none());
+        assert!(page_map::find((&raw const MAIN).cast()).is_none_or(|entry| entry != page_map::find(here).unwrap()));
     }
 }

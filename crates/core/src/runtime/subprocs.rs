@@ -4,13 +4,14 @@
 //! them all.
 
 use crate::arena::Meta;
-use crate::heap::{Heap, Subproc, forget_guard, heap_locks, release_page, unlock};
+use crate::heap::{Heap, Subproc, adopt_orphans_first, forget_guard, heap_locks, release_page, unlock};
 use crate::page::{Lookup, Origin, Page, PageRef};
 use crate::sync::Lock;
 use crate::theap::Theap;
 
 use super::main_subproc;
-use super::thread::{Thread, current_theap, heap_ends, live_theap};
+use super::process::ensure_process;
+use super::thread::{Thread, current_theap, heap_ends};
 
 /// The newest sub-process besides the main one.
 pub(super) struct Newest(Option<&'static Subproc>);
@@ -28,7 +29,9 @@ pub enum Undestroyed {
 
 /// A new sub-process with a main heap of its own; `None` without memory.
 pub fn subproc_new() -> Option<&'static Subproc> {
-    live_theap()?;
+    if !ensure_process() {
+        return None;
+    }
     let (subproc, _) = Subproc::create(main_subproc())?;
     let mut newest = OTHERS.lock();
     subproc.set_next(newest.0);
@@ -63,6 +66,14 @@ pub fn for_each_subproc(mut visit: impl FnMut(&'static Subproc) -> bool) -> bool
     each(newest.0).all(visit)
 }
 
+/// Calls `visit` with the main sub-process, and with all others unless their list is locked now.
+pub(super) fn each_subproc_unless_locked(mut visit: impl FnMut(&'static Subproc)) {
+    visit(main_subproc());
+    if let Some(newest) = OTHERS.try_lock() {
+        each(newest.0).for_each(visit);
+    }
+}
+
 fn each(newest: Option<&'static Subproc>) -> impl Iterator<Item = &'static Subproc> {
     core::iter::successors(newest, |subproc| subproc.next())
 }
@@ -75,6 +86,7 @@ pub fn find_heap(handle: *const Heap) -> Option<&'static Heap> {
 /// What `work` makes of the live heap with this address, which is not followed. The heap can't end meanwhile: its
 /// sub-process's list of heaps is locked.
 pub fn with_heap<R>(handle: *const Heap, work: impl FnOnce(&'static Heap) -> R) -> Option<R> {
+    adopt_orphans_first();
     let (mut work, mut result) = (Some(work), None);
     for_each_subproc(|subproc| {
         subproc.for_each_heap(|heap| {
@@ -90,6 +102,7 @@ pub fn with_heap<R>(handle: *const Heap, work: impl FnOnce(&'static Heap) -> R) 
 /// Calls `visit` with each heap of a sub-process, newest first, until it answers false; it may make and end heaps, and other
 /// threads may: a heap that ends while it is visited is an empty one.
 pub fn visit_heaps(subproc: &Subproc, mut visit: impl FnMut(&'static Heap) -> bool) -> bool {
+    adopt_orphans_first();
     let mut id = usize::MAX;
     while let Some(pinned) = subproc.heap_before(id) {
         id = pinned.heap().id();
@@ -108,6 +121,7 @@ pub unsafe fn subproc_destroy(subproc: &'static Subproc) -> Result<(), Undestroy
     if core::ptr::eq(subproc, main_subproc()) || core::ptr::eq(subproc, current_subproc()) {
         return Err(Undestroyed::InUse);
     }
+    adopt_orphans_first();
     let _no_heap_ends = heap_ends().begin();
     leave(subproc);
     if has_theaps(subproc) {
@@ -177,7 +191,7 @@ fn erase(page: PageRef) {
             forget_guard(&page);
             page.erase();
         }
-        Origin::Os => release_page(page),
+        Origin::Os(_) => release_page(page),
     }
 }
 
@@ -186,6 +200,7 @@ fn erase(page: PageRef) {
 /// # Safety
 /// Nobody uses any of it any more.
 pub(super) unsafe fn release_all() {
+    adopt_orphans_first();
     let mut newest = OTHERS.lock();
     // SAFETY: the precondition. The structures of the others lie in the main one's memory.
     unsafe {

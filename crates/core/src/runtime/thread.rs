@@ -1,7 +1,9 @@
 //! A thread: its default theap, its theaps in other heaps, its end.
 //!
 //! The thread-local word points to the default theap; until the first allocation, and again after the thread's end,
-//! to the empty theap. Allocation in destructors that run after ours makes a new theap and arms the hook once more.
+//! to the empty theap. Allocation in destructors that run after ours makes a new theap and arms the hook once more; in
+//! case
+//! that is in vain, the thread is `late` from then on.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -10,10 +12,12 @@ use core::ptr;
 use ferrimalloc_prim::thread as prim;
 
 use super::ends::Ends;
-use super::process::{ensure_hooks, ensure_process, main_subproc};
-use super::{lone, theap_word};
+use super::late;
+use super::lone;
+use super::process::{hooks, main_subproc};
+use super::theap_word;
 use crate::base::*;
-use crate::heap::{Cached, Heap, Subproc};
+use crate::heap::{Cached, Heap, Subproc, adopt_orphans_first};
 use crate::sync::Lock;
 use crate::theap::{EMPTY_THEAP, Theap};
 
@@ -23,6 +27,9 @@ const REMEMBERED: usize = 16;
 /// What a thread knows. Its memory is only ever used for threads.
 pub struct Thread {
     tid: Cell<usize>,
+    /// By what it owns pages: `tid`, or if it is late, a number.
+    owner: Cell<usize>,
+    late: late::Entry,
     subproc: Cell<*const Subproc>,
     /// The theap in the main heap of its sub-process.
     main: Cell<*const Theap>,
@@ -51,13 +58,6 @@ pub fn current_theap() -> &'static Theap {
     unsafe { &*theap_word::get().cast::<Theap>() }
 }
 
-/// The default theap of this thread, made if it has none; `None` without memory.
-#[inline]
-pub fn live_theap() -> Option<&'static Theap> {
-    let theap = current_theap();
-    if theap.is_empty_theap() { start_thread() } else { Some(theap) }
-}
-
 fn set_current(theap: &'static Theap) {
     theap_word::set(ptr::from_ref(theap).cast_mut().cast());
 }
@@ -65,46 +65,16 @@ fn set_current(theap: &'static Theap) {
 /// Makes `theap`, one of this thread's, its default; answers the one before.
 pub fn set_default_theap(theap: &'static Theap) -> &'static Theap {
     let before = current_theap();
-    set_current(theap);
+    Thread::of(theap).late.change_word(theap.handle(), || set_current(theap));
     before
-}
-
-#[cold]
-#[inline(never)]
-fn start_thread() -> Option<&'static Theap> {
-    if !ensure_process() {
-        return None;
-    }
-    start_in(main_subproc())
-}
-
-/// Lets this thread go on in another sub-process: what it has allocated stays where it is, as at a thread's end. False
-/// without memory; the thread then starts anew in the main sub-process when it allocates.
-pub fn join_subproc(subproc: &'static Subproc) -> bool {
-    thread_done();
-    ensure_process() && start_in(subproc).is_some()
 }
 
 /// After all memory has been released: as if no thread had ever started.
 pub(super) fn forget_threads() {
     prim::arm_exit_hook(ptr::null_mut());
     set_current(&EMPTY_THEAP);
+    late::forget();
     *ENDED.lock() = Cached::new();
-}
-
-fn start_in(subproc: &'static Subproc) -> Option<&'static Theap> {
-    let thread = Thread::create(subproc)?;
-    let theap = thread.new_theap(subproc.main_heap()?);
-    let Some(theap) = theap else {
-        thread.recycle();
-        return None;
-    };
-    thread.main.set(theap);
-    subproc.enter_thread();
-    set_current(theap);
-    ensure_hooks();
-    prim::arm_exit_hook(ptr::from_ref(thread).cast_mut().cast());
-    Some(theap)
 }
 
 /// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.
@@ -116,31 +86,54 @@ pub fn thread_done() {
     }
 }
 
-/// Called by the C library with the thread that armed it.
-pub(super) unsafe extern "C" fn on_thread_exit(thread: *mut c_void) {
-    // SAFETY: armed with a live thread's structure.
-    let thread = unsafe { &*thread.cast::<Thread>() };
-    if thread.tid.get() == prim::id() {
-        thread.end();
+/// Called by the C library when a thread ends that has armed it.
+///
+/// The thread is known by our own word. The value may be another copy's of us: in a namespace of `dlmopen` there is another C
+/// library, which numbers its slots anew, in the same threads.
+pub(super) unsafe extern "C" fn on_thread_exit(_armed: *mut c_void) {
+    let theap = current_theap();
+    if !theap.is_empty_theap() {
+        Thread::of(theap).end();
+        late::note_ended();
     }
 }
 
-/// This thread's theap in `heap`, made if there is none; `None` without memory.
-#[inline]
-pub fn theap_for(heap: &'static Heap) -> Option<&'static Theap> {
-    let thread = Thread::of(live_theap()?);
-    let remembered = &thread.remembered[heap.id() % REMEMBERED];
-    if remembered.heap_id.get() == heap.id() {
-        // SAFETY: remembered theaps are this thread's and live.
-        return unsafe { remembered.theap.get().as_ref() };
+/// Ends threads that have gone without a word.
+fn end_gone_threads() {
+    while let Some(thread) = late::take_gone() {
+        // SAFETY: entered with a thread's structure, which nobody else uses any more.
+        unsafe { &*thread.cast::<Thread>() }.end();
     }
-    thread.find_or_make(heap)
 }
 
 impl Thread {
+    /// Starts this thread in a sub-process; `None` without memory. `tell` tells the C library about us, which may allocate.
+    pub(super) fn start(subproc: &'static Subproc, tell: impl FnOnce()) -> Option<&'static Theap> {
+        end_gone_threads();
+        let thread = Thread::create(subproc)?;
+        let theap = thread.new_theap(subproc.main_heap()?);
+        let Some(theap) = theap else {
+            thread.recycle();
+            return None;
+        };
+        thread.main.set(theap);
+        subproc.enter_thread();
+        set_current(theap);
+        tell();
+        if thread.is_late() {
+            let handle = ptr::from_ref(thread).cast();
+            thread.late.enter(thread.tid.get(), theap.handle(), handle);
+        }
+        prim::arm_exit_hook(ptr::from_ref(thread).cast_mut().cast());
+        Some(theap)
+    }
+
     fn create(subproc: &'static Subproc) -> Option<&'static Thread> {
         let thread = Self::memory()?;
         thread.tid.set(prim::id());
+        let is_late = late::has_ended() || hooks().is_done() && !prim::has_exit_hook();
+        thread.owner.set(if is_late { late::number() } else { prim::id() });
+        thread.late.reset();
         thread.subproc.set(subproc);
         thread.main.set(ptr::null());
         thread.theaps.set(ptr::null());
@@ -201,12 +194,24 @@ impl Thread {
     }
 
     fn new_theap(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
-        let seed = heap.subproc().next_seed();
-        let theap = Theap::create(heap, self.tid.get(), ptr::from_ref(self).cast(), seed)?;
+        adopt_orphans_first();
+        let theap = Theap::create(heap, self.owner.get(), ptr::from_ref(self).cast())?;
         // SAFETY: the list holds live theaps.
         theap.set_next_of_thread(unsafe { self.theaps.get().as_ref() });
         self.theaps.set(theap);
         Some(theap)
+    }
+
+    /// Its theap in `heap`, made if there is none; `None` without memory.
+    #[inline]
+    pub(super) fn theap_for(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
+        let thread = self;
+        let remembered = &thread.remembered[heap.id() % REMEMBERED];
+        if remembered.heap_id.get() == heap.id() {
+            // SAFETY: remembered theaps are this thread's and live.
+            return unsafe { remembered.theap.get().as_ref() };
+        }
+        thread.find_or_make(heap)
     }
 
     #[cold]
@@ -221,10 +226,10 @@ impl Thread {
     /// Its theap in `heap`. Theaps of deleted heaps are in the main heap, too, but it is the main theap that counts.
     fn find(&self, heap: &Heap) -> Option<&'static Theap> {
         let main = self.main_theap();
-        if ptr::eq(main.heap(), heap) {
+        if main.is_of(heap) {
             return Some(main);
         }
-        self.theaps().find(|theap| ptr::eq(theap.heap(), heap))
+        self.theaps().find(|theap| theap.is_of(heap))
     }
 
     /// All its theaps, newest first.
@@ -240,6 +245,8 @@ impl Thread {
 
     /// Collects in all its theaps; those of deleted heaps end.
     pub fn collect(&'static self, force: Force) {
+        adopt_orphans_first();
+        end_gone_threads();
         let main = self.main_theap();
         main.collect(force);
         // Not worth waiting for: the next collection will do.
@@ -275,11 +282,8 @@ impl Thread {
     /// a theap already.
     pub(super) fn end_orphans(&'static self) {
         let main = self.main_theap();
-        let is_orphan = |theap: &Theap| {
-            core::ptr::eq(theap.heap(), main.heap())
-                && !core::ptr::eq(theap, main)
-                && !core::ptr::eq(theap, current_theap())
-        };
+        let is_orphan =
+            |theap: &Theap| theap.is_of(main.heap()) && !ptr::eq(theap, main) && !ptr::eq(theap, current_theap());
         while let Some(orphan) = self.theaps().find(|theap| is_orphan(theap)) {
             self.end_theap(orphan);
         }
@@ -306,7 +310,15 @@ impl Thread {
         }
     }
 
+    /// Whether its end has come already, or will not be told.
+    fn is_late(&self) -> bool {
+        self.owner.get() != self.tid.get()
+    }
+
+    /// By the thread, or whoever has found that it has gone.
     fn end(&'static self) {
+        adopt_orphans_first();
+        self.late.leave();
         if self.is_current() {
             set_current(&EMPTY_THEAP);
             lone::note_end();
@@ -325,8 +337,25 @@ impl Thread {
     }
 }
 
+/// Whether a theap is one of this thread's.
+pub fn is_own(theap: &Theap) -> bool {
+    let current = current_theap();
+    theap.tid() == if current.is_empty_theap() { prim::id() } else { current.tid() }
+}
+
+/// In the child of a fork.
+///
+/// # Safety
+/// There is no other thread.
+pub(super) unsafe fn after_fork() {
+    let theap = current_theap();
+    let mine = (!theap.is_empty_theap()).then(|| &Thread::of(theap).late);
+    // SAFETY: the precondition.
+    unsafe { late::after_fork(mine) };
+}
+
 /// The ends of heaps.
-pub(super) fn heap_ends() -> &'static Ends {
+pub(crate) fn heap_ends() -> &'static Ends {
     &ENDS
 }
 

@@ -12,20 +12,26 @@
 mod wait;
 
 mod attempt;
+mod bell;
 mod growing;
 mod lock;
-mod masked;
 mod once;
+mod pin;
 mod published;
+mod range_table;
 mod references;
 mod relaxed;
 
 pub use attempt::Attempt;
+pub use bell::{Bell, Heard};
 pub use growing::{GrowingList, Node};
 pub use lock::{Lock, LockGuard};
-pub use masked::MaskedTable;
 pub use once::{Once, Progress};
+pub use pin::pin;
+#[cfg(all(test, not(loom)))]
+pub(crate) use pin::steps;
 pub use published::Published;
+pub use range_table::RangeTable;
 pub use references::References;
 pub use relaxed::Relaxed;
 pub use wait::{thread_id, yield_now};

@@ -3,9 +3,9 @@
 #[cfg(loom)]
 pub use self::model::{thread_id, yield_now};
 #[cfg(loom)]
-pub(super) use self::model::{wait, wake_all, wake_one};
+pub(super) use self::model::{wait, wait_for, wake_all, wake_one};
 #[cfg(not(loom))]
-pub(super) use ferrimalloc_prim::futex::{wait, wake_all, wake_one};
+pub(super) use ferrimalloc_prim::futex::{wait, wait_for, wake_all, wake_one};
 #[cfg(not(loom))]
 pub use ferrimalloc_prim::thread::{id as thread_id, yield_now};
 
@@ -28,6 +28,11 @@ mod model {
         if word.load(Ordering::Relaxed) == expected {
             drop(ROOM.1.wait(guard).expect("no panic"));
         }
+    }
+
+    /// Patience may end at once.
+    pub fn wait_for(_word: &AtomicU32, _expected: u32, _millis: u32) {
+        loom::thread::yield_now();
     }
 
     pub fn wake_one(_word: &AtomicU32) {

@@ -3,7 +3,7 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::release_page;
+use crate::heap::{release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Owned, Page};
 
@@ -14,7 +14,7 @@ impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
     pub fn find_page(&'static self, bin: Bin) -> Option<&'static Owned> {
         if let Some(first) = self.queue(bin).first() {
-            self.end_lifo(first);
+            self.queues.end_lifo(first);
             if first.refill() {
                 return Some(first);
             }
@@ -37,7 +37,7 @@ impl Theap {
                 best = Some(fuller(best, page));
                 candidates += 1;
             } else if !page.is(Flag::KeptFull) {
-                self.keep_full(page);
+                self.queues.keep_full(page);
             } else if queue.kept_full() > max_kept_full {
                 self.give_up(page);
             }
@@ -60,7 +60,7 @@ impl Theap {
     }
 
     fn open(&self, page: &'static Owned) -> Option<&'static Owned> {
-        self.move_to_front(page);
+        self.queues.move_to_front(page);
         page.refill().then_some(page)
     }
 
@@ -68,16 +68,16 @@ impl Theap {
     fn take_listed(&'static self, bin: Bin) -> Option<&'static Owned> {
         let heap = self.heap();
         let is_ours = |page: &Page| heap.has(page) && self.suits(page);
-        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours)?;
+        let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours, release_or_list)?;
         page.adopt(chain);
         self.mark_as_own(&page);
-        let page = self.push_front(page);
+        let page = self.queues.push_front(page);
         heap.stats().pages_reclaim_on_alloc.increment();
         page.refill().then_some(page)
     }
 
     fn fresh(&'static self, bin: Bin) -> Option<&'static Owned> {
-        if self.is_checked() {
+        if self.is_hardened() {
             self.heap().keep_alignment();
         }
         let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed())?;
@@ -85,7 +85,7 @@ impl Theap {
             release_page(page);
             return None;
         }
-        let page = self.push_front(page);
+        let page = self.queues.push_front(page);
         page.refill().then_some(page)
     }
 }
@@ -93,7 +93,7 @@ impl Theap {
 /// The page with fewer blocks left to lend, as far as is known without walking lists.
 fn fuller(best: Option<&'static Owned>, page: &'static Owned) -> &'static Owned {
     match best {
-        Some(best) if best.lent() >= page.lent() => best,
+        Some(best) if best.outstanding() >= page.outstanding() => best,
         _ => page,
     }
 }

@@ -1,4 +1,4 @@
-//! What a theap does besides allocating: checked pages, guarded blocks.
+//! What a theap does besides allocating: hardened pages, guarded blocks.
 //!
 //! A *instrumented* theap keeps its whole direct table at the empty page, so that every `malloc` misses and comes to the slow
 //! path, which asks here. An ordinary theap pays nothing.
@@ -9,17 +9,15 @@
 
 use core::cell::Cell;
 
-use super::theap::Theap;
 use crate::options::{self, Hardening, OptionId};
-use crate::page::Style;
 use crate::random::{Fast, Keyed};
 
 const UNDECIDED: u8 = 1;
-const CHECKED: u8 = 2;
+const HARDENED: u8 = 2;
 const SAMPLED: u8 = 4;
 
 /// The state behind that.
-pub(super) struct Instrumentation {
+pub struct Instrumentation {
     bits: Cell<u8>,
     levels: Cell<Hardening>,
     /// Guard one of so many eligible allocations; 0: none.
@@ -29,7 +27,7 @@ pub(super) struct Instrumentation {
     min_bytes: Cell<usize>,
     max_bytes: Cell<usize>,
     random: Cell<u64>,
-    /// Where the keys of checked pages come from; made when the first is needed.
+    /// Where the keys of hardened pages come from; made when the first is needed.
     keys: Cell<Option<Keyed>>,
 }
 
@@ -72,91 +70,66 @@ impl Instrumentation {
         let span = self.rate.get().saturating_mul(2).saturating_sub(1);
         self.gap.set(1 + Fast::new(state.rotate_left(32)).below(span as u64) as usize);
     }
-}
 
-impl Theap {
     /// Whether allocations have to ask before they take an ordinary block.
     #[inline]
-    pub fn is_instrumented(&self) -> bool {
-        self.instrumentation.bits.get() != 0
+    pub fn is_any(&self) -> bool {
+        self.bits.get() != 0
     }
 
-    /// Whether its pages are checked.
     #[inline]
-    pub fn is_checked(&self) -> bool {
-        self.instrumentation.is(CHECKED)
+    pub fn is_hardened(&self) -> bool {
+        self.is(HARDENED)
     }
 
-    /// Whether its pages are checked, and nothing else is to be asked.
     #[inline]
-    pub fn is_only_checked(&self) -> bool {
-        self.instrumentation.bits.get() == CHECKED
+    pub fn is_only_hardened(&self) -> bool {
+        self.bits.get() == HARDENED
     }
 
-    /// Whether some of its blocks are guarded.
     #[inline]
     pub fn is_sampled(&self) -> bool {
-        self.instrumentation.is(SAMPLED)
+        self.is(SAMPLED)
+    }
+
+    #[inline]
+    pub fn is_undecided(&self) -> bool {
+        self.is(UNDECIDED)
     }
 
     #[inline]
     pub fn levels(&self) -> Hardening {
-        self.instrumentation.levels.get()
+        self.levels.get()
     }
 
-    /// What its checked pages do.
-    #[inline]
-    pub fn style(&self) -> Style {
-        let levels = self.levels();
-        Style { pads: levels.pads(), fills: levels.fills(), verifies: levels.verifies() }
-    }
-
-    /// A key for a checked page.
-    pub(super) fn draw_key(&self) -> u64 {
-        self.instrumentation.keyed(|keys| keys.next_key() as u64)
+    /// A key for a hardened page.
+    pub fn draw_key(&self) -> u64 {
+        self.keyed(|keys| keys.next_key() as u64)
     }
 
     /// In the child of a fork: keys from now on are others than the parent's.
     pub fn reseed(&self) {
-        if let Some(mut keys) = self.instrumentation.keys.take() {
+        if let Some(mut keys) = self.keys.take() {
             keys.reseed();
-            self.instrumentation.keys.set(Some(keys));
+            self.keys.set(Some(keys));
         }
     }
 
-    /// Takes the levels and options that hold now; the theap has no pages.
-    pub(super) fn start_instrumentation(&self) {
-        self.instrumentation.bits.set(0);
-        self.instrumentation.keys.set(None);
+    /// Takes the levels and options that hold now, if they are known.
+    pub fn start(&self) {
+        self.bits.set(0);
+        self.keys.set(None);
         match options::hardening() {
             Some(levels) => self.instrument_at(levels),
-            None => self.instrumentation.set(UNDECIDED, true),
+            None => self.set(UNDECIDED, true),
         }
     }
 
-    /// Asks once more what holds, if that was not known.
-    #[inline]
-    pub fn decide_levels(&'static self) {
-        if self.instrumentation.is(UNDECIDED)
-            && let Some(levels) = options::hardening()
-        {
-            self.decided(levels);
-        }
-    }
-
-    #[cold]
-    fn decided(&'static self, levels: Hardening) {
-        self.instrumentation.set(UNDECIDED, false);
-        if levels.checks() {
-            self.abandon_all();
-        }
-        self.instrument_at(levels);
-        self.update_all_direct();
-    }
-
-    fn instrument_at(&self, levels: Hardening) {
-        self.instrumentation.levels.set(levels);
-        self.instrumentation.set(CHECKED, levels.checks());
+    /// What holds is `levels`, and the options of now.
+    pub fn instrument_at(&self, levels: Hardening) {
+        self.set(UNDECIDED, false);
+        self.levels.set(levels);
+        self.set(HARDENED, levels.checks());
         self.bound_guarded(options::get_size(OptionId::GuardedMin), options::get_size(OptionId::GuardedMax));
         let seed = options::get_size(OptionId::GuardedSampleSeed);
         self.sample_guarded(options::get_size(OptionId::GuardedSampleRate), seed);
@@ -164,32 +137,30 @@ impl Theap {
 
     /// Guards one of `rate` eligible allocations from now on (0: none); `seed` determines which, 0 leaves that to chance.
     pub fn sample_guarded(&self, rate: usize, seed: usize) {
-        self.instrumentation.rate.set(rate);
-        self.instrumentation.set(SAMPLED, rate > 0);
+        self.rate.set(rate);
+        self.set(SAMPLED, rate > 0);
         if rate > 0 {
-            let start = if seed == 0 { self.instrumentation.keyed(|keys| keys.next_u64()) } else { seed as u64 };
-            self.instrumentation.random.set(start);
-            self.instrumentation.draw_gap();
+            let start = if seed == 0 { self.keyed(|keys| keys.next_u64()) } else { seed as u64 };
+            self.random.set(start);
+            self.draw_gap();
         }
-        self.update_all_direct();
     }
 
     /// Only sizes from `min_bytes` to `max_bytes` are eligible.
     pub fn bound_guarded(&self, min_bytes: usize, max_bytes: usize) {
-        self.instrumentation.min_bytes.set(min_bytes.min(max_bytes));
-        self.instrumentation.max_bytes.set(max_bytes);
+        self.min_bytes.set(min_bytes.min(max_bytes));
+        self.max_bytes.set(max_bytes);
     }
 
     /// Counts an allocation of `bytes`, and says whether it is to be guarded.
     pub fn is_due_for_guard(&self, bytes: usize) -> bool {
-        let state = &self.instrumentation;
-        if bytes < state.min_bytes.get() || bytes > state.max_bytes.get() {
+        if bytes < self.min_bytes.get() || bytes > self.max_bytes.get() {
             return false;
         }
-        let gap = state.gap.get().saturating_sub(1);
-        state.gap.set(gap);
+        let gap = self.gap.get().saturating_sub(1);
+        self.gap.set(gap);
         if gap == 0 {
-            state.draw_gap();
+            self.draw_gap();
         }
         gap == 0
     }

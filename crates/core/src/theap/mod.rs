@@ -1,22 +1,23 @@
 //! Floor 7: a thread's part of a heap: its pages, by size class.
 //!
-//! * `theap`: the structure, with the table that `malloc`'s fast path reads.
-//! * `queue`: the pages of a class, and keeping the table true to them.
+//! * `theap`: the structure; `queue`: its pages by class, with the table that `malloc`'s fast path reads.
 //! * `find`: a page to allocate from: owned, listed by others, or fresh.
 //! * `ownership`: giving full pages up, taking them back, abandoning all at a thread's end.
 //! * `remote_free`: frees into pages of other threads, gathered in a `remote_batch`.
-//! * `upkeep`: empty pages kept for a while; collecting. `counts`: what is counted on the way.
+//! * `retired`: empty pages kept for a while; `upkeep`: when they go, and collecting. `counts`: what is counted on the way.
 //! * `identity`: whose theap it is, for those who find it in a page.
-//! * `instrumentation`: what a theap does besides: hardened pages, guarded blocks.
+//! * `levels`: what a theap does besides allocating, hardened pages and guarded blocks; `instrumentation`: the state of that.
 
 mod counts;
 mod find;
 mod identity;
 mod instrumentation;
+mod levels;
 mod ownership;
 mod queue;
 mod remote_batch;
 mod remote_free;
+mod retired;
 #[cfg(test)]
 mod tests;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]

@@ -6,12 +6,16 @@
 //! any thread takes a page of which it frees a block; at -1 none does. Two more options bound how many pages of a class a
 //! theap may have for that.
 
+use ferrimalloc_prim::thread::id as thread_id;
+
 use super::counts::Event;
+use super::remote_free::{count_freed, push_one};
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::{check_page, heap_of_page, release_or_list, release_page};
+use crate::heap::{heap_of_page, release_or_list, release_page};
 use crate::options::{self, OptionId};
-use crate::page::{Chain, Flag, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
+use crate::page::{Chain, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
+use crate::sync::pin;
 
 /// The share of a given-up page's blocks that its last owner must free before it takes the page back, at most
 /// [`MAX_TAKE_BACK`] blocks: fewer trips through the queue for programs that free all over a large heap.
@@ -29,12 +33,12 @@ impl Theap {
     /// Gives up a full page. If blocks of it have just been freed by others, the page stays.
     pub(super) fn give_up(&self, page: &'static Owned) {
         let Some(page) = self.remove(page) else { return };
-        let used = page.lent();
+        let used = page.outstanding();
         match page.let_go(self.tid(), used, listing_threshold(used)) {
             Ok(()) => _ = self.counts.add(Event::Abandoned),
             Err(page) => {
                 page.keep(self.tid());
-                self.push_back(page);
+                self.queues.push_back(page);
             }
         }
     }
@@ -72,25 +76,18 @@ impl Theap {
         bytes
     }
 
-    /// Abandons a page whose owner vanished in a fork, maybe in the middle of a free.
+    /// Abandons a page whose owner vanished in a fork, in the middle of anything.
     pub fn abandon_orphan(page: OwnedPage) {
-        page.recount();
-        page.drop_flag(Flag::Queued);
-        page.drop_flag(Flag::Retired);
-        page.drop_flag(Flag::KeptFull);
-        let used = page.collect();
+        if !page.is_singleton() {
+            // Listed or not: the flag and the bit may disagree.
+            heap_of_page(&page).registry().unlist(&page);
+        }
+        let used = page.mend();
         if used == 0 {
             return release_page(page);
         }
         heap_of_page(&page).stats().pages_abandoned.pass(1);
         abandon(page, used);
-    }
-
-    /// Drops all pages without looking at them: they are being destroyed, or are seen to one by one.
-    pub fn forget_pages(&self) {
-        self.reset_queues();
-        self.retired.clear();
-        self.batch.clear();
     }
 }
 
@@ -154,7 +151,7 @@ impl Theap {
         if page.is_listed() {
             heap_of_page(&page).registry().unlist(&page);
         }
-        let page = self.push_back(page);
+        let page = self.queues.push_back(page);
         self.counts.add(Event::Reclaimed);
         if freed == Freed::Empty {
             self.page_emptied(page);
@@ -163,6 +160,7 @@ impl Theap {
 
     pub(super) fn mark_as_own(&self, page: &Owned) {
         page.set_theap(self.handle());
+        pin();
         page.keep(self.tid());
     }
 
@@ -187,21 +185,54 @@ impl Theap {
             && self.has_fewer_pages(page.bin(), options::get(OptionId::PageCrossThreadMaxReclaim))
     }
 
-    /// Whether the class's queue has fewer than `limit` pages. Walks no further than that.
-    fn has_fewer_pages(&self, bin: Bin, limit: i64) -> bool {
-        (self.queue(bin).pages().take(limit.clamp(0, 1 << 20) as usize).count() as i64) < limit
-    }
-
     /// Whether the theap may own the page: all pages of a theap are ordinary, or are hardened in the same way. The caller
     /// has claimed the page, or has a block of it.
     #[inline]
     pub(super) fn suits(&self, page: &Page) -> bool {
-        let is_hardened = page.has_ledger();
-        is_hardened == self.is_checked() && (!is_hardened || page.ledger().style() == self.style())
+        let is_hardened = page.has_block_bitmap();
+        is_hardened == self.is_hardened() && (!is_hardened || page.block_bitmap().style() == self.style())
     }
 
-    /// Makes a fresh page what the theap's pages are; false without memory for its ledger.
-    pub(super) fn prepare_page(&self, page: &Owned) -> bool {
-        !self.is_checked() || check_page(page, self.draw_key(), self.style(), self.levels())
+    /// Whether the class's queue has fewer than `limit` pages. Walks no further than that.
+    fn has_fewer_pages(&self, bin: Bin, limit: i64) -> bool {
+        (self.queue(bin).pages().take(limit.clamp(0, 1 << 20) as usize).count() as i64) < limit
     }
+}
+
+/// Frees into pages that this thread does not own.
+impl Theap {
+    /// Frees block `p` of a page that this thread, whose default theap this is, doesn't own. Such frees may be gathered, but
+    /// not those of a heap that could be destroyed while they wait, and its page with it; nor those of hardened pages, in
+    /// whose blocks nothing is written.
+    ///
+    /// # Safety
+    /// `p` is a block of the page, no singleton, that nobody uses any more (in a hardened page: marked as freed).
+    #[inline]
+    pub unsafe fn free_foreign(&'static self, page: PageRef, p: *mut u8) {
+        let owner = page.owner();
+        // SAFETY: the precondition.
+        unsafe {
+            if owner.is_unowned() && owner.tid() == thread_id() {
+                return free_last_owned(page, p);
+            }
+            if self.is_empty_theap() || !self.heap().has(page) {
+                push_one(page, p);
+            } else if owner.is_unowned() && self.free_abandoned(page, p) {
+            } else if owner.is_hardened() {
+                count_freed(page, p);
+            } else {
+                self.batch.add(page, p);
+            }
+        }
+    }
+}
+
+/// A page that this thread owned last: takes it back, if it may.
+///
+/// # Safety
+/// As for [`Theap::free_foreign`].
+unsafe fn free_last_owned(page: PageRef, p: *mut u8) {
+    let theap = Theap::of_page(page);
+    // SAFETY: the precondition.
+    unsafe { if theap.serves(thread_id(), page.heap()) { theap.free_given_up(page, p) } else { push_one(page, p) } }
 }

@@ -1,13 +1,13 @@
-//! The pages of one class that a theap owns and that may have free blocks: a doubly linked list.
+//! The pages that a theap owns and that may have free blocks, a queue per class, and the table that `malloc` reads.
 //!
-//! Whenever the first page of a queue changes, the entries of the direct table for that class follow.
+//! Invariant: `direct[w]` is the first page of the queue that serves `w` words, or the empty page. Whenever the first page of a queue changes, the entries of its class follow.
 
 use core::cell::Cell;
 use core::ptr;
 
-use super::theap::Theap;
 use crate::base::*;
 use crate::page::{EMPTY_PAGE, Flag, Owned, OwnedPage, Source};
+use crate::sync::pin;
 
 /// The entries of the direct table that belong to each class.
 static DIRECT_RANGE: [(u8, u8); Bin::COUNT] = {
@@ -57,7 +57,7 @@ impl Queue {
         self.pages.iter()
     }
 
-    pub(super) fn last(&self) -> Option<&'static Owned> {
+    pub fn last(&self) -> Option<&'static Owned> {
         self.pages.last()
     }
 
@@ -76,25 +76,59 @@ impl Queue {
     }
 }
 
-impl Theap {
+const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
+
+/// The queues of a theap. The first field is what the fast path of `malloc` reads.
+#[repr(C)]
+pub struct Queues {
+    direct: [Cell<*const Owned>; DIRECT],
+    queues: [Queue; Bin::COUNT],
+    /// How many pages are in the queues.
+    pages: Cell<usize>,
+    /// Whether the whole table is kept at the empty page, so that every `malloc` asks.
+    is_hidden: Cell<bool>,
+}
+
+impl Queues {
+    pub const fn new() -> Self {
+        Self {
+            direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
+            queues: [const { Queue::new() }; Bin::COUNT],
+            pages: Cell::new(0),
+            is_hidden: Cell::new(false),
+        }
+    }
+
+    /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).
+    #[inline(always)]
+    pub fn direct(&self, words: usize) -> &'static Owned {
+        // SAFETY: `words` is in range by the caller's test; the table holds pages of the theap, or the empty one.
+        unsafe { &*self.direct.get_unchecked(words).get() }
+    }
+
+    /// How many pages are in the queues.
+    pub fn page_count(&self) -> usize {
+        self.pages.get()
+    }
+
     /// The queue of a class that shares pages.
     #[inline]
-    pub fn queue(&self, bin: Bin) -> &Queue {
+    pub fn of(&self, bin: Bin) -> &Queue {
         &self.queues[bin.index()]
     }
 
     /// Puts a page where the next allocation of its class takes it.
-    pub(super) fn push_front(&self, page: OwnedPage) -> &'static Owned {
+    pub fn push_front(&self, page: OwnedPage) -> &'static Owned {
         let page = self.entered(page);
-        self.queue(page.bin()).pages.push_front(page);
+        self.of(page.bin()).pages.push_front(page);
         self.update_direct(page.bin());
         page
     }
 
     /// Puts a page where it is found last.
-    pub(super) fn push_back(&self, page: OwnedPage) -> &'static Owned {
+    pub fn push_back(&self, page: OwnedPage) -> &'static Owned {
         let page = self.entered(page);
-        let pages = &self.queue(page.bin()).pages;
+        let pages = &self.of(page.bin()).pages;
         pages.push_back(page);
         if pages.is_first(page) {
             self.update_direct(page.bin());
@@ -109,24 +143,24 @@ impl Theap {
         page
     }
 
-    /// Takes the page out of its queue and list of empty pages; `None` if it is in none.
-    pub(super) fn remove(&self, page: &'static Owned) -> Option<OwnedPage> {
+    /// Takes the page out of its queue; `None` if it is in none.
+    pub fn remove(&self, page: &'static Owned) -> Option<OwnedPage> {
         if !page.is(Flag::Queued) {
             return None;
         }
-        self.forget_retired(page);
         self.end_lifo(page);
-        let queue = self.queue(page.bin());
+        let queue = self.of(page.bin());
         queue.forget_kept_full(page);
         page.drop_flag(Flag::Queued);
+        pin();
         self.pages.set(self.pages.get() - 1);
         self.unlink(page);
-        // SAFETY: the queue held the right, as the flag told, and doesn't any more.
+        // SAFETY: the queue held the right, as the flag tells, and doesn't any more.
         Some(unsafe { page.take_out() })
     }
 
     fn unlink(&self, page: &'static Owned) {
-        let pages = &self.queue(page.bin()).pages;
+        let pages = &self.of(page.bin()).pages;
         let was_first = pages.is_first(page);
         pages.remove(page);
         if was_first {
@@ -134,8 +168,8 @@ impl Theap {
         }
     }
 
-    pub(super) fn move_to_front(&self, page: &'static Owned) {
-        let queue = self.queue(page.bin());
+    pub fn move_to_front(&self, page: &'static Owned) {
+        let queue = self.of(page.bin());
         queue.forget_kept_full(page);
         if !queue.pages.is_first(page) {
             queue.pages.remove(page);
@@ -145,8 +179,8 @@ impl Theap {
     }
 
     /// Moves a page that was just found full to the end of its queue.
-    pub(super) fn keep_full(&self, page: &'static Owned) {
-        let queue = self.queue(page.bin());
+    pub fn keep_full(&self, page: &'static Owned) {
+        let queue = self.of(page.bin());
         page.raise(Flag::KeptFull);
         queue.kept_full.set(queue.kept_full.get() + 1);
         if queue.last() != Some(page) {
@@ -160,9 +194,9 @@ impl Theap {
     }
 
     fn update_direct(&self, bin: Bin) {
-        let first = self.queue(bin).first();
-        self.queue(bin).source.set(first.map_or(Source::EMPTY, Owned::source));
-        let first = first.filter(|_| !self.is_instrumented());
+        let first = self.of(bin).first();
+        self.of(bin).source.set(first.map_or(Source::EMPTY, Owned::source));
+        let first = first.filter(|_| !self.is_hidden.get());
         let first = first.map_or(EMPTY_PAGE.as_ptr(), ptr::from_ref);
         let (from, end) = DIRECT_RANGE[bin.index()];
         for direct in &self.direct[usize::from(from)..usize::from(end)] {
@@ -173,10 +207,10 @@ impl Theap {
     /// Takes a block that this thread has freed, if the class's first page has one and no other work is due, and goes on
     /// with the one freed last.
     #[inline(always)]
-    pub fn pop_last_freed(&self, bin: Bin) -> *mut u8 {
-        let queue = self.queue(bin);
+    pub fn pop_last_freed(&self, bin: Bin, may: impl FnOnce() -> bool) -> *mut u8 {
+        let queue = self.of(bin);
         match queue.first() {
-            Some(first) if first.may_begin_lifo(|| self.skips_upkeep()) => {
+            Some(first) if first.may_begin_lifo(may) => {
                 queue.source.set(first.source());
                 queue.pop()
             }
@@ -186,20 +220,21 @@ impl Theap {
 
     /// Ends that.
     #[inline]
-    pub(super) fn end_lifo(&self, page: &'static Owned) {
+    pub fn end_lifo(&self, page: &'static Owned) {
         if page.is(Flag::Lifo) {
             page.end_lifo();
-            self.queue(page.bin()).source.set(page.source());
+            self.of(page.bin()).source.set(page.source());
         }
     }
 
-    /// After the theap has begun or ceased to be instrumented.
-    pub(super) fn update_all_direct(&self) {
+    /// Keeps the table at the empty page from now on, or no longer.
+    pub fn hide(&self, is_hidden: bool) {
+        self.is_hidden.set(is_hidden);
         (0..Bin::COUNT).filter_map(Bin::from_index).for_each(|bin| self.update_direct(bin));
     }
 
     /// Makes all queues empty, whatever state they are in.
-    pub(super) fn reset_queues(&self) {
+    pub fn clear(&self) {
         for queue in &self.queues {
             queue.pages.clear();
             queue.kept_full.set(0);
@@ -217,5 +252,11 @@ impl Theap {
             self.end_lifo(page);
             visit(page);
         }
+    }
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -1,11 +1,8 @@
-//! Frees into pages that this thread does not own: taken back, gathered, or pushed at once.
+//! Frees into pages that this thread does not own: pushed at once, or gathered and pushed together (`remote_batch`).
 
 use core::ptr;
 
-use ferrimalloc_prim::thread::id as thread_id;
-
 use super::remote_batch::{RemoteBatch, RemotePage};
-use super::theap::Theap;
 use crate::heap::release_or_list;
 use crate::page::{Block, Page, PageRef};
 
@@ -60,11 +57,14 @@ unsafe fn push_remote(page: PageRef, head: *mut u8, tail: *mut u8, count: usize)
 }
 
 /// The same for one block.
-unsafe fn push_one(page: PageRef, p: *mut u8) {
+///
+/// # Safety
+/// `p` is a block of the page that nobody uses any more (in a hardened page: marked as freed).
+pub unsafe fn push_one(page: PageRef, p: *mut u8) {
     if page.owner().is_hardened() {
         return count_freed(page, p);
     }
-    // SAFETY: the caller's.
+    // SAFETY: the precondition.
     unsafe { push_remote(page, p, p, 1) };
 }
 
@@ -72,50 +72,5 @@ unsafe fn push_one(page: PageRef, p: *mut u8) {
 pub fn count_freed(page: PageRef, p: *mut u8) {
     if let Some(page) = page.push_unlinked(p) {
         release_or_list(page);
-    }
-}
-
-impl Theap {
-    /// Frees block `p` of a page that this thread, whose default theap this is, doesn't own. Such frees may be gathered, but
-    /// not those of a heap that could be destroyed while they wait, and its page with it; nor those of hardened pages, in
-    /// whose blocks nothing is written.
-    ///
-    /// # Safety
-    /// `p` is a block of the page, no singleton, that nobody uses any more (in a hardened page: marked as freed).
-    #[inline]
-    pub unsafe fn free_foreign(&'static self, page: PageRef, p: *mut u8) {
-        let owner = page.owner();
-        // SAFETY: the precondition.
-        unsafe {
-            if owner.is_unowned() && owner.tid() == thread_id() {
-                return free_last_owned(page, p);
-            }
-            if self.is_empty_theap() || !self.heap().has(page) {
-                push_one(page, p);
-            } else if owner.is_unowned() && self.free_abandoned(page, p) {
-            } else if owner.is_hardened() {
-                count_freed(page, p);
-            } else {
-                self.batch.add(page, p);
-            }
-        }
-    }
-
-    /// Pushes the frees gathered for other threads' pages.
-    #[inline]
-    pub fn flush_remote(&self) {
-        self.batch.flush();
-    }
-}
-
-/// A page that this thread owned last: takes it back, if it may.
-///
-/// # Safety
-/// As for [`Theap::free_foreign`].
-unsafe fn free_last_owned(page: PageRef, p: *mut u8) {
-    let theap = Theap::of_page(page);
-    // SAFETY: the precondition.
-    unsafe {
-        if theap.serves(thread_id(), page.heap()) { theap.free_given_up(page, p) } else { push_one(page, p) }
     }
 }

@@ -3,8 +3,7 @@
 //! # Invariants
 //! 1. Only the thread `tid` uses a theap, except for its links in the heap's list (under the heap's lock) and the
 //!    words that tell whose it is (`identity`).
-//! 2. `direct[w]` is the first page of the queue that serves `w` words, or the empty page.
-//! 3. A theap's memory is never used for anything else: pages may keep pointing to a theap that has ended, and
+//! 2. A theap's memory is never used for anything else: pages may keep pointing to a theap that has ended, and
 //!    look at its identity.
 
 use core::cell::Cell;
@@ -14,28 +13,26 @@ use core::ptr;
 use super::counts::Counts;
 use super::identity::Identity;
 use super::instrumentation::Instrumentation;
-use super::queue::Queue;
+use super::queue::{Queue, Queues};
 use super::remote_free::Batch;
-use super::upkeep::Retired;
+use super::retired::Retired;
 use crate::arena::Meta;
 use crate::base::*;
 use crate::heap::{Heap, Subproc, TheapLinks};
-use crate::page::{EMPTY_PAGE, Owned, Page};
+use crate::page::{Owned, Page};
 use crate::stats::RawStats;
-
-const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
 /// A thread's part of a heap. The first field is what the fast path of `malloc` reads.
 #[repr(C, align(64))]
 pub struct Theap {
-    pub(super) direct: [Cell<*const Owned>; DIRECT],
-    pub(super) queues: [Queue; Bin::COUNT],
+    pub(super) queues: Queues,
     identity: Identity,
     /// The thread's structure, for the runtime floor.
     thread: Cell<*const ()>,
     /// Where this thread starts to search arenas.
     seed: Cell<usize>,
-    pub(super) pages: Cell<usize>,
+    /// Left behind by a fork, and a thread that has its thread's id may be freeing into its pages.
+    is_doubtful: Cell<bool>,
     /// Slow paths until the next upkeep.
     pub(super) until_tick: Cell<u32>,
     pub(super) ticks: Cell<u32>,
@@ -58,12 +55,11 @@ pub static EMPTY_THEAP: Theap = Theap::empty();
 impl Theap {
     const fn empty() -> Theap {
         Theap {
-            direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
-            queues: [const { Queue::new() }; Bin::COUNT],
+            queues: Queues::new(),
             identity: Identity::new(),
             thread: Cell::new(ptr::null()),
             seed: Cell::new(0),
-            pages: Cell::new(0),
+            is_doubtful: Cell::new(false),
             until_tick: Cell::new(0),
             ticks: Cell::new(0),
             counts: Counts::new(),
@@ -76,24 +72,27 @@ impl Theap {
     }
 
     /// A theap for thread `tid` in `heap`; `None` without memory.
-    pub fn create(heap: &'static Heap, tid: usize, thread: *const (), seed: usize) -> Option<&'static Theap> {
+    pub fn create(heap: &'static Heap, tid: usize, thread: *const ()) -> Option<&'static Theap> {
         let place = Self::memory(heap.subproc())?;
         // SAFETY: memory of a theap that belongs to nobody: zeroed or an ended theap's, both fully overwritten but
         // for what other threads may compare (atomics).
         let theap = unsafe { &*place };
         theap.forget_pages();
         theap.thread.set(thread);
-        theap.seed.set(seed);
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
-        theap.start_instrumentation();
+        theap.instrumentation.start();
+        theap.queues.hide(theap.instrumentation.is_any());
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);
         heap.subproc().arenas().stats().theaps.increase(1);
         Some(theap)
     }
 
+    /// That of the theap that ended last, with its seed: a thread goes on where the slices lie that another has just
+    /// freed,
+    /// so that threads in a row use the same memory.
     fn memory(subproc: &Subproc) -> Option<*const Theap> {
         let cached = subproc.theap_cache().lock().pop();
         if let Some(piece) = cached {
@@ -102,16 +101,30 @@ impl Theap {
             return Some(piece.cast());
         }
         let Meta { start, .. } = subproc.arenas().meta_alloc(size_of::<Theap>())?;
+        // SAFETY: zeroed memory is a valid theap.
+        unsafe { (*start.cast::<Theap>()).seed.set(subproc.next_seed()) };
         Some(start.cast())
     }
 
-    /// Ends an empty theap (all its pages have been abandoned); its memory is kept for another.
+    /// After a fork that has left the theap behind: its pages can't be mended. See `runtime::orphans`.
+    pub fn doubt(&self) {
+        self.is_doubtful.set(true);
+    }
+
+    pub fn is_doubtful(&self) -> bool {
+        self.is_doubtful.get()
+    }
+
+    /// Ends an empty theap (all its pages have been abandoned); its memory is kept for another, unless it is doubtful.
     pub fn end(&'static self) {
         let heap = self.heap();
         self.leave_heap_list(heap);
         let subproc = heap.subproc();
         self.identity.end();
         subproc.arenas().stats().theaps.decrease(1);
+        if self.is_doubtful() {
+            return;
+        }
         let mut cache = subproc.theap_cache().lock();
         // SAFETY: `direct[0]` is not read by anybody else.
         unsafe { cache.push(ptr::from_ref(self).cast_mut().cast()) };
@@ -164,8 +177,31 @@ impl Theap {
     /// The page for requests of `words` words (at most [`SMALL_SIZE_MAX`]).
     #[inline(always)]
     pub fn direct_page(&self, words: usize) -> &'static Owned {
-        // SAFETY: `words` is in range by the caller's test; Invariant 2.
-        unsafe { &*self.direct.get_unchecked(words).get() }
+        self.queues.direct(words)
+    }
+
+    /// The queue of a class that shares pages.
+    #[inline]
+    pub fn queue(&self, bin: Bin) -> &Queue {
+        self.queues.of(bin)
+    }
+
+    /// Calls `visit` with every page in the queues; the page may leave its queue meanwhile.
+    pub fn for_each_page(&self, visit: impl FnMut(&'static Owned)) {
+        self.queues.for_each_page(visit);
+    }
+
+    /// Pushes the frees gathered for other threads' pages.
+    #[inline]
+    pub fn flush_remote(&self) {
+        self.batch.flush();
+    }
+
+    /// Drops all pages without looking at them: they are being destroyed, or are seen to one by one.
+    pub fn forget_pages(&self) {
+        self.queues.clear();
+        self.retired.clear();
+        self.batch.clear();
     }
 
     /// Whether this is the theap of threads that have none.
@@ -186,6 +222,12 @@ impl Theap {
         unsafe { &*self.identity.heap().cast::<Heap>() }
     }
 
+    /// Whether it is a part of `heap`. The heap that it is a part of may be ending, and is not looked at.
+    #[inline]
+    pub fn is_of(&self, heap: &Heap) -> bool {
+        ptr::eq(self.identity.heap(), heap.handle())
+    }
+
     /// Whether thread `tid` may use it for `heap`'s pages: true only for the live theap of that thread and heap.
     #[inline]
     pub fn serves(&self, tid: usize, heap: *const ()) -> bool {
@@ -195,7 +237,7 @@ impl Theap {
     /// The theap that a page's handle names. It may have ended, see [`Theap::serves`].
     #[inline]
     pub fn of_page(page: &Page) -> &'static Theap {
-        // SAFETY: handles of pages are theaps, whose memory lives on (Invariant 3).
+        // SAFETY: handles of pages are theaps, whose memory lives on (Invariant 2).
         unsafe { &*page.theap().cast::<Theap>() }
     }
 
@@ -218,7 +260,7 @@ impl Theap {
 
     /// How many pages are in its queues.
     pub fn page_count(&self) -> usize {
-        self.pages.get()
+        self.queues.page_count()
     }
 
     /// The next theap of the same thread.

@@ -3,89 +3,24 @@
 //! A program that frees its last block of a size often needs one soon: its empty page is kept. What is kept is bounded per
 //! theap, and expires by the tick.
 
-use core::cell::Cell;
-use core::ptr;
-
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
 use crate::heap::release_page;
 use crate::options::{self, OptionId};
-use crate::page::{Flag, Owned};
+use crate::page::{Flag, Owned, OwnedPage};
 
-/// How many empty pages a theap keeps.
-const MAX_PAGES: usize = 64;
-/// How much of them may have been touched, together. Bytes.
-const MAX_TOUCHED_BYTES: usize = 4 << 20;
 /// An empty page that has not been used for this many ticks goes.
 const MAX_AGE: u8 = 2;
-
 /// Slow paths between two ticks.
 const TICK: u32 = 64;
 
-/// The empty pages that a theap keeps. Valid when zeroed.
-pub struct Retired {
-    pages: [Cell<*const Owned>; MAX_PAGES],
-    /// What of each had been touched when it came. Bytes.
-    touched: [Cell<u32>; MAX_PAGES],
-    count: Cell<usize>,
-    touched_bytes: Cell<usize>,
-}
-
-impl Retired {
-    pub const fn new() -> Self {
-        Self {
-            pages: [const { Cell::new(ptr::null()) }; MAX_PAGES],
-            touched: [const { Cell::new(0) }; MAX_PAGES],
-            count: Cell::new(0),
-            touched_bytes: Cell::new(0),
-        }
-    }
-
-    /// Forgets everything kept.
-    pub fn clear(&self) {
-        self.count.set(0);
-        self.touched_bytes.set(0);
-    }
-
-    fn has_room_for(&self, page: &Owned) -> bool {
-        self.count.get() < MAX_PAGES && self.touched_bytes.get() + page.touched_bytes() <= MAX_TOUCHED_BYTES
-    }
-
-    fn add(&self, page: &'static Owned) {
-        let (index, touched) = (self.count.get(), page.touched_bytes());
-        self.pages[index].set(page);
-        self.touched[index].set(touched as u32);
-        self.count.set(index + 1);
-        self.touched_bytes.set(self.touched_bytes.get() + touched);
-    }
-
-    fn get(&self, index: usize) -> &'static Owned {
-        // SAFETY: the first `count` are pages of the theap.
-        unsafe { &*self.pages[index].get() }
-    }
-
-    fn remove(&self, index: usize) {
-        let page = self.get(index);
-        page.drop_flag(Flag::Retired);
-        let last = self.count.get() - 1;
-        self.touched_bytes.set(self.touched_bytes.get() - self.touched[index].get() as usize);
-        self.pages[index].set(self.pages[last].get());
-        self.touched[index].set(self.touched[last].get());
-        self.count.set(last);
-    }
-
-    fn index_of(&self, page: &Owned) -> Option<usize> {
-        (0..self.count.get()).find(|&index| self.get(index) == page)
-    }
-}
-
 impl Theap {
-    /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it. Or enough have been
-    /// freed to the list that is allocated from.
+    /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it. Or enough
+    /// have been freed to the list that is allocated from.
     pub fn page_emptied(&self, page: &'static Owned) {
         if page.is(Flag::Lifo) {
-            return self.end_lifo(page);
+            return self.queues.end_lifo(page);
         }
         if page.is(Flag::Retired) || self.retired.has_room_for(page) {
             self.keep(page);
@@ -101,6 +36,12 @@ impl Theap {
         }
         self.counts.add(Event::Retired);
         page.note_retired();
+    }
+
+    /// Takes the page out of its queue, and off the list of empty pages; `None` if it is in no queue.
+    pub(super) fn remove(&self, page: &'static Owned) -> Option<OwnedPage> {
+        self.forget_retired(page);
+        self.queues.remove(page)
     }
 
     /// Releases a queued page without blocks in use.
@@ -122,7 +63,7 @@ impl Theap {
     }
 
     /// The page is about to leave the theap.
-    pub(super) fn forget_retired(&self, page: &Owned) {
+    fn forget_retired(&self, page: &Owned) {
         if page.is(Flag::Retired)
             && let Some(index) = self.retired.index_of(page)
         {
@@ -133,9 +74,9 @@ impl Theap {
     /// Releases kept pages that have not been used for some ticks, or with `Force::All` every one that is empty.
     /// Those in use again are forgotten.
     pub(super) fn expire_retired(&self, force: Force) {
-        for index in (0..self.retired.count.get()).rev() {
+        for index in (0..self.retired.count()).rev() {
             let page = self.retired.get(index);
-            self.end_lifo(page);
+            self.queues.end_lifo(page);
             if !page.seems_unused_since_retired() {
                 self.retired.remove(index);
             } else if force == Force::All || page.grow_older() >= MAX_AGE {
@@ -166,6 +107,12 @@ impl Theap {
         }
         self.until_tick.set(TICK - 1);
         self.count_tick()
+    }
+
+    /// Takes a block of the class that this thread has freed, if no other work is due (`Queues::pop_last_freed`).
+    #[inline(always)]
+    pub fn pop_last_freed(&self, bin: Bin) -> *mut u8 {
+        self.queues.pop_last_freed(bin, || self.skips_upkeep())
     }
 
     /// Counts a list that was used up and replaced by what the thread itself has freed. False, and nothing counted, if

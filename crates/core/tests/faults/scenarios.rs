@@ -41,7 +41,7 @@ pub const SCENARIOS: &[Scenario] = &[
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// The same at the highest level: checked pages with ledgers, padding and guards.
+/// The same at the highest level: hardened pages with bitmaps, padding and guards.
 fn checked(run: fn(&mut World), world: &mut World) {
     options::set(OptionId::ShowErrors, 0);
     options::set_hardening(Hardening { secure: 5, debug: 0 });

@@ -3,7 +3,7 @@
 use std::env;
 use std::process::Command;
 
-/// What is tried: every kind of checked page, and guarded blocks in ordinary and in checked theaps.
+/// What is tried: every kind of hardened page, and guarded blocks in ordinary and in hardened theaps.
 const LEVELS: [&[(&str, &str)]; 5] = [
     &[("MIMALLOC_SECURE", "2")],
     &[("MIMALLOC_SECURE", "4")],

@@ -197,17 +197,19 @@ impl<'a> Model<'a> {
     pub fn expand(&mut self, pick: usize, size: usize) {
         let Some(index) = self.picked(pick) else { return };
         self.tally.add_one();
-        let old = &self.blocks[index].block;
+        let held = self.blocks.swap_remove(index);
+        let old = &held.block;
+        self.shadow.remove(old);
         // SAFETY: the model's own block.
         let p = unsafe { alloc::expand(old.start(), size) };
-        old.check();
-        if !p.is_null() {
-            assert_eq!(p, old.start());
-            assert!(alloc::usable_size(p) >= size);
-            let old = self.blocks.swap_remove(index).block;
-            self.shadow.remove(&old);
-            self.keep(p, size, Zero::Any);
+        if p.is_null() {
+            old.check();
+            self.shadow.enter(old);
+            return self.blocks.push(held);
         }
+        assert!(p == old.start() && alloc::usable_size(p) >= size);
+        old.check_at(p, size);
+        self.keep(p, size, Zero::Any);
     }
 
     pub fn free(&mut self, pick: usize) {

@@ -1,11 +1,12 @@
 //! What this machine, this kernel and this process' limits are.
 
-use super::file::{leading_number, read};
+use super::file::{leading_number, read_line};
 use crate::errno::quiet;
 use crate::mem::{Access, MemConfig, ThpMode};
 use crate::platform::USER_VA_BITS;
-use crate::unix::mem::{address_limit_bytes, os_page_bytes};
+use crate::unix::mem::address_limit_bytes;
 
+#[cold]
 pub(crate) fn detect() -> MemConfig {
     let os_page_bytes = os_page_bytes();
     MemConfig {
@@ -16,6 +17,16 @@ pub(crate) fn detect() -> MemConfig {
         overcommits: overcommits(),
         address_limit_bytes: address_limit_bytes(),
         thp: thp_mode(),
+    }
+}
+
+/// As the kernel told at the start. `sysconf` says the same, but its table is two OS pages of the C library that nothing else
+/// at a program's start touches.
+fn os_page_bytes() -> usize {
+    // SAFETY: takes and returns a number.
+    match quiet(|| unsafe { libc::getauxval(libc::AT_PAGESZ) }) {
+        0 => crate::unix::mem::os_page_bytes(),
+        bytes => bytes as usize,
     }
 }
 
@@ -36,13 +47,13 @@ fn physical_bytes() -> usize {
 
 fn overcommits() -> bool {
     let mut buf = [0; 16];
-    let mode = leading_number(read(c"/proc/sys/vm/overcommit_memory", &mut buf));
+    let mode = leading_number(read_line(c"/proc/sys/vm/overcommit_memory", &mut buf));
     !matches!(mode, Some((2, _)))
 }
 
 fn thp_mode() -> ThpMode {
     let mut buf = [0; 64];
-    parse_thp_mode(read(c"/sys/kernel/mm/transparent_hugepage/enabled", &mut buf))
+    parse_thp_mode(read_line(c"/sys/kernel/mm/transparent_hugepage/enabled", &mut buf))
 }
 
 /// The choice in brackets, of `always [madvise] never`.

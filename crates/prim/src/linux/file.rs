@@ -9,8 +9,19 @@ use libc::c_long;
 
 /// The beginning of the file, as much as fits; empty if it cannot be read.
 pub(crate) fn read<'a>(path: &CStr, buf: &'a mut [u8]) -> &'a [u8] {
+    read_by(path, buf, read_all)
+}
+
+/// The same for a file of one line, which comes in one piece.
+pub(crate) fn read_line<'a>(path: &CStr, buf: &'a mut [u8]) -> &'a [u8] {
+    read_by(path, buf, |file, buf| read_some(file, buf).unwrap_or(0))
+}
+
+#[cold]
+#[inline(never)]
+fn read_by<'a>(path: &CStr, buf: &'a mut [u8], read: fn(c_long, &mut [u8]) -> usize) -> &'a [u8] {
     let length = quiet(|| match open(path) {
-        Some(file) => (read_all(file, buf), close(file)).0,
+        Some(file) => (read(file, buf), close(file)).0,
         None => 0,
     });
     &buf[..length]
@@ -28,7 +39,7 @@ fn close(file: c_long) {
     unsafe { libc::syscall(libc::SYS_close, file) };
 }
 
-/// Such files come in one piece or in several.
+/// Longer files may come in several pieces.
 fn read_all(file: c_long, buf: &mut [u8]) -> usize {
     let mut length = 0;
     while let Some(more) = read_some(file, &mut buf[length..]) {
@@ -80,6 +91,7 @@ mod tests {
         let expected = std::fs::read("/proc/sys/kernel/ostype").unwrap();
         assert_eq!(read(c"/proc/sys/kernel/ostype", &mut buf), expected);
         assert_eq!(read(c"/proc/sys/kernel/ostype", &mut buf[..3]), &expected[..3]);
+        assert_eq!(read_line(c"/proc/sys/kernel/ostype", &mut buf), expected);
         assert_eq!(read(c"/proc/there/is/no/such", &mut buf), b"");
     }
 }

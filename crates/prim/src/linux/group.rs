@@ -3,8 +3,9 @@
 //!
 //! A container may see its group under another path than the one that `/proc/self/cgroup` tells, or as the root of all. So
 //! each ancestor of that path is asked, down to the root, and the least answer counts; limits of ancestors hold in any case.
+//! (If there is the path itself, it begins at the root of all, which has no limit.)
 
-use super::file::{leading_number, read};
+use super::file::{leading_number, read, read_line};
 use core::ffi::CStr;
 
 /// A hierarchy of groups.
@@ -19,10 +20,20 @@ const MOST_LEVELS: usize = 16;
 const LONGEST_PATH: usize = 512;
 
 /// How many bytes the process's group may have; `None` if there is no limit or no telling. A few system calls.
+#[cold]
 pub(crate) fn memory_limit() -> Option<usize> {
     let mut buf = [0; 2048];
     let (version, path) = memory_group(read(c"/proc/self/cgroup", &mut buf))?;
-    ancestors(path).take(MOST_LEVELS).filter_map(|path| limit_of(version, path)).min()
+    let (mut least, mut known) = (None, false);
+    for path in ancestors(path).take(MOST_LEVELS) {
+        if known && path.is_empty() {
+            break;
+        }
+        let limit = limit_of(version, path);
+        known |= limit.is_some();
+        least = [least, limit].into_iter().flatten().min();
+    }
+    least
 }
 
 /// From a line for each hierarchy: number, controllers, path. That of version 2 has no controllers.
@@ -32,7 +43,7 @@ fn memory_group(lines: &[u8]) -> Option<(Version, &[u8])> {
             let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
             let mut controllers = fields.next()?.split(|&byte| byte == b',');
             let path = fields.next()?;
-            controllers.any(|name| name == wanted).then_some(path)
+            controllers.any(|name| name.iter().eq(wanted)).then_some(path)
         })
     };
     let first = path_of(b"memory").map(|path| (Version::One, path));
@@ -61,7 +72,7 @@ fn limit_of(version: Version, path: &[u8]) -> Option<usize> {
     }
     let mut buf = [0; 64];
     // Version 2 has a word for "no limit".
-    leading_number(read(CStr::from_bytes_until_nul(&name).ok()?, &mut buf)).map(|(bytes, _)| bytes)
+    leading_number(read_line(CStr::from_bytes_until_nul(&name).ok()?, &mut buf)).map(|(bytes, _)| bytes)
 }
 
 #[cfg(test)]

@@ -41,6 +41,11 @@ pub(crate) unsafe fn dont_dump(p: *mut u8, bytes: usize) {
     let _ = unsafe { advise(p, bytes, libc::MADV_DONTDUMP) };
 }
 
+pub(crate) unsafe fn dump(p: *mut u8, bytes: usize) {
+    // SAFETY: does not change the contents. A kernel that does not know it does not know the opposite.
+    let _ = unsafe { advise(p, bytes, libc::MADV_DODUMP) };
+}
+
 /// `mremap` with `MREMAP_DONTUNMAP`, since Linux 5.7.
 ///
 /// The kernel first removes what lies at `to` and may then still fail, leaving a hole that another thread's `mmap` may fill

@@ -9,4 +9,5 @@ pub(crate) mod entropy;
 pub(crate) mod futex;
 pub(crate) mod mem;
 pub(crate) mod numa;
+pub(crate) mod pin;
 pub(crate) mod process;

@@ -3,7 +3,9 @@
 use super::clock::nanos_since_boot;
 use super::file::{leading_number, read, words};
 pub(crate) use super::group::memory_limit;
+use crate::errno::quiet;
 use crate::process::ProcessInfo;
+use core::ffi::CStr;
 
 pub(crate) fn info() -> ProcessInfo {
     let portable = crate::unix::process::info();
@@ -11,6 +13,18 @@ pub(crate) fn info() -> ProcessInfo {
     // The kernel brings the two up to date at different times.
     let peak_rss = portable.peak_rss.max(current_rss);
     ProcessInfo { elapsed_msecs: elapsed_msecs(), current_rss, peak_rss, ..portable }
+}
+
+/// The calling thread's name, for those who look at the process's threads.
+pub(crate) fn name_thread(name: &CStr) {
+    // SAFETY: a text, which the kernel copies.
+    quiet(|| unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) });
+}
+
+/// As the kernel told at the start (getauxval(3)): the same answer by which the dynamic linker ignores `LD_PRELOAD`.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: takes and returns a number.
+    quiet(|| unsafe { libc::getauxval(libc::AT_SECURE) }) != 0
 }
 
 /// Second number of `statm`: resident OS pages.

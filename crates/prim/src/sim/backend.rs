@@ -212,6 +212,11 @@ pub(crate) unsafe fn dont_dump(p: *mut u8, bytes: usize) {
     let _ = call("dont_dump", p, bytes, |kernel| kernel.admit_on(Kind::DontDump, &range(p, bytes)));
 }
 
+/// Counted with its opposite.
+pub(crate) unsafe fn dump(p: *mut u8, bytes: usize) {
+    let _ = call("dump", p, bytes, |kernel| kernel.admit_on(Kind::DontDump, &range(p, bytes)));
+}
+
 /// By copying.
 pub(crate) unsafe fn move_pages(from: *mut u8, to: *mut u8, bytes: usize) -> Result<(), Errno> {
     call("move_pages", from, bytes, |kernel| {

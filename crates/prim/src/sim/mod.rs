@@ -48,7 +48,7 @@ pub enum Kind {
     Reset,
     /// `thp`.
     Thp,
-    /// `dont_dump`, which cannot be refused.
+    /// `dont_dump` and `dump`, which cannot be refused.
     DontDump,
     /// `move_pages`.
     MovePages,

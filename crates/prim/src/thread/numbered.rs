@@ -12,6 +12,10 @@ const STEP: usize = 16;
 static SLOT: Key = Key::new();
 static LAST: AtomicUsize = AtomicUsize::new(0);
 
+/// See [`IDS_COME_AGAIN`](crate::thread::IDS_COME_AGAIN).
+#[allow(dead_code, reason = "where another way is chosen")]
+pub const IDS_COME_AGAIN: bool = false;
+
 /// One call into the C library, but for the first time in a thread.
 #[inline(always)]
 pub fn id() -> usize {

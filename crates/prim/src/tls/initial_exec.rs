@@ -44,6 +44,19 @@ macro_rules! __tls_word_initial_exec {
                 unsafe { $crate::__tls_store!(offset(), value) };
             }
 
+            /// Whether the word of the thread that is or was called `id` is still `value`. Its memory may have gone; a
+            /// new
+            /// thread there starts with another word than `value`.
+            #[allow(dead_code, reason = "not every word is looked at from outside")]
+            pub fn look(id: usize, value: usize) -> $crate::futex::Seen {
+                // The kernel compares half a word.
+                let initial = (&raw const $init).addr();
+                match value as u32 == initial as u32 {
+                    true => $crate::futex::Seen::Unknown,
+                    false => $crate::futex::look(id.wrapping_add(offset()), value as u32),
+                }
+            }
+
             #[inline(always)]
             fn offset() -> usize {
                 let offset: usize;

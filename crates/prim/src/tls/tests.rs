@@ -1,6 +1,8 @@
 use std::sync::{Arc, Barrier};
 use std::vec::Vec;
 
+use crate::futex::Seen;
+
 static EMPTY: [u64; 4] = [11, 22, 33, 44];
 static OTHER: u8 = 5;
 
@@ -46,6 +48,27 @@ fn native_words_are_per_thread() {
 #[test]
 fn keyed_words_are_per_thread() {
     check(keyed::get, keyed::set);
+}
+
+#[test]
+fn another_threads_word_can_be_compared() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || {
+        native::set(core::ptr::without_provenance_mut(0x12345));
+        tell.send(crate::thread::id()).unwrap();
+        may_leave.recv().unwrap();
+    });
+    let id = told.recv().unwrap();
+    let here = [(id, 0x12345), (id, 0x12346), (id, address_of_empty().addr()), (4096, 0x12345)];
+    let seen = here.map(|(id, value)| native::look(id, value));
+    match cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
+        true => assert_eq!(seen, [Seen::Same, Seen::Other, Seen::Unknown, Seen::Gone]),
+        false => assert_eq!(seen, [Seen::Unknown; 4]),
+    }
+    assert_eq!(keyed::look(id, 0x12345), Seen::Unknown);
+    leave.send(()).unwrap();
+    other.join().unwrap();
 }
 
 #[test]

@@ -8,4 +8,14 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32) {
     }
 }
 
+/// A millisecond at a time.
+pub(crate) fn wait_for(word: &AtomicU32, expected: u32, millis: u32) {
+    let mut left = millis;
+    while left > 0 && word.load(Ordering::Relaxed) == expected {
+        // SAFETY: takes a number.
+        crate::errno::quiet(|| unsafe { libc::usleep(1000) });
+        left -= 1;
+    }
+}
+
 pub(crate) fn wake(_word: &AtomicU32, _most: u32) {}

@@ -56,6 +56,11 @@ impl Key {
         }
     }
 
+    /// Whether it has been created.
+    pub fn exists(&self) -> bool {
+        self.number().is_some()
+    }
+
     #[inline]
     fn number(&self) -> Option<pthread_key_t> {
         // Relaxed: the number is all there is; the C library orders its own tables.

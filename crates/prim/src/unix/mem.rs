@@ -123,6 +123,8 @@ pub(crate) fn thp_disable_process() {}
 
 pub(crate) unsafe fn dont_dump(_p: *mut u8, _bytes: usize) {}
 
+pub(crate) unsafe fn dump(_p: *mut u8, _bytes: usize) {}
+
 pub(crate) unsafe fn move_pages(_from: *mut u8, _to: *mut u8, _bytes: usize) -> Result<(), Errno> {
     Err(Errno::ENOTSUP)
 }

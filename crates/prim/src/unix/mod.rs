@@ -8,4 +8,6 @@ pub(crate) mod key;
 pub(crate) mod mem;
 pub(crate) mod numa;
 pub(crate) mod output;
+pub(crate) mod pin;
 pub(crate) mod process;
+pub(crate) mod service;

@@ -4,6 +4,7 @@ use crate::errno::{quiet, zero_or_errno};
 use crate::once::Detected;
 use crate::platform::MAXRSS_UNIT_BYTES;
 use crate::process::ProcessInfo;
+use core::ffi::CStr;
 
 /// From `getrusage`; resident memory is known by its peak only.
 pub(crate) fn info() -> ProcessInfo {
@@ -42,6 +43,15 @@ fn msecs(time: libc::timeval) -> usize {
 /// POSIX knows no groups of processes that share a limit.
 pub(crate) fn memory_limit() -> Option<usize> {
     None
+}
+
+/// POSIX threads have no names.
+pub(crate) fn name_thread(_name: &CStr) {}
+
+/// Whether the process has got rights by the program's file: its effective ids are not those of whoever started it.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: these take nothing, return numbers, and never fail.
+    unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() }
 }
 
 /// A full table of the C library is the one error, which leaves nothing to be done: `f` will not run.

@@ -1,11 +1,12 @@
 //! The project's goals beside what was found, and every loss.
 
-use super::{TIMED, best_other};
-use crate::bench::engines::{BASELINE, OURS};
+use super::TIMED;
+use crate::bench::cases::GENERATED;
+use crate::bench::engines::{BASELINE, NEWEST, OURS};
 use crate::bench::results::{Results, Timing};
-use crate::bench::statistics::{Measure, geometric_mean};
+use crate::bench::statistics::{Against, Measure, Ratio};
 
-const TIMES: [Measure; 2] = [Measure::Wall, Measure::Cpu];
+const TIMES: [Measure; 2] = [Measure::Cpu, Measure::Wall];
 /// Instructions per pair, at most this part of mimalloc's, in these workloads.
 const COUNTED: [&str; 6] =
     ["micro-pair-16", "micro-pair-32", "micro-pair-64", "micro-batch-lifo", "micro-batch-fifo", "micro-live-20k"];
@@ -13,18 +14,29 @@ const COUNTED: [&str; 6] =
 struct Goal {
     what: String,
     limit: f64,
-    found: Option<f64>,
+    found: Option<Ratio>,
 }
 
 impl Goal {
     fn row(&self) -> String {
-        let (found, verdict) = match self.found {
-            Some(found) if found <= self.limit => (format!("{found:.2}"), "met"),
-            Some(found) => (format!("{found:.2}"), "**missed**"),
-            None => ("–".into(), "not measured"),
-        };
+        let (found, verdict) =
+            self.found.map_or(("–".into(), "not measured"), |found| (told(found), self.verdict(found)));
         format!("| {} | ≤ {:.2} | {found} | {verdict} |\n", self.what, self.limit)
     }
+
+    /// A limit that lies within the interval is neither met nor missed for sure.
+    fn verdict(&self, found: Ratio) -> &'static str {
+        match (found.median <= self.limit, found.resolved_from(self.limit)) {
+            (true, true) => "met",
+            (true, false) => "met, not resolved",
+            (false, true) => "**missed**",
+            (false, false) => "missed, not resolved",
+        }
+    }
+}
+
+fn told(ratio: Ratio) -> String {
+    format!("{:.2} <sub>{}</sub>", ratio.median, ratio.interval())
 }
 
 pub fn section(results: &Results) -> String {
@@ -39,71 +51,67 @@ fn goals(results: &Results) -> Vec<Goal> {
     let mut goals = Vec::new();
     for measure in TIMES {
         let name = measure.title();
-        goals.push(goal(format!("{name}, geometric mean to mimalloc 3"), 0.70, mean(results, measure)));
-        goals.push(goal(format!("{name}, worst single workload to mimalloc 3"), 1.0, worst(results, measure)));
+        let mean = |against, groups| results.mean_against(OURS, against, measure, groups);
+        let goal = |what: &str, limit, found| Goal { what: format!("{name}, {what}"), limit, found };
+        goals.push(goal("geometric mean to mimalloc 3.4.3", 0.60, mean(Against::Engine(BASELINE), &TIMED)));
+        goals.push(goal("geometric mean to mimalloc 3.6.2", 0.60, mean(Against::Engine(NEWEST), &TIMED)));
         goals.push(goal(
-            format!("{name}, geometric mean to the best other engine's, worst table"),
-            0.90,
-            to_best_mean(results, measure),
+            "geometric mean to the best other engine of each workload",
+            1.0,
+            mean(Against::BestOther, &TIMED),
         ));
+        goals.push(goal("worst single workload to the best other engine", 1.10, worst_to_best(results, measure)));
+        let generated: &[&str] = &[GENERATED];
+        goals.push(goal("generated programs to mimalloc 3.4.3", 0.80, mean(Against::Engine(BASELINE), generated)));
+        goals.push(goal("generated programs to the next engine", 0.95, to_next(results, measure, generated)));
         goals.push(goal(
-            format!("{name}, worst single workload to the best of all engines"),
-            1.10,
-            worst_to_best(results, measure),
+            "generated programs to the best other engine of each",
+            1.0,
+            mean(Against::BestOther, generated),
         ));
     }
-    goals.push(goal("peak RSS, geometric mean to mimalloc 3".into(), 0.50, mean(results, Measure::PeakRss)));
-    goals.push(goal(
-        "instructions to mimalloc 3's, worst of pair, batch, live".into(),
-        0.70,
-        worst_instructions(results),
-    ));
+    goals.extend(memory_goals(results));
     goals
 }
 
-fn goal(what: String, limit: f64, found: Option<f64>) -> Goal {
-    Goal { what, limit, found }
+fn memory_goals(results: &Results) -> [Goal; 3] {
+    let baseline = Against::Engine(results.baseline());
+    let rss = |what: &str, limit, found| Goal { what: format!("peak RSS, {what} to mimalloc 3.4.3"), limit, found };
+    [
+        rss("geometric mean", 0.50, results.mean_against(OURS, baseline, Measure::PeakRss, &TIMED)),
+        rss("worst single workload", 1.10, worst(results, baseline, Measure::PeakRss)),
+        Goal {
+            what: "instructions to mimalloc 3.4.3's, worst of pair, batch, live".into(),
+            limit: 0.70,
+            found: worst_instructions(results),
+        },
+    ]
 }
 
 fn timed(results: &Results) -> impl Iterator<Item = &Timing> {
-    results.timing.iter().filter(|timing| TIMED.contains(&timing.group.as_str()))
+    results.in_groups(&TIMED)
 }
 
-fn ours(results: &Results, timing: &Timing, measure: Measure) -> Option<f64> {
-    Some(timing.ratio(OURS, results.baseline(), measure)?.median)
+fn worst(results: &Results, against: Against, measure: Measure) -> Option<Ratio> {
+    let ratios = timed(results).filter_map(|timing| timing.ratio_against(OURS, against, measure));
+    ratios.max_by(|a, b| a.median.total_cmp(&b.median))
 }
 
-fn mean(results: &Results, measure: Measure) -> Option<f64> {
-    results.geometric_mean(OURS, measure, &TIMED)
+fn worst_to_best(results: &Results, measure: Measure) -> Option<Ratio> {
+    worst(results, Against::BestOther, measure)
 }
 
-fn worst(results: &Results, measure: Measure) -> Option<f64> {
-    timed(results).filter_map(|timing| ours(results, timing, measure)).max_by(f64::total_cmp)
+/// To the other engine that does best over all of `groups`.
+fn to_next(results: &Results, measure: Measure, groups: &[&str]) -> Option<Ratio> {
+    let others = results.engines.iter().filter(|(engine, _)| engine != OURS);
+    let ratios = others.filter_map(|(engine, _)| results.mean_against(OURS, Against::Engine(engine), measure, groups));
+    ratios.max_by(|a, b| a.median.total_cmp(&b.median))
 }
 
-/// Our geometric mean as a part of the best other engine's, group by group, the worst group.
-fn to_best_mean(results: &Results, measure: Measure) -> Option<f64> {
-    let of_group = |group: &&str| {
-        let mine = results.geometric_mean(OURS, measure, &[group])?;
-        let others = results.engines.iter().filter(|(engine, _)| engine != OURS);
-        let means = others.filter_map(|(engine, _)| results.geometric_mean(engine, measure, &[group]));
-        Some(mine / means.min_by(f64::total_cmp)?)
-    };
-    TIMED.iter().filter_map(of_group).max_by(f64::total_cmp)
-}
-
-fn to_best(results: &Results, timing: &Timing, measure: Measure) -> Option<f64> {
-    Some(ours(results, timing, measure)? / best_other(results, timing, measure)?.1)
-}
-
-fn worst_to_best(results: &Results, measure: Measure) -> Option<f64> {
-    timed(results).filter_map(|timing| to_best(results, timing, measure)).max_by(f64::total_cmp)
-}
-
-fn worst_instructions(results: &Results) -> Option<f64> {
+fn worst_instructions(results: &Results) -> Option<Ratio> {
     let counted = results.instructions.iter().filter(|count| COUNTED.contains(&count.case.as_str()));
     let ratios = counted.filter_map(|count| Some(count.per_operation.get(OURS)? / count.per_operation.get(BASELINE)?));
-    ratios.max_by(f64::total_cmp)
+    ratios.max_by(f64::total_cmp).map(|exact| Ratio { median: exact, low: exact, high: exact })
 }
 
 // --- losses ---------------------------------------------------------------------------------------------------------------
@@ -117,20 +125,41 @@ pub fn losses(results: &Results) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let summary = geometric_mean(timed(results).filter_map(|timing| to_best(results, timing, Measure::Cpu)));
+    let summary = results.mean_against(OURS, Against::BestOther, Measure::Cpu, &TIMED);
     let lead = summary.map_or(String::new(), |mean| {
-        format!("Against the best engine of each single workload our CPU time is {mean:.2} in the geometric mean.\n\n")
+        let mean = told(mean);
+        format!("Against the best engine of each single workload our CPU time is {mean} in the geometric mean.\n\n")
     });
-    let header = "| workload | our CPU / wall to mimalloc 3 | fastest other (CPU) | we to it |\n|---|---:|---|---:|\n";
+    let columns = "workload | our CPU / wall to mimalloc 3.4.3 | to 3.6.2 | fastest other (CPU) | we to it";
+    let header = format!("| {columns} |\n|---|---:|---:|---|---:|\n");
     format!("### Where we lose\n\n{lead}{header}{}\n", rows.concat())
 }
 
 fn loss(results: &Results, timing: &Timing) -> Option<String> {
-    let [wall, cpu] = TIMES.map(|measure| ours(results, timing, measure));
-    let (wall, cpu) = (wall?, cpu?);
-    let (engine, ratio) = best_other(results, timing, Measure::Cpu)?;
-    let behind = cpu / ratio;
-    let lost = cpu > 1.0 || wall > 1.0 || behind > NOTABLE;
-    let row = || format!("| {} | {cpu:.2} / {wall:.2} | {} | {behind:.2} |\n", timing.case, results.title(engine));
+    let [cpu, wall] = TIMES.map(|measure| timing.ratio(OURS, results.baseline(), measure));
+    let (cpu, wall) = (cpu?, wall?);
+    let newest = timing.ratio(OURS, NEWEST, Measure::Cpu);
+    let engine = timing.best_other(OURS, Measure::Cpu)?;
+    let behind = timing.ratio(OURS, engine, Measure::Cpu)?;
+    let lost = cpu.median > 1.0 || wall.median > 1.0 || behind.median > NOTABLE;
+    let row = || {
+        let newest = newest.map_or("–".into(), |ratio| format!("{:.2}", ratio.median));
+        let unsure = if behind.resolved_from(1.0) { "" } else { ", not resolved" };
+        let (engine, behind) = (results.title(engine), told(behind));
+        let ratios = format!("{:.2} / {:.2} | {newest}", cpu.median, wall.median);
+        format!("| {} | {ratios} | {engine} | {behind}{unsure} |\n", timing.case)
+    };
     lost.then(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_within_the_interval_is_not_resolved() {
+        let goal = Goal { what: String::new(), limit: 0.6, found: None };
+        assert_eq!(goal.verdict(Ratio { median: 0.5, low: 0.4, high: 0.55 }), "met");
+        assert_eq!(goal.verdict(Ratio { median: 0.62, low: 0.58, high: 0.7 }), "missed, not resolved");
+    }
 }

@@ -1,7 +1,9 @@
 //! The page's tables in Markdown.
 
+use crate::bench::cases::GENERATED;
+use crate::bench::engines::CATALOGUE;
 use crate::bench::results::{Instructions, Latency, Results, Timing};
-use crate::bench::statistics::{Measure, Ratio};
+use crate::bench::statistics::{Against, Measure, Ratio};
 
 /// One row of a table.
 fn line(cells: impl IntoIterator<Item = String>) -> String {
@@ -35,15 +37,38 @@ pub fn machine(results: &Results) -> String {
     format!("## Results\n\n| | |\n|---|---|\n{rows}\n")
 }
 
-pub fn means(results: &Results, groups: &[&str]) -> String {
-    let row = |measure: Measure| {
-        let cell = |(engine, _): &(String, String)| match results.geometric_mean(engine, measure, groups) {
-            Some(mean) => format!("{mean:.2}"),
-            None => "–".into(),
-        };
-        line([measure.title().to_owned()].into_iter().chain(results.engines.iter().map(cell)))
+/// How each engine came to be.
+pub fn engines(results: &Results) -> String {
+    let row = |(engine, title): &(String, String)| {
+        let recipe = CATALOGUE.iter().find(|recipe| recipe.name == engine)?;
+        Some(line([title.clone(), recipe.told()]))
     };
-    engine_header(results, &[""]) + &Measure::ALL.map(row).concat()
+    let rows: String = results.engines.iter().filter_map(row).collect();
+    Fold::Closed.around("How each engine was built", &format!("| engine | |\n|---|---|\n{rows}")) + "\n"
+}
+
+/// Means over `groups`: to the baseline, and to the best other engine of each workload.
+pub fn means(results: &Results, groups: &[&str]) -> String {
+    let baseline = Against::Engine(results.baseline());
+    let to_baseline = Measure::ALL.map(|measure| means_row(results, measure.title(), baseline, measure, groups));
+    let to_best = [Measure::Cpu, Measure::Wall].map(|measure| {
+        let title = format!("{}, to the best other engine of each workload", measure.title());
+        means_row(results, &title, Against::BestOther, measure, groups)
+    });
+    engine_header(results, &[""]) + &to_baseline.concat() + &to_best.concat()
+}
+
+fn means_row(results: &Results, title: &str, against: Against, measure: Measure, groups: &[&str]) -> String {
+    let cell = |(engine, _): &(String, String)| match results.mean_against(engine, against, measure, groups) {
+        Some(mean) => format!("{:.2} <sub>{}</sub>", mean.median, mean.interval()),
+        None => "–".into(),
+    };
+    line([title.to_owned()].into_iter().chain(results.engines.iter().map(cell)))
+}
+
+/// The programs drawn at random, as one program.
+pub fn generated(results: &Results) -> String {
+    means(results, &[GENERATED])
 }
 
 /// Whether a table shows at once.
@@ -77,7 +102,8 @@ pub fn sources(cases: &[&Timing]) -> String {
     Fold::Closed.around("The patterns and their sources", &list.concat())
 }
 
-/// One measure of a group of cases; the best engine is bold, the spread of the rounds small beside the median.
+/// One measure of a group of cases; the best engine is bold with all that are not resolved from it, and the interval
+/// stands small beside the median.
 pub fn ratios(results: &Results, cases: &[&Timing], measure: Measure, fold: Fold) -> String {
     let known: Vec<&&Timing> = cases.iter().filter(|c| c.median(results.baseline(), measure).is_some()).collect();
     if known.is_empty() {
@@ -85,16 +111,13 @@ pub fn ratios(results: &Results, cases: &[&Timing], measure: Measure, fold: Fold
     }
     let base = results.title(results.baseline());
     let rows: String = known.iter().map(|timing| ratio_row(results, timing, measure)).collect();
-    let title = format!("{}, ratio to {base} (least–most of the rounds)", measure.title());
+    let title = format!("{}, ratio to {base} (95 % interval)", measure.title());
     fold.around(&title, &(engine_header(results, &["", &format!("{base}, absolute")]) + &rows))
 }
 
 fn ratio_row(results: &Results, timing: &Timing, measure: Measure) -> String {
-    let ratio = |engine: &str| timing.ratio(engine, results.baseline(), measure);
-    let all = results.engines.iter().filter_map(|(engine, _)| Some(ratio(engine)?.median));
-    let best = all.fold(f64::INFINITY, f64::min);
-    let cell = |(engine, _): &(String, String)| match ratio(engine) {
-        Some(found) => ratio_cell(found, best),
+    let cell = |(engine, _): &(String, String)| match timing.ratio(engine, results.baseline(), measure) {
+        Some(found) => ratio_cell(found, is_best(timing, engine, measure)),
         None if timing.failures.contains_key(engine) => "failed".into(),
         None => "–".into(),
     };
@@ -102,17 +125,23 @@ fn ratio_row(results: &Results, timing: &Timing, measure: Measure) -> String {
     line([timing.case.clone(), absolute].into_iter().chain(results.engines.iter().map(cell)))
 }
 
-fn ratio_cell(ratio: Ratio, best: f64) -> String {
+/// No other engine's median is less, or the difference to the least is not resolved.
+fn is_best(timing: &Timing, engine: &str, measure: Measure) -> bool {
+    let to_best = timing.ratio_against(engine, Against::BestOther, measure);
+    to_best.is_none_or(|ratio| ratio.median <= 1.0 || !ratio.resolved_from(1.0))
+}
+
+fn ratio_cell(ratio: Ratio, best: bool) -> String {
     let median = format!("{:.2}", ratio.median);
-    let shown = if ratio.median <= best { format!("**{median}**") } else { median };
-    format!("{shown} <sub>{:.2}–{:.2}</sub>", ratio.low, ratio.high)
+    let shown = if best { format!("**{median}**") } else { median };
+    format!("{shown} <sub>{}</sub>", ratio.interval())
 }
 
 /// Figures that programs printed themselves: requests per second, p99.
 pub fn extra_figures(results: &Results, cases: &[&Timing]) -> String {
     let mut rows = String::new();
     for timing in cases {
-        for name in extra_names(timing) {
+        for name in timing.figures() {
             rows += &extra_row(results, timing, &name);
         }
     }
@@ -121,15 +150,6 @@ pub fn extra_figures(results: &Results, cases: &[&Timing]) -> String {
     } else {
         format!("\n**Figures of the programs' own** (medians)\n\n{}{rows}", engine_header(results, &[""]))
     }
-}
-
-fn extra_names(timing: &Timing) -> Vec<String> {
-    let samples = timing.samples.values().flatten();
-    let mut names: Vec<String> = samples.flat_map(|sample| sample.more.keys().cloned()).collect();
-    names.sort();
-    names.dedup();
-    names.retain(|name| name != "involuntary_switches");
-    names
 }
 
 fn extra_row(results: &Results, timing: &Timing, name: &str) -> String {

@@ -1,8 +1,12 @@
 //! Resizing: in place where that is possible, with the contents everywhere.
 
 use super::*;
+#[cfg(feature = "sim")]
+use crate::arena::tests::user_arena;
 use crate::arena::{Commit, LargePages, Sharing};
 use crate::heap::Heap;
+#[cfg(feature = "sim")]
+use crate::options::OptionId;
 use crate::runtime::{heap_destroy, heap_new_in_arena};
 use crate::theap::Theap;
 
@@ -109,12 +113,17 @@ impl Room {
         unsafe { realloc_in(self.theap, p, size, Zero::Any) }
     }
 
-    /// A large block with another one right behind.
+    /// A large block with another one right behind. Threads search an arena from different places, so that two blocks may
+    /// lie in different chunks.
     fn hemmed_in(&self) -> *mut u8 {
-        let p = self.malloc(4 * MIB);
-        let end = p.wrapping_add(page_of(p).area_bytes());
-        assert_eq!(self.malloc(4 * MIB), end);
-        p
+        let mut p = self.malloc(4 * MIB);
+        loop {
+            let next = self.malloc(4 * MIB);
+            if next == p.wrapping_add(page_of(p).area_bytes()) {
+                return p;
+            }
+            p = next;
+        }
     }
 }
 
@@ -233,7 +242,77 @@ fn a_block_moves_into_the_heap_that_is_asked_for() {
 #[cfg(feature = "sim")]
 mod on_sim {
     use super::*;
+    use crate::arena::Arena;
     use ferrimalloc_prim::sim::{self, Fault, Kind};
+
+    /// What is done to memory of our own alone.
+    fn private_calls() -> usize {
+        [Kind::Discard, Kind::Reset, Kind::Protect, Kind::Thp, Kind::MovePages].map(sim::calls).iter().sum()
+    }
+
+    /// Blocks of all sizes come, grow, shrink and go, in an arena that is not private memory.
+    fn use_all_of(arena: &'static Arena) {
+        let heap = heap_new_in_arena(arena).unwrap();
+        let room = Room { heap, theap: theap_for(heap).unwrap() };
+        // What is free elsewhere has gone before.
+        collect(Force::All);
+        let before = private_calls();
+        let p = room.hemmed_in();
+        let grown = room.resize(p, 9 * MIB);
+        assert!(grown != p && holds(grown, 4 * MIB, 0xC4));
+        let again = alloc_in(room.theap, 4 * MIB, Zero::Zeroed);
+        assert!(again == p && holds(again, 4 * MIB, 0), "zeros are made");
+        fill(again, 7);
+        assert!(room.resize(grown, 2 * MIB) == grown && holds(grown, 2 * MIB, 0xC4));
+        for size in [100, 5000, 100_000, 6 * MIB] {
+            release(room.malloc(size));
+        }
+        collect(Force::All);
+        assert_eq!(private_calls(), before);
+    }
+
+    #[test]
+    fn the_programs_memory_is_neither_moved_nor_dropped() {
+        let _ground = ground();
+        use_all_of(user_arena(live_theap().unwrap().heap().subproc().arenas(), 64 * MIB));
+    }
+
+    #[test]
+    fn huge_os_pages_are_neither_moved_nor_dropped() {
+        let _ground = ground();
+        let arenas = live_theap().unwrap().heap().subproc().arenas();
+        use_all_of(arenas.reserve_huge(1, None, 0, Sharing::Exclusive).unwrap());
+    }
+
+    #[test]
+    fn memory_of_our_own_does_not_move_into_the_programs() {
+        let _ground = ground();
+        let room = Room::new();
+        let arena = user_arena(room.heap.subproc().arenas(), 64 * MIB);
+        let heap = heap_new_in_arena(arena).unwrap();
+        let theap = theap_for(heap).unwrap();
+        let p = room.hemmed_in();
+        // SAFETY: a block of the test's, which goes on with the answer.
+        let moved = unsafe { realloc_in(theap, p, 30 * MIB, Zero::Any) };
+        assert!(arena.contains(moved) && holds(moved, 4 * MIB, 0xC4));
+        assert_eq!(sim::calls(Kind::MovePages), 0);
+        // SAFETY: nothing of it is in use.
+        assert!(unsafe { heap_destroy(heap) });
+    }
+
+    #[test]
+    fn a_tail_that_cannot_be_unmapped_loses_its_memory_at_least() {
+        let mut ground = ground();
+        ground.set(OptionId::ArenaMaxObjectSize, (4 * MIB / 1024) as i64);
+        let p = filled(32 * MIB, 4);
+        let mapped = sim::mapped_bytes();
+        sim::refuse(Kind::Unmap, Fault::At(1));
+        assert!(resize(p, 8 * MIB) == p && holds(p, 8 * MIB, 4) && usable_size(p) == 8 * MIB);
+        assert_eq!((sim::calls(Kind::Discard), sim::mapped_bytes()), (1, mapped));
+        release(p);
+        crate::os::offer_again();
+        assert_eq!(sim::mapped_bytes(), mapped - 32 * MIB);
+    }
 
     #[test]
     fn a_large_block_that_must_move_takes_its_os_pages_along() {

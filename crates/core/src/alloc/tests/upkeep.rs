@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::options::OptionId;
+use crate::runtime;
 use ferrimalloc_prim::thread;
 
 /// A call of the hook: force, heartbeat.
@@ -115,4 +116,25 @@ mod on_sim {
         assert!(!larger.is_null(), "{used} slices in use");
         blocks.into_iter().chain([larger]).for_each(release);
     }
+}
+
+/// While a heap ends, what a thread does with all its theaps leaves out those of other heaps.
+#[test]
+fn other_heaps_theaps_are_not_touched_while_a_heap_ends() {
+    let _ground = ground();
+    let heap = runtime::heap_new().unwrap();
+    let theap = runtime::theap_for(heap).unwrap();
+    assert!(!malloc_in(theap, 64).is_null());
+    {
+        let _a_heap_ends = runtime::heap_ends().begin();
+        collect_reduce(0);
+        assert_eq!(theap.page_count(), 1, "reduced beside the end of a heap");
+        let mut worked_on = 0;
+        runtime::Thread::of(theap).for_each_theap(|_| worked_on += 1);
+        assert_eq!(worked_on, 1, "the main theap alone");
+    }
+    collect_reduce(0);
+    assert_eq!(theap.page_count(), 0);
+    // SAFETY: the test's own heap, used no more.
+    assert!(unsafe { runtime::heap_destroy(heap) });
 }

@@ -1,6 +1,7 @@
 //! The child of a fork: one thread, on memory that several were using.
 
 use super::*;
+use crate::heap::{adopt_orphans_first, do_orphans_wait};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 
@@ -10,6 +11,7 @@ fn failures_in_child(checks: &[&dyn Fn() -> bool]) -> i32 {
     unsafe {
         let child = libc::fork();
         if child == 0 {
+            libc::alarm(30);
             let failed = checks.iter().filter(|check| !check()).count();
             libc::_exit(failed as i32);
         }
@@ -38,6 +40,11 @@ fn the_child_has_the_blocks_but_not_the_threads() {
     let page = page_of(block(theirs));
     let threads = &main_subproc().arenas().stats().threads;
     let failed = failures_in_child(&[
+        &|| !page.owner().is_unowned() && theaps_of(heap) == 2,
+        &|| {
+            adopt_orphans_first();
+            !do_orphans_wait()
+        },
         &|| theaps_of(heap) == 1 && theaps_of(heap_main().unwrap()) == 1,
         &|| threads.current() == 1,
         &|| page_of(mine).owner() == Owner::thread(ferrimalloc_prim::thread::id()),
@@ -107,4 +114,126 @@ fn forks_wait_for_critical_sections() {
             assert_eq!(failures_in_child(&[&makes_a_heap]), 0);
         }
     });
+}
+
+/// Lets a thread take blocks of `heap` and keep its theap, until `end` is dropped.
+fn keeper(heap: &'static Heap, bytes: usize, count: usize) -> (Vec<usize>, impl Drop) {
+    struct End(Option<(std::sync::mpsc::Sender<()>, thread::JoinHandle<()>)>);
+    impl Drop for End {
+        fn drop(&mut self) {
+            let (leave, thread) = self.0.take().unwrap();
+            leave.send(()).unwrap();
+            thread.join().unwrap();
+        }
+    }
+    let (tell, told) = channel();
+    let (leave, may_leave) = channel::<()>();
+    let thread = thread::spawn(move || {
+        let theap = theap_for(heap).unwrap();
+        let blocks: Vec<_> = (0..count).map(|_| address(take(theap, bytes))).collect();
+        tell.send(blocks).unwrap();
+        may_leave.recv().unwrap();
+    });
+    (told.recv().unwrap(), End(Some((leave, thread))))
+}
+
+#[test]
+fn orphans_wait_until_pages_change_hands() {
+    let _ground = ground();
+    let heap = heap_main().unwrap();
+    let mine = take(theap_for(heap).unwrap(), 64);
+    let (theirs, _end) = keeper(heap, 5000, 4);
+    let page = page_of(block(theirs[0]));
+    let is_waiting = || do_orphans_wait() && !page.owner().is_unowned();
+    let own_work_leaves_them = || {
+        let block = page_of(mine).look().pop();
+        put(block);
+        put(block_of_others(&theirs));
+        is_waiting()
+    };
+    let another_theap_needs_them_adopted = || {
+        let heap = heap_new().unwrap();
+        is_waiting() && theap_for(heap).is_some() && !do_orphans_wait() && page.owner().is_unowned()
+    };
+    assert_eq!(failures_in_child(&[&is_waiting, &own_work_leaves_them, &another_theap_needs_them_adopted]), 0);
+    assert_eq!(
+        failures_in_child(&[&|| main_subproc().main_heap().is_some_and(|heap| {
+            crate::runtime::heap_stats(heap);
+            !do_orphans_wait()
+        })]),
+        0
+    );
+    assert_eq!(
+        failures_in_child(&[&|| {
+            Thread::of(live_theap().unwrap()).collect(Force::Routine);
+            !do_orphans_wait()
+        }]),
+        0
+    );
+}
+
+fn block_of_others(blocks: &[usize]) -> *mut u8 {
+    block(blocks[1])
+}
+
+#[test]
+fn a_child_of_a_child_has_no_orphan_left() {
+    let _ground = ground();
+    live_theap().unwrap();
+    let heap = heap_new().unwrap();
+    let (theirs, end) = keeper(heap, 5000, 4);
+    let page = page_of(block(theirs[0]));
+    let grandchild = || {
+        failures_in_child(&[&|| page.owner().is_unowned(), &|| {
+            adopt_orphans_first();
+            page.owner().is_unowned() && page.look().used_when_let_go() == 4
+        }]) == 0
+    };
+    assert_eq!(failures_in_child(&[&grandchild]), 0);
+    drop(end);
+    destroy(heap);
+}
+
+/// The C library gives the child's first thread the stack, and so the id, of one that is gone.
+#[test]
+fn a_namesake_frees_in_orphans_and_nothing_is_lost_or_used_twice() {
+    let _ground = ground();
+    live_theap().unwrap();
+    let heap = heap_new().unwrap();
+    let (theirs, end) = keeper(heap, 5000, 6);
+    let page = page_of(block(theirs[0]));
+    let dead = page.owner().tid();
+    let blocks: &[usize] = &theirs;
+    let namesake = move |adopts: bool| {
+        let mut is_namesake = false;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                is_namesake = ferrimalloc_prim::thread::id() == dead;
+                if is_namesake {
+                    // What the fast path does.
+                    // SAFETY: a block in use, used no more.
+                    unsafe { page.look().push_local(block(blocks[0])) };
+                }
+                if adopts {
+                    live_theap().unwrap();
+                }
+            });
+        });
+        adopt_orphans_first();
+        is_namesake
+    };
+    // The namesake itself adopts its pages; somebody else leaves them alone while it may be there.
+    assert_eq!(
+        failures_in_child(&[&|| !namesake(true) || page.owner().is_unowned() && page.look().used_when_let_go() == 5]),
+        0
+    );
+    assert_eq!(failures_in_child(&[&|| !namesake(false) || page.owner().is_unowned() && !page.is_let_go()]), 0);
+    let the_heap_can_be_destroyed = || {
+        namesake(false);
+        destroy(heap);
+        heap_new().is_some()
+    };
+    assert_eq!(failures_in_child(&[&the_heap_can_be_destroyed]), 0);
+    drop(end);
+    destroy(heap);
 }

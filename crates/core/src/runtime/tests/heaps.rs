@@ -1,6 +1,7 @@
 //! Heaps come and go.
 
 use super::*;
+use crate::heap::release_or_list;
 
 #[test]
 fn a_deleted_heaps_blocks_go_on_in_the_main_heap() {
@@ -51,6 +52,60 @@ fn other_threads_theaps_of_an_ended_heap_end_when_they_collect() {
     destroy(heap);
     go_on.send(()).unwrap();
     assert_eq!(other.join().unwrap(), (2, 1));
+}
+
+/// A page that has been claimed by mistake, and that has to be decided about since blocks were freed meanwhile, is waited for
+/// by the end of its heap, which must not hold what the decision needs.
+#[test]
+fn a_heap_ends_though_a_mistaken_claim_has_to_be_decided() {
+    let _ground = ground();
+    let heap = heap_new().unwrap();
+    let blocks = on_a_thread(move || {
+        let theap = theap_for(heap).unwrap();
+        (0..1000).map(|_| address(take(theap, 64))).collect::<Vec<_>>()
+    });
+    let page = page_of(block(blocks[0]));
+    let (claimed, threshold) = page.claim_in_place().unwrap();
+    blocks[..].iter().filter(|p| page_of(block(**p)) == page).for_each(|p| put(block(*p)));
+    let claimed = claimed.put_back(threshold).expect_err("enough has been freed meanwhile").hold();
+    let decided = thread::spawn({
+        let claimed = address(core::ptr::from_ref(claimed).cast_mut().cast());
+        move || {
+            thread::sleep(std::time::Duration::from_millis(50));
+            // SAFETY: the page was claimed above, for this thread.
+            let claimed = unsafe { &*block(claimed).cast::<crate::page::Owned>() };
+            // SAFETY: as above.
+            release_or_list(unsafe { claimed.take_out() });
+        }
+    });
+    destroy(heap);
+    decided.join().unwrap();
+    assert!(matches!(Page::lookup(block(blocks[0])), Lookup::None));
+}
+
+/// A heap that another thread ends while it is visited stays readable until the visitor is done with it.
+#[test]
+fn a_heap_that_ends_during_a_visit_keeps_its_structure() {
+    let _ground = ground();
+    let heap = heap_new().unwrap();
+    let id = heap.id();
+    let mut seen = Vec::new();
+    assert!(visit_heaps(main_subproc(), |visited| {
+        if visited == heap {
+            on_a_thread(move || destroy(heap));
+            // Were its memory free, the next heap would have it.
+            let next = heap_new().unwrap();
+            assert!(next != visited && visited.id() == id);
+            destroy(next);
+        }
+        seen.push(visited.id());
+        true
+    }));
+    assert!(seen.contains(&id));
+    assert!(heap_new().is_some_and(|next| {
+        destroy(next);
+        true
+    }));
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn pages_of_other_classes_and_heaps_are_left_alone() {
     bed.other.abandon_all();
     assert!(page_of(take(bed.theap, 80)) != page_of(left[0]));
     let heap = Heap::create(bed.heap.subproc(), None, Lifetime::MayEnd).unwrap();
-    let elsewhere = Theap::create(heap, ME, ptr::null(), 0).unwrap();
+    let elsewhere = Theap::create(heap, ME, ptr::null()).unwrap();
     assert!(page_of(take(elsewhere, 64)) != page_of(left[0]));
     assert!(page_of(left[0]).is_listed());
 }
@@ -80,14 +80,18 @@ fn without_memory_there_is_no_page_and_with_it_there_is_again() {
     let bed = Bed::new();
     let subproc = bed.heap.subproc();
     let arena = subproc.arenas().reserve_arena(64 << 20, Commit::Now, LargePages::Never, Sharing::Exclusive);
-    let theap = Theap::create(Heap::create(subproc, arena, Lifetime::MayEnd).unwrap(), ME, ptr::null(), 0).unwrap();
+    let theap = Theap::create(Heap::create(subproc, arena, Lifetime::MayEnd).unwrap(), ME, ptr::null()).unwrap();
     let mut blocks = Vec::new();
-    while let Some(page) = theap.find_page(Bin::of(LARGE_BLOCK_MAX)) {
-        blocks.push(page.pop());
-        check(theap);
+    let mut pages = Vec::new();
+    for bin in [Bin::of(LARGE_BLOCK_MAX), Bin::of(200_000)] {
+        while let Some(page) = theap.find_page(bin) {
+            blocks.push(page.pop());
+            pages.push(page);
+            check(theap);
+        }
     }
     assert!(blocks.len() >= 14 * 8, "{}", blocks.len());
-    assert!(theap.find_page(Bin::of(200_000)).is_none());
+    assert!(pages.iter().any(|page| page.slices() < LARGE_PAGE_SLICES), "the last pages are as small as may be");
     assert!(theap.find_page(Bin::of(8)).is_some(), "a slice is left");
     put_all(theap, &blocks);
     theap.collect(Force::All);

@@ -16,6 +16,7 @@ mod batch;
 mod collect;
 mod find;
 mod lifo;
+mod orphans;
 mod ownership;
 mod queue;
 mod reclaim;
@@ -41,7 +42,7 @@ impl Bed {
     fn new() -> Bed {
         let alone = ground();
         let heap = new_subproc().main_heap().unwrap();
-        let [theap, other] = [ME, STRANGER].map(|tid| Theap::create(heap, tid, ptr::null(), 0).unwrap());
+        let [theap, other] = [ME, STRANGER].map(|tid| Theap::create(heap, tid, ptr::null()).unwrap());
         Bed { alone, heap, theap, other }
     }
 
@@ -108,6 +109,11 @@ fn page_of(p: *mut u8) -> &'static Owned {
 
 /// What `free` does on the theap's thread.
 fn put(theap: &'static Theap, p: *mut u8) {
+    put_unchecked(theap, p);
+    check(theap);
+}
+
+fn put_unchecked(theap: &'static Theap, p: *mut u8) {
     let page = page_of(p);
     // SAFETY: the test's own block, used no more.
     unsafe {
@@ -121,7 +127,6 @@ fn put(theap: &'static Theap, p: *mut u8) {
             theap.free_foreign(page.page(), p);
         }
     }
-    check(theap);
 }
 
 fn put_all(theap: &'static Theap, blocks: &[*mut u8]) {

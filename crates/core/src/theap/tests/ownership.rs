@@ -164,7 +164,8 @@ fn settling_a_claimed_page_twice_lists_it_once() {
     }
     let subproc = bed.heap.subproc();
     let mut taken = 0;
-    while let Some((page, _)) = bed.heap.registry().take_listed(subproc.arenas(), page.bin(), |_| true) {
+    while let Some((page, _)) = bed.heap.registry().take_listed(subproc.arenas(), page.bin(), |_| true, release_or_list)
+    {
         page.hold();
         taken += 1;
     }

@@ -6,7 +6,7 @@ use super::*;
 fn three(bed: &Bed) -> [&'static Owned; 3] {
     [(); 3].map(|()| {
         let page = bed.heap.fresh_page(Bin::of(64), ME, bed.theap.handle(), 0).unwrap();
-        let page = bed.theap.push_front(page);
+        let page = bed.theap.queues.push_front(page);
         check(bed.theap);
         page
     })
@@ -40,7 +40,7 @@ fn the_front_is_first_and_the_back_last() {
     let [a, b, c] = three(&bed);
     assert!(order(&bed) == [c, b, a]);
     let last = bed.heap.fresh_page(Bin::of(64), ME, bed.theap.handle(), 0).unwrap();
-    let last = bed.theap.push_back(last);
+    let last = bed.theap.queues.push_back(last);
     check(bed.theap);
     assert!(order(&bed) == [c, b, a, last]);
 }
@@ -49,7 +49,7 @@ fn the_front_is_first_and_the_back_last() {
 fn a_page_at_the_back_of_an_empty_queue_is_its_first() {
     let bed = Bed::new();
     let page = bed.heap.fresh_page(Bin::of(64), ME, bed.theap.handle(), 0).unwrap();
-    let page = bed.theap.push_back(page);
+    let page = bed.theap.queues.push_back(page);
     check(bed.theap);
     assert!(bed.theap.direct_page(8) == page);
 }
@@ -71,10 +71,10 @@ fn pages_leave_from_anywhere() {
 fn the_chosen_page_moves_to_the_front() {
     let bed = Bed::new();
     let [a, b, c] = three(&bed);
-    bed.theap.move_to_front(a);
+    bed.theap.queues.move_to_front(a);
     check(bed.theap);
     assert!(order(&bed) == [a, c, b]);
-    bed.theap.move_to_front(a);
+    bed.theap.queues.move_to_front(a);
     check(bed.theap);
     assert!(order(&bed) == [a, c, b]);
 }
@@ -83,13 +83,13 @@ fn the_chosen_page_moves_to_the_front() {
 fn a_passed_page_goes_to_the_end_until_it_is_chosen() {
     let bed = Bed::new();
     let [a, b, c] = three(&bed);
-    bed.theap.keep_full(c);
+    bed.theap.queues.keep_full(c);
     check(bed.theap);
     assert!(order(&bed) == [b, a, c]);
-    bed.theap.keep_full(a);
+    bed.theap.queues.keep_full(a);
     check(bed.theap);
     assert!(order(&bed) == [b, c, a] && bed.theap.queue(Bin::of(64)).kept_full() == 2);
-    bed.theap.move_to_front(c);
+    bed.theap.queues.move_to_front(c);
     check(bed.theap);
     assert!(order(&bed) == [c, b, a] && bed.theap.queue(Bin::of(64)).kept_full() == 1);
     bed.theap.remove(a).unwrap().hold();

@@ -18,6 +18,16 @@ fn pages_are_never_taken_back_where_the_option_forbids() {
     assert!(page_of(blocks[0]).owner().is_unowned() && page_of(blocks[0]).remote_count() == 1);
 }
 
+/// A theap whose levels were not known when it started may have become one of hardened pages: it takes no ordinary page back.
+#[test]
+fn a_theap_of_hardened_pages_takes_no_ordinary_page_back() {
+    let mut bed = Bed::new();
+    let blocks = given_up(&mut bed, 2);
+    bed.theap.instrumentation.instrument_at(crate::options::Hardening::MAX);
+    put(bed.theap, blocks[0]);
+    assert!(page_of(blocks[0]).owner().is_unowned() && page_of(blocks[0]).remote_count() == 1);
+}
+
 #[test]
 fn no_more_pages_are_taken_back_than_the_option_allows() {
     let mut bed = Bed::new();

@@ -1,0 +1,474 @@
+//! An arena: a stretch of slices, with four bitmaps over them (`holding`) and what each part of it is used for.
+//!
+//! The description and the bitmaps live in the arena's own first slices.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use super::access::{CommitFn, LEAST_STEP, goes_in_steps, open};
+use super::holding::{Beginning, Holding};
+use super::mapping::{Backing, UNIT_SLICES};
+use super::search_hint::SearchHint;
+use super::usage::Usage;
+use crate::base::*;
+use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS};
+use crate::options::{self, Hardening};
+use crate::os::{self, PrivateMemory, tool_hooks};
+use crate::stats::ChunkBin;
+use crate::sync::{AtomicU8, AtomicUsize, Ordering};
+
+/// What a chunk of slices is used for, so that pages of different sizes don't fragment each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    Small = 1,
+    Medium = 2,
+    Large = 3,
+    /// Singletons and metadata.
+    Other = 4,
+}
+
+impl Kind {
+    const ALL: [Kind; 4] = [Kind::Small, Kind::Medium, Kind::Large, Kind::Other];
+
+    pub(super) fn from_word(word: u8) -> Option<Kind> {
+        Self::ALL.into_iter().find(|&kind| kind as u8 == word)
+    }
+
+    /// Where statistics count its chunks.
+    pub(super) fn chunk_bin(self) -> ChunkBin {
+        match self {
+            Kind::Small => ChunkBin::Small,
+            Kind::Medium => ChunkBin::Medium,
+            Kind::Large => ChunkBin::Large,
+            Kind::Other => ChunkBin::Other,
+        }
+    }
+
+    /// The kind of pages with this many slices.
+    pub fn of_slices(slices: usize) -> Kind {
+        match slices {
+            SMALL_PAGE_SLICES => Kind::Small,
+            MEDIUM_PAGE_SLICES => Kind::Medium,
+            LARGE_PAGE_SLICES => Kind::Large,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// A chunk that no kind has taken.
+pub(super) const KIND_NONE: u8 = 0;
+
+/// Who may allocate in an arena.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// Any heap of the sub-process.
+    Shared,
+    /// Only heaps that were made for this arena.
+    Exclusive,
+}
+
+/// What a new arena is to be.
+pub struct Setup {
+    pub start: *mut u8,
+    pub bytes: usize,
+    pub backing: Backing,
+    pub sharing: Sharing,
+    /// Whether all of it may be touched already.
+    pub committed: bool,
+    /// Whether all of it reads as zero (once committed).
+    pub zero: Zero,
+    /// The NUMA node it belongs to, if any.
+    pub numa: Option<usize>,
+    /// Commits user memory; null for the system's own way.
+    pub commit: Option<(CommitFn, *mut c_void)>,
+}
+
+/// An arena. Lives in its own first slices; see the module's head.
+pub struct Arena {
+    /// The set that it is in, opaque here.
+    set: *const (),
+    usage: *const Usage,
+    /// Its place in the set.
+    index: AtomicUsize,
+    start: *mut u8,
+    slices: usize,
+    info_slices: usize,
+    backing: Backing,
+    sharing: Sharing,
+    numa: Option<usize>,
+    commit: Option<(CommitFn, *mut c_void)>,
+    pub(super) holding: Holding,
+    /// Two MiB units that are advised to be huge pages.
+    pub(super) advised: Bitmap,
+    /// Those that were and are not any more.
+    pub(super) refused: Bitmap,
+    pub(super) chunk_kinds: &'static [AtomicU8],
+    /// For pages of the kind `Other`.
+    pub(super) hint: SearchHint,
+}
+
+// SAFETY: all that changes after construction is atomic; the user's commit function and its argument are, by the
+// contract of `mi_manage_memory`, callable from any thread.
+unsafe impl Sync for Arena {}
+
+impl PartialEq for Arena {
+    fn eq(&self, other: &Arena) -> bool {
+        ptr::eq(self, other)
+    }
+}
+impl Eq for Arena {}
+
+impl Setup {
+    /// Makes the first slices of a new arena accessible, `info_slices` at least; answers how many. `None` if refused.
+    fn commit_first(&self, info_slices: usize) -> Option<usize> {
+        let most = self.bytes / SLICE_BYTES;
+        let commit = |slices| open(self.backing, self.commit, self.start, slices * SLICE_BYTES).map(|_| slices);
+        if !goes_in_steps(self.backing) {
+            return commit(info_slices);
+        }
+        commit(info_slices.next_multiple_of(LEAST_STEP).min(most)).or_else(|| commit(info_slices))
+    }
+}
+
+/// A cursor through the memory in which an arena's structures are laid out.
+struct Layout {
+    next: usize,
+}
+
+impl Layout {
+    /// Takes `bytes` at a multiple of a cache line; answers the offset.
+    fn take(&mut self, bytes: usize) -> usize {
+        let at = self.next;
+        self.next = at + bytes.next_multiple_of(64);
+        at
+    }
+}
+
+/// Offsets of an arena's structures from its start: what is touched at once comes first, so that a process that has
+/// just started touches few OS pages.
+struct Offsets {
+    kinds: usize,
+    /// Advised, refused.
+    units: [usize; 2],
+    /// Free, committed, dirty, purge.
+    bitmaps: [usize; 4],
+    end: usize,
+}
+
+fn offsets(slices: usize) -> Offsets {
+    let mut layout = Layout { next: 0 };
+    layout.take(size_of::<Arena>());
+    let kinds = layout.take(chunks(slices));
+    let units = [(); 2].map(|()| layout.take(Bitmap::layout_bytes(thp_units(slices))));
+    let bitmaps = [(); 4].map(|()| layout.take(Bitmap::layout_bytes(slices)));
+    Offsets { kinds, units, bitmaps, end: layout.next }
+}
+
+/// Whether a guard OS page is to stand between an arena's structures and its slices.
+fn is_to_be_guarded(setup: &Setup) -> bool {
+    matches!(setup.backing, Backing::Os(_)) && options::hardening().is_some_and(Hardening::guards_metadata)
+}
+
+/// Bytes of an arena's structures, and of the guard behind them.
+fn info_bytes_with_guard(offsets: &Offsets, setup: &Setup) -> usize {
+    let guard_bytes = os::os_page_bytes();
+    if is_to_be_guarded(setup) { offsets.end.next_multiple_of(guard_bytes) + guard_bytes } else { offsets.end }
+}
+
+fn chunks(slices: usize) -> usize {
+    slices.div_ceil(CHUNK_BITS)
+}
+
+fn thp_units(slices: usize) -> usize {
+    slices.div_ceil(UNIT_SLICES)
+}
+
+impl Arena {
+    /// The smallest arena: its own structures and a large page. Bytes.
+    pub const MIN_BYTES: usize = LARGE_PAGE_SLICES / 2 * SLICE_BYTES;
+
+    /// Lays an arena out in the memory that it is to manage; `None` if that is too small or its first part can't be
+    /// committed.
+    ///
+    /// # Safety
+    /// The memory is aligned to slices, nobody else uses it, and it is as `setup` says; it lives until the arena is
+    /// destroyed. `set` and its `usage` outlive the arena.
+    pub(super) unsafe fn create(set: *const (), usage: &Usage, setup: &Setup) -> Option<&'static Arena> {
+        let slices = setup.bytes / SLICE_BYTES;
+        let offsets = offsets(slices);
+        let info_slices = info_bytes_with_guard(&offsets, setup).div_ceil(SLICE_BYTES);
+        if info_slices + 1 > slices {
+            return None;
+        }
+        let committed = if setup.committed { slices } else { setup.commit_first(info_slices)? };
+        if setup.zero == Zero::Any {
+            // SAFETY: the structures' part of the memory, committed.
+            unsafe { ptr::write_bytes(setup.start, 0, offsets.end) };
+        }
+        // SAFETY: the memory is committed, zero, large enough by `offsets`, and ours.
+        let arena = unsafe { Self::lay_out(set, usage, setup, slices, info_slices, &offsets) };
+        arena.open(setup, committed);
+        if is_to_be_guarded(setup) {
+            arena.guard_info();
+        }
+        Some(arena)
+    }
+
+    /// # Safety
+    /// As for [`Arena::create`], with the structures' part committed and zero.
+    unsafe fn lay_out(
+        set: *const (),
+        usage: &Usage,
+        setup: &Setup,
+        slices: usize,
+        info_slices: usize,
+        offsets: &Offsets,
+    ) -> &'static Arena {
+        let at = |offset: usize| setup.start.wrapping_add(offset);
+        // SAFETY: each structure has its own part of zeroed memory.
+        let bitmap = |offset: usize, bits: usize| unsafe { Bitmap::init_at(at(offset), bits) };
+        // SAFETY: zeroed memory of that many bytes is a valid slice of atomics.
+        let chunk_kinds = unsafe { core::slice::from_raw_parts(at(offsets.kinds).cast::<AtomicU8>(), chunks(slices)) };
+        let arena = Arena {
+            set,
+            usage,
+            index: AtomicUsize::new(usize::MAX),
+            start: setup.start,
+            slices,
+            info_slices,
+            backing: setup.backing,
+            sharing: setup.sharing,
+            numa: setup.numa,
+            commit: setup.commit,
+            holding: Holding::new(offsets.bitmaps.map(|offset| bitmap(offset, slices))),
+            advised: bitmap(offsets.units[0], thp_units(slices)),
+            refused: bitmap(offsets.units[1], thp_units(slices)),
+            chunk_kinds,
+            hint: SearchHint::new(),
+        };
+        // SAFETY: the first part of the memory is the description's.
+        unsafe {
+            let place = setup.start.cast::<Arena>();
+            place.write(arena);
+            &*place
+        }
+    }
+
+    /// Makes the last OS page in front of the slices for claims inaccessible. That the system refuses costs the guard.
+    fn guard_info(&self) {
+        let guard_bytes = os::os_page_bytes();
+        let guard = self.start.wrapping_add(self.info_slices * SLICE_BYTES - guard_bytes);
+        if let Some(guard) = self.private_at(guard, guard_bytes) {
+            // SAFETY: no structure reaches that far (`info_bytes_with_guard`).
+            let _ = unsafe { guard.close() };
+        }
+    }
+
+    /// Opens the slices behind the structures for claims; so many of all are committed.
+    fn open(&self, setup: &Setup, committed: usize) {
+        let all = BitRange { start: 0, len: self.slices };
+        let free = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
+        let committed = BitRange { start: 0, len: committed };
+        self.usage().note_committed(committed.len);
+        let dirty = if setup.zero == Zero::Any { all } else { BitRange::default() };
+        tool_hooks::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
+        self.holding.begin(Beginning { committed, dirty, free });
+    }
+
+    /// The arena's place in its set.
+    pub fn index(&self) -> usize {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_index(&self, index: usize) {
+        self.index.store(index, Ordering::Relaxed);
+    }
+
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    pub fn slices(&self) -> usize {
+        self.slices
+    }
+
+    /// Slices taken by the arena's own structures.
+    pub fn info_slices(&self) -> usize {
+        self.info_slices
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.slices * SLICE_BYTES
+    }
+
+    pub fn backing(&self) -> Backing {
+        self.backing
+    }
+
+    pub fn sharing(&self) -> Sharing {
+        self.sharing
+    }
+
+    pub fn numa(&self) -> Option<usize> {
+        self.numa
+    }
+
+    /// The set that it is in: an opaque handle for `arenas`.
+    pub(super) fn set_handle(&self) -> *const () {
+        self.set
+    }
+
+    /// What the arenas of its set count together.
+    pub fn usage(&self) -> &Usage {
+        // SAFETY: the set outlives its arenas (contract of `create`).
+        unsafe { &*self.usage }
+    }
+
+    pub fn contains(&self, p: *const u8) -> bool {
+        (p as usize).wrapping_sub(self.start as usize) < self.bytes()
+    }
+
+    /// The slice that holds an address inside the arena.
+    pub fn slice_of(&self, p: *const u8) -> usize {
+        (p as usize - self.start as usize) / SLICE_BYTES
+    }
+
+    pub fn slice_memory(&self, slice: usize) -> *mut u8 {
+        self.start.wrapping_add(slice * SLICE_BYTES)
+    }
+
+    pub fn is_free(&self, slice: usize) -> bool {
+        self.holding.is_free(slice)
+    }
+
+    pub fn is_committed(&self, slice: usize) -> bool {
+        self.holding.is_committed(BitRange::one(slice))
+    }
+
+    pub fn is_dirty(&self, slice: usize) -> bool {
+        self.holding.is_dirty(slice)
+    }
+
+    pub fn is_purgeable(&self, slice: usize) -> bool {
+        self.holding.is_purgeable(slice)
+    }
+
+    /// Whether nothing but the arena's own structures is claimed.
+    pub fn is_empty(&self) -> bool {
+        self.holding.free().count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
+    }
+
+    pub(super) fn commit_fn(&self) -> Option<(CommitFn, *mut c_void)> {
+        self.commit
+    }
+
+    /// Whether the memory behind free slices may go: private memory of ours, or by the user's own function.
+    pub(super) fn can_purge(&self) -> bool {
+        match self.backing {
+            Backing::Os(_) => true,
+            Backing::User => self.commit.is_some(),
+            Backing::Huge | Backing::UserPinned => false,
+        }
+    }
+
+    /// Whether memory that has been touched stays readable, without strict accounting.
+    pub fn keeps_memory(&self) -> bool {
+        self.commit.is_none() || !self.can_purge()
+    }
+
+    /// The memory of slices, if it is private memory of ours.
+    pub fn private(&self, range: BitRange) -> Option<PrivateMemory> {
+        self.private_at(self.slice_memory(range.start), range.len * SLICE_BYTES)
+    }
+
+    /// The same of a stretch of whole OS pages in the arena.
+    pub fn private_at(&self, start: *const u8, bytes: usize) -> Option<PrivateMemory> {
+        match self.backing {
+            Backing::Os(memory) => Some(memory.part(start as usize - self.start as usize, bytes)),
+            Backing::Huge | Backing::User | Backing::UserPinned => None,
+        }
+    }
+
+    /// How many chunks it has, the last maybe a part of one.
+    pub fn chunks(&self) -> usize {
+        chunks(self.slices)
+    }
+
+    /// Some of the memory behind claimed slices can't be touched: whoever claims them next commits it.
+    pub fn note_inaccessible(&self, range: BitRange) {
+        self.holding.note_decommitted(range);
+    }
+
+    /// The memory behind claimed slices has moved elsewhere ([`PrivateMemory::move_to`]): they read as zero.
+    pub fn note_moved_out(&self, range: BitRange) {
+        self.holding.note_clean(range);
+    }
+
+    /// Gives the memory behind claimed slices back and makes them read as zero; false if that is not possible.
+    pub fn zero_by_discarding(&self, range: BitRange) -> bool {
+        // SAFETY: the caller has claimed the slices.
+        self.private(range).is_some_and(|memory| unsafe { memory.discard() })
+    }
+
+    /// Takes the physical memory of slices that the caller has claimed. True if they read as zero now.
+    pub(super) fn drop_memory(&self, range: BitRange, way: PurgeWay) -> bool {
+        if let Some((commit, arg)) = self.commit {
+            return self.drop_user_memory(range, commit, arg);
+        }
+        let Some(memory) = self.private(range) else { return false };
+        // SAFETY: the slices are claimed by the caller, so that nobody uses them.
+        let zero = unsafe {
+            match way {
+                PurgeWay::Reset => !memory.reset() && memory.discard(),
+                PurgeWay::Discard => memory.discard(),
+                PurgeWay::Decommit => {
+                    let gone = memory.discard();
+                    self.make_inaccessible(range, memory);
+                    gone
+                }
+            }
+        };
+        if zero {
+            self.holding.note_clean(range);
+        }
+        zero
+    }
+
+    /// Stops being charged for claimed slices. That the system refuses costs nothing but that.
+    fn make_inaccessible(&self, range: BitRange, memory: PrivateMemory) {
+        // SAFETY: the caller has claimed the slices.
+        if unsafe { memory.close() } {
+            self.holding.note_decommitted(range);
+        }
+    }
+
+    fn drop_user_memory(&self, range: BitRange, commit: CommitFn, arg: *mut c_void) -> bool {
+        let (memory, bytes) = (self.slice_memory(range.start), range.len * SLICE_BYTES);
+        let mut zero = false;
+        // SAFETY: the contract of the user's function: any range of its memory that nobody uses.
+        let done = unsafe { commit(false, memory.cast(), bytes, &mut zero, arg) };
+        if done {
+            self.holding.note_decommitted(range);
+        }
+        done && zero
+    }
+}
+
+/// How memory of free slices is given back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PurgeWay {
+    /// The system may take it when it needs some.
+    Reset,
+    /// At once; the addresses stay accessible.
+    Discard,
+    /// At once, and no longer charged for: must be committed again.
+    Decommit,
+}
+
+/// Whether `start` and `bytes` make a whole arena of slices where addresses may lie.
+pub(super) fn is_manageable(start: *mut u8, bytes: usize) -> bool {
+    start as usize & (SLICE_BYTES - 1) == 0
+        && bytes >= 2 * SLICE_BYTES
+        && super::page_map::admits(start as usize, bytes)
+}

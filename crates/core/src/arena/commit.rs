@@ -1,0 +1,93 @@
+//! Making an arena's memory accessible, in growing steps.
+//!
+//! An arena's addresses are reserved inaccessible: such memory counts against no limit but that on addresses, is not
+//! locked by `mlockall`, and not written to core files. Slices are made accessible when they are claimed. As each call of
+//! the system costs as much for many slices as for one, free neighbours become accessible with them: an eighth of
+//! what is accessible already, in whole aligned steps. So there are few calls, and few mappings.
+//!
+//! The neighbours are claimed for that moment like an allocation (`holding`, invariant 1), since somebody else could
+//! be changing them. They stay free and unused: what is known of their contents does not change.
+//!
+//! Where the kernel accounts strictly, accessible memory is charged for, so only what is claimed becomes accessible. The
+//! same is tried where a limit refuses more.
+
+use super::access::{LEAST_STEP, goes_in_steps, open};
+use super::arena::Arena;
+use crate::base::*;
+use crate::bitmap::{BitRange, CHUNK_BITS};
+
+/// The largest: 32 MiB.
+const MOST_STEP: usize = CHUNK_BITS;
+/// A step is this share of what is accessible.
+const SHARE: usize = 8;
+
+/// How many slices become accessible at a time when so many are already; a power of two.
+fn step(accessible: usize) -> usize {
+    let share = (accessible / SHARE).clamp(LEAST_STEP, MOST_STEP);
+    1 << share.ilog2()
+}
+
+impl Arena {
+    /// Makes slices accessible that the caller has claimed: `Some(Zeroed)` if all of it was not and is zero for that
+    /// reason; `None` if refused.
+    pub(super) fn ensure_committed(&self, range: BitRange) -> Option<Zero> {
+        if self.holding.is_committed(range) {
+            return Some(Zero::Any);
+        }
+        let (zero, newly) = self.commit_step(range).or_else(|| self.commit_exactly(range))?;
+        self.usage().note_commit_call();
+        self.usage().note_committed(newly);
+        Some(if newly >= range.len { zero } else { Zero::Any })
+    }
+
+    fn commit_exactly(&self, range: BitRange) -> Option<(Zero, usize)> {
+        let memory = self.slice_memory(range.start);
+        let zero = open(self.backing(), self.commit_fn(), memory, range.len * SLICE_BYTES)?;
+        Some((zero, self.holding.note_committed(range)))
+    }
+
+    /// With free neighbours; `None` if there are none, or that is refused.
+    fn commit_step(&self, range: BitRange) -> Option<(Zero, usize)> {
+        if !goes_in_steps(self.backing()) {
+            return None;
+        }
+        let step = step(self.usage().committed_slices());
+        let end = range.end().next_multiple_of(step).min(self.slices());
+        let before = self.take_below(BitRange::between(range.start / step * step, range.start));
+        let after = self.take_above(BitRange::between(range.end(), end));
+        let done = self.commit_exactly(BitRange::between(before.start, after.end()));
+        [before, after].into_iter().filter(|taken| !taken.is_empty()).for_each(|taken| self.holding.untake(taken));
+        done
+    }
+
+    /// Claims the last slices of a range, as many as are free and inaccessible (all, half of them, …).
+    fn take_below(&self, range: BitRange) -> BitRange {
+        let lengths = core::iter::successors(Some(range.len), |len| Some(len / 2));
+        let last = |len: usize| BitRange::new(range.end() - len, len);
+        lengths.map(last).find(|&part| self.take(part)).unwrap_or_default()
+    }
+
+    /// Claims the first slices of a range, likewise.
+    fn take_above(&self, range: BitRange) -> BitRange {
+        let lengths = core::iter::successors(Some(range.len), |len| Some(len / 2));
+        let first = |len: usize| BitRange::new(range.start, len);
+        lengths.map(first).find(|&part| self.take(part)).unwrap_or_default()
+    }
+
+    fn take(&self, part: BitRange) -> bool {
+        part.is_empty() || self.holding.is_inaccessible(part) && self.holding.free().try_claim(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_grow_with_what_is_accessible() {
+        assert_eq!(step(0), LEAST_STEP);
+        assert_eq!(step(SHARE * LEAST_STEP), LEAST_STEP);
+        assert_eq!(step(SHARE * LEAST_STEP * 3), LEAST_STEP * 2);
+        assert_eq!(step(usize::MAX), MOST_STEP);
+    }
+}

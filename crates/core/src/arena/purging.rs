@@ -1,0 +1,129 @@
+//! What purging knows of a set of arenas: how much is unused, since when, and how much may be.
+
+use ferrimalloc_prim::{clock, process};
+
+use super::purge_policy::{FLOOR_SLICES, Held, PurgePolicy};
+use super::tide::Tide;
+use crate::base::*;
+use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+
+/// The share of what the kernel grants the process that may be unused: an eighth.
+const LIMIT_SHARE: usize = 8;
+
+/// The purging state of a set of arenas.
+pub struct Purging {
+    /// Free slices that have memory behind them.
+    unused: AtomicIsize,
+    /// The low and high water of that.
+    pub(super) tide: Tide,
+    /// Whether a part of a delay has ended, and nobody has purged since.
+    is_due: AtomicBool,
+    /// Whether a release has had to purge.
+    pub(super) wants_scavenger: AtomicBool,
+    pub(super) policy: PurgePolicy,
+    /// What the bound can be at most; 0 until somebody needs to know.
+    most: AtomicUsize,
+}
+
+impl Purging {
+    pub const fn new() -> Self {
+        Self {
+            unused: AtomicIsize::new(0),
+            tide: Tide::new(),
+            is_due: AtomicBool::new(false),
+            wants_scavenger: AtomicBool::new(false),
+            policy: PurgePolicy::new(),
+            most: AtomicUsize::new(0),
+        }
+    }
+
+    /// The arenas have gone.
+    pub fn forget(&self) {
+        self.unused.store(0, Ordering::Relaxed);
+        self.tide.note(0);
+        self.policy.forget();
+    }
+
+    pub fn unused_slices(&self) -> usize {
+        // A claim may be counted before the release that it follows.
+        self.unused.load(Ordering::Relaxed).max(0) as usize
+    }
+
+    /// `fresh` slices without memory and `purgeable` ones with memory have been claimed.
+    pub fn note_claimed(&self, fresh: usize, purgeable: usize) {
+        self.change_unused(-(purgeable as isize));
+        self.policy.note_fresh(fresh);
+    }
+
+    pub(super) fn change_unused(&self, slices: isize) {
+        if slices != 0 {
+            let unused = self.unused.fetch_add(slices, Ordering::Relaxed) + slices;
+            self.tide.note(unused.max(0) as usize);
+        }
+    }
+
+    /// How much of it may stay, if there is more than the bound.
+    #[inline]
+    pub(super) fn excess_target(&self, held: Held) -> Option<usize> {
+        if held.unused <= FLOOR_SLICES { None } else { self.policy.target(held, self.most()) }
+    }
+
+    pub(super) fn most(&self) -> usize {
+        match self.most.load(Ordering::Relaxed) {
+            0 => self.find_most(),
+            most => most,
+        }
+    }
+
+    #[cold]
+    fn find_most(&self) -> usize {
+        let granted = process::memory_limit().map_or(usize::MAX, |bytes| bytes / SLICE_BYTES / LIMIT_SHARE);
+        let most = granted.max(FLOOR_SLICES);
+        self.most.store(most, Ordering::Relaxed);
+        most
+    }
+
+    /// Sees to the parts of a delay that have passed. True if nobody has purged since the one before.
+    pub(super) fn end_parts(&self, delay: u64, held: Held) -> bool {
+        let parts = self.tide.end_parts(clock::now_millis(), delay, held.unused);
+        if parts == 0 {
+            return false;
+        }
+        self.policy.end_parts(parts, held, self.tide.range());
+        self.is_due.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether it is time for rule 1; true for one caller.
+    pub(super) fn take_due(&self) -> bool {
+        self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_with_little_memory_bounds_what_is_unused() {
+        let purging = Purging::new();
+        let held = |unused| Held { unused, in_use: 100 * FLOOR_SLICES };
+        purging.most.store(usize::MAX, Ordering::Relaxed);
+        assert_eq!(purging.excess_target(held(2 * FLOOR_SLICES + 1)), None);
+        purging.most.store(2 * FLOOR_SLICES, Ordering::Relaxed);
+        assert_eq!(purging.excess_target(held(2 * FLOOR_SLICES)), None);
+        assert!(purging.excess_target(held(2 * FLOOR_SLICES + 1)).is_some());
+        assert_eq!(purging.excess_target(Held { unused: FLOOR_SLICES, in_use: 0 }), None);
+    }
+
+    #[test]
+    fn the_limit_is_asked_for_once_it_matters() {
+        let purging = Purging::new();
+        let asked = |unused| {
+            let is_excess = purging.excess_target(Held { unused, in_use: 0 }).is_some();
+            (is_excess, purging.most.load(Ordering::Relaxed) > 0)
+        };
+        assert_eq!(asked(FLOOR_SLICES), (false, false));
+        assert_eq!(asked(usize::MAX >> 1), (true, true));
+        assert!(purging.most() >= FLOOR_SLICES);
+    }
+}

@@ -1,0 +1,187 @@
+//! What the arenas of a set count together: slices in use, filled, accessible; and what purging and huge pages go by.
+
+use super::fill::FillHistory;
+use super::purging::Purging;
+use crate::base::*;
+use crate::stats::Stats;
+use crate::sync::{AtomicUsize, Ordering};
+
+/// How many blocks a page is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Share {
+    Many,
+    One,
+}
+
+/// The counts. Valid when zeroed.
+pub struct Usage {
+    /// Slices of pages whose blocks have all been lent at some time.
+    filled: AtomicUsize,
+    /// Slices of pages with a single block.
+    single: AtomicUsize,
+    /// Slices claimed.
+    in_use: AtomicUsize,
+    /// Slices that have been made accessible.
+    committed: AtomicUsize,
+    /// Units of 2 MiB that are no longer advised to be huge pages.
+    refused: AtomicUsize,
+    pub(super) purging: Purging,
+    pub(super) fills: FillHistory,
+    stats: Stats,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Usage {
+    pub const fn new() -> Self {
+        Self {
+            filled: AtomicUsize::new(0),
+            single: AtomicUsize::new(0),
+            in_use: AtomicUsize::new(0),
+            committed: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+            purging: Purging::new(),
+            fills: FillHistory::new(),
+            stats: Stats::new(),
+        }
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Slices of pages whose blocks have all been lent at some time: what is surely in use, unlike the address space of
+    /// pages that have just begun.
+    pub fn filled_slices(&self) -> usize {
+        not_negative(&self.filled)
+    }
+
+    /// Slices of big blocks: in use, though not all of it need be touched.
+    pub fn single_slices(&self) -> usize {
+        not_negative(&self.single)
+    }
+
+    fn filled_of(&self, share: Share) -> &AtomicUsize {
+        match share {
+            Share::Many => &self.filled,
+            Share::One => &self.single,
+        }
+    }
+
+    /// A page has lent its last fresh block, or has become larger since.
+    pub fn note_filled(&self, slices: usize, share: Share) {
+        self.filled_of(share).fetch_add(slices, Ordering::Relaxed);
+    }
+
+    /// Such a page is about to be released.
+    pub fn note_unfilled(&self, slices: usize, share: Share) {
+        self.filled_of(share).fetch_sub(slices, Ordering::Relaxed);
+    }
+
+    /// Slices claimed at the moment.
+    pub fn in_use_slices(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// Free slices that have memory behind them at the moment.
+    pub fn unused_slices(&self) -> usize {
+        self.purging.unused_slices()
+    }
+
+    /// Units of 2 MiB that are no longer advised to be huge pages.
+    pub(super) fn refused_units(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_refused(&self, units: usize) {
+        self.refused.fetch_add(units, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_advised_again(&self, units: usize) {
+        self.refused.fetch_sub(units, Ordering::Relaxed);
+    }
+
+    /// Slices have lost the memory behind them.
+    pub(super) fn note_unbacked(&self, slices: usize) {
+        self.stats.committed.decrease(slices * SLICE_BYTES);
+    }
+
+    pub(super) fn note_claimed(&self, slices: usize, purgeable: usize, fresh: usize) {
+        self.in_use.fetch_add(slices, Ordering::Relaxed);
+        if slices > purgeable {
+            self.stats.committed.increase((slices - purgeable) * SLICE_BYTES);
+        }
+        self.purging.note_claimed(fresh, purgeable);
+    }
+
+    pub(super) fn note_released(&self, slices: usize, purgeable: usize) {
+        self.in_use.fetch_sub(slices, Ordering::Relaxed);
+        if slices > purgeable {
+            self.stats.committed.decrease((slices - purgeable) * SLICE_BYTES);
+        }
+    }
+
+    pub(super) fn note_commit_call(&self) {
+        self.stats.commit_calls.increment();
+    }
+
+    /// So many slices more are accessible.
+    pub(super) fn note_committed(&self, slices: usize) {
+        self.committed.fetch_add(slices, Ordering::Relaxed);
+    }
+
+    /// How many slices have been made accessible so far.
+    pub(super) fn committed_slices(&self) -> usize {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    /// `bytes` have been mapped outside of arenas.
+    pub fn note_mapped(&self, bytes: usize) {
+        self.stats.mmap_calls.increment();
+        self.stats.reserved.increase(bytes);
+        self.stats.committed.increase(bytes);
+    }
+
+    /// Such a mapping is about to be given back.
+    pub fn note_unmapped(&self, bytes: usize) {
+        self.stats.reserved.decrease(bytes);
+        self.stats.committed.decrease(bytes);
+    }
+
+    pub(super) fn stats_note_purge(&self) {
+        self.stats.arena_purges.increment();
+    }
+
+    pub(super) fn stats_note_purged(&self, slices: usize, reset: bool) {
+        let bytes = slices * SLICE_BYTES;
+        if reset {
+            self.stats.reset.add(bytes);
+            self.stats.reset_calls.increment();
+        } else {
+            self.stats.purged.add(bytes);
+            self.stats.purge_calls.increment();
+        }
+    }
+
+    /// As new, but for the statistics, which go on.
+    pub(super) fn forget(&self) {
+        self.stats.reserved.decrease(self.stats.reserved.current() as usize);
+        self.stats.committed.decrease(self.stats.committed.current() as usize);
+        self.filled.store(0, Ordering::Relaxed);
+        self.single.store(0, Ordering::Relaxed);
+        self.in_use.store(0, Ordering::Relaxed);
+        self.committed.store(0, Ordering::Relaxed);
+        self.refused.store(0, Ordering::Relaxed);
+        self.purging.forget();
+        self.fills.forget();
+    }
+}
+
+/// A count that a fork may have left too low by what a thread was just counting.
+fn not_negative(count: &AtomicUsize) -> usize {
+    count.load(Ordering::Relaxed).cast_signed().max(0).cast_unsigned()
+}

@@ -1,0 +1,191 @@
+//! The scavenger: a thread of our own that purges what is idle, so that nobody's `free` has to.
+//!
+//! Option `scavenge` decides: never; as soon as there is something to purge; or, by default, only in a process that has
+//! more than one thread by then. It is started by a tick of a thread that allocates, and has its rounds while there is more
+//! unused memory than the floor; then it sleeps without a timer until a release rings for it (`sync::Bell`). While there is
+//! one, releases purge only what a limit on memory forbids to keep, or if it does not keep up.
+//!
+//! It holds no lock for which another thread's exit, fork or allocation waits, but `WORKING` while it works, for which
+//! only `fork` and a step by hand wait. So it can be waited for anywhere. It never allocates. The child of a fork has none
+//! until a tick there starts one.
+
+use ferrimalloc_prim::thread::{ServiceThread, name_current};
+
+use super::main_subproc;
+use super::subprocs::each_subproc_unless_locked;
+use crate::arena::{ArenaSet, scavenger_bell};
+use crate::options::{self, OptionId};
+use crate::sync::Lock;
+
+/// How long it waits between rounds, in milliseconds: memory that comes and goes more quickly is left alone.
+const ROUND_MILLIS: u32 = 60;
+/// After so many rounds in which nothing could be purged it waits to be called.
+const VAIN_ROUNDS: u32 = 100;
+
+struct State {
+    thread: Option<ServiceThread>,
+    /// Nobody is to start one unasked.
+    is_closed: bool,
+}
+
+/// Held while it is started or stopped.
+static CONTROL: Lock<State> = Lock::new(State { thread: None, is_closed: false });
+/// Held while somebody scavenges, so that no slices are between two hands when the process forks.
+static WORKING: Lock<()> = Lock::new(());
+
+/// When the option says that it may run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Never,
+    Always,
+    BesideThreads,
+}
+
+fn wish() -> Wish {
+    match options::get(OptionId::Scavenge) {
+        0 => Wish::Never,
+        1 => Wish::Always,
+        _ => Wish::BesideThreads,
+    }
+}
+
+/// By the way: starts the scavenger if it is wanted and not there. Two loads when there is nothing to do.
+#[inline]
+pub fn consider_scavenger(arenas: &ArenaSet) {
+    if !scavenger_bell().is_attended() && arenas.wants_scavenger() {
+        start_if_wished(arenas);
+    }
+}
+
+#[cold]
+fn start_if_wished(arenas: &ArenaSet) {
+    let is_wished = match wish() {
+        Wish::Never => false,
+        Wish::Always => true,
+        Wish::BesideThreads => arenas.stats().threads.current() > 1,
+    };
+    // Held: by a thread that starts or stops one, or forks; or by this one, which comes here from inside of that.
+    if is_wished
+        && let Some(mut state) = CONTROL.try_lock()
+        && !state.is_closed
+    {
+        // Where no thread can be had, releases purge, as in a process without one.
+        state.is_closed = !start(&mut state);
+    }
+}
+
+fn start(state: &mut State) -> bool {
+    if !scavenger_bell().attend() {
+        return true;
+    }
+    state.thread = ServiceThread::start(serve).ok();
+    if state.thread.is_none() {
+        scavenger_bell().leave();
+    }
+    state.thread.is_some()
+}
+
+fn stop(state: &mut State) {
+    state.is_closed = true;
+    scavenger_bell().dismiss();
+    if let Some(thread) = state.thread.take() {
+        thread.join();
+    }
+}
+
+/// Starts the scavenger, whatever the option says. True if there is one now.
+pub fn scavenger_start() -> bool {
+    let mut state = CONTROL.lock();
+    state.is_closed = false;
+    start(&mut state)
+}
+
+/// Ends the scavenger and waits until it is gone; there will be none until [`scavenger_start`].
+pub fn scavenger_stop() {
+    stop(&mut CONTROL.lock());
+}
+
+/// Whether there is a scavenger.
+pub fn scavenger_runs() -> bool {
+    scavenger_bell().is_attended()
+}
+
+/// What the scavenger does in a round, done here and now: purges what is due and what exceeds the bound. True if memory is
+/// left that waits to be purged.
+pub fn scavenger_step() -> bool {
+    work()
+}
+
+/// A round; whether there will be something for another one.
+fn work() -> bool {
+    let _alone = WORKING.lock();
+    let mut is_left = false;
+    each_subproc_unless_locked(|subproc| is_left |= subproc.arenas().scavenge());
+    is_left
+}
+
+fn has_work() -> bool {
+    let mut is_there = false;
+    each_subproc_unless_locked(|subproc| is_there |= subproc.arenas().has_much_unused());
+    is_there
+}
+
+fn purged() -> i64 {
+    let stats = main_subproc().arenas().stats();
+    stats.purged.get() + stats.reset.get()
+}
+
+/// The scavenger's life.
+extern "C" fn serve() {
+    name_current(c"ferri-scavenger");
+    let bell = scavenger_bell();
+    let mut vain_rounds = 0;
+    while !bell.is_dismissed() {
+        bell.doze(ROUND_MILLIS);
+        let before = purged();
+        let is_left = work();
+        vain_rounds = if purged() == before { vain_rounds + 1 } else { 0 };
+        if !is_left || vain_rounds > VAIN_ROUNDS {
+            bell.sleep_unless(|| vain_rounds <= VAIN_ROUNDS && has_work());
+            vain_rounds = 0;
+        }
+    }
+    bell.leave();
+}
+
+/// The process ends, or the library goes: nothing of ours may run any more.
+pub(super) fn close() {
+    scavenger_stop();
+}
+
+/// Before a fork.
+pub(super) fn lock_all() {
+    CONTROL.lock_raw();
+    WORKING.lock_raw();
+}
+
+/// After it, in the parent.
+///
+/// # Safety
+/// The caller has called [`lock_all`].
+pub(super) unsafe fn unlock_all() {
+    // SAFETY: the precondition.
+    unsafe {
+        WORKING.unlock_raw();
+        CONTROL.unlock_raw();
+    }
+}
+
+/// After it, in the child, which has no scavenger.
+///
+/// # Safety
+/// The caller has called [`lock_all`] in the parent; there is no other thread.
+pub(super) unsafe fn after_fork() {
+    scavenger_bell().leave();
+    // SAFETY: the precondition. The thread to be joined is the parent's.
+    unsafe {
+        (*CONTROL.data_ptr()).thread = None;
+        WORKING.reinit();
+        CONTROL.reinit();
+    }
+}

@@ -1,0 +1,112 @@
+//! A theap's levels, and what follows from them: which pages it makes, and whether `malloc` has to ask.
+
+use super::theap::Theap;
+use crate::hardened::Style;
+use crate::heap::{adopt_orphans_first, check_page};
+use crate::options::{self, Hardening};
+use crate::os::tool_hooks;
+use crate::page::{Owned, Page};
+
+impl Theap {
+    /// Whether allocations have to ask before they take an ordinary block.
+    #[inline]
+    pub fn is_instrumented(&self) -> bool {
+        self.instrumentation.is_any()
+    }
+
+    /// Whether its pages are hardened.
+    #[inline]
+    pub fn is_hardened(&self) -> bool {
+        self.instrumentation.is_hardened()
+    }
+
+    /// Whether its pages are hardened, and nothing else is to be asked.
+    #[inline]
+    pub fn is_only_hardened(&self) -> bool {
+        self.instrumentation.is_only_hardened()
+    }
+
+    /// Whether some of its blocks are guarded.
+    #[inline]
+    pub fn is_sampled(&self) -> bool {
+        self.instrumentation.is_sampled()
+    }
+
+    #[inline]
+    pub fn levels(&self) -> Hardening {
+        self.instrumentation.levels()
+    }
+
+    /// What its hardened pages do.
+    #[inline]
+    pub fn style(&self) -> Style {
+        let levels = self.levels();
+        Style { pads: levels.pads(), fills: levels.fills(), verifies: levels.verifies() }
+    }
+
+    /// Makes a fresh page what the theap's pages are; false without memory for its bitmap.
+    pub(super) fn prepare_page(&self, page: &Owned) -> bool {
+        !self.is_hardened() || check_page(page, self.instrumentation.draw_key(), self.style(), self.levels())
+    }
+
+    /// In the child of a fork: keys from now on are others than the parent's.
+    pub fn reseed(&self) {
+        self.instrumentation.reseed();
+    }
+
+    /// Asks once more what holds, if that was not known. Pages that don't suit are abandoned.
+    #[inline]
+    pub fn decide_levels(&'static self) {
+        if self.instrumentation.is_undecided()
+            && let Some(levels) = options::hardening()
+        {
+            self.decided(levels);
+        }
+    }
+
+    #[cold]
+    fn decided(&'static self, levels: Hardening) {
+        if levels.checks() {
+            adopt_orphans_first();
+            self.abandon_all();
+        }
+        self.instrumentation.instrument_at(levels);
+        self.queues.hide(self.is_instrumented());
+    }
+
+    /// Guards one of `rate` eligible allocations from now on (0: none); `seed` determines which, 0 leaves that to chance.
+    pub fn sample_guarded(&self, rate: usize, seed: usize) {
+        self.instrumentation.sample_guarded(rate, seed);
+        self.queues.hide(self.is_instrumented());
+    }
+
+    /// Only sizes from `min_bytes` to `max_bytes` are eligible.
+    pub fn bound_guarded(&self, min_bytes: usize, max_bytes: usize) {
+        self.instrumentation.bound_guarded(min_bytes, max_bytes);
+    }
+
+    /// Counts an allocation of `bytes`, and says whether it is to be guarded.
+    pub fn is_due_for_guard(&self, bytes: usize) -> bool {
+        self.instrumentation.is_due_for_guard(bytes)
+    }
+
+    /// Verifies that nobody has written to the free blocks of its pages, where the levels want that.
+    pub fn audit(&self) {
+        if !self.levels().audits() {
+            return;
+        }
+        let _quiet = tool_hooks::quiet();
+        self.for_each_page(|page| {
+            if page.has_block_bitmap() && page.block_bitmap().style().verifies {
+                page.for_each_free_hardened(|block| audit_free(page, block));
+            }
+        });
+    }
+}
+
+fn audit_free(page: &Page, block: *mut u8) {
+    tool_hooks::reached(block, page.block_bytes());
+    // SAFETY: the block is free, and its page the theap's.
+    unsafe { page.filled(block).verify() };
+    tool_hooks::put_away(block, page.block_bytes());
+}

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Source: GrapheneOS/hardened_malloc#235; batch systems with h_vmem. Right: a program that fits into RLIMIT_AS with the C
+# library's malloc starts and works with the allocator preloaded, however much address space that would like to reserve.
+set -u
+bad=0
+try() { # limit-in-MiB name command...
+  local bytes=$(($1 * 1048576)) mib=$1 name=$2 rc
+  shift 2
+  timeout 15 prlimit --as=$bytes env -u LD_PRELOAD "$@" >/dev/null 2>&1 || return 1
+  timeout 15 prlimit --as=$bytes env LD_PRELOAD="$ALLOC" "$@" >/dev/null 2>err
+  rc=$?
+  if [ $rc -ne 0 ] || grep -qi 'error\|cannot' err; then
+    echo "FAIL $name under $mib MiB: rc=$rc $(head -c 200 err)"
+    bad=1
+  fi
+}
+threads='import threading
+t = [threading.Thread(target=lambda: [bytearray(5000) for _ in range(200)]) for _ in range(2)]
+[x.start() for x in t]; [x.join() for x in t]'
+for mib in 16 24 32 48 64 96 128 256 512 1024 2048 8192; do
+  try $mib echo /bin/echo Hello
+  try $mib sort sh -c 'seq 20000 | sort -n | tail -1'
+  try $mib perl perl -e 'my %h; $h{$_} = "x" x 20 for 1..20000; print scalar keys %h'
+  try $mib threads /usr/bin/python3 -c "$threads"
+done
+exit $bad
