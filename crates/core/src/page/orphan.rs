@@ -9,8 +9,8 @@
 //! 2. *No block beyond `capacity` is in use*: `capacity` has risen before the first of them is handed out. Those may
 //!    be on
 //!    `free` already; they are never-used blocks still.
-//! 3. *`outstanding` is 0 only if no block is in use*, but with [`Flag::Lifo`]: it rises before blocks that it counts are handed out, and falls after a
-//!    block has come back.
+//! 3. *`outstanding` is 0 only if no block is in use*, but with [`Flag::Lifo`]: it rises before blocks that it counts
+//!    are handed out, and falls after a block has come back.
 //! 4. A chain of blocks may be on two lists (between the stores of `recycle`), or on none (taken from the remote word,
 //!    and
 //!    not yet put on a list; gathered by a thread that is gone).

@@ -1,8 +1,8 @@
 //! Threads that only free: they have no theap, and so nowhere to gather what they free for others.
 //!
 //! A thread's first such frees are pushed one by one: threads that free a block or two shall not cost a theap. After
-//! [`ENOUGH`] of them it is a consumer, and gets a theap, without pages, to gather in. When it has ended, it doesn't get
-//! another for its frees: nobody would end that one.
+//! [`ENOUGH`] of them it is a consumer, and gets a theap, without pages, to gather in. When it has ended, it doesn't
+//! get another for its frees: nobody would end that one.
 //!
 //! How many there were is how far the thread's word is up the [`STEPS`], so that a thread begins at the first without doing
 //! anything.

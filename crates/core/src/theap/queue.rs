@@ -204,8 +204,8 @@ impl Queues {
         }
     }
 
-    /// Takes a block that this thread has freed, if the class's first page has one and no other work is due, and goes on
-    /// with the one freed last.
+    /// Takes a block that this thread has freed, if the class's first page has one and `may` agrees, and goes on with the
+    /// one freed last.
     #[inline(always)]
     pub fn pop_last_freed(&self, bin: Bin, may: impl FnOnce() -> bool) -> *mut u8 {
         let queue = self.of(bin);
