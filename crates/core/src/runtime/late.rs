@@ -1,22 +1,16 @@
 //! Threads that allocate though nobody will tell us of their end any more.
 //!
-//! The C library runs the destructors of a thread's slots in a few rounds. One that comes behind ours in the last
-//! round, and
-//! allocates, makes a theap that nobody would end. So a thread that starts again after its end is *late*: it is on a
-//! list
-//! here, and ended by somebody else who finds that it has gone. Threads are late, too, where the C library had no slot
-//! for us.
+//! The C library runs the destructors of a thread's slots in a few rounds. One that comes behind ours in the last round, and
+//! allocates, makes a theap that nobody would end. So a thread that starts again after its end is *late*: it is on a list
+//! here, and ended by somebody else who finds that it has gone. Threads are late, too, where the C library had no slot for us.
 //!
 //! # How it is seen that a thread has gone
-//! Its word (`theap_word`) is no longer the one that is noted here: the C library has given its memory to another
-//! thread,
-//! or unmapped it. A late thread that lives changes the note with the word, under the lock. (Until then, what it left
-//! stays:
-//! no more of it than there are stacks kept for threads to come.)
+//! Its word (`theap_word`) is no longer the one that is noted here: the C library has given its memory to another thread, or
+//! unmapped it. A late thread that lives changes the note with the word, under the lock. Until then, what it left stays: no
+//! more of it than there are stacks kept for threads to come.
 //!
-//! A late thread owns pages by a number that is no thread's id. So a thread that is given the same id never takes them
-//! for its own,
-//! and there is nobody to disturb when they are seen to.
+//! A late thread owns pages by a number that is no thread's id. So a thread that is given the same id never takes them for its
+//! own, and there is nobody to disturb when they are seen to.
 
 use core::cell::Cell;
 use core::ptr;

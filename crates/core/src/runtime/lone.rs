@@ -1,24 +1,21 @@
 //! Threads that only free: they have no theap, and so nowhere to gather what they free for others.
 //!
 //! A thread's first such frees are pushed one by one: threads that free a block or two shall not cost a theap. After
-//! [`ENOUGH`] of them it is a consumer, and gets a theap, without pages, to gather in. When it has ended, it doesn't
-//! get another for its frees: nobody would end that one.
+//! [`ENOUGH`] of them it is a consumer, and gets a theap, without pages, to gather in. A thread that has ended is no
+//! exception: whoever allocates after its end is looked after by [`late`](super::late).
 //!
 //! How many there were is how far the thread's word is up the [`STEPS`], so that a thread begins at the first without doing
 //! anything.
 
 use core::ptr;
 
-use super::start::live_theap;
-use super::thread::current_theap;
+use super::{current_theap, start::live_theap};
 use crate::theap::Theap;
 
 /// So many frees of other threads' blocks make a thread worth a theap.
 const ENOUGH: usize = 32;
-/// The last step, for a thread that has ended.
-const ENDED: usize = ENOUGH + 1;
 
-static STEPS: [u8; ENDED + 1] = [0; ENDED + 1];
+static STEPS: [u8; ENOUGH + 1] = [0; ENOUGH + 1];
 
 ferrimalloc_prim::tls_word!(mod step_word, init = super::STEPS);
 
@@ -33,7 +30,6 @@ pub fn theap_to_free_by() -> &'static Theap {
 #[inline(never)]
 fn count_lone(empty: &'static Theap) -> &'static Theap {
     match step() {
-        ENDED => empty,
         ENOUGH => {
             // Without memory, which these frees may bring, it is worth another try after as many.
             go_to(0);
@@ -44,11 +40,6 @@ fn count_lone(empty: &'static Theap) -> &'static Theap {
             empty
         }
     }
-}
-
-/// This thread has ended, as far as it has a say.
-pub(super) fn note_end() {
-    go_to(ENDED);
 }
 
 fn step() -> usize {

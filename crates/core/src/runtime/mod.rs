@@ -2,8 +2,7 @@
 //!
 //! * `process`: initialisation, once.
 //! * `ends`: a heap's end, and who must not meet it; `late`: threads that allocate after their end.
-//! * `thread`: a thread's theaps, and its end.
-//! * `lone`: threads that only free.
+//! * `thread`: a thread's theaps, and its end; `lone`: threads that only free.
 //! * `deferred`: the hook for frees that the program has put off.
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
 //! * `subprocs`: making and ending sub-processes.

@@ -321,7 +321,6 @@ impl Thread {
         self.late.leave();
         if self.is_current() {
             set_current(&EMPTY_THEAP);
-            lone::note_end();
         }
         let _no_heap_ends = self.has_other_theaps().then(|| ENDS.wait());
         while let Some(theap) = self.theaps().next() {
