@@ -13,7 +13,6 @@ use ferrimalloc_prim::thread as prim;
 
 use super::ends::Ends;
 use super::late;
-use super::lone;
 use super::process::{hooks, main_subproc};
 use super::theap_word;
 use crate::base::*;
