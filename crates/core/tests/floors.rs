@@ -277,7 +277,6 @@ fn is_function(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().take_while(|word| !word.contains('(')).collect();
     let line = line.trim_start();
     !line.starts_with("//") && !line.starts_with("type") && !line.ends_with(';') && words.contains(&"fn")
-        || line.starts_with("fn ")
 }
 
 /// From the line of `fn` to the closing brace, which formatted code has in the same column.

@@ -19,8 +19,19 @@ use ferrimalloc_core::stats::{ChunkBin, HUGE_BIN, RawStats, stats_bin_of};
 
 static ONE_BY_ONE: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_BY_ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// A test's turn, which ends after its thread's theaps: what these hand over must not come while another test counts.
+struct Alone {
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        runtime::thread_done();
+    }
+}
+
+fn alone() -> Alone {
+    Alone { _turn: ONE_BY_ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) }
 }
 
 fn in_heap(heap: &'static Heap, size: usize) -> *mut u8 {

@@ -1,8 +1,8 @@
 //! The scavenger: a thread of the allocator's own that gives idle memory back, so that no call that frees has to.
 //!
 //! By default it starts by itself in a process with threads that has something to give back. The option
-//! [`Scavenge`](crate::options::Option::Scavenge) (`MIMALLOC_SCAVENGE=0`, `1`, `auto`) decides; here a program does it by
-//! hand. It sleeps without a timer while there is nothing to do, blocks all signals, and ends with the process.
+//! [`Scavenge`](crate::options::Option::Scavenge) (`MIMALLOC_SCAVENGE=0`, `1`, `auto`) decides; here a program does
+//! it by hand. It sleeps without a timer while there is nothing to do, blocks all signals, and ends with the process.
 //!
 //! ```
 //! use ferrimalloc::scavenger;
@@ -31,8 +31,8 @@ pub fn runs() -> bool {
     runtime::scavenger_runs()
 }
 
-/// Does one of its rounds, here and now: for event loops and thread pools without a scavenger. True if memory is left that
-/// waits to be given back.
+/// Does one of its rounds, here and now: for event loops and thread pools without a scavenger. True if memory is left
+/// that waits to be given back.
 ///
 /// ```
 /// drop(vec![1_u8; 64 << 20]);

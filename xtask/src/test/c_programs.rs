@@ -1,5 +1,4 @@
-//! Programs in C and C++ that feed the library bad input or no memory, or fork and end threads in odd ways, and check
-//! what
+//! Programs in C and C++ that feed the library bad input or no memory, or fork and end threads in odd ways, and check what
 //! it answers.
 //!
 //! Each prints a line per failed check and ends with status 0 only if there was none.

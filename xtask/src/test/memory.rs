@@ -18,6 +18,8 @@ use std::time::Duration;
 struct Figure {
     /// As the program prints it; ends with the unit.
     name: &'static str,
+    /// What it is divided by: another line of the same program.
+    per: Option<&'static str>,
     most: f64,
 }
 
@@ -41,37 +43,35 @@ const METERS: &[Meter] = &[
         rounds: 15,
         typical: Typical::Median,
         figures: &[
-            Figure { name: "start_rss_kib", most: 1.8 * 1024.0 },
+            figure("start_rss_kib", 1.8 * 1024.0),
             // With the C library's own allocator: 100 to 108.
-            Figure { name: "start_anonymous_kib", most: 172.0 },
+            figure("start_anonymous_kib", 172.0),
         ],
     },
-    Meter::least("threads.c", &[Figure { name: "rss_per_thread_kib", most: 80.0 }]),
+    Meter::least("threads.c", &[figure("rss_per_thread_kib", 80.0)]),
     Meter::least(
         "grow.c",
         &[
-            Figure { name: "grow_peak_rss_mib", most: 1.15 * 1024.0 },
+            figure("grow_peak_rss_mib", 1.15 * 1024.0),
             // Wall time of growing to 1 GiB against that of touching 1 GiB of fresh memory.
-            Figure { name: "grow_time_ratio", most: 1.3 },
+            Figure { name: "grow_ms", per: Some("touch_ms"), most: 1.3 },
         ],
-    ),
-    Meter::least("calloc.c", &[Figure { name: "calloc_200_times_32_mib_ms", most: 20.0 }]),
-    Meter::least("free.c", &[Figure { name: "left_of_250_mib_kib", most: 24.0 * 1024.0 }]),
+    )
+    .rounds(9),
+    Meter::least("calloc.c", &[figure("calloc_200_times_32_mib_ms", 20.0)]),
+    Meter::least("free.c", &[figure("left_of_250_mib_kib", 24.0 * 1024.0)]),
     Meter::least(
         "scavenger.c",
         &[
-            Figure { name: "threads_of_one", most: 1.0 },
+            figure("threads_of_one", 1.0),
             // An OS page and the metadata of each of 2,000 blocks; with huge pages 285 MiB.
-            Figure { name: "big_sparse_kib", most: 32.0 * 1024.0 },
+            figure("big_sparse_kib", 32.0 * 1024.0),
             // 4 threads each keep at most 4 MiB of empty pages; without a scavenger 130 MiB.
-            Figure { name: "left_beside_threads_kib", most: 32.0 * 1024.0 },
-            Figure { name: "left_in_a_child_kib", most: 40.0 * 1024.0 },
+            figure("left_beside_threads_kib", 32.0 * 1024.0),
+            figure("left_in_a_child_kib", 40.0 * 1024.0),
         ],
     ),
-    Meter::least(
-        "sparse.c",
-        &[Figure { name: "sparse_rss_mib", most: 24.0 }, Figure { name: "sparse_advised_mib", most: 8.0 }],
-    ),
+    Meter::least("sparse.c", &[figure("sparse_rss_mib", 24.0), figure("sparse_advised_mib", 8.0)]),
 ];
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -101,6 +101,10 @@ impl Meter {
         Meter { source, rounds: 3, typical: Typical::Least, figures }
     }
 
+    const fn rounds(self, rounds: usize) -> Meter {
+        Meter { rounds, ..self }
+    }
+
     fn measure(&self, testbed: &Testbed) -> Result<Figures> {
         let log = testbed.log("memory")?;
         let folder = testbed.scratch("memory")?;
@@ -116,20 +120,36 @@ impl Meter {
     }
 }
 
+/// A line's value by itself.
+const fn figure(name: &'static str, most: f64) -> Figure {
+    Figure { name, per: None, most }
+}
+
 impl Figure {
     fn value(&self, measured: &Figures, typical: Typical) -> Result<f64> {
-        let values = measured.get(self.name).with_context(|| format!("no line {}", self.name))?;
-        Ok(match typical {
-            Typical::Least => values[0],
-            Typical::Median => values[values.len() / 2],
-        })
+        let value = typical.of(measured, self.name)?;
+        Ok(value / self.per.map_or(Ok(1.0), |other| typical.of(measured, other))?)
     }
 
     /// With the spread of all rounds.
     fn describe(&self, measured: &Figures, value: f64) -> String {
-        let values = &measured[self.name];
-        let (least, most, rounds) = (values[0], values[values.len() - 1], values.len());
-        format!("{} {value:.2} (of {rounds}: {least:.2} to {most:.2}; at most {:.2})", self.name, self.most)
+        let name = self.per.map_or(self.name.to_owned(), |other| format!("{} per {other}", self.name));
+        let spreads = [Some(self.name), self.per].into_iter().flatten().map(|line| spread(&measured[line]));
+        format!("{name} {value:.2} ({}; at most {:.2})", spreads.collect::<Vec<_>>().join(" per "), self.most)
+    }
+}
+
+fn spread(values: &[f64]) -> String {
+    format!("of {}: {:.2} to {:.2}", values.len(), values[0], values[values.len() - 1])
+}
+
+impl Typical {
+    fn of(self, measured: &Figures, name: &str) -> Result<f64> {
+        let values = measured.get(name).with_context(|| format!("no line {name}"))?;
+        Ok(match self {
+            Typical::Least => values[0],
+            Typical::Median => values[values.len() / 2],
+        })
     }
 }
 

@@ -99,7 +99,8 @@ export! {
     /// Shows `visitor` the pages that the theap allocates from, and with `visit_blocks` their blocks. Full pages belong
     /// to the heap alone. False without a theap or a visitor, and if that ended the visit.
     fn mi_theap_visit_blocks(theap: *const Theap, visit_blocks: bool, call: Option<BlockVisitFn>, arg: *mut c_void) -> bool {
-        let (Some(theap), Some(call)) = (own_theap(theap.cast_mut()), call) else { return false };
+        let theap = if theap.is_null() { None } else { own_theap(theap.cast_mut()) };
+        let (Some(theap), Some(call)) = (theap, call) else { return false };
         let mut visitor = visitor(theap.heap(), call, arg);
         let mut goes_on = true;
         theap.for_each_page(|page| goes_on = goes_on && visit_page(page, depth(visit_blocks), &mut visitor));

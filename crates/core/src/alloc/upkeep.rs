@@ -4,7 +4,9 @@
 use crate::base::*;
 use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
-use crate::runtime::{Thread, consider_scavenger, current_theap, has_deferred_free, run_deferred_free};
+use crate::runtime::{
+    Thread, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
+};
 use crate::theap::{Theap, Tick};
 
 /// Once per slow path of `malloc`.
@@ -49,27 +51,27 @@ pub(super) fn make_room(theap: &'static Theap) {
     theap.heap().subproc().arenas().purge_due(Force::All);
 }
 
-/// Collects this thread's theaps and purges: what is due, or with `Force::All` everything that can be given back.
+/// Collects this thread's theaps, if it has any, and purges: what is due, or with `Force::All` everything that can be given
+/// back.
 pub fn collect(force: Force) {
     let theap = current_theap();
-    if theap.is_empty_theap() {
-        return;
+    if !theap.is_empty_theap() {
+        adopt_orphans_first();
+        let thread = Thread::of(theap);
+        run_deferred_free(thread, thread.beat(), force);
+        thread.collect(force);
+        thread.for_each_theap(Theap::audit);
     }
-    adopt_orphans_first();
-    let thread = Thread::of(theap);
-    run_deferred_free(thread, thread.beat(), force);
-    thread.collect(force);
-    thread.for_each_theap(Theap::audit);
-    theap.heap().subproc().arenas().purge_due(force);
+    current_subproc().arenas().purge_due(force);
 }
 
 /// Collects, and gives pages of this thread up until it owns at most `target_bytes` of them; purges.
 pub fn collect_reduce(target_bytes: usize) {
+    collect(Force::All);
     let theap = current_theap();
     if theap.is_empty_theap() {
         return;
     }
-    collect(Force::All);
     let mut owned_bytes = 0;
     Thread::of(theap).for_each_theap(|theap| owned_bytes += theap.reduce(target_bytes.saturating_sub(owned_bytes)));
     theap.heap().subproc().arenas().purge_due(Force::All);

@@ -42,9 +42,8 @@ pub(super) fn open(
     bytes: usize,
 ) -> Option<Zero> {
     let zero = commit_range(commit, start, bytes)?;
-    if matches!(backing, Backing::Os(_)) {
-        // SAFETY: the range is the arena's; its contents stay.
-        unsafe { mem::dump(start, bytes) };
+    if let Backing::Os(memory) = backing {
+        memory.part(start as usize - memory.region().start as usize, bytes).dump();
     }
     Some(zero)
 }

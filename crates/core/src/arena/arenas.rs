@@ -227,7 +227,8 @@ impl ArenaSet {
         };
         let doublings = (self.arenas.count() / GROW_EVERY).min(8);
         let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
-        let limit = (mem::config().address_limit_bytes / LIMIT_SHARE).min(self.ceiling_bytes());
+        let share = align_down(mem::config().address_limit_bytes / LIMIT_SHARE, MIN_RESERVE).max(MIN_RESERVE);
+        let limit = share.min(self.ceiling_bytes());
         bytes.min(MAX_BITS * SLICE_BYTES).min(limit).next_multiple_of(MIN_RESERVE)
     }
 

@@ -1,12 +1,13 @@
 //! Whether big blocks get filled: what became of earlier ones of their size.
 //!
-//! A huge OS page is cleared as a whole for one touched byte. So the inside of a big block is advised only if blocks of its
-//! size have been seen to fill up. Evidence comes from blocks on fresh memory in small OS pages, where the system can tell
-//! which of them have been touched: a *probe* is asked about a few, when the next block of its size is made and when it
-//! is released. Of blocks that are expected to fill, one in sixteen is left without advice, so that a change is noticed.
+//! A huge OS page is cleared as a whole for one touched byte. So the inside of a big block is advised only if blocks
+//! of its size have been seen to fill up. Evidence comes from blocks on fresh memory in small OS pages, where the
+//! system can tell which of them have been touched: a *probe* is asked about a few, when the next block of its size
+//! is made, eight blocks later, and when blocks are released (the first few, and then one in eight). One block in
+//! sixteen is watched and left without advice even if it is expected to fill, so that a change is noticed.
 //!
-//! All of it steers and decides nothing: threads that change it at the same time may lose a change, and a probe whose place
-//! has been given to something else tells about that. To ask about memory of an arena is always allowed.
+//! All of it steers and decides nothing: threads that change it at the same time may lose a change, and a probe whose
+//! place has been given to something else tells about that. To ask about memory of an arena is always allowed.
 
 use ferrimalloc_prim::mem;
 
@@ -26,8 +27,11 @@ const CERTAIN: usize = 8;
 const LIKELY: usize = 4;
 /// A block that is not filled when so many others have been made is taken to stay so.
 const PATIENCE: usize = 8;
-/// One in so many is left without advice though it is expected to fill.
+/// One in so many is watched, and left without advice though it may be expected to fill.
 const EXPLORE: usize = 16;
+
+/// Of the blocks that are released, the first few tell, and then one in so many.
+const EVERY: usize = 8;
 
 /// What is known about blocks of a size class.
 struct Class {
@@ -38,6 +42,8 @@ struct Class {
     probe_bytes: AtomicUsize,
     /// Blocks made since the probe was chosen.
     made: AtomicUsize,
+    /// Blocks released.
+    released: AtomicUsize,
 }
 
 impl Class {
@@ -47,6 +53,7 @@ impl Class {
             probe: AtomicUsize::new(0),
             probe_bytes: AtomicUsize::new(0),
             made: AtomicUsize::new(0),
+            released: AtomicUsize::new(0),
         }
     }
 
@@ -67,7 +74,7 @@ impl Class {
         if probe == 0 {
             return true;
         }
-        if !made.is_power_of_two() && made < PATIENCE {
+        if made != 1 && made < PATIENCE {
             return false;
         }
         let is_filled = is_filled(core::ptr::without_provenance(probe), self.probe_bytes.load(Ordering::Relaxed));
@@ -101,7 +108,8 @@ impl FillHistory {
         let made = class.made.fetch_add(1, Ordering::Relaxed) + 1;
         let wants_probe = class.review(made);
         let is_likely = class.likelihood.load(Ordering::Relaxed) >= LIKELY;
-        let explores = wants_probe && (!is_likely || made >= EXPLORE);
+        let is_first = || !is_likely && class.probe_bytes.load(Ordering::Relaxed) == 0;
+        let explores = wants_probe && (made >= EXPLORE || is_first());
         if explores {
             class.watch(start, bytes);
         }
@@ -114,7 +122,10 @@ impl FillHistory {
         if class.probe.load(Ordering::Relaxed) == start.addr() {
             class.probe.store(0, Ordering::Relaxed);
         }
-        class.learn(is_filled(start, bytes));
+        let released = class.released.fetch_add(1, Ordering::Relaxed) + 1;
+        if released <= EVERY || released.is_multiple_of(EVERY) {
+            class.learn(is_filled(start, bytes));
+        }
     }
 
     /// The arenas have gone, and the probes with them.
@@ -134,10 +145,11 @@ fn is_filled(start: *const u8, bytes: usize) -> bool {
         // SAFETY: asks about an arena's memory and changes nothing; addresses that are not mapped count as untouched.
         unsafe { mem::resident_bytes(at, page_bytes) > 0 }
     };
-    (0..SAMPLES).filter(|&index| sample(index)).count() >= ENOUGH
+    (0..SAMPLES).filter(|&index| !sample(index)).nth(SAMPLES - ENOUGH).is_none()
 }
 
-#[cfg(test)]
+/// Not on the simulated system, which takes no advice.
+#[cfg(all(test, not(feature = "sim")))]
 mod tests {
     use super::*;
     use ferrimalloc_prim::mem::Access;

@@ -3,14 +3,11 @@
 use ferrimalloc_prim::clock;
 use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
 
-use super::page_map;
+use super::page_map::{self, CHUNK_BYTES};
 use crate::base::*;
-use crate::bitmap::CHUNK_BITS;
 use crate::options::{self, OptionId};
 use crate::os::{self, PrivateMemory, Region};
 
-/// Bytes that a chunk of slices spans: 32 MiB.
-const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
 /// A transparent huge page: 2 MiB.
 const UNIT_BYTES: usize = 2 << 20;
 /// Its slices.
@@ -52,6 +49,10 @@ pub(super) struct Mapped {
     pub commit: Commit,
 }
 
+/// Arenas up to this size may be in core files before they are used: it is little, and programs that allow only certain system
+/// calls, and no advice, can have them.
+const DUMPED_BYTES: usize = 64 << 20;
+
 /// Maps memory for an arena, in large OS pages if they are wanted and there are enough.
 pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Option<Mapped> {
     if large == LargePages::Try
@@ -63,12 +64,9 @@ pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Opti
     let admits = |start| page_map::admits(start, bytes);
     let memory = os::reserve(bytes, alignment(bytes), access, admits, page_map::hints(bytes))?;
     refuse_huge_at_first(memory);
-    let region = memory.region();
-    if commit == Commit::Later {
-        // SAFETY: a mapping of ours that nobody uses yet. Debuggers that write core files read even what is inaccessible.
-        unsafe { mem::dont_dump(region.start, bytes) };
-    }
-    Some(Mapped { region, backing: Backing::Os(memory), commit })
+    let is_left_out = commit == Commit::Later && bytes > DUMPED_BYTES && options::is_enabled(OptionId::AllowThp);
+    let memory = if is_left_out { memory.leave_out() } else { memory };
+    Some(Mapped { region: memory.region(), backing: Backing::Os(memory), commit })
 }
 
 /// Where an arena of that size starts: chunks and huge OS pages are to be aligned, if it has any.

@@ -22,6 +22,8 @@ use core::ptr::NonNull;
 use ferrimalloc_prim::mem::{self, Access, Thp, ThpMode};
 
 use crate::base::*;
+use crate::bitmap::CHUNK_BITS;
+use crate::options::{self, OptionId};
 use crate::sync::{AtomicUsize, Lock, Ordering, RangeTable};
 
 /// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
@@ -60,6 +62,8 @@ const LEAST_MAX_BITS: usize = 28;
 const GAP_BYTES: usize = if usize::BITS < 64 { 1 << 30 } else { 8 << 30 };
 /// No machine has addresses of programs behind this: 57 bits.
 const ADDRESSES_END: usize = if usize::BITS < 64 { usize::MAX } else { 1 << (usize::BITS - 7) };
+/// Bytes that a chunk of slices spans: 32 MiB. Large arenas are aligned to it.
+pub(super) const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
 /// Where mappings go upwards, a range begins with room for so many regions like its first.
 const ROOM_UPWARDS: usize = 64;
 
@@ -133,10 +137,12 @@ pub fn admits(start: usize, bytes: usize) -> bool {
 pub fn hints(bytes: usize) -> impl Iterator<Item = usize> {
     let limit = address_limit();
     let step = bytes.max(limit / 32).max(1);
-    // Below the home range, unless that is too far down; then, with a limit, from the bottom up, but for the lowest
-    // addresses, which are left to programs that are linked to them.
+    // Below the home range, unless that is too far down; with a limit, from the bottom up, but for the lowest addresses, which
+    // are left to programs that are linked to them; above a range, aligned as arenas are.
     let below_home = lowest(home::words()).checked_sub(bytes).map(|start| align_down(start, SLICE_BYTES));
-    below_home.into_iter().filter(|&start| start > 0).chain((1..limit / step).map(move |place| place * step))
+    let above = ranges().filter_map(|range| range.top().checked_next_multiple_of(CHUNK_BYTES));
+    let limited = (1..limit / step).map(move |place| place * step);
+    below_home.into_iter().filter(|&start| start > 0).chain(limited).chain(above)
 }
 
 /// Held over `fork`.
@@ -233,15 +239,19 @@ fn begin(region: Span) -> Option<&'static Range> {
     Some(range)
 }
 
-/// With room above for what the system may place there, if so much can be had.
+/// With room above for what the system may place there, if so much can be had. Where it places downwards, there is none: what
+/// is above is mapped already, and a region that the program hands over later must not be cut.
 fn begin_with_room(range: &Range, region: Span) -> bool {
     let places_downwards = region.start >> (mem::config().va_bits - 1) != 0;
-    let room = region.bytes().saturating_mul(if places_downwards { 1 } else { ROOM_UPWARDS });
+    let room = if places_downwards { 0 } else { region.bytes().saturating_mul(ROOM_UPWARDS) };
     let highest = align_down(usize::MAX, granule());
     let start = align_down(region.start, granule());
     let top = |room: usize| align_up(region.end.saturating_add(room), granule()).unwrap_or(highest).min(highest);
     [room, 0].into_iter().any(|room| begin_at(range, start, top(room)))
 }
+
+/// A table up to this size may be in core files.
+const DUMPED_BYTES: usize = 1 << 20;
 
 /// The table goes to half the address of what it describes: far from where the system places mappings, so that it can
 /// grow, and as hard to guess.
@@ -257,11 +267,13 @@ fn begin_at(range: &Range, start: usize, top: usize) -> bool {
     true
 }
 
-/// A core file must not hold the table, and a touched entry must not cost a huge page.
+/// A core file must not hold a large table, and a touched entry must not cost a huge page.
 fn advise(table: *mut u8, bytes: usize) {
-    // SAFETY: just mapped; both are advice.
+    // SAFETY: just mapped; this is advice.
     unsafe {
-        mem::dont_dump(table, bytes);
+        if bytes > DUMPED_BYTES && options::is_enabled(OptionId::AllowThp) {
+            mem::dont_dump(table, bytes);
+        }
         if mem::config().thp == ThpMode::Always {
             let _ = mem::thp(table, bytes, Thp::Refuse);
         }

@@ -8,8 +8,9 @@
 //!    (`purge_policy`). The release that exceeds the bound purges what is above it and a quarter of it, at once. So a
 //!    process that frees most of its memory and then idles does not keep it.
 //!
-//! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that limit at
-//! most, or the floor: what is in use may grow where nothing is free for it, and the process would be killed.
+//! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that
+//! limit at most, or the floor: what is in use may grow where nothing is free for it, and the process would be
+//! killed.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
 //! memory is being taken (see `holding`).
@@ -45,8 +46,8 @@ fn delay_millis() -> Option<u64> {
 }
 
 impl ArenaSet {
-    /// Gives claimed slices of an arena of this set back, of which the last `clean` have never been used since they were
-    /// claimed as zero. Their memory is purged later, or now, as the options say.
+    /// Gives claimed slices of an arena of this set back, of which the last `clean` have never been used since they
+    /// were claimed as zero. Their memory is purged later, or now, as the options say.
     pub fn release(&self, arena: &Arena, range: BitRange, clean: usize) {
         tool_hooks::closed(arena.slice_memory(range.start), range.len * SLICE_BYTES);
         let purgeable = arena.give_back(range, clean);
@@ -106,8 +107,8 @@ impl ArenaSet {
         Held { unused: self.usage().purging.unused_slices(), in_use: self.usage().in_use_slices() }
     }
 
-    /// Purges what exceeds the bound and some more, but for `kept` slices, unless another thread is at it or somebody has
-    /// chosen a delay.
+    /// Purges what exceeds the bound and some more, but for `kept` slices, unless another thread is at it or somebody
+    /// has chosen a delay.
     fn purge_excess(&self, kept: usize) {
         if self.usage().purging.excess_target(self.held()).is_some() && !is_delay_chosen() {
             self.purge_excess_alone(kept);

@@ -1,15 +1,15 @@
 //! How much unused memory is tolerated: the bound, and what it learns from regret.
 //!
-//! Slices that are free and have memory behind them are *unused*. They are bounded by a floor, a share of what is in use,
-//! and a *credit*. A purge that the bound asks for goes well below the bound, so that there are few of them, each paid for
-//! by many released bytes.
+//! Slices that are free and have memory behind them are *unused*. They are bounded by a floor, a share of what is in
+//! use, and a *credit*. A purge that the bound asks for goes well below the bound, so that there are few of them,
+//! each paid for by many released bytes.
 //!
 //! # What it costs and keeps
 //! 1. *A process that falls once and idles* has no credit: it keeps the floor and the share of what is left.
 //! 2. *A process that goes up and down*: memory that is wanted again after the bound had it purged is regretted. Twice as
-//!    much is added to the credit, so the purges that were in vain come to about half of what the process goes up and
-//!    down by, once; from then on nothing is purged that comes back. The credit is at most the high water of what has
-//!    been in use.
+//!    much is added to the credit, so the purges that were in vain come to about half of what the process goes up and down
+//!    by, once; from then on nothing is purged that comes back. The credit is at most the high water of what has been in
+//!    use.
 //! 3. *Forgetting*: credit and high water go by a sixteenth with each part of a delay (a half in 2.7 s by default), but
 //!    not what is in use in turns. So whoever falls once in ten seconds purges each time, and at that rate can afford it.
 //!

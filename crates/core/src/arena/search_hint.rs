@@ -1,10 +1,12 @@
-//! Where an arena need not be searched: what makes claims of many big blocks take the same time, however many there are.
+//! Where an arena need not be searched: what makes claims of many big blocks take the same time, however many there
+//! are.
 //!
-//! Per class of lengths, a chunk below which there was no room when one was last claimed; and the shortest length for which
-//! there was no room anywhere. Giving slices back takes both back as far as it concerns them.
+//! Per class of lengths, a chunk below which there was no room when one was last claimed; and the shortest length for
+//! which there was no room anywhere. Giving slices back takes both back as far as it concerns them.
 //!
-//! These are hints: threads that change them at the same time may lose a change, and room below the chunk for a shorter run of
-//! the same class is passed by. So they are forgotten, and everything is searched, before another arena is reserved.
+//! These are hints: threads that change them at the same time may lose a change, and room below the chunk for a
+//! shorter run of the same class is passed by. So they are forgotten, and everything is searched, before another
+//! arena is reserved.
 
 use crate::bitmap::CHUNK_BITS;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
@@ -12,7 +14,8 @@ use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 /// Two classes per doubling of the length, up to a chunk.
 const CLASSES: usize = 2 * (CHUNK_BITS.ilog2() as usize + 1);
 
-/// See the module's head. Forgotten when zeroed, but for `full_from`, which then says that there is no room for anything.
+/// See the module's head. Forgotten when zeroed, but for `full_from`, which then says that there is no room for
+/// anything.
 pub struct SearchHint {
     /// The chunk to begin with, by class.
     first: [AtomicU32; CLASSES],

@@ -111,7 +111,9 @@ fn claims_are_aligned_as_asked() {
 
 #[test]
 fn pages_of_different_sizes_keep_to_their_own_chunks() {
-    let _ground = ground();
+    let mut ground = ground();
+    // First arenas are of one chunk where nobody has chosen a size.
+    ground.set(OptionId::ArenaReserve, (256 * MIB / 1024) as i64);
     let set = new_set();
     let chunk = |slices| {
         let claim = set.claim(&want(slices)).unwrap();
@@ -237,6 +239,52 @@ fn too_much_unused_memory_is_purged_at_the_release_that_exceeds_the_bound() {
     // 160 MiB were in use: a quarter of that and 4 MiB may stay while the rest still is, at the most.
     assert!(most * SLICE_BYTES <= 44 * MIB, "{most}");
     assert!(set.unused_slices() * SLICE_BYTES <= 4 * MIB);
+}
+
+#[test]
+fn room_that_hints_pass_by_is_found_before_another_arena_is_reserved() {
+    let mut ground = ground();
+    ground.set(OptionId::ArenaReserve, (64 * MIB / 1024) as i64);
+    let set = new_set();
+    let claim = |slices| set.claim(&want(slices)).unwrap();
+    let claims: Vec<Claim> = (0..2 * CHUNK_BITS / 30 - 2).map(|_| claim(30)).collect();
+    assert_eq!(set.arenas().count(), 1);
+    // What is given back is taken again, wherever it is, by whatever fits.
+    for index in [20, 3, 11] {
+        ArenaSet::of(claims[index].arena).release(claims[index].arena, claims[index].range, 0);
+        assert_eq!(claim(29).range.start, claims[index].range.start);
+    }
+    // No chunk has room for this, though for less; the hint must not hide that.
+    assert!(claims[0].arena.claim(2 * CHUNK_BITS / 3, 1, Kind::Other, 0, Extent::Whole).is_err());
+    claim(9);
+    assert_eq!(set.arenas().count(), 1);
+}
+
+/// Somebody attends to the bell, and leaves when this goes.
+struct Attended;
+
+impl Attended {
+    fn begin() -> Attended {
+        assert!(super::scavenger_bell().attend());
+        Attended
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        super::scavenger_bell().leave();
+    }
+}
+
+#[test]
+fn releases_leave_purging_to_the_scavenger() {
+    let _ground = ground();
+    let set = new_set();
+    let claims: Vec<Claim> = (0..40).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
+    let _attended = Attended::begin();
+    claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
+    assert_eq!(set.unused_slices(), 40 * LARGE_PAGE_SLICES);
+    assert!(set.wants_scavenger() && set.has_much_unused());
 }
 
 #[test]
@@ -635,6 +683,35 @@ mod on_sim {
         sim::set_clock(Clock::Steps(1300));
         set.purge_due(Force::Routine);
         assert_eq!(set.unused_slices(), 0);
+    }
+
+    #[test]
+    fn the_scavenger_purges_what_exceeds_the_bound_a_part_of_a_delay_later() {
+        let _ground = ground();
+        sim::set_clock(Clock::Steps(1));
+        let set = new_set();
+        let claims: Vec<Claim> = (0..40).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
+        let _attended = super::Attended::begin();
+        claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
+        assert!(set.scavenge(), "what has just come may be wanted again at once");
+        assert_eq!(set.unused_slices(), 40 * LARGE_PAGE_SLICES);
+        sim::set_clock(Clock::Steps(260));
+        let rounds = (0..3).take_while(|_| set.scavenge()).count();
+        assert!(rounds < 3 && set.unused_slices() * SLICE_BYTES <= 4 * MIB);
+        sim::set_clock(Clock::Steps(1300));
+        set.scavenge();
+        assert_eq!(set.unused_slices(), 0);
+    }
+
+    #[test]
+    fn a_release_purges_where_the_scavenger_does_not_keep_up() {
+        let _ground = ground();
+        sim::set_clock(Clock::Steps(100));
+        let set = new_set();
+        let claims: Vec<Claim> = (0..40).map(|_| set.claim(&want(LARGE_PAGE_SLICES)).unwrap()).collect();
+        let _attended = super::Attended::begin();
+        claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));
+        assert!(set.unused_slices() < 20 * LARGE_PAGE_SLICES);
     }
 
     #[test]

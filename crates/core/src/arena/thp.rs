@@ -3,12 +3,12 @@
 //! A huge OS page saves faults and TLB misses, and costs 2 MiB where a few KiB would do. So nothing is advised while
 //! a process is small; once its heap is large, the 2 MiB units in which pages are about to be placed are advised
 //! before they are touched, so that each costs one fault. Big blocks are no sign that pages will fill: for these only
-//! pages count. Nor need big blocks fill: theirs are advised if earlier ones of their size did (`fill`), or if they are to
-//! hold what a smaller one held.
+//! pages count. Nor need big blocks fill: theirs are advised if earlier ones of their size did (`fill`), or if they
+//! are to hold what a smaller one held.
 //!
-//! The advice has an end. The kernel does not only look at it when memory is touched: its thread khugepaged makes a huge
-//! page of every advised unit in which a single OS page is left, and so undoes purging. Hence purging takes the advice back
-//! from units that are sparse then. Such a unit is advised again when it is about to be filled from the
+//! The advice has an end. The kernel does not only look at it when memory is touched: its thread khugepaged makes a
+//! huge page of every advised unit in which a single OS page is left, and so undoes purging. Hence purging takes the
+//! advice back from units that are sparse then. Such a unit is advised again when it is about to be filled from the
 //! beginning, or is nearly full.
 
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};

@@ -1,12 +1,10 @@
 //! Whether a fork has left pages behind that nobody has looked after yet, and having that done before it matters.
 //!
-//! The child of a fork has the pages of threads that it doesn't have. It looks after them (`runtime::orphans`) only
-//! when it
+//! The child of a fork has the pages of threads that it doesn't have. It looks after them (`runtime::orphans`) only when it
 //! is about to do more than allocate from its own pages and free into them; many children never do.
 //!
 //! # Invariant
-//! While orphans wait, *no page changes hands and no theap is made*: whoever is about to give a page up, claim,
-//! release or
+//! While orphans wait, *no page changes hands and no theap is made*: whoever is about to give a page up, claim, release or
 //! search for one, or start a theap, calls [`adopt_orphans_first`], with no lock held. So a page whose remote word says
 //! that it is owned, and that is not one of the forking thread's, is an orphan, whatever its owner word says.
 

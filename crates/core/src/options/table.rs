@@ -179,7 +179,7 @@ options! {
     ArenaIsNumaLocal = 46: Spec::switch("arena_is_numa_local", 0);
     /// A thread that purges: 0 never, 1 once there is something to purge, 2 (`auto`) the same if there are other threads.
     /// Not in C's enumeration.
-    Scavenge = 47: Spec::new("scavenge", 2, Kind::Auto);
+    Scavenge = 47: Spec::new("scavenge", 0, Kind::Auto);
 }
 
 impl OptionId {

@@ -17,12 +17,13 @@ use super::region;
 ///
 /// ```compile_fail,E0451
 /// use ferrimalloc_core::os::PrivateMemory;
-/// let foreign = PrivateMemory { start: std::ptr::null_mut(), bytes: 4096 };
+/// let foreign = PrivateMemory { start: std::ptr::null_mut(), bytes: 4096, is_left_out: false };
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PrivateMemory {
     start: *mut u8,
     bytes: usize,
+    is_left_out: bool,
 }
 
 /// Reserves `bytes` aligned to `align` (a power of two) such that `admits(start)`; `None` when there is no such address
@@ -35,7 +36,7 @@ pub fn reserve(
     hints: impl Iterator<Item = usize>,
 ) -> Option<PrivateMemory> {
     let Region { start, bytes } = region::reserve(bytes, align, access, admits, hints)?;
-    Some(PrivateMemory { start, bytes })
+    Some(PrivateMemory { start, bytes, is_left_out: false })
 }
 
 impl PrivateMemory {
@@ -44,7 +45,7 @@ impl PrivateMemory {
     /// # Safety
     /// The range is a part of what [`reserve`] has answered.
     pub const unsafe fn assume(start: *mut u8, bytes: usize) -> PrivateMemory {
-        PrivateMemory { start, bytes }
+        PrivateMemory { start, bytes, is_left_out: false }
     }
 
     pub fn region(self) -> Region {
@@ -54,7 +55,7 @@ impl PrivateMemory {
     /// `bytes` of it from `offset` on.
     pub fn part(self, offset: usize, bytes: usize) -> PrivateMemory {
         debug_assert!(offset <= self.bytes && bytes <= self.bytes - offset);
-        PrivateMemory { start: self.start.wrapping_add(offset), bytes }
+        PrivateMemory { start: self.start.wrapping_add(offset), bytes, ..self }
     }
 
     /// Gives the memory back, so that it reads as zero; false if the system refuses.
@@ -99,6 +100,23 @@ impl PrivateMemory {
         debug_assert_eq!(self.bytes, to.bytes);
         // SAFETY: the precondition; both mapped by `reserve`.
         unsafe { mem::move_pages(self.start, to.start, self.bytes) }.is_ok()
+    }
+
+    /// Leaves the memory out of core files until it is [`dump`](Self::dump)ed. Debuggers that write such files read even what
+    /// is inaccessible.
+    #[must_use]
+    pub fn leave_out(self) -> PrivateMemory {
+        // SAFETY: mapped by `reserve`; contents stay.
+        unsafe { mem::dont_dump(self.start, self.bytes) };
+        PrivateMemory { is_left_out: true, ..self }
+    }
+
+    /// From now on core files have it.
+    pub fn dump(self) {
+        if self.is_left_out {
+            // SAFETY: mapped by `reserve`; contents stay.
+            unsafe { mem::dump(self.start, self.bytes) };
+        }
     }
 
     /// Advises the system about huge pages. It may not listen.

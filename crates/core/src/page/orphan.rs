@@ -3,16 +3,13 @@
 //! What is certain of such a page is found by marking the blocks that its lists and its remote word reach. Whatever
 //! operation was under way, and wherever it stopped (`sync::pin` keeps the order of its stores):
 //!
-//! 1. *A list reaches free blocks only.* A block is linked before it becomes the head of a list; it is off the list
-//!    before it
-//!    is handed out; a run of fresh blocks is linked before `free` points to it.
-//! 2. *No block beyond `capacity` is in use*: `capacity` has risen before the first of them is handed out. Those may
-//!    be on
+//! 1. *A list reaches free blocks only.* A block is linked before it becomes the head of a list; it is off the list before
+//!    it is handed out; a run of fresh blocks is linked before `free` points to it.
+//! 2. *No block beyond `capacity` is in use*: `capacity` has risen before the first of them is handed out. Those may be on
 //!    `free` already; they are never-used blocks still.
-//! 3. *`outstanding` is 0 only if no block is in use*, but with [`Flag::Lifo`]: it rises before blocks that it counts
-//!    are handed out, and falls after a block has come back.
-//! 4. A chain of blocks may be on two lists (between the stores of `recycle`), or on none (taken from the remote word,
-//!    and
+//! 3. *`outstanding` is 0 only if no block is in use*, but with [`Flag::Lifo`]: it rises before blocks that it counts are
+//!    handed out, and falls after a block has come back.
+//! 4. A chain of blocks may be on two lists (between the stores of `recycle`), or on none (taken from the remote word, and
 //!    not yet put on a list; gathered by a thread that is gone).
 //!
 //! So a block that is marked is free, and one that isn't counts as in use: in doubt it is lost to the child, and never
@@ -36,8 +33,7 @@ struct Reach {
 }
 
 impl Owned {
-    /// Makes an orphan's lists and counts agree with what is certain of its blocks, and answers how many are in use.
-    /// The
+    /// Makes an orphan's lists and counts agree with what is certain of its blocks, and answers how many are in use. The
     /// page is in no queue and not listed.
     pub fn mend(&self) -> usize {
         for flag in [Flag::Queued, Flag::Retired, Flag::KeptFull, Flag::Lifo] {

@@ -36,11 +36,11 @@ extern "C" fn at_load() {
     handle_forks();
     pin::stay_loaded();
     prim_process::learn();
+    process::settle_huge_pages();
 }
 
-/// Not from inside an allocation where `at_load` does it: the C library allocates while it registers others' handlers,
-/// with
-/// a lock held.
+/// Not from inside an allocation where `at_load` does it: the C library allocates while it registers others' handlers, with a
+/// lock held.
 fn handle_forks() {
     if !process::handles_forks().swap(true, Ordering::Relaxed) {
         prim_process::at_fork(fork::prepare, fork::parent, fork::child);

@@ -16,6 +16,7 @@ use core::cell::Cell;
 use core::ptr;
 
 use super::theap_word;
+use crate::base::{Linked, Links, List};
 use crate::sync::{AtomicUsize, Lock, Ordering, fence};
 use ferrimalloc_prim::futex::Seen;
 
@@ -28,7 +29,8 @@ const LOOKS: usize = 8;
 static FRESH: u64 = 1;
 static ENDED: u64 = 2;
 static NUMBERS: AtomicUsize = AtomicUsize::new(0);
-static LIST: Lock<List> = Lock::new(List { first: ptr::null(), last: ptr::null() });
+/// Those who were looked at least recently come first.
+static LIST: Lock<List<Entry>> = Lock::new(List::new());
 static LISTED: AtomicUsize = AtomicUsize::new(0);
 
 // Whether the thread has ended once: `FRESH` or `ENDED`.
@@ -41,17 +43,18 @@ pub(super) struct Entry {
     word: Cell<*const ()>,
     /// Whose it is, for the caller.
     handle: Cell<*const ()>,
-    next: Cell<*const Entry>,
+    links: Links,
     is_listed: Cell<bool>,
 }
 
-/// Those who were looked at least recently come first.
-pub(super) struct List {
-    first: *const Entry,
-    last: *const Entry,
+// SAFETY: an entry is written by its thread, or under the list's lock.
+unsafe impl Sync for Entry {}
+
+impl Linked for Entry {
+    fn links(&self) -> &Links {
+        &self.links
+    }
 }
-// SAFETY: entries are parts of threads' structures, whose memory stays, and only touched under the list's lock.
-unsafe impl Send for List {}
 
 /// From now on this thread is late.
 pub(super) fn note_ended() {
@@ -74,17 +77,17 @@ impl Entry {
     }
 
     /// By the thread that is called `tid` and whose word is `word` now.
-    pub fn enter(&self, tid: usize, word: *const (), handle: *const ()) {
+    pub fn enter(&'static self, tid: usize, word: *const (), handle: *const ()) {
         self.tid.set(tid);
         self.word.set(word);
         self.handle.set(handle);
         self.is_listed.set(true);
-        LIST.lock().push(self);
+        LIST.lock().push_back(self);
         LISTED.fetch_add(1, Ordering::Relaxed);
     }
 
     /// By the thread, before its word changes for good.
-    pub fn leave(&self) {
+    pub fn leave(&'static self) {
         if self.is_listed.replace(false) {
             LIST.lock().remove(self);
             LISTED.fetch_sub(1, Ordering::Relaxed);
@@ -102,45 +105,15 @@ impl Entry {
     }
 }
 
-impl List {
-    fn push(&mut self, entry: &Entry) {
-        entry.next.set(ptr::null());
-        // SAFETY: the list holds entries, which stay.
-        match unsafe { self.last.as_ref() } {
-            Some(last) => last.next.set(entry),
-            None => self.first = entry,
-        }
-        self.last = entry;
-    }
-
-    fn pop(&mut self) -> Option<&'static Entry> {
-        // SAFETY: as in `push`.
-        let first = unsafe { self.first.as_ref() }?;
-        self.first = first.next.get();
-        if self.first.is_null() {
-            self.last = ptr::null();
-        }
-        Some(first)
-    }
-
-    fn remove(&mut self, entry: &Entry) {
-        let mut rest = core::mem::replace(self, List { first: ptr::null(), last: ptr::null() });
-        while let Some(other) = rest.pop() {
-            if !ptr::eq(other, entry) {
-                self.push(other);
-            }
-        }
-    }
-}
-
 /// A late thread that has gone, by its handle: to be ended by the caller, who alone is given it.
 pub(super) fn take_gone() -> Option<*const ()> {
     if LISTED.load(Ordering::Relaxed) == 0 {
         return None;
     }
-    let mut list = LIST.lock();
+    let list = LIST.lock();
     for _ in 0..LOOKS {
-        let entry = list.pop()?;
+        let entry = list.first()?;
+        list.remove(entry);
         if has_gone(entry) {
             entry.is_listed.set(false);
             LISTED.fetch_sub(1, Ordering::Relaxed);
@@ -148,7 +121,7 @@ pub(super) fn take_gone() -> Option<*const ()> {
             fence(Ordering::Acquire);
             return Some(entry.handle.get());
         }
-        list.push(entry);
+        list.push_back(entry);
     }
     None
 }
@@ -159,12 +132,12 @@ fn has_gone(entry: &Entry) -> bool {
 
 /// After all memory has been released: no thread has ever been late.
 pub(super) fn forget() {
-    *LIST.lock() = List { first: ptr::null(), last: ptr::null() };
+    LIST.lock().clear();
     LISTED.store(0, Ordering::Relaxed);
 }
 
 /// Held over `fork`.
-pub(super) fn lock() -> &'static Lock<List> {
+pub(super) fn lock() -> &'static Lock<List<Entry>> {
     &LIST
 }
 
@@ -172,12 +145,12 @@ pub(super) fn lock() -> &'static Lock<List> {
 ///
 /// # Safety
 /// There is no other thread.
-pub(super) unsafe fn after_fork(mine: Option<&Entry>) {
+pub(super) unsafe fn after_fork(mine: Option<&'static Entry>) {
     // SAFETY: the precondition.
     unsafe { LIST.reinit() };
-    let mut list = LIST.lock();
-    *list = List { first: ptr::null(), last: ptr::null() };
+    let list = LIST.lock();
+    list.clear();
     let mine = mine.filter(|mine| mine.is_listed.get());
-    mine.into_iter().for_each(|mine| list.push(mine));
+    mine.into_iter().for_each(|mine| list.push_back(mine));
     LISTED.store(usize::from(mine.is_some()), Ordering::Relaxed);
 }

@@ -1,23 +1,17 @@
 //! The pages and theaps of threads that a fork has left behind, in the child.
 //!
-//! They are adopted late (`heap::orphans` says when): pages are mended (`page::orphan`), released if they are empty,
-//! and
+//! They are adopted late (`heap::orphans` says when): pages are mended (`page::orphan`), released if they are empty, and
 //! else left to all, like those of a thread that has ended; theaps end.
 //!
 //! # A thread that is called like one that is gone
-//! A thread's id is used again when it has gone: in the child mostly at once, by the next thread that is made, for the
-//! C
-//! library gives it the same stack. Until the orphans have been adopted, such a *namesake* takes orphans for its own
-//! when
-//! it frees a block of theirs by the fast path, which asks nobody. That is no harm by itself: it frees in them like
-//! their
-//! owner did, and does no more, for it has no theap (`page::orphan` holds after any such free). But nobody else may
-//! mend
+//! A thread's id is used again when it has gone: in the child mostly at once, by the next thread that is made, for the C
+//! library gives it the same stack. Until the orphans have been adopted, such a *namesake* takes orphans for its own when
+//! it frees a block of theirs by the fast path, which asks nobody. That is no harm by itself: it frees in them like their
+//! owner did, and does no more, for it has no theap (`page::orphan` holds after any such free). But nobody else may mend
 //! these pages at the same time. So:
 //!
 //! 1. Each orphan's owner word is first made one that no thread takes for its own.
-//! 2. Then we look whether the thread id has a namesake by now: whether the thread's word (`theap_word`) is still what
-//!    it
+//! 2. Then we look whether the thread id has a namesake by now: whether the thread's word (`theap_word`) is still what it
 //!    was at the fork. A new thread's is another one before it runs, and can't be what it was without a theap.
 //! 3. If it was, whoever comes later under this name sees the new owner word: its pages can be mended. If not, they are
 //!    left as they are: lost to this child, but for what is the caller's own namesake's.

@@ -20,6 +20,7 @@ static SETUP: Once = Once::new();
 static HOOKS: Once = Once::new();
 static DONE: Once = Once::new();
 static REOPENING: Lock<()> = Lock::new(());
+static HAS_NO_HUGE_PAGES: AtomicBool = AtomicBool::new(false);
 /// Whether the C library knows about our fork handlers.
 static HANDLES_FORKS: AtomicBool = AtomicBool::new(false);
 
@@ -41,14 +42,19 @@ pub fn ensure_process() -> bool {
 
 #[cold]
 fn setup() {
-    options::init();
     process::learn();
+    settle_huge_pages();
     page_map::limit_bits(options::get(OptionId::MaxVabits).clamp(0, 64) as u32);
-    if options::get(OptionId::AllowThp) == 0 {
-        mem::thp_disable_process();
-    }
     reserve_at_start();
     MAIN.open();
+}
+
+/// Turns transparent huge pages off if the options say so: once, and before the program is in a sandbox, if that can be.
+pub(super) fn settle_huge_pages() {
+    options::init();
+    if options::get(OptionId::AllowThp) == 0 && !HAS_NO_HUGE_PAGES.swap(true, Ordering::Relaxed) {
+        mem::thp_disable_process();
+    }
 }
 
 /// The main sub-process has no heap: its memory was released at the process's end, or there was none to begin with.

@@ -1,14 +1,17 @@
 //! The scavenger: a thread of our own that purges what is idle, so that nobody's `free` has to.
 //!
-//! Option `scavenge` decides: never; as soon as there is something to purge; or, by default, only in a process that has
-//! more than one thread by then. It is started by a tick of a thread that allocates, and has its rounds while there is more
-//! unused memory than the floor; then it sleeps without a timer until a release rings for it (`sync::Bell`). While there is
-//! one, releases purge only what a limit on memory forbids to keep, or if it does not keep up.
+//! Option `scavenge` decides: never, by default; as soon as there is something to purge; or only in a process that has
+//! more than one thread by then and no limit on its addresses. It is started by a tick of a thread that allocates, and has its rounds while there
+//! is more unused memory than the floor; then it sleeps without a timer until a release rings for it (`sync::Bell`).
+//! While there is one, releases purge only what a limit on memory forbids to keep, or if it does not keep up.
+//!
+//! A process lives until its last thread ends, and ours is one: where the others end by `pthread_exit`, nobody calls `exit`.
 //!
 //! It holds no lock for which another thread's exit, fork or allocation waits, but `WORKING` while it works, for which
-//! only `fork` and a step by hand wait. So it can be waited for anywhere. It never allocates. The child of a fork has none
-//! until a tick there starts one.
+//! only `fork` and a step by hand wait. So it can be waited for anywhere. It never allocates. The child of a fork has
+//! none until a tick there starts one.
 
+use ferrimalloc_prim::mem;
 use ferrimalloc_prim::thread::{ServiceThread, name_current};
 
 use super::main_subproc;
@@ -59,10 +62,10 @@ pub fn consider_scavenger(arenas: &ArenaSet) {
 
 #[cold]
 fn start_if_wished(arenas: &ArenaSet) {
-    let is_wished = match wish() {
-        Wish::Never => false,
-        Wish::Always => true,
-        Wish::BesideThreads => arenas.stats().threads.current() > 1,
+    let (is_wished, life): (bool, extern "C" fn()) = match wish() {
+        Wish::Never => (false, serve),
+        Wish::Always => (true, serve_by_name),
+        Wish::BesideThreads => (arenas.stats().threads.current() > 1 && has_room(), serve),
     };
     // Held: by a thread that starts or stops one, or forks; or by this one, which comes here from inside of that.
     if is_wished
@@ -70,15 +73,20 @@ fn start_if_wished(arenas: &ArenaSet) {
         && !state.is_closed
     {
         // Where no thread can be had, releases purge, as in a process without one.
-        state.is_closed = !start(&mut state);
+        state.is_closed = !start(&mut state, life);
     }
 }
 
-fn start(state: &mut State) -> bool {
+/// Where addresses are limited, the program may need those of a stack itself.
+fn has_room() -> bool {
+    mem::config().address_limit_bytes == usize::MAX
+}
+
+fn start(state: &mut State, life: extern "C" fn()) -> bool {
     if !scavenger_bell().attend() {
         return true;
     }
-    state.thread = ServiceThread::start(serve).ok();
+    state.thread = ServiceThread::start(life).ok();
     if state.thread.is_none() {
         scavenger_bell().leave();
     }
@@ -97,7 +105,7 @@ fn stop(state: &mut State) {
 pub fn scavenger_start() -> bool {
     let mut state = CONTROL.lock();
     state.is_closed = false;
-    start(&mut state)
+    start(&mut state, serve_by_name)
 }
 
 /// Ends the scavenger and waits until it is gone; there will be none until [`scavenger_start`].
@@ -110,8 +118,8 @@ pub fn scavenger_runs() -> bool {
     scavenger_bell().is_attended()
 }
 
-/// What the scavenger does in a round, done here and now: purges what is due and what exceeds the bound. True if memory is
-/// left that waits to be purged.
+/// What the scavenger does in a round, done here and now: purges what is due and what exceeds the bound. True if
+/// memory is left that waits to be purged.
 pub fn scavenger_step() -> bool {
     work()
 }
@@ -135,9 +143,15 @@ fn purged() -> i64 {
     stats.purged.get() + stats.reset.get()
 }
 
-/// The scavenger's life.
-extern "C" fn serve() {
+/// The life of a scavenger that was asked for.
+extern "C" fn serve_by_name() {
     name_current(c"ferri-scavenger");
+    serve();
+}
+
+/// The scavenger's life. Of one that nobody asked for, a program that allows only certain system calls may not know: it makes
+/// those that the program's own threads make.
+extern "C" fn serve() {
     let bell = scavenger_bell();
     let mut vain_rounds = 0;
     while !bell.is_dismissed() {

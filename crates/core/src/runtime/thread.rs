@@ -1,9 +1,8 @@
 //! A thread: its default theap, its theaps in other heaps, its end.
 //!
-//! The thread-local word points to the default theap; until the first allocation, and again after the thread's end,
-//! to the empty theap. Allocation in destructors that run after ours makes a new theap and arms the hook once more; in
-//! case
-//! that is in vain, the thread is `late` from then on.
+//! The thread-local word points to the default theap; until the first allocation, and again after the thread's end, to the
+//! empty theap. Allocation in destructors that run after ours makes a new theap and arms the hook once more; in case that
+//! is in vain, the thread is `late` from then on.
 
 use core::cell::Cell;
 use core::ffi::c_void;

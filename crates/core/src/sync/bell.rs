@@ -8,10 +8,10 @@
 //! | `LEAVING` | the servant is to go |
 //!
 //! Invariants:
-//! 1. The servant alone changes `NOBODY` to `AWAKE`, `AWAKE` to `ASLEEP`, and anything to `NOBODY`; others change `ASLEEP` to
-//!    `AWAKE` and wake it, and anything but `NOBODY` to `LEAVING`.
-//! 2. *No work is overlooked.* Who makes work does so before it looks at the word; the servant says `ASLEEP` before it looks
-//!    for work the last time. A fence stands between on both sides, so one of the two sees the other.
+//! 1. The servant alone changes `NOBODY` to `AWAKE`, `AWAKE` to `ASLEEP`, and anything to `NOBODY`; others change `ASLEEP`
+//!    to `AWAKE` and wake it, and anything but `NOBODY` to `LEAVING`.
+//! 2. *No work is overlooked.* Who makes work does so before it looks at the word; the servant says `ASLEEP` before it
+//!    looks for work the last time. A fence stands between on both sides, so one of the two sees the other.
 
 use super::{AtomicU32, Ordering, const_unless_loom, fence, wait};
 

@@ -2,8 +2,7 @@
 //!
 //! The child has memory as it was at one moment, in which another thread was anywhere: between two stores of a list
 //! operation, too. Of each thread it sees the stores up to one of its instructions, for the processor completes in the
-//! copied memory what stood before (and waits with what stands behind, until the copy is made). So what the child may
-//! rely
+//! copied memory what stood before (and waits with what stands behind, until the copy is made). So what the child may rely
 //! on is the order of the instructions, which the compiler chooses: [`pin`] keeps it. No instruction comes of it.
 
 use core::sync::atomic::{Ordering, compiler_fence};

@@ -90,8 +90,7 @@ impl Theap {
         Some(theap)
     }
 
-    /// That of the theap that ended last, with its seed: a thread goes on where the slices lie that another has just
-    /// freed,
+    /// That of the theap that ended last, with its seed: a thread goes on where the slices lie that another has just freed,
     /// so that threads in a row use the same memory.
     fn memory(subproc: &Subproc) -> Option<*const Theap> {
         let cached = subproc.theap_cache().lock().pop();

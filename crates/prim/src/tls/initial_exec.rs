@@ -44,8 +44,7 @@ macro_rules! __tls_word_initial_exec {
                 unsafe { $crate::__tls_store!(offset(), value) };
             }
 
-            /// Whether the word of the thread that is or was called `id` is still `value`. Its memory may have gone; a
-            /// new
+            /// Whether the word of the thread that is or was called `id` is still `value`. Its memory may have gone; a new
             /// thread there starts with another word than `value`.
             #[allow(dead_code, reason = "not every word is looked at from outside")]
             pub fn look(id: usize, value: usize) -> $crate::futex::Seen {

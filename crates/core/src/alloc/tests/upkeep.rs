@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::options::OptionId;
-use crate::runtime;
+use crate::runtime::{self, Thread};
 use ferrimalloc_prim::thread;
 
 /// A call of the hook: force, heartbeat.
@@ -49,16 +49,25 @@ fn a_collection_asks_the_hook_for_all_of_it() {
     assert!(routine.len() == 1 && !routine[0].0);
 }
 
+/// A thread that has only freed blocks of others may be the one that is asked to collect.
 #[test]
-fn without_a_theap_there_is_nothing_to_collect() {
-    let _ground = ground();
-    std::thread::spawn(|| {
-        collect(Force::All);
-        collect_reduce(0);
-        assert!(current_theap().is_empty_theap());
-    })
-    .join()
-    .unwrap();
+fn a_thread_without_a_theap_purges() {
+    for collect_all in [|| collect(Force::All), || collect_reduce(0)] {
+        let _ground = ground();
+        let blocks: Vec<_> = (0..100).map(|_| malloc(100_000)).collect();
+        blocks.iter().enumerate().for_each(|(index, p)| fill(*p, index));
+        blocks.into_iter().for_each(release);
+        Thread::of(live_theap().unwrap()).collect(Force::All);
+        let arenas = runtime::main_subproc().arenas();
+        assert!(arenas.unused_slices() > 0);
+        std::thread::spawn(move || {
+            collect_all();
+            assert!(current_theap().is_empty_theap());
+        })
+        .join()
+        .unwrap();
+        assert_eq!(arenas.unused_slices(), 0);
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
-//! A thread stops anywhere in its work, as a fork leaves it: what the child then makes of its pages, against a shadow
-//! of what
-//! is in use.
+//! A thread stops anywhere in its work, as a fork leaves it: what the child then makes of its pages, against a shadow of
+//! what is in use.
 
 use std::collections::HashSet;
 
@@ -134,10 +133,12 @@ fn use_all(bed: &Bed, shadow: Shadow, at: usize) {
     assert!(bed.pages() <= 20, "stopped at {at}: {} pages are left", bed.pages());
 }
 
-fn stop_everywhere(seed: u64) {
+fn stop_everywhere(seed: u64, hardening: Hardening) {
     let mut at = 1 + seed as usize % 7;
     loop {
         let mut bed = Bed::new();
+        // While the bed is ours: other tests come in between.
+        let _ordinary_again = Hardened::begin(hardening);
         bed.set(OptionId::PageFullRetain, (seed % 3) as i64);
         bed.set(OptionId::PageReclaimOnFree, (seed % 2) as i64);
         let mut shadow = Shadow::default();
@@ -153,7 +154,7 @@ fn stop_everywhere(seed: u64) {
 
 #[test]
 fn a_thread_may_stop_anywhere() {
-    (0..4).for_each(stop_everywhere);
+    (0..4).for_each(|seed| stop_everywhere(seed, Hardening::NONE));
 }
 
 #[test]
@@ -175,9 +176,17 @@ fn a_single_block_left_behind_is_left_to_whoever_frees_it() {
     }
 }
 
-struct Unhardened;
+/// How pages are checked until the end of a scope.
+struct Hardened;
 
-impl Drop for Unhardened {
+impl Hardened {
+    fn begin(hardening: Hardening) -> Hardened {
+        options::set_hardening(hardening);
+        Hardened
+    }
+}
+
+impl Drop for Hardened {
     fn drop(&mut self) {
         options::set_hardening(Hardening::NONE);
     }
@@ -185,7 +194,5 @@ impl Drop for Unhardened {
 
 #[test]
 fn a_thread_with_hardened_pages_may_stop_anywhere() {
-    let _ordinary_again = Unhardened;
-    options::set_hardening(Hardening { secure: 4, debug: 0 });
-    (4..6).for_each(stop_everywhere);
+    (4..6).for_each(|seed| stop_everywhere(seed, Hardening { secure: 4, debug: 0 }));
 }
