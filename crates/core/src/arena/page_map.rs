@@ -64,7 +64,9 @@ const GAP_BYTES: usize = if usize::BITS < 64 { 1 << 30 } else { 8 << 30 };
 const ADDRESSES_END: usize = if usize::BITS < 64 { usize::MAX } else { 1 << (usize::BITS - 7) };
 /// Bytes that a chunk of slices spans: 32 MiB. Large arenas are aligned to it.
 pub(super) const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
-/// Where mappings go upwards, a range begins with room for so many regions like its first.
+/// Where mappings go upwards, a range begins with room for so much, whose table takes 32 MiB of addresses; or for so many
+/// regions like its first.
+const ROOM_UPWARDS_BYTES: usize = if usize::BITS < 64 { 1 << 28 } else { 16 << 30 };
 const ROOM_UPWARDS: usize = 64;
 
 /// The entry of the slice that holds `p`, if that is in the home range.
@@ -239,15 +241,22 @@ fn begin(region: Span) -> Option<&'static Range> {
     Some(range)
 }
 
-/// With room above for what the system may place there, if so much can be had. Where it places downwards, there is none: what
-/// is above is mapped already, and a region that the program hands over later must not be cut.
+/// With room above for what the system may place there, if so much can be had.
 fn begin_with_room(range: &Range, region: Span) -> bool {
-    let places_downwards = region.start >> (mem::config().va_bits - 1) != 0;
-    let room = if places_downwards { 0 } else { region.bytes().saturating_mul(ROOM_UPWARDS) };
-    let highest = align_down(usize::MAX, granule());
     let start = align_down(region.start, granule());
+    let highest = align_down(usize::MAX, granule());
     let top = |room: usize| align_up(region.end.saturating_add(room), granule()).unwrap_or(highest).min(highest);
-    [room, 0].into_iter().any(|room| begin_at(range, start, top(room)))
+    rooms_above(region).any(|room| begin_at(range, start, top(room)))
+}
+
+/// How much room to try for above a first region. Where the system places downwards, there is none: what is above is mapped
+/// already, and a region that the program hands over later must not be cut.
+fn rooms_above(first: Span) -> impl Iterator<Item = usize> {
+    let places_downwards = first.start >> (mem::config().va_bits - 1) != 0;
+    let is_limited = mem::config().address_limit_bytes != usize::MAX;
+    let much = (!places_downwards && !is_limited).then_some(ROOM_UPWARDS_BYTES);
+    let some = (!places_downwards).then(|| first.bytes().saturating_mul(ROOM_UPWARDS));
+    much.into_iter().chain(some).chain([0])
 }
 
 /// A table up to this size may be in core files.

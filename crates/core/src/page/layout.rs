@@ -16,6 +16,9 @@
 //!    page was empty ([`Owned::relink`](super::Owned::relink)).
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
 //! 5. A hardened page (see `hardened`) has empty lists; its block bitmap says which blocks are free.
+//! 6. With [`Flag::Lifo`], `free` is empty, `local_free` is both freed to and allocated from, and all blocks that are
+//!    not on it are in use or in the remote list. `outstanding` then says how many more frees there are until that ends,
+//!    and invariants 1 and 2 hold again ([`Owned::end_lifo`](super::Owned::end_lifo)): so slow paths keep coming.
 //!
 //! # Who may touch what
 //! Every field that a thread may read without owning the page is atomic; loads and stores are relaxed, and cost what plain
@@ -44,6 +47,8 @@ pub enum Flag {
     FreeIsZero = 1,
     /// Never-used blocks (beyond `capacity`) read as zero.
     FreshIsZero = 2,
+    /// Invariant 6.
+    Lifo = 4,
     /// Empty and kept by its theap for a while.
     Retired = 8,
     /// In its theap's queue.

@@ -9,7 +9,8 @@
 //! memory stays readable; where it doesn't, the caller says [`Walk::Never`].
 
 use super::block::Block;
-use super::layout::Page;
+use super::layout::{Flag, Page};
+use super::lists::LIFO_FREES;
 use crate::base::*;
 use crate::sync::{AtomicPtr, Relaxed};
 
@@ -58,15 +59,25 @@ impl Page {
         if self.owner().is_unowned() {
             return self.ownership.used().saturating_sub(waiting);
         }
-        let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
-        (self.outstanding.get() as usize).saturating_sub(waiting + ready)
+        let (outstanding, ready) = match self.has_flag(Flag::Lifo) {
+            true => (self.capacity.get() as usize, self.count_ready(&self.local_free, walk)),
+            false => (self.outstanding.get() as usize, self.count_ready(&self.free, walk)),
+        };
+        outstanding.saturating_sub(waiting + ready)
     }
 
     /// How many blocks have been allocated since the page was made, each as often as that was. Exact for the owner,
     /// and for pages that nobody owns.
     pub fn allocated(&self, walk: Walk) -> u64 {
-        let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
-        self.handed.get().saturating_sub(ready as u64)
+        let (freed, ready) = match self.has_flag(Flag::Lifo) {
+            true => (LIFO_FREES.saturating_sub(self.outstanding.get()), self.count_ready(&self.local_free, walk)),
+            false => (0, self.count_ready(&self.free, walk)),
+        };
+        (self.handed.get() + u64::from(freed)).saturating_sub(ready as u64)
+    }
+
+    fn count_ready(&self, list: &AtomicPtr<Block>, walk: Walk) -> usize {
+        if walk == Walk::Allowed { self.count_listed(list) } else { 0 }
     }
 
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
