@@ -1,9 +1,9 @@
-//! Callbacks registered from C: a function and its argument, changed and read as one.
+//! Callbacks registered from C: a function and its argument, changed and read as one; and where lines go.
 //!
 //! Invariant 1: the first word of the pair is null or was made from the function type of the hook it belongs to.
 
 use super::pair::Pair;
-use core::ffi::{c_char, c_void};
+use core::ffi::{CStr, c_char, c_void};
 use core::marker::PhantomData;
 use core::mem;
 use core::ptr;
@@ -20,12 +20,6 @@ pub type ErrorHook = Hook<ErrorFn>;
 pub struct Hook<F> {
     pair: Pair,
     kind: PhantomData<F>,
-}
-
-impl<F: Callback> Default for Hook<F> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl<F: Callback> Hook<F> {
@@ -78,6 +72,35 @@ impl Callback for ErrorFn {
     unsafe fn restore(word: *mut c_void) -> Self {
         // SAFETY: the caller's promise: the word is an `ErrorFn`.
         unsafe { mem::transmute::<*mut c_void, ErrorFn>(word) }
+    }
+}
+
+/// Takes finished lines, one call per line, newline included.
+pub trait Output {
+    fn put(&mut self, line: &CStr);
+}
+
+impl<F: FnMut(&CStr)> Output for F {
+    fn put(&mut self, line: &CStr) {
+        self(line);
+    }
+}
+
+/// A C function and its argument.
+pub struct HookOutput {
+    fun: OutputFn,
+    arg: *mut c_void,
+}
+
+impl HookOutput {
+    pub fn new(fun: OutputFn, arg: *mut c_void) -> Self {
+        HookOutput { fun, arg }
+    }
+}
+
+impl Output for HookOutput {
+    fn put(&mut self, line: &CStr) {
+        (self.fun)(line.as_ptr(), self.arg);
     }
 }
 

@@ -13,15 +13,13 @@
 mod hook;
 mod kind;
 mod message;
-mod output;
 mod pair;
 mod reentrancy_guard;
 mod reporter;
 
-pub use hook::{Callback, ErrorFn, Hook, OutputFn};
+pub use hook::{Callback, ErrorFn, Hook, HookOutput, Output, OutputFn};
 pub use kind::{Detail, ErrorKind};
 pub use message::Message;
-pub use output::{HookOutput, Output};
 pub use reporter::{Audience, Level, OnCorruption, Reporter, Settings};
 
 use core::ffi::{CStr, c_void};

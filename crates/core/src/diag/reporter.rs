@@ -70,12 +70,6 @@ pub struct Reporter {
     reentrancy_guard: ReentrancyGuard,
 }
 
-impl Default for Reporter {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Reporter {
     pub const fn new() -> Self {
         let start = Settings::SILENT;

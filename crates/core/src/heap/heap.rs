@@ -23,12 +23,6 @@ impl TheapLinks {
     }
 }
 
-impl Default for TheapLinks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Linked for TheapLinks {
     fn links(&self) -> &Links {
         &self.0
@@ -228,12 +222,6 @@ pub struct Cached(*mut u8);
 // SAFETY: pieces on the stack belong to nobody.
 unsafe impl Send for Cached {}
 
-impl Default for Cached {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Cached {
     pub const fn new() -> Self {
         Self(ptr::null_mut())
@@ -270,12 +258,6 @@ pub struct Subproc {
     threads: AtomicUsize,
     /// The next one in the list of all, for the runtime floor.
     next: AtomicPtr<Subproc>,
-}
-
-impl Default for Subproc {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Subproc {

@@ -39,12 +39,6 @@ pub struct OptionStore {
     values: [AtomicI64; OptionId::COUNT],
 }
 
-impl Default for OptionStore {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl OptionStore {
     pub const fn new() -> Self {
         let mut values = [const { AtomicI64::new(0) }; OptionId::COUNT];

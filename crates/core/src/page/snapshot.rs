@@ -46,12 +46,6 @@ impl Marks {
     }
 }
 
-impl Default for Marks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Page {
     /// How many blocks are in use. Exact for the owner, and for pages that nobody owns.
     pub fn in_use(&self, walk: Walk) -> usize {

@@ -1,4 +1,5 @@
-//! The deferred-free hook: a function of the program's that slow paths call, to free what it has put off.
+//! The deferred-free hook: a function of the program's that slow paths call, to free what it has put off. A file
+//! of its own, since it is the one hook that is called from inside of an allocation.
 
 use core::ffi::{c_ulonglong, c_void};
 

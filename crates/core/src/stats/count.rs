@@ -204,18 +204,6 @@ impl RawCounter {
     }
 }
 
-impl Default for StatCount {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Default for StatCounter {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

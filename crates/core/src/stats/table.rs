@@ -247,12 +247,6 @@ impl Stats {
     }
 }
 
-impl Default for Stats {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl RawStats {
     /// A table of zeros with a proper header.
     pub const fn new() -> Self {
@@ -298,12 +292,6 @@ impl RawStats {
     pub unsafe fn read_from(from: *const RawStats) -> Option<RawStats> {
         // SAFETY: the caller's promise covers the header, and the table if the header fits.
         unsafe { header_fits(from).then(|| from.read()) }
-    }
-}
-
-impl Default for RawStats {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
