@@ -46,5 +46,4 @@ pub use mapping::{Backing, Commit, LargePages};
 pub use pool::Meta;
 pub use purge::scavenger_bell;
 
-pub use thp::Outlook;
 pub use usage::{Share, Usage};
