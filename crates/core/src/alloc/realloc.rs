@@ -210,7 +210,9 @@ fn alloc_for(theap: &'static Theap, usable: usize, size: usize, at: Alignment, z
         return alloc_watched(theap, size, room, at, zero);
     }
     if size > LARGE_BLOCK_MAX && size > usable && at.align.is_power_of_two() && at.align <= MAX_REQUEST {
-        return single::alloc_growing(theap, size, at, zero).map_or_else(|| fail(size), SingleBlock::hand_out);
+        let Some(block) = single::alloc_growing(theap, size, at, zero) else { return fail(size) };
+        block.advise_filling();
+        return block.hand_out();
     }
     alloc_at(theap, room, at, zero)
 }

@@ -44,5 +44,4 @@ pub use mapping::{Backing, Commit, CommitFn, LargePages};
 pub use pool::Meta;
 pub use purge::scavenger_bell;
 
-pub use thp::Outlook;
 pub use usage::{Share, Usage};

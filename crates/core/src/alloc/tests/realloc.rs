@@ -335,3 +335,44 @@ mod on_sim {
         assert!(sim::refusals(Kind::MovePages) == 1 && holds(grown, 4 * MIB, 0xC4));
     }
 }
+
+/// Not on the simulated system, which takes no advice.
+#[cfg(not(feature = "sim"))]
+mod advice {
+    use super::*;
+    use ferrimalloc_prim::mem::{ThpMode, config};
+
+    /// How many bytes of a block the system may back with huge pages.
+    fn advised(p: *mut u8, bytes: usize) -> usize {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let (mut here, mut advised) = (0, 0);
+        for line in smaps.lines() {
+            let first = line.split_whitespace().next().unwrap();
+            if let Some((start, end)) = first.split_once('-') {
+                let at = |address| usize::from_str_radix(address, 16).unwrap().clamp(p.addr(), p.addr() + bytes);
+                here = at(end) - at(start);
+            } else if first == "VmFlags:" && line.split_whitespace().any(|flag| flag == "hg") {
+                advised += here;
+            }
+        }
+        advised
+    }
+
+    /// What it holds fills it, so what it gains will be filled.
+    #[test]
+    fn a_block_that_grows_is_advised_whether_it_moves_or_not() {
+        if config().thp == ThpMode::Never {
+            return;
+        }
+        let _ground = ground();
+        let mut p = malloc(8 * MIB);
+        for size in (8..160).step_by(8).map(|mib| mib * MIB) {
+            p = resize(p, size);
+            fill(p, 7);
+            if size > 32 * MIB {
+                assert_eq!(advised(p, size), size, "of {} MiB", size / MIB);
+            }
+        }
+        release(p);
+    }
+}
