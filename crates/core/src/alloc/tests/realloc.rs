@@ -9,6 +9,7 @@ use crate::heap::Heap;
 use crate::options::OptionId;
 use crate::runtime::{heap_destroy, heap_new_in_arena};
 use crate::theap::Theap;
+use ferrimalloc_prim::mem;
 
 fn filled(size: usize, seed: usize) -> *mut u8 {
     let p = malloc(size);
@@ -86,6 +87,40 @@ fn growing_in_small_steps_moves_rarely() {
     }
     release(p);
     assert!(moves < 45, "{moves} moves: a quarter of room each time makes it about 35");
+}
+
+/// A vector that grows by half each time, to 400 KiB: how often it moves beyond `from`.
+fn moves_beyond(from: usize) -> usize {
+    let (mut p, mut size, mut moves) = (malloc(32), 32, 0);
+    while size < 400_000 {
+        fill(p, 3);
+        size += size / 2;
+        let grown = resize(p, size);
+        moves += usize::from(grown != p && size > from);
+        p = grown;
+    }
+    release(p);
+    moves
+}
+
+#[test]
+fn a_vector_gets_a_page_of_its_own_and_hardly_moves_any_more() {
+    let _ground = ground();
+    let moves = moves_beyond(64 << 10);
+    let is_free = mem::config().overcommits && mem::config().address_limit_bytes == usize::MAX;
+    assert!(moves <= if is_free { 2 } else { 5 }, "{moves} moves, of 5 sizes");
+}
+
+#[cfg(feature = "sim")]
+#[test]
+fn where_addresses_are_scarce_it_shares_pages() {
+    use ferrimalloc_prim::sim;
+    let _ground = ground();
+    let config = mem::MemConfig { address_limit_bytes: 1 << 40, ..*mem::config() };
+    sim::set_config(Some(std::boxed::Box::leak(std::boxed::Box::new(config))));
+    let moves = moves_beyond(64 << 10);
+    sim::set_config(None);
+    assert!(moves >= 4, "{moves} moves, of 5 sizes");
 }
 
 /// An arena to itself, so that blocks lie side by side.
