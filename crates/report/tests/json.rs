@@ -11,7 +11,7 @@ fn sample() -> RawStats {
     stats.mmap_calls.add(3);
     stats.malloc_bins[5].increase(2);
     stats.chunk_bins[0].increase(1);
-    stats.pages.adjust(-5);
+    stats.pages.decrease(5);
     stats.snapshot()
 }
 

@@ -21,12 +21,9 @@ use super::types::ArenaId;
 
 /// The arena with this id, which is not followed.
 pub fn find_arena(id: ArenaId) -> Option<&'static Arena> {
-    let mut found = None;
-    runtime::for_each_subproc(|subproc| {
-        found = subproc.arenas().arenas().find(|arena| ptr::eq(ptr::from_ref(*arena).cast(), id));
-        found.is_none()
-    });
-    found
+    runtime::find_in_subprocs(|subproc| {
+        subproc.arenas().arenas().find(|arena| ptr::eq(ptr::from_ref(*arena).cast(), id))
+    })
 }
 
 fn id_of(arena: Option<&Arena>) -> ArenaId {

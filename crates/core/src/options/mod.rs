@@ -41,12 +41,6 @@ pub fn get(option: OptionId) -> i64 {
     OPTIONS.get(option)
 }
 
-/// The value of `option` brought into `min..=max`; `min` wins where they cross.
-#[doc(alias = "mi_option_get_clamp")]
-pub fn get_clamp(option: OptionId, min: i64, max: i64) -> i64 {
-    get(option).min(max).max(min)
-}
-
 /// The value of `option` as a size: in bytes for [`Kind::KiB`], 0 if negative.
 #[doc(alias = "mi_option_get_size")]
 pub fn get_size(option: OptionId) -> usize {

@@ -7,7 +7,7 @@
 use ferrimalloc_prim::{load, pin, process as prim_process, thread as prim_thread};
 
 use super::{fork, process, scavenger, subprocs, thread};
-use crate::diag::{self, Level};
+use crate::diag;
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::sync::{AtomicBool, Ordering, Published};
@@ -41,7 +41,7 @@ fn reports() -> Option<&'static Reports> {
 
 /// Tells the C library about us, once, and the user about the options. May allocate.
 pub(super) fn ensure_hooks() {
-    process::hooks().call(|| {
+    process::HOOKS.call(|| {
         let _ = prim_thread::register_exit_hook(thread::on_thread_exit);
         if !load::CALLS {
             handle_forks();
@@ -67,14 +67,14 @@ extern "C" fn at_load() {
 /// Not from inside an allocation where `at_load` does it: the C library allocates while it registers others' handlers, with a
 /// lock held.
 fn handle_forks() {
-    if !process::handles_forks().swap(true, Ordering::Relaxed) {
+    if !process::HANDLES_FORKS.swap(true, Ordering::Relaxed) {
         prim_process::at_fork(fork::prepare, fork::parent, fork::child);
     }
 }
 
 fn announce() {
     let mut is_verbose = false;
-    diag::verbose(Level::Events, |line| {
+    diag::verbose(|line| {
         is_verbose = true;
         line.text("process started, ").size(os::numa_nodes()).text(" NUMA nodes");
     });
@@ -92,7 +92,7 @@ extern "C" fn at_exit() {
 /// Ends the process as far as the allocator is concerned, once: prints statistics (`show_stats`), releases all memory
 /// (`destroy_on_exit`). Allocation goes on working; the blocks that there were are gone in the second case.
 pub fn process_done() {
-    process::end().call(|| {
+    process::DONE.call(|| {
         scavenger::close();
         if let Some(reports) = reports().filter(|_| options::is_enabled(OptionId::ShowStats)) {
             (reports.at_end)();

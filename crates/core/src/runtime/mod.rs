@@ -39,11 +39,11 @@ pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_start, scaveng
 pub use slices::{PageShape, PageStanding, SliceKind, slice_kind};
 pub use start::{join_subproc, live_theap, theap_for};
 pub use subprocs::{
-    Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,
-    visit_heaps, with_heap,
+    Undestroyed, current_subproc, find_heap, find_in_subprocs, find_subproc, for_each_subproc, page_around,
+    subproc_destroy, subproc_new, visit_heaps, with_heap,
 };
 #[cfg(test)]
-pub(crate) use thread::heap_ends;
+pub(crate) use thread::ENDS;
 pub use thread::{Thread, current_theap, is_own, set_default_theap, thread_done};
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);
