@@ -19,11 +19,11 @@
 
 use core::ptr::NonNull;
 
-use ferrimalloc_prim::mem::{self, Access, Thp, ThpMode};
+use ferrimalloc_prim::mem::{self, Access};
 
 use crate::base::*;
 use crate::bitmap::CHUNK_BITS;
-use crate::options::{self, OptionId};
+use crate::os::{self, PrivateMemory};
 use crate::sync::{AtomicUsize, Lock, Ordering, RangeTable};
 
 /// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
@@ -215,13 +215,8 @@ fn grow_to(range: &Range, start: usize) -> bool {
     }
     let bytes = (lowest(range) - start) / RATIO;
     let table = (range.end() as usize).wrapping_sub(range.bytes() / RATIO).wrapping_sub(bytes);
-    let Ok(part) = mem::map(table, bytes, Access::Read) else { return false };
-    if part as usize != table {
-        // SAFETY: just mapped; nobody uses it.
-        let _ = unsafe { mem::unmap(part, bytes) };
-        return false;
-    }
-    advise(part, bytes);
+    let Some(part) = os::reserve_exactly(table, bytes, Access::Read) else { return false };
+    advise(part);
     range.grow(range.top() - start);
     true
 }
@@ -270,23 +265,16 @@ fn begin_at(range: &Range, start: usize, top: usize) -> bool {
     }
     let bytes = (top - start) / RATIO;
     let hint = align_down(start / 2, mem::config().os_page_bytes);
-    let Ok(table) = mem::map(hint, bytes, Access::Read) else { return false };
-    advise(table, bytes);
-    range.begin(top, table.wrapping_add(bytes).cast(), top - start);
+    let Some(table) = os::reserve_near(hint, bytes, Access::Read) else { return false };
+    advise(table);
+    range.begin(top, table.region().start.wrapping_add(bytes).cast(), top - start);
     true
 }
 
 /// A core file must not hold a large table, and a touched entry must not cost a huge page.
-fn advise(table: *mut u8, bytes: usize) {
-    // SAFETY: just mapped; this is advice.
-    unsafe {
-        if bytes > DUMPED_BYTES && options::is_enabled(OptionId::AllowThp) {
-            mem::dont_dump(table, bytes);
-        }
-        if mem::config().thp == ThpMode::Always {
-            let _ = mem::thp(table, bytes, Thp::Refuse);
-        }
-    }
+fn advise(table: PrivateMemory) {
+    let _ = table.leave_out_above(DUMPED_BYTES);
+    table.refuse_huge_at_first();
 }
 
 /// Makes a region's entries writable.

@@ -347,10 +347,22 @@ impl Page {
         distance < SLICE_BYTES || distance < self.slices() * SLICE_BYTES
     }
 
+    /// Where the block of that number starts, whether it has been lent or not.
+    #[inline]
+    pub(super) fn block_start(&self, index: usize) -> *mut u8 {
+        self.start().wrapping_add(index * self.block_bytes())
+    }
+
+    /// The number, below `limit`, of the block that starts at `p`; `None` for anything else.
+    pub(super) fn block_index(&self, p: *const u8, limit: usize) -> Option<usize> {
+        let (distance, bytes) = ((p as usize).wrapping_sub(self.start() as usize), self.block_bytes());
+        let is_block = bytes > 0 && distance.is_multiple_of(bytes) && distance / bytes < limit;
+        is_block.then(|| distance / bytes)
+    }
+
     /// Whether `p` is the address of a block that this page has lent at some time.
     pub fn is_block_start(&self, p: *const u8) -> bool {
-        let distance = (p as usize).wrapping_sub(self.start() as usize);
-        distance.is_multiple_of(self.block_bytes()) && distance / self.block_bytes() < self.capacity()
+        self.block_index(p, self.capacity()).is_some()
     }
 }
 

@@ -27,18 +27,10 @@ impl Owned {
     /// Takes a block off `free`; null if it is exhausted. The block's first word still holds a link.
     #[inline(always)]
     pub fn pop(&self) -> *mut u8 {
-        let block = self.free.get();
-        if block.is_null() {
-            return ptr::null_mut();
-        }
-        debug_assert!(self.is_block_start(block.cast()));
-        // SAFETY: the owner reads its own list.
-        let next = unsafe { Block::next(block) };
-        self.free.set(next);
-        // Before its user writes to the block: nothing but a free block is on a list.
-        pin();
-        prefetch(next);
-        block.cast()
+        // SAFETY: the owner's own list.
+        let block = unsafe { pop_off(&self.free) };
+        debug_assert!(block.is_null() || self.is_block_start(block));
+        block
     }
 
     /// Puts a block back on `local_free`.
@@ -113,7 +105,7 @@ impl Owned {
     }
 
     /// Whether `pop` can succeed at once.
-    #[inline]
+    #[cfg(test)]
     pub fn has_free(&self) -> bool {
         !self.free.get().is_null()
     }
@@ -234,14 +226,14 @@ impl Owned {
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
         let left = self.reserved() - capacity;
         let count = self.extension().min(left);
-        if !self.commit_up_to(self.start().wrapping_add((capacity + count) * bytes)) {
+        if !self.commit_up_to(self.block_start(capacity + count)) {
             return false;
         }
         pin();
         if count == left {
             self.note_filled();
         }
-        let first = self.start().wrapping_add(capacity * bytes);
+        let first = self.block_start(capacity);
         // SAFETY: Invariant 3: nobody uses these blocks, and the page's memory is committed.
         unsafe { Block::link_run(first, bytes, count) };
         pin();
@@ -392,20 +384,28 @@ impl Source {
     /// The caller owns the page.
     #[inline(always)]
     pub unsafe fn pop(self) -> *mut u8 {
-        // SAFETY: entries of the page map are never unmapped.
-        let list = unsafe { &*self.0 };
-        let block = list.get();
-        if block.is_null() {
-            return ptr::null_mut();
-        }
-        // SAFETY: the owner reads its own list.
-        let next = unsafe { Block::next(block) };
-        list.set(next);
-        // As in `Owned::pop`.
-        pin();
-        prefetch(next);
-        block.cast()
+        // SAFETY: entries of the page map are never unmapped; the precondition.
+        unsafe { pop_off(&*self.0) }
     }
+}
+
+/// Takes the first block off a list; null if it is exhausted.
+///
+/// # Safety
+/// The caller owns the page whose list it is.
+#[inline(always)]
+unsafe fn pop_off(list: &AtomicPtr<Block>) -> *mut u8 {
+    let block = list.get();
+    if block.is_null() {
+        return ptr::null_mut();
+    }
+    // SAFETY: the owner reads its own list.
+    let next = unsafe { Block::next(block) };
+    list.set(next);
+    // Before its user writes to the block: nothing but a free block is on a list.
+    pin();
+    prefetch(next);
+    block.cast()
 }
 
 /// Asks the processor to fetch the cache line of `block`; null is fine.

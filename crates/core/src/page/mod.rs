@@ -23,7 +23,6 @@ mod snapshot;
 mod tests;
 
 pub use block::Block;
-pub use hardened::owned_and_hardened;
 pub use heap_word::{HeapGuard, HeapLocks, HeapWord, Lifetime};
 pub use layout::{Flag, Lookup, Origin, Page, PageRef, Placement};
 pub use lists::Source;

@@ -96,7 +96,7 @@ impl Owned {
             if block.is_null() {
                 return reach;
             }
-            match self.linkable_index(block) {
+            match self.block_index(block.cast(), self.reserved()) {
                 Some(index) if index >= self.capacity() => reach.is_sound = false,
                 Some(index) if !marks.is_set(index) => {
                     marks.set(index);
@@ -110,17 +110,11 @@ impl Owned {
         Reach { is_sound: reach.is_sound && block.is_null(), ..reach }
     }
 
-    /// The number of a block for which there is room; `None` for anything else.
-    fn linkable_index(&self, block: *mut Block) -> Option<usize> {
-        let (distance, bytes) = ((block as usize).wrapping_sub(self.start() as usize), self.block_bytes());
-        (distance.is_multiple_of(bytes) && distance / bytes < self.reserved()).then(|| distance / bytes)
-    }
-
     /// Makes one list, in the order of addresses, of the marked blocks.
     fn relink_marked(&self, marks: &Marks) {
         let mut list = ptr::null_mut();
         for index in (0..self.capacity()).rev().filter(|&index| marks.is_set(index)) {
-            let block = self.start().wrapping_add(index * self.block_bytes()).cast();
+            let block = self.block_start(index).cast();
             // SAFETY: a marked block is free, and the page the caller's.
             unsafe { Block::set_next(block, list) };
             list = block;

@@ -46,12 +46,6 @@ impl Marks {
     }
 }
 
-impl Default for Marks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Page {
     /// How many blocks are in use. Exact for the owner, and for pages that nobody owns.
     pub fn in_use(&self, walk: Walk) -> usize {
@@ -104,9 +98,7 @@ impl Page {
 
     /// Calls `visit` with every block that is not marked until it answers false.
     pub fn for_each_unmarked(&self, marks: &Marks, mut visit: impl FnMut(*mut u8) -> bool) -> bool {
-        (0..self.linked_blocks())
-            .filter(|&index| !marks.is_set(index))
-            .all(|index| visit(self.start().wrapping_add(index * self.block_bytes())))
+        (0..self.linked_blocks()).filter(|&index| !marks.is_set(index)).all(|index| visit(self.block_start(index)))
     }
 
     /// Whether `p` lies in the page's slices; false for an entry that is no page's first.
@@ -128,17 +120,10 @@ impl Page {
     fn for_each_listed(&self, first: *mut Block, mut visit: impl FnMut(usize)) {
         let mut block = first;
         for _ in 0..self.linked_blocks() {
-            let Some(index) = self.index_of(block) else { return };
+            let Some(index) = self.block_index(block.cast(), self.linked_blocks()) else { return };
             visit(index);
             // SAFETY: the block is inside the page's area, whose memory the caller knows to be readable.
             block = unsafe { Block::peek_next(block) };
         }
-    }
-
-    /// The number of a block that has been linked; `None` for anything else.
-    fn index_of(&self, block: *mut Block) -> Option<usize> {
-        let (distance, bytes) = ((block as usize).wrapping_sub(self.start() as usize), self.block_bytes());
-        let is_block = bytes > 0 && distance % bytes == 0 && distance / bytes < self.linked_blocks();
-        is_block.then(|| distance / bytes)
     }
 }

@@ -254,9 +254,3 @@ impl Queues {
         }
     }
 }
-
-impl Default for Queues {
-    fn default() -> Self {
-        Self::new()
-    }
-}

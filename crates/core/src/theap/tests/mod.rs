@@ -62,7 +62,6 @@ impl Bed {
         let mut pages = 0;
         self.heap.for_each_own_page(|_| {
             pages += 1;
-            true
         });
         pages
     }
