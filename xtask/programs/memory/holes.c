@@ -32,8 +32,8 @@ static void *part(void *number) {
   return NULL;
 }
 
-static void check_and_free(void) {
-  for (int i = 0; i < BLOCKS; i += EVERY) {
+static void check_and_free(int count) {
+  for (int i = 0; i < count; i += EVERY) {
     for (int at = 0; at < BLOCK_BYTES; at++)
       if (blocks[i][at] != 1 + i % 100) abort();
     free(blocks[i]);
@@ -46,14 +46,25 @@ int main(void) {
   keep_one_in_twenty(0, BLOCKS);
   malloc_trim(0);
   printf("one_in_20_kib %ld\n", rss_kib() - start);
-  check_and_free();
+  check_and_free(BLOCKS);
+
+  // A quarter of that, without a call: the thread goes on with other work, for at most so many seconds.
+  keep_one_in_twenty(0, BLOCKS / 4);
+  double end = now_seconds() + 9;
+  while (now_seconds() < end && rss_kib() - start > 28 << 10) {
+    char *others[300];
+    for (int i = 0; i < 300; i++) others[i] = malloc(1000 + i);
+    for (int i = 0; i < 300; i++) free(others[i]);
+  }
+  printf("one_in_20_by_ticks_kib %ld\n", rss_kib() - start);
+  check_and_free(BLOCKS / 4);
 
   pthread_t threads[THREADS];
   for (long i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, part, (void *)i);
   for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   malloc_trim(0);
   printf("one_in_20_of_ended_threads_kib %ld\n", rss_kib() - start);
-  check_and_free();
+  check_and_free(BLOCKS);
 
   // Up to 8 KiB each; one in twenty stays.
   long live = 0;
@@ -62,10 +73,7 @@ int main(void) {
     if (random_below(EVERY) == 0) live += (long)sizes[i];
     else free(mixed[i]);
   }
-  long before = rss_kib();
-  double begin = now_seconds();
   malloc_trim(0);
-  fprintf(stderr, "mixed: %ld KiB before, trimmed in %.1f ms\n", before, 1e3 * (now_seconds() - begin));
   printf("mixed_survivors_kib %ld\n", rss_kib() - start);
   printf("mixed_live_kib %ld\n", live >> 10);
   return 0;

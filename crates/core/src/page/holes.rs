@@ -7,7 +7,7 @@
 //! # Invariants (of a page that a thread owns, at any point between two stores)
 //! 1. A withdrawn block is not in use. (It is off the lists before its OS page is entered as a hole; it is handed out after
 //!    that has been struck out.)
-//! 2. With [`Flag::Holes`], the page's side word holds the *frontier*, behind which no block has been linked. It doesn't move
+//! 2. With [`Page::HOLES`], the page's side word holds the *frontier*, behind which no block has been linked. It doesn't move
 //!    while there are holes.
 //! 3. `capacity` counts the blocks below the frontier that are not withdrawn. So everything that goes by `capacity` and
 //!    `outstanding` is as in a page without holes, and costs the same.
@@ -100,10 +100,6 @@ impl Page {
         }
     }
 
-    pub(super) fn has_holes(&self) -> bool {
-        self.has_flag(Flag::Holes)
-    }
-
     /// The entry of one of the page's slices.
     fn slice_entry(&self, slice: usize) -> &Page {
         // SAFETY: the entries of a page's slices lie behind each other in the page map (`Page::head`).
@@ -159,7 +155,7 @@ impl Owned {
             (0..self.slices()).for_each(|slice| self.slice_entry(slice).side_word.set(0));
             self.side_word.set(frontier << Page::FRONTIER_SHIFT);
             pin();
-            self.raise(Flag::Holes);
+            self.age_and_holes.set(self.age_and_holes.get() | Page::HOLES);
             pin();
         }
         for slice in 0..self.slices() {
@@ -193,7 +189,7 @@ impl Owned {
     pub fn forget_holes(&self) {
         if self.has_holes() {
             self.count_opened(self.holes().count());
-            self.drop_flag(Flag::Holes);
+            self.age_and_holes.set(self.age());
             pin();
         }
     }
@@ -227,7 +223,7 @@ impl Owned {
         if capacity + count == self.reserved() {
             self.note_filled();
         }
-        let first = self.start().wrapping_add(blocks.start * self.block_bytes());
+        let first = self.block_start(blocks.start);
         // SAFETY: nobody uses these blocks (Invariant 1), and their memory is committed.
         unsafe { Block::link_run(first, self.block_bytes(), count) };
         pin();
@@ -246,7 +242,7 @@ impl Owned {
     /// Without holes the frontier is `capacity` (Invariant 3).
     fn end_without_holes(&self) {
         if self.holes().next().is_none() {
-            self.drop_flag(Flag::Holes);
+            self.age_and_holes.set(self.age());
             pin();
         }
     }

@@ -17,6 +17,9 @@
 //!    `capacity` counts the blocks below the frontier that are not withdrawn (see `holes`).
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
 //! 5. A hardened page (see `hardened`) has empty lists; its block bitmap says which blocks are free.
+//! 6. With [`Flag::Lifo`], `free` is empty, `local_free` is both freed to and allocated from, and all blocks that are
+//!    not on it are in use or in the remote list. `outstanding` then says how many more frees there are until that ends,
+//!    and invariants 1 and 2 hold again ([`Owned::end_lifo`](super::Owned::end_lifo)): so slow paths keep coming.
 //!
 //! # Who may touch what
 //! Every field that a thread may read without owning the page is atomic; loads and stores are relaxed, and cost what plain
@@ -45,8 +48,8 @@ pub enum Flag {
     FreeIsZero = 1,
     /// Never-used blocks (beyond the frontier) read as zero.
     FreshIsZero = 2,
-    /// Some of its OS pages have been given back, and their blocks are withdrawn (`holes`).
-    Holes = 4,
+    /// Invariant 6.
+    Lifo = 4,
     /// Empty and kept by its theap for a while.
     Retired = 8,
     /// In its theap's queue.
@@ -115,8 +118,8 @@ pub struct Page {
     pub(super) reserved: AtomicU16,
     /// How many slices are committed, of a page that is committed as it fills; else 0.
     pub(super) committed: Cell<u8>,
-    /// How long it has been retired, or how often it has been found unchanged (`punch`).
-    pub(super) retired_age: Cell<u8>,
+    /// How long it has been retired, or how often it has been found unchanged (`punch`); above that, [`Page::HOLES`].
+    pub(super) age_and_holes: AtomicU8,
 }
 
 const _: () = assert!(size_of::<Page>() == ENTRY_BYTES);
@@ -160,7 +163,7 @@ impl Page {
             slices: AtomicU32::new(0),
             reserved: AtomicU16::new(0),
             committed: Cell::new(0),
-            retired_age: Cell::new(0),
+            age_and_holes: AtomicU8::new(0),
         }
     }
 
@@ -312,13 +315,26 @@ impl Page {
         self.capacity.get() as usize
     }
 
+    /// Set while some of its OS pages have been given back, and their blocks are withdrawn (`holes`).
+    pub(super) const HOLES: u8 = 0x80;
+    pub(super) const MAX_AGE: u8 = Self::HOLES - 1;
+
+    #[inline]
+    pub(super) fn has_holes(&self) -> bool {
+        self.age_and_holes.get() & Self::HOLES != 0
+    }
+
+    pub(super) fn age(&self) -> u8 {
+        self.age_and_holes.get() & !Self::HOLES
+    }
+
     /// Where the frontier is in the side word of a page with holes.
     pub(super) const FRONTIER_SHIFT: u32 = 16;
 
     /// How many blocks have ever been linked.
     #[inline]
     pub fn frontier(&self) -> usize {
-        if self.has_flag(Flag::Holes) {
+        if self.has_holes() {
             self.side_word.get() >> Self::FRONTIER_SHIFT & usize::from(u16::MAX)
         } else {
             self.capacity()
@@ -361,10 +377,22 @@ impl Page {
         distance < SLICE_BYTES || distance < self.slices() * SLICE_BYTES
     }
 
+    /// Where the block of that number starts, whether it has been lent or not.
+    #[inline]
+    pub(super) fn block_start(&self, index: usize) -> *mut u8 {
+        self.start().wrapping_add(index * self.block_bytes())
+    }
+
+    /// The number, below `limit`, of the block that starts at `p`; `None` for anything else.
+    pub(super) fn block_index(&self, p: *const u8, limit: usize) -> Option<usize> {
+        let (distance, bytes) = ((p as usize).wrapping_sub(self.start() as usize), self.block_bytes());
+        let is_block = bytes > 0 && distance.is_multiple_of(bytes) && distance / bytes < limit;
+        is_block.then(|| distance / bytes)
+    }
+
     /// Whether `p` is the address of a block that this page has lent at some time.
     pub fn is_block_start(&self, p: *const u8) -> bool {
-        let distance = (p as usize).wrapping_sub(self.start() as usize);
-        distance.is_multiple_of(self.block_bytes()) && distance / self.block_bytes() < self.frontier()
+        self.block_index(p, self.frontier()).is_some()
     }
 }
 

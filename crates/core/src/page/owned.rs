@@ -344,6 +344,7 @@ impl OwnedPage {
         page.reserved.set(at.reserved);
         page.slices.set(at.slices as u32);
         page.committed.set(0);
+        page.age_and_holes.set(0);
         page.handed.set(0);
         page.arena.set(match at.origin {
             Origin::Arena(arena) => ptr::from_ref(arena).cast_mut(),
@@ -542,7 +543,7 @@ impl Owned {
     /// Remembers that the page is empty now.
     pub fn note_retired(&self) {
         self.raise(Flag::Retired);
-        self.retired_age.set(0);
+        self.set_age(0);
         if !self.owner().is_hardened() {
             self.side_word.set(self.free.get().addr());
         }
@@ -556,10 +557,15 @@ impl Owned {
         self.free.get().addr() == self.side_word.get() && self.local_free.get().is_null()
     }
 
+    /// At most [`Page::MAX_AGE`].
+    pub(super) fn set_age(&self, age: u8) {
+        self.age_and_holes.set(self.age_and_holes.get() & Page::HOLES | age.min(Page::MAX_AGE));
+    }
+
     /// One tick older; returns the age before.
     pub fn grow_older(&self) -> u8 {
-        let age = self.retired_age.get();
-        self.retired_age.set(age.saturating_add(1));
+        let age = self.age();
+        self.set_age(age + 1);
         age
     }
 }

@@ -25,7 +25,7 @@ const VERY_SPARSE_SHARE: usize = 2;
 /// After so many looks without a change a page is quiet.
 const QUIET_LOOKS: u8 = 8;
 /// A quiet page that has been punched, or could not be.
-const DONE: u8 = u8::MAX;
+const DONE: u8 = Page::MAX_AGE;
 /// Where the side word of an ordinary page holds the mark of the last look: above the holes and the frontier.
 const MARK_SHIFT: u32 = 32;
 const MARK_MASK: usize = 0xFFFF << MARK_SHIFT;
@@ -58,7 +58,7 @@ impl Owned {
     /// are, which holes split, only if they are a good part of the page. The remote list has been taken. Walks the lists.
     pub fn punch(&self, force: Force) -> usize {
         let Origin::Arena(arena) = self.origin() else { return 0 };
-        if !self.suits_holes() || self.has_flag(Flag::Retired) {
+        if !self.suits_holes() || self.is_in_use_otherwise() {
             return 0;
         }
         let Some(free) = self.free_blocks() else { return 0 };
@@ -84,27 +84,27 @@ impl Owned {
     /// A look, one of a few per purge delay: whether the page has just become quiet, so that it should be punched. It is quiet
     /// once no block of it has come or gone in a while; until one does it is not told a second time.
     pub fn is_quiet(&self) -> bool {
-        if !self.suits_holes() || self.has_flag(Flag::Retired) {
+        if !self.suits_holes() || self.is_in_use_otherwise() {
             return false;
         }
         let (word, mark) = (self.side_word.get(), self.mark());
         if word & MARK_MASK != mark {
             self.side_word.set(word & !MARK_MASK | mark);
-            self.retired_age.set(0);
+            self.set_age(0);
             return false;
         }
-        let looks = self.retired_age.get().saturating_add(1).min(DONE - 1);
-        if self.retired_age.get() != DONE {
-            self.retired_age.set(looks);
+        if self.age() == DONE {
+            return false;
         }
-        self.retired_age.get() != DONE && looks >= QUIET_LOOKS
+        self.set_age((self.age() + 1).min(DONE - 1));
+        self.age() >= QUIET_LOOKS
     }
 
     /// Punches a quiet page, if it is sparse; answers how many bytes that gives back.
     pub fn punch_quiet(&self) -> usize {
         let bytes = self.punch(Force::Routine);
         self.side_word.set(self.side_word.get() & !MARK_MASK | self.mark());
-        self.retired_age.set(DONE);
+        self.set_age(DONE);
         bytes
     }
 
@@ -113,6 +113,11 @@ impl Owned {
         let lists = self.free.get().addr() ^ self.local_free.get().addr().rotate_left(24);
         let counts = self.outstanding() + (self.remote_count() << 20) + self.capacity();
         (lists ^ counts).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48 << MARK_SHIFT
+    }
+
+    /// Kept for a moment because it is empty, or allocated from at `local_free`.
+    fn is_in_use_otherwise(&self) -> bool {
+        self.has_flag(Flag::Retired) || self.has_flag(Flag::Lifo)
     }
 
     /// Walks the lists; `None` if a list is not as it should be: then somebody has written to a freed block.
@@ -127,11 +132,7 @@ impl Owned {
     fn mark_list(&self, first: *mut Block, marks: &mut Marks) -> Option<usize> {
         let (mut block, mut count) = (first, 0);
         while !block.is_null() {
-            let distance = (block as usize).wrapping_sub(self.start() as usize);
-            let index = distance / self.block_bytes();
-            if !self.is_block_start(block.cast()) || marks.is_set(index) {
-                return None;
-            }
+            let index = self.block_index(block.cast(), self.frontier()).filter(|&index| !marks.is_set(index))?;
             marks.set(index);
             count += 1;
             // SAFETY: a block of the page on a list of its owner, the caller.
@@ -175,7 +176,7 @@ impl Owned {
         let used = self.capacity() - free.ready - free.local;
         let (mut list, mut kept) = (ptr::null_mut(), 0);
         for block in (0..self.frontier()).rev().filter(is_kept) {
-            let block = self.start().wrapping_add(block * self.block_bytes()).cast();
+            let block = self.block_start(block).cast();
             // SAFETY: a free block, and the caller owns the page.
             unsafe { Block::set_next(block, list) };
             list = block;

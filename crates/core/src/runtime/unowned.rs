@@ -1,10 +1,11 @@
 //! Pages that no thread owns: who collects them.
 //!
 //! A full page is given up, and a thread's pages are left behind at its end. Nobody's collection comes to them, so what
-//! becomes empty in them stays until somebody asks for everything, or a tick finds them quiet.
+//! becomes empty in them stays until somebody asks for everything, or a tick finds them quiet. (A file of its own: what threads
+//! and sub-processes do knows nothing of it.)
 
 use super::subprocs::visit_heaps;
-use super::thread::heap_ends;
+use super::thread::ENDS;
 use crate::base::*;
 use crate::heap::{Heap, Subproc, adopt_orphans_first};
 use crate::theap::punch_unowned;
@@ -16,7 +17,7 @@ pub fn collect_unowned(subproc: &'static Subproc, force: Force) {
         return look(subproc);
     }
     adopt_orphans_first();
-    let no_heap_ends = heap_ends().unless_now();
+    let no_heap_ends = ENDS.unless_now();
     visit_heaps(subproc, |heap| {
         if no_heap_ends.is_some() || heap.is_main() {
             collect_in(heap, force, usize::MAX);
@@ -38,7 +39,8 @@ fn look(subproc: &'static Subproc) {
 fn collect_in(heap: &'static Heap, force: Force, most: usize) {
     let mut left = most;
     heap.for_each_own_page(|page| {
-        left -= usize::from(punch_unowned(heap, page, force));
-        left > 0
+        if left > 0 {
+            left -= usize::from(punch_unowned(heap, page, force));
+        }
     });
 }

@@ -6,10 +6,7 @@ use crate::runtime;
 
 fn hole_bytes() -> usize {
     let mut bytes = 0;
-    runtime::main_subproc().main_heap().unwrap().for_each_own_page(|page| {
-        bytes += page.hole_bytes();
-        true
-    });
+    runtime::main_subproc().main_heap().unwrap().for_each_own_page(|page| bytes += page.hole_bytes());
     bytes
 }
 
