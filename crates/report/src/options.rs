@@ -17,8 +17,10 @@ pub fn print_options(out: &mut dyn Output) {
 fn write_option(line: &mut Message, option: OptionId) {
     let spec = option.spec();
     line.text("option '").text(spec.name).text("': ").decimal(options::get(option));
-    if spec.kind == Kind::KiB {
-        line.text(" KiB");
+    match spec.kind {
+        Kind::KiB => _ = line.text(" KiB"),
+        Kind::Bytes => _ = line.text(" B"),
+        Kind::Switch | Kind::Auto | Kind::Number | Kind::Tagging => (),
     }
     if options::is_chosen(option) {
         line.text(" (set)");
@@ -46,6 +48,7 @@ mod tests {
         assert!(options.iter().all(|line| line.starts_with("option '") && line.ends_with('\n')));
         assert_eq!(options[23], "option 'arena_reserve': 1048576 KiB\n");
         assert_eq!(options[15], "option 'purge_delay': 5 (set)\n");
+        assert!(options[52].starts_with("option 'stats_merge_threshold': 4194304 B"));
         assert_eq!(options[18], "option 'os_tag': 100 (no effect: macOS only)\n");
     }
 }
