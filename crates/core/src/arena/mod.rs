@@ -2,8 +2,8 @@
 //!
 //! * `page_map`: from an address to the metadata of its slice.
 //! * `mapping`: memory from the system for an arena, and how it becomes accessible.
-//! * `holding`: who holds a slice, and what is known of the memory behind it: free, committed, dirty, to be purged.
-//! * `usage`: what the arenas of a set count together; `purging`: what purging knows of them, by time (`tide`) and by amount
+//! * `slice_states`: who holds a slice, and what is known of the memory behind it: free, committed, dirty, to be purged.
+//! * `usage`: what the arenas of a set count together; `purging`: what purging knows of them, by time (`watermarks`) and by amount
 //!   (`purge_policy`).
 //! * `arena`: a stretch of slices, and what they are used for; `commit`: making them accessible in steps; `thp`: advice about
 //!   transparent huge pages, and `fill`: whether big blocks need any.
@@ -20,7 +20,6 @@ mod arenas;
 mod claim;
 mod commit;
 mod fill;
-mod holding;
 mod looks;
 mod manage;
 mod mapping;
@@ -31,12 +30,13 @@ mod purge;
 mod purge_policy;
 mod purging;
 mod search_hint;
+mod slice_states;
 mod slots;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thp;
-mod tide;
 mod usage;
+mod watermarks;
 
 pub use arena::{Arena, Kind, Setup, Sharing};
 pub use arenas::{ArenaSet, MAX_ARENAS, Want};
@@ -47,4 +47,4 @@ pub use mapping::{Backing, Commit, CommitFn, LargePages};
 pub use pool::Meta;
 pub use purge::scavenger_bell;
 
-pub use usage::{Share, Usage};
+pub use usage::{PageKind, Usage};

@@ -161,14 +161,14 @@ impl Arena {
     /// Whether nobody but the claimer of `claimed` has slices of the unit, or nearly all are taken.
     fn is_to_be_full(&self, unit: usize, claimed: BitRange) -> bool {
         let slices = slices_of(BitRange::one(unit));
-        let free = self.holding.free().count_set(slices);
+        let free = self.slice_states.free().count_set(slices);
         free <= FULL_FREE_SLICES || free + slices.intersect(claimed).len == UNIT_SLICES
     }
 
     /// Whether many slices of the unit are free, with those of `purged`.
     fn is_sparse(&self, unit: usize, purged: BitRange) -> bool {
         let slices = slices_of(BitRange::one(unit));
-        self.holding.free().count_set(slices) + slices.intersect(purged).len >= SPARSE_FREE_SLICES
+        self.slice_states.free().count_set(slices) + slices.intersect(purged).len >= SPARSE_FREE_SLICES
     }
 
     fn tell_system(&self, slices: BitRange, advice: Thp) {

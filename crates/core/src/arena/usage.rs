@@ -9,9 +9,9 @@ use crate::sync::{AtomicUsize, Ordering};
 
 /// How many blocks a page is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Share {
-    Many,
-    One,
+pub enum PageKind {
+    Shared,
+    Single,
 }
 
 /// The counts. Valid when zeroed.
@@ -62,21 +62,21 @@ impl Usage {
         not_negative(&self.single)
     }
 
-    fn filled_of(&self, share: Share) -> &AtomicUsize {
-        match share {
-            Share::Many => &self.filled,
-            Share::One => &self.single,
+    fn filled_of(&self, kind: PageKind) -> &AtomicUsize {
+        match kind {
+            PageKind::Shared => &self.filled,
+            PageKind::Single => &self.single,
         }
     }
 
     /// A page has lent its last fresh block, or has become larger since.
-    pub fn note_filled(&self, slices: usize, share: Share) {
-        self.filled_of(share).fetch_add(slices, Ordering::Relaxed);
+    pub fn note_filled(&self, slices: usize, kind: PageKind) {
+        self.filled_of(kind).fetch_add(slices, Ordering::Relaxed);
     }
 
     /// Such a page is about to be released.
-    pub fn note_unfilled(&self, slices: usize, share: Share) {
-        self.filled_of(share).fetch_sub(slices, Ordering::Relaxed);
+    pub fn note_unfilled(&self, slices: usize, kind: PageKind) {
+        self.filled_of(kind).fetch_sub(slices, Ordering::Relaxed);
     }
 
     /// Slices claimed at the moment.

@@ -318,7 +318,7 @@ impl Owned {
     }
 
     /// A singleton's only block is in use.
-    pub fn mark_single_lent(&self) {
+    pub fn mark_single_handed_out(&self) {
         self.capacity.set(1);
         pin();
         self.outstanding.set(1);

@@ -68,7 +68,7 @@ use super::block::Block;
 use super::heap_word::Lifetime;
 use super::layout::{Flag, Origin, Page, PageRef, Placement};
 use super::ownership::{BlockOffset, Chain, Owner, Push};
-use crate::arena::Share;
+use crate::arena::PageKind;
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::sync::{Relaxed, pin};
@@ -521,12 +521,12 @@ impl Owned {
         self.drop_flag(Flag::Extensible);
         pin();
         if let Origin::Arena(arena) = self.origin() {
-            arena.usage().note_filled(self.slices(), self.share());
+            arena.usage().note_filled(self.slices(), self.kind());
         }
     }
 
-    fn share(&self) -> Share {
-        if self.is_singleton() { Share::One } else { Share::Many }
+    fn kind(&self) -> PageKind {
+        if self.is_singleton() { PageKind::Single } else { PageKind::Shared }
     }
 
     /// The page is about to have blocks beyond `capacity` again, or to be released.
@@ -534,7 +534,7 @@ impl Owned {
         if !self.is(Flag::Extensible)
             && let Origin::Arena(arena) = self.origin()
         {
-            arena.usage().note_unfilled(self.slices(), self.share());
+            arena.usage().note_unfilled(self.slices(), self.kind());
         }
     }
 
@@ -631,8 +631,8 @@ impl Deref for SinglePage {
 
 impl OwnedPage {
     /// Lends the only block of a new page and gives the page up, with thread `hint` as the one that had it.
-    pub fn lend_single(self, hint: usize) -> SinglePage {
-        self.mark_single_lent();
+    pub fn hand_out_single(self, hint: usize) -> SinglePage {
+        self.mark_single_handed_out();
         let page = self.page();
         let given_up = self.let_go(hint, 1, 1);
         debug_assert!(given_up.is_ok(), "no block of a new page has been freed");

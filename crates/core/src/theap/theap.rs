@@ -260,6 +260,7 @@ impl Theap {
     }
 
     /// How many pages are in its queues.
+    #[cfg(test)]
     pub fn page_count(&self) -> usize {
         self.queues.page_count()
     }
