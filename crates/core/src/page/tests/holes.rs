@@ -241,7 +241,7 @@ fn pages_of_other_kinds_have_no_holes() {
     retired.raise(Flag::Retired);
     assert_eq!(retired.punch(Force::All), 0, "an empty page is kept for a moment");
     let single = singleton(4, 0);
-    single.mark_single_lent();
+    single.mark_single_handed_out();
     assert_eq!(single.punch(Force::All), 0);
     let (hardened, _) = sparse(1024, 8);
     hardened.set_hardened();
