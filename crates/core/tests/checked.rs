@@ -258,3 +258,84 @@ fn threads_without_levels_and_with_them_free_each_others_blocks() {
         assert_eq!(reported(|| ordinary.join().expect("no panic")), 0);
     });
 }
+
+/// The code of the first error that `misuse` causes; 0 if there is none.
+fn first_reported(misuse: impl FnOnce()) -> i32 {
+    let before = REPORTS.load(Ordering::Relaxed);
+    misuse();
+    if REPORTS.load(Ordering::Relaxed) > before { LAST.load(Ordering::Relaxed) } else { 0 }
+}
+
+/// Allocates until what was freed before is used again; no block may come twice.
+fn blocks_until_reuse(size: usize) -> Vec<*mut u8> {
+    let blocks: Vec<_> = (0..4000).map(|_| alloc::malloc(size)).collect();
+    assert_eq!(blocks.iter().collect::<HashSet<_>>().len(), blocks.len(), "a block was handed out twice");
+    blocks
+}
+
+#[test]
+fn ordinary_pages_find_double_frees_at_once_and_interleaved_when_the_list_is_used() {
+    for shape in [&[0, 0][..], &[0, 1, 0], &[1, 0, 0], &[2, 1, 0, 1]] {
+        at(0, 0, || {
+            let blocks: Vec<_> = (0..3).map(|_| alloc::malloc(96)).collect();
+            shape.iter().for_each(|&index| free(blocks[index]));
+            assert_eq!(first_reported(|| drop(blocks_until_reuse(96))), DOUBLE_FREE, "{shape:?}");
+        });
+    }
+}
+
+#[test]
+fn ordinary_pages_find_double_frees_of_blocks_in_inner_slices_at_once() {
+    at(0, 0, || {
+        // Blocks of three slices and more: most start in an inner slice of their page.
+        let blocks: Vec<_> = (0..8).map(|_| alloc::malloc(200_000)).collect();
+        let inner = blocks[5];
+        assert_eq!(reported(|| free(inner)), 0);
+        assert_eq!(reported(|| free(inner)), DOUBLE_FREE);
+        let mut again = Vec::new();
+        assert_eq!(reported(|| again.extend((0..20).map(|_| alloc::malloc(200_000)))), 0);
+        assert_eq!(again.iter().collect::<HashSet<_>>().len(), again.len());
+        again.into_iter().chain(blocks.into_iter().filter(|&p| p != inner)).for_each(free);
+    });
+}
+
+#[test]
+fn ordinary_pages_find_double_frees_that_would_make_them_empty() {
+    for size in [300_000, 400_000] {
+        at(0, 0, || {
+            // Of so large blocks one is linked at a time: the page is empty when the only block in use is freed.
+            let p = alloc::malloc(size);
+            assert_eq!(reported(|| free(p)), 0);
+            assert_eq!(first_reported(|| free(p)), DOUBLE_FREE, "{size}");
+            let blocks: Vec<_> = (0..30).map(|_| alloc::malloc(size)).collect();
+            assert_eq!(blocks.iter().collect::<HashSet<_>>().len(), blocks.len());
+            blocks.into_iter().for_each(free);
+        });
+    }
+}
+
+#[test]
+fn ordinary_pages_find_double_frees_by_another_thread_at_once() {
+    at(0, 0, || {
+        let (p, _stays) = (alloc::malloc(96) as usize, alloc::malloc(96));
+        thread::spawn(move || {
+            // A thread that has allocated gathers what it frees for others.
+            free(alloc::malloc(10));
+            assert_eq!(reported(|| free(p as *mut u8)), 0);
+            assert_eq!(reported(|| free(p as *mut u8)), DOUBLE_FREE);
+        })
+        .join()
+        .expect("no panic");
+    });
+}
+
+#[test]
+fn big_blocks_are_freed_once_at_every_level() {
+    for (secure, debug) in [(0, 0), (2, 0), (4, 0), (0, 3)] {
+        at(secure, debug, || {
+            let p = alloc::malloc(3 << 20);
+            assert_eq!(reported(|| free(p)), 0);
+            assert_eq!(reported(|| free(p)), INVALID, "its page has gone");
+        });
+    }
+}

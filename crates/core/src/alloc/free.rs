@@ -40,11 +40,13 @@ unsafe fn free_own(page: &'static Owned, p: *mut u8) {
     }
 }
 
-/// The last lent block came back: the page is empty.
+/// The last lent block came back: the page is empty, unless a block came back twice.
 #[cold]
 #[inline(never)]
 extern "C" fn free_emptied(page: &'static Owned) {
-    Theap::of_page(page).page_emptied(page);
+    if !page.mend_doubles() {
+        Theap::of_page(page).page_emptied(page);
+    }
 }
 
 /// Null, or where few of our pages are, or none.
@@ -63,6 +65,9 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
     if page.owner() == Owner::STUB {
         page = page.head();
         if let Some(mine) = page.if_mine() {
+            if p.cast_const() == mine.freed_last() {
+                return free_twice(page, p);
+            }
             // SAFETY: the block is the caller's.
             return unsafe { free_own(mine, p) };
         }
@@ -109,6 +114,13 @@ fn free_single(page: PageRef, block: *mut u8) {
         Some(block) => block.release(),
         None => free_invalid(block),
     }
+}
+
+/// The block that was freed before is freed again.
+#[cold]
+#[inline(never)]
+fn free_twice(page: PageRef, p: *mut u8) {
+    page.report(ErrorKind::DoubleFree, p, p);
 }
 
 #[cold]

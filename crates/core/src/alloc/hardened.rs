@@ -18,7 +18,7 @@ use core::ptr;
 use super::single::{self, SingleBlock};
 use super::upkeep;
 use crate::base::*;
-use crate::diag::{self, Detail, ErrorKind};
+use crate::diag::ErrorKind;
 use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
 use crate::heap::{SingleRequest, guard_single, may_guard};
 use crate::options::{self, OptionId};
@@ -83,7 +83,9 @@ fn hand_out(page: PageRef, block: *mut u8, size: usize, zero: Zero) {
         if style.fills {
             let filled = page.filled(block);
             if style.verifies {
-                filled.verify();
+                if let Some(at) = filled.verify() {
+                    page.report(ErrorKind::WriteAfterFree, block, at);
+                }
             }
             filled.on_alloc(size);
         }
@@ -105,17 +107,17 @@ pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
     if page.is_singleton() {
         return free_single(p, page);
     }
-    let Some(index) = page.index_of_start(p) else { return refuse(ErrorKind::InvalidFree, p) };
+    let Some(index) = page.index_of_start(p) else { return refuse(page, ErrorKind::InvalidFree, p) };
     let bitmap = page.block_bitmap();
     if !bitmap.is_used(index) {
-        return refuse(ErrorKind::DoubleFree, p);
+        return refuse(page, ErrorKind::DoubleFree, p);
     }
     let style = bitmap.style();
     tool_hooks::reached(p, page.block_bytes());
     if style.pads {
         // SAFETY: the block is in use, by the caller.
         if let Err(at) = unsafe { canary_of(p, page).verify() } {
-            report_overflow(p, at);
+            report_overflow(page, p, at);
         }
         if style.fills {
             // SAFETY: the block is the caller's until it is freed below.
@@ -137,13 +139,13 @@ fn put(page: &'static Owned, index: usize, p: *mut u8) -> Verdict {
             Theap::of_page(page).page_emptied(page);
             Verdict::Done
         }
-        Err(AlreadyFree) => refuse(ErrorKind::DoubleFree, p),
+        Err(AlreadyFree) => refuse(page, ErrorKind::DoubleFree, p),
     }
 }
 
 fn put_remote(page: PageRef, index: usize, p: *mut u8) -> Verdict {
     if page.block_bitmap().put_remote(index).is_err() {
-        return refuse(ErrorKind::DoubleFree, p);
+        return refuse(page, ErrorKind::DoubleFree, p);
     }
     // SAFETY: the block is marked.
     unsafe { current_theap().free_foreign(page, p) };
@@ -152,7 +154,7 @@ fn put_remote(page: PageRef, index: usize, p: *mut u8) -> Verdict {
 
 fn free_single(p: *mut u8, page: &Page) -> Verdict {
     if p != page.start() {
-        return refuse(ErrorKind::InvalidFree, p);
+        return refuse(page, ErrorKind::InvalidFree, p);
     }
     verify_single(p, page);
     Verdict::Release
@@ -164,20 +166,20 @@ fn verify_single(p: *mut u8, page: &Page) {
     tool_hooks::reached(padding, slack.min(FILLED_BYTES));
     // SAFETY: the padding is the end of a block in use.
     if let Err(at) = unsafe { verify_filler(padding, slack) } {
-        report_overflow(p, at);
+        report_overflow(page, p, at);
     }
     tool_hooks::put_away(padding, slack.min(FILLED_BYTES));
 }
 
 #[cold]
-fn refuse(kind: ErrorKind, p: *mut u8) -> Verdict {
-    diag::error(kind, p, Detail::Nothing);
+fn refuse(page: &Page, kind: ErrorKind, p: *mut u8) -> Verdict {
+    page.report(kind, p, p);
     Verdict::Done
 }
 
 #[cold]
-fn report_overflow(block: *mut u8, at: *mut u8) {
-    diag::error(ErrorKind::BlockOverflow, block, Detail::At(at));
+fn report_overflow(page: &Page, block: *mut u8, at: *mut u8) {
+    page.report(ErrorKind::BlockOverflow, block, at);
 }
 
 /// How many bytes the block at `p` of a hardened page has for its user; `None` if there is no block, or it is free.
@@ -198,7 +200,7 @@ pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     let size = unsafe { canary.size() };
     tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
     Some(size.unwrap_or_else(|| {
-        report_overflow(p, p.wrapping_add(canary.room));
+        report_overflow(page, p, p.wrapping_add(canary.room));
         canary.room
     }))
 }
@@ -246,7 +248,7 @@ fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> 
     // SAFETY: the block is the caller's, and has that much room.
     unsafe {
         if let Err(at) = canary.verify() {
-            report_overflow(p, at);
+            report_overflow(page, p, at);
         }
         canary.close(size);
         clear_gained(p, usable, size, zero);

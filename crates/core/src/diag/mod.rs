@@ -19,10 +19,10 @@ mod reentrancy_guard;
 mod reporter;
 
 pub use hook::{Callback, ErrorFn, Hook, OutputFn};
-pub use kind::{Detail, ErrorKind};
+pub use kind::{About, Detail, ErrorKind};
 pub use message::Message;
 pub use output::{HookOutput, Output};
-pub use reporter::{Audience, Level, OnCorruption, Reporter, Settings};
+pub use reporter::{Audience, Fatal, Level, Reporter, Settings};
 
 use core::ffi::{CStr, c_void};
 
@@ -80,9 +80,9 @@ pub fn configure(settings: Settings) {
     REPORTER.configure(settings);
 }
 
-/// What to do about corruption when no error hook is registered.
-pub fn on_corruption(policy: OnCorruption) {
-    REPORTER.on_corruption(policy);
+/// Which errors end the process when no error hook is registered.
+pub fn end_process_on(fatal: Fatal) {
+    REPORTER.end_process_on(fatal);
 }
 
 /// How many errors were reported so far, shown or not.

@@ -7,7 +7,7 @@
 use super::parse::parse;
 use super::table::{Kind, OptionId};
 use crate::base::{BUILD, GUARDED_SAMPLE_RATE};
-use crate::diag::{self, OnCorruption};
+use crate::diag::{self, Fatal};
 use crate::sync::AtomicUsize;
 use crate::sync::Ordering::Relaxed;
 use ferrimalloc_prim::env;
@@ -123,14 +123,34 @@ fn decide() -> Option<Hardening> {
 
 /// What else the levels decide.
 fn apply(hardening: Hardening) {
-    if hardening != Hardening::NONE {
-        // Valgrind has reported the access and is to see more of the program. (AddressSanitizer ends it at the first error.)
-        let reaction = if BUILD.valgrind { OnCorruption::Report } else { OnCorruption::Abort };
-        diag::on_corruption(reaction);
+    let fatal = fatal(hardening);
+    diag::end_process_on(fatal);
+    if hardening != Hardening::NONE || fatal != Fatal::None {
         super::set_default(OptionId::ShowErrors, 1);
     }
     if hardening.debug > 0 {
         super::set_default(OptionId::GuardedSampleRate, GUARDED_SAMPLE_RATE);
+    }
+}
+
+/// What ends the process. (Valgrind has reported the access and is to see more of the program. AddressSanitizer ends it at
+/// the first error.)
+fn fatal(hardening: Hardening) -> Fatal {
+    match super::get(OptionId::Abort) {
+        0 => Fatal::None,
+        1 => Fatal::Misuse,
+        _ if BUILD.valgrind => Fatal::None,
+        _ if hardening.checks() => Fatal::Misuse,
+        _ if hardening.guards_metadata() => Fatal::Corruption,
+        _ => Fatal::None,
+    }
+}
+
+/// Option `abort` has another value: it holds at once, if the levels are decided.
+pub(super) fn abort_changed() {
+    let word = CHOSEN.load(Relaxed);
+    if word != 0 {
+        apply(Hardening::unpack(word));
     }
 }
 

@@ -68,6 +68,9 @@ pub fn is_enabled(option: OptionId) -> bool {
 pub fn set(option: OptionId, value: i64) {
     init();
     OPTIONS.set(option, value);
+    if option == OptionId::Abort {
+        hardening::abort_changed();
+    }
 }
 
 /// Sets `option` unless the program or the environment did.

@@ -180,6 +180,9 @@ options! {
     /// A thread that purges: 0 never, 1 once there is something to purge, 2 (`auto`) the same if there are other threads.
     /// Not in C's enumeration.
     Scavenge = 47: Spec::new("scavenge", 0, Kind::Auto);
+    /// End the process when it misuses memory: 0 never, 1 always, 2 (`auto`) as the levels of checking have it.
+    /// Not in C's enumeration.
+    Abort = 48: Spec::new("abort", 2, Kind::Auto);
 }
 
 impl OptionId {

@@ -13,7 +13,7 @@ use super::ownership::Owner;
 
 use super::ownership::Chain;
 use crate::base::*;
-use crate::diag::{self, Detail, ErrorKind};
+use crate::diag::{self, About, Detail, ErrorKind};
 use crate::hardened::{AlreadyFree, BlockBitmap, Doubles, Filled, OwnedBlockBitmap};
 use crate::os::tool_hooks;
 use crate::sync::{Relaxed, pin};
@@ -46,6 +46,25 @@ impl Page {
     /// Bytes at the end of every block that the allocator keeps for itself.
     pub fn canary_bytes(&self) -> usize {
         if self.has_block_bitmap() { self.block_bitmap().style().canary_bytes() } else { 0 }
+    }
+
+    /// Reports what was done to `p`, an address in the page, and where that was noticed: with the block there.
+    #[cold]
+    #[inline(never)]
+    pub fn report(&self, kind: ErrorKind, p: *const u8, at: *const u8) {
+        diag::error(kind, p, Detail::Block(self.about(p, at)));
+    }
+
+    fn about(&self, p: *const u8, at: *const u8) -> About {
+        // Others may be releasing the page of a wrong address: nothing is relied on.
+        let each = self.block_bytes().max(1);
+        let padding = match self.owner().is_hardened() {
+            true if self.is_singleton() => self.padding_bytes(),
+            _ => 0,
+        };
+        let distance = (p as usize).wrapping_sub(self.start() as usize);
+        let block = self.start().wrapping_add(if self.is_singleton() { 0 } else { distance - distance % each });
+        About { block, bytes: each.saturating_sub(padding), at, heap: self.heap(), owner: self.owner().tid() }
     }
 
     /// A block, to be filled or verified.
@@ -122,7 +141,7 @@ impl Owned {
     #[cold]
     fn report_doubles(&self, doubles: Doubles) {
         let block = self.start().wrapping_add(doubles.index * self.block_bytes());
-        diag::error(ErrorKind::DoubleFree, block, Detail::Bytes(self.block_bytes()));
+        self.report(ErrorKind::DoubleFree, block, block);
     }
 
     /// Lets the next few never-used blocks be taken.

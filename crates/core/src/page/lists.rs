@@ -12,6 +12,7 @@ use super::layout::{EXTEND_TOUCHED_BYTES, Flag, Page};
 use super::owned::{Freed, Owned};
 use super::ownership::Chain;
 use crate::base::*;
+use crate::diag::ErrorKind;
 use crate::sync::{Relaxed, pin};
 
 /// Pages of larger blocks don't [relink](Owned::relink): too few blocks are linked at a time. Bytes.
@@ -119,17 +120,74 @@ impl Owned {
     #[inline(always)]
     fn recycle(&self, list: *mut Block) {
         debug_assert!(self.free.get().is_null());
+        let is_cut = self.circle_end(list).is_some_and(|end| self.cut_circle(end));
         self.free.set(list);
         pin();
         self.local_free.set(ptr::null_mut());
         pin();
         // SAFETY: the owner reads its own list.
-        debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.outstanding());
+        debug_assert!(is_cut || unsafe { Block::count(list, usize::MAX) } == self.capacity() - self.outstanding());
         self.hand(self.capacity() - self.outstanding());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
         self.outstanding.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);
         pin();
+    }
+
+    /// The block whose link leads back to the head of `list`, if one of the first two does: one of them has been freed twice,
+    /// at once or with the other between. Looks only where the list is about to be read anyway.
+    #[inline(always)]
+    fn circle_end(&self, list: *mut Block) -> Option<*mut Block> {
+        // SAFETY: the owner reads its own list.
+        let second = unsafe { Block::next(list) };
+        if second == list {
+            return Some(list);
+        }
+        // Whoever writes to freed memory is not to be followed anywhere.
+        if second.is_null() || !self.reaches(second.cast()) {
+            return None;
+        }
+        // SAFETY: as above.
+        (unsafe { Block::next(second) } == list).then_some(second)
+    }
+
+    /// Ends a list behind `end`, whose block was freed twice, and reports that. Blocks behind it are lost: they count as
+    /// outstanding for good, so that the page, of which a block may be in use, is never taken for empty.
+    #[cold]
+    #[inline(never)]
+    fn cut_circle(&self, end: *mut Block) -> bool {
+        // SAFETY: the owner's own list.
+        let twice = unsafe { Block::next(end) };
+        // SAFETY: as above.
+        unsafe { Block::set_next(end, ptr::null_mut()) };
+        self.report(ErrorKind::DoubleFree, twice.cast(), twice.cast());
+        true
+    }
+
+    /// The block that the owner freed last, as long as nothing was allocated since.
+    #[inline]
+    pub fn freed_last(&self) -> *const u8 {
+        self.local_free.get().cast()
+    }
+
+    /// All that was lent has come back, so invariant 2 says that everything is on `local_free`. If it isn't, a block was freed
+    /// twice: leaves the last one alone on the list, reports that and answers true.
+    #[inline]
+    pub fn mend_doubles(&self) -> bool {
+        let list = self.local_free.get();
+        let is_sound = list.is_null() || self.free.get().is_null() && self.circle_end(list).is_none();
+        !is_sound && self.keep_alone(list)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_alone(&self, block: *mut Block) -> bool {
+        self.free.set(ptr::null_mut());
+        self.outstanding.set(self.capacity() as u32 - 1);
+        // SAFETY: the owner's own list.
+        unsafe { Block::set_next(block, ptr::null_mut()) };
+        self.report(ErrorKind::DoubleFree, block.cast(), block.cast());
+        true
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! A theap's levels, and what follows from them: which pages it makes, and whether `malloc` has to ask.
 
 use super::theap::Theap;
+use crate::diag::ErrorKind;
 use crate::hardened::Style;
 use crate::heap::{adopt_orphans_first, check_page};
 use crate::options::{self, Hardening};
@@ -107,6 +108,9 @@ impl Theap {
 fn audit_free(page: &Page, block: *mut u8) {
     tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block is free, and its page the theap's.
-    unsafe { page.filled(block).verify() };
+    let damage = unsafe { page.filled(block).verify() };
+    if let Some(at) = damage {
+        page.report(ErrorKind::WriteAfterFree, block, at);
+    }
     tool_hooks::put_away(block, page.block_bytes());
 }
