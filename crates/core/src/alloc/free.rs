@@ -4,14 +4,14 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::hardened::{self, Verdict};
+use super::hardened::{self, Length, Verdict};
 use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
-use crate::page::{Freed, Owned, Owner, Page, PageRef};
+use crate::page::{Flag, Freed, Owned, Owner, Page, PageRef};
 use crate::runtime::theap_to_free_by;
 use crate::theap::Theap;
 
@@ -78,9 +78,38 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
     free_not_ordinary(p, page);
 }
 
-#[cold]
 #[inline(never)]
 extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
+    match page.if_mine_and_hardened() {
+        Some(mine) if hardened::length_of(mine) == Length::Short => free_hardened_own(p, mine, Length::Short),
+        Some(mine) => free_hardened_long(p, mine),
+        None => free_hardened_slow(p, page),
+    }
+}
+
+/// Apart from others, since what calls `memset` needs a stack.
+#[inline(never)]
+extern "C" fn free_hardened_long(p: *mut u8, mine: &'static Owned) {
+    free_hardened_own(p, mine, Length::Any);
+}
+
+#[inline(always)]
+fn free_hardened_own(p: *mut u8, mine: &'static Owned, length: Length) {
+    match hardened::free_own(p, mine, length) {
+        Some(Freed::InUse) => (),
+        Some(Freed::Empty) => hardened_emptied(mine),
+        None => free_hardened_slow(p, mine.page()),
+    }
+}
+
+/// As [`free_emptied`]; mostly it is empty and kept again, and nothing else changes.
+#[inline(always)]
+fn hardened_emptied(page: &'static Owned) {
+    if page.is(Flag::Retired) { page.note_retired() } else { free_emptied(page) }
+}
+
+#[inline(never)]
+extern "C" fn free_hardened_slow(p: *mut u8, page: PageRef) {
     adopt_orphans_first();
     if hardened::free(p, page) == Verdict::Release {
         free_single(page, p);

@@ -15,11 +15,13 @@
 
 use core::ptr;
 
+use ferrimalloc_prim::cpu;
+
 use super::single::{self, SingleBlock};
 use super::upkeep;
 use crate::base::*;
 use crate::diag::ErrorKind;
-use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
+use crate::hardened::{AlreadyFree, BlockBitmap, CANARY_BYTES, Canary, FILLED_BYTES, Work, fill_slack, verify_filler};
 use crate::heap::{SingleRequest, guard_single, may_guard};
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
@@ -41,19 +43,54 @@ fn bin_for(theap: &Theap, room: usize, align: usize) -> Option<Bin> {
     Bin::of_aligned(room.checked_add(theap.style().canary_bytes())?, align)
 }
 
-/// Allocates a block of `size` bytes from the page at hand, through a theap that checks and does nothing else; null if
-/// that has none.
-#[inline]
-pub(super) fn malloc(theap: &'static Theap, size: usize) -> *mut u8 {
-    if size > SMALL_SIZE_MAX {
-        return ptr::null_mut();
+/// Allocates a block of `size` bytes from a hardened page of a class that has room for it; null if that has none at hand.
+/// Calls nothing but what it ends with, so that most requests need no stack.
+#[inline(always)]
+pub(super) fn malloc_from(page: &'static Owned, size: usize) -> *mut u8 {
+    let bitmap = page.block_bitmap();
+    let block = page.take_ready_of(bitmap);
+    if block.is_null() {
+        return malloc_unready(page, size);
     }
-    let Some(page) = theap.queue(Bin::of(size + theap.style().canary_bytes())).first() else { return ptr::null_mut() };
-    let block = page.take_hardened();
-    if !block.is_null() {
-        hand_out(page.page(), block, size, Zero::Any);
+    if !is_short(bitmap) {
+        return hand_out_any(page, block, size);
+    }
+    let canary = Canary { block, room: bitmap.block_bytes() - CANARY_BYTES, key: bitmap.key() };
+    // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
+    unsafe {
+        if bitmap.work() == Work::Cleared && !cpu::is_clear_short(block, bitmap.block_bytes()) {
+            return hand_out_any(page, block, size);
+        }
+        if !canary.close_short(size) {
+            return hand_out_any(page, block, size);
+        }
     }
     block
+}
+
+/// Whether the page's blocks are as short as [`free_own`] and [`malloc_from`] treat without a call.
+#[inline(always)]
+fn is_short(bitmap: &BlockBitmap) -> bool {
+    !BUILD.is_watched() && bitmap.work() != Work::ByStyle && bitmap.block_bytes() <= SHORT_BYTES
+}
+
+#[inline(never)]
+extern "C" fn malloc_unready(page: &'static Owned, size: usize) -> *mut u8 {
+    let block = page.take_hardened();
+    if block.is_null() { block } else { hand_out_any(page, block, size) }
+}
+
+#[inline(never)]
+extern "C" fn hand_out_any(page: &'static Owned, block: *mut u8, size: usize) -> *mut u8 {
+    hand_out(page.page(), page.block_bitmap(), block, size, Zero::Any);
+    block
+}
+
+/// The same for larger requests, through a theap that checks and does nothing else.
+#[inline(always)]
+pub(super) fn malloc_medium(theap: &'static Theap, size: usize) -> *mut u8 {
+    let Some(bin) = bin_for(theap, size, 1) else { return ptr::null_mut() };
+    theap.queue(bin).first().map_or(ptr::null_mut(), |page| malloc_unready(page, size))
 }
 
 /// Allocates a block of `size` bytes from a class that has room for it; `None` without memory.
@@ -61,42 +98,140 @@ fn alloc_block(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Opti
     if let Some(page) = theap.queue(bin).first() {
         let block = page.take_hardened();
         if !block.is_null() {
-            hand_out(page.page(), block, size, zero);
+            hand_out(page.page(), page.block_bitmap(), block, size, zero);
             return Some(block);
         }
     }
     let page = upkeep::find_page(theap, bin)?;
     let block = page.take_hardened();
-    hand_out(page.page(), block, size, zero);
+    hand_out(page.page(), page.block_bitmap(), block, size, zero);
     Some(block)
 }
 
-#[inline]
-fn hand_out(page: PageRef, block: *mut u8, size: usize, zero: Zero) {
-    let bitmap = page.block_bitmap();
+/// As many bytes of a free block are verified, where free blocks are zero.
+const VERIFIED_BYTES: usize = 1024;
+
+#[inline(always)]
+fn hand_out(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: usize, zero: Zero) {
+    let work = bitmap.work();
+    if BUILD.is_watched() || work == Work::ByStyle {
+        return hand_out_by_style(page, bitmap, block, size, zero);
+    }
+    let bytes = bitmap.block_bytes();
+    // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
+    unsafe {
+        if work == Work::Cleared && !cpu::is_clear(block, bytes.min(VERIFIED_BYTES)) {
+            report_written(page, block);
+        }
+        Canary { block, room: bytes - CANARY_BYTES, key: bitmap.key() }.close_fresh(size);
+        if zero == Zero::Zeroed && (work == Work::Padded || bytes > VERIFIED_BYTES) {
+            ptr::write_bytes(block, 0, size);
+        }
+    }
+}
+
+#[inline(never)]
+fn hand_out_by_style(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: usize, zero: Zero) {
     let style = bitmap.style();
     let room = page.block_bytes() - style.canary_bytes();
     let _quiet = tool_hooks::quiet();
     tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
+        if style.clears && !bitmap.is_void() && !is_clear(block, page.block_bytes().min(VERIFIED_BYTES)) {
+            report_written(page, block);
+        }
         if style.fills {
             let filled = page.filled(block);
-            if style.verifies {
-                if let Some(at) = filled.verify() {
-                    page.report(ErrorKind::WriteAfterFree, block, at);
-                }
+            if style.verifies
+                && !bitmap.is_void()
+                && let Some(at) = filled.verify()
+            {
+                page.report(ErrorKind::WriteAfterFree, block, at);
             }
             filled.on_alloc(size);
         }
-        if style.pads {
-            Canary { block, room, key: bitmap.key() }.close(size);
+        if style.pads && !bitmap.is_void() {
+            page.canary_of(block).close(size);
         }
-        if zero == Zero::Zeroed {
+        if zero == Zero::Zeroed && !bitmap.is_void() {
             ptr::write_bytes(block, 0, if style.pads { size } else { room });
         }
     }
     tool_hooks::allocated(block, size, page.block_bytes(), zero);
+}
+
+/// The same as [`cpu::is_clear`] for any number of bytes that is a multiple of 8.
+///
+/// # Safety
+/// That memory is readable.
+unsafe fn is_clear(p: *const u8, bytes: usize) -> bool {
+    // SAFETY: the precondition; blocks are aligned to words.
+    (0..bytes / WORD_BYTES).all(|index| unsafe { p.cast::<u64>().add(index).read() } == 0)
+}
+
+/// A free block is not zero any more: says so, and clears it.
+#[cold]
+#[inline(never)]
+fn report_written(page: PageRef, block: *mut u8) {
+    let bytes = page.block_bytes();
+    // SAFETY: the block was just taken.
+    let at = (0..bytes).find(|&at| unsafe { block.add(at).read() } != 0).unwrap_or(0);
+    // SAFETY: as above.
+    unsafe { ptr::write_bytes(block, 0, bytes) };
+    page.report(ErrorKind::WriteAfterFree, block, block.wrapping_add(at));
+}
+
+/// Blocks up to this size are freed by [`free_own`] without calling anything.
+const SHORT_BYTES: usize = 64;
+
+/// Frees block `p` of a page that this thread owns, if all is as it should be; `None`, and nothing has happened, if it has to
+/// be looked at more closely.
+#[inline(always)]
+pub(super) fn free_own(p: *mut u8, page: &'static Owned, length: Length) -> Option<Freed> {
+    let bitmap = page.block_bitmap();
+    let (work, bytes) = (bitmap.work(), bitmap.block_bytes());
+    if BUILD.is_watched() || work == Work::ByStyle {
+        return None;
+    }
+    let index = page.index_in(bitmap, p)?;
+    let canary = |block| Canary { block, room: bytes - CANARY_BYTES, key: bitmap.key() };
+    // SAFETY: a block of the page that is or was in use, and the one before it, which was opened first.
+    unsafe {
+        let is_whole = match length {
+            Length::Short => canary(p).is_whole_short(),
+            Length::Any => canary(p).is_whole(),
+        };
+        if !is_whole || index > 0 && !canary(p.wrapping_sub(bytes)).is_free_or_whole() {
+            return None;
+        }
+    }
+    let freed = page.put_of(bitmap, index).ok()?;
+    // SAFETY: the block was the caller's, and is not handed out before this thread asks for one.
+    unsafe {
+        canary(p).open();
+        if work == Work::Cleared {
+            match length {
+                Length::Short => cpu::clear_short(p, bytes),
+                Length::Any => ptr::write_bytes(p, 0, bytes),
+            }
+        }
+    }
+    Some(freed)
+}
+
+/// How long a page's blocks are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Length {
+    /// At most [`SHORT_BYTES`].
+    Short,
+    Any,
+}
+
+/// Which of the two holds for this page.
+#[inline(always)]
+pub(super) fn length_of(page: &Owned) -> Length {
+    if page.block_bytes() <= SHORT_BYTES { Length::Short } else { Length::Any }
 }
 
 /// Frees block `p` of a hardened page after looking at everything that can be looked at.
@@ -112,23 +247,56 @@ pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
     if !bitmap.is_used(index) {
         return refuse(page, ErrorKind::DoubleFree, p);
     }
-    let style = bitmap.style();
-    tool_hooks::reached(p, page.block_bytes());
-    if style.pads {
+    if !bitmap.is_void() {
         // SAFETY: the block is in use, by the caller.
-        if let Err(at) = unsafe { canary_of(p, page).verify() } {
-            report_overflow(page, p, at);
-        }
-        if style.fills {
-            // SAFETY: the block is the caller's until it is freed below.
-            unsafe { page.filled(p).on_free() };
-        }
+        unsafe { retire(p, page, index) };
     }
-    tool_hooks::put_away(p, page.block_bytes());
     match page.if_mine_of_any_kind() {
         Some(mine) => put(mine, index, p),
         None => put_remote(page, index, p),
     }
+}
+
+/// Looks at what surrounds a block that is about to be freed, and makes it what free blocks are.
+///
+/// # Safety
+/// The block is in use, by the caller.
+unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
+    let style = page.block_bitmap().style();
+    tool_hooks::reached(p, page.block_bytes());
+    // SAFETY: the precondition.
+    unsafe {
+        if style.pads {
+            if let Err(at) = page.canary_of(p).verify() {
+                report_overflow(page, p, at);
+            } else if index > 0 && !is_whole_before(p, page) {
+                page.report(ErrorKind::BlockUnderflow, p, p.wrapping_sub(CANARY_BYTES));
+            }
+            if style.fills { page.filled(p).on_free() } else { page.canary_of(p).open() }
+        }
+        if style.clears {
+            ptr::write_bytes(p, 0, page.block_bytes());
+        }
+    }
+    tool_hooks::put_away(p, page.block_bytes());
+}
+
+/// Whether what stands behind the block before this one is what should be there. It may be in use or free, and change
+/// meanwhile. (AddressSanitizer has it closed, and knows of such accesses anyway.)
+///
+/// # Safety
+/// The block is not the first of its page, whose blocks have canaries.
+unsafe fn is_whole_before(p: *mut u8, page: PageRef) -> bool {
+    let before = p.wrapping_sub(page.block_bytes());
+    // SAFETY: the precondition; blocks are opened in the order of their addresses.
+    BUILD.is_watched() || unsafe { page.canary_of(before).is_free_or_whole() || is_filled(before, page) }
+}
+
+/// # Safety
+/// As for [`is_whole_before`].
+unsafe fn is_filled(block: *mut u8, page: PageRef) -> bool {
+    // SAFETY: the precondition.
+    page.block_bitmap().style().fills && unsafe { page.filled(block).is_marked() }
 }
 
 #[inline]
@@ -152,13 +320,41 @@ fn put_remote(page: PageRef, index: usize, p: *mut u8) -> Verdict {
     Verdict::Done
 }
 
-fn free_single(p: *mut u8, page: &Page) -> Verdict {
+fn free_single(p: *mut u8, page: PageRef) -> Verdict {
     if p != page.start() {
         return refuse(page, ErrorKind::InvalidFree, p);
     }
     verify_single(p, page);
+    if page.clears_single() {
+        // SAFETY: the block is the caller's.
+        unsafe { clear_single(page) };
+    }
     Verdict::Release
 }
+
+/// Clears a block with a page of its own, which is about to be released. A large one is given back to the system instead: what
+/// was never touched would be made for that.
+///
+/// # Safety
+/// The block is the caller's, who doesn't need its contents any more.
+unsafe fn clear_single(page: PageRef) {
+    let (start, bytes) = (page.start(), page.block_bytes());
+    let dropped = if bytes >= DROPPED_BYTES && (start as usize).is_multiple_of(os::os_page_bytes()) {
+        align_down(bytes, os::os_page_bytes())
+    } else {
+        0
+    };
+    // SAFETY: the precondition.
+    let is_dropped = dropped > 0 && page.private_at(start, dropped).is_some_and(|memory| unsafe { memory.discard() });
+    let rest = if is_dropped { dropped } else { 0 };
+    tool_hooks::reached(start, bytes);
+    // SAFETY: as above.
+    unsafe { ptr::write_bytes(start.wrapping_add(rest), 0, bytes - rest) };
+    tool_hooks::put_away(start, bytes);
+}
+
+/// Blocks of this size and more are dropped rather than cleared.
+const DROPPED_BYTES: usize = 1 << 20;
 
 fn verify_single(p: *mut u8, page: &Page) {
     let slack = page.padding_bytes();
@@ -193,7 +389,10 @@ pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if !page.block_bitmap().style().pads {
         return Some(page.block_bytes());
     }
-    let canary = canary_of(p, page);
+    if page.block_bitmap().is_void() {
+        return Some(0);
+    }
+    let canary = page.canary_of(p);
     let _quiet = tool_hooks::quiet();
     tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
     // SAFETY: the block is in use.
@@ -203,11 +402,6 @@ pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
         report_overflow(page, p, p.wrapping_add(canary.room));
         canary.room
     }))
-}
-
-#[inline]
-fn canary_of(block: *mut u8, page: &Page) -> Canary {
-    Canary { block, room: page.block_bytes() - CANARY_BYTES, key: page.block_bitmap().key() }
 }
 
 /// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
@@ -241,7 +435,10 @@ fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> 
     if !page.block_bitmap().style().pads {
         return true;
     }
-    let canary = canary_of(p, page);
+    if page.block_bitmap().is_void() {
+        return size == 0;
+    }
+    let canary = page.canary_of(p);
     if size > canary.room {
         return false;
     }
@@ -259,12 +456,13 @@ fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> 
 fn resize_single(mut block: SingleBlock, usable: usize, size: usize, zero: Zero) -> bool {
     let page = block.page();
     verify_single(page.start(), page);
+    let clears = page.clears_single();
     if !block.resize(size + SINGLE_PADDING) {
         return false;
     }
     // SAFETY: the block is the caller's, and has that many bytes now.
     unsafe {
-        close_single(&mut block, size);
+        close_single(&mut block, size, clears);
         clear_gained(block.hand_out(), usable, size, zero);
     }
     true
@@ -292,8 +490,11 @@ pub(super) fn move_single(
     let mut block = single::alloc_moved(theap, from, size.checked_add(SINGLE_PADDING)?, at)?;
     // SAFETY: the block is new, and has that many bytes.
     unsafe {
-        close_single(&mut block, size);
+        close_single(&mut block, size, theap.style().clears);
         clear_gained(block.page().start(), usable, size, zero);
+        if from.page().clears_single() {
+            clear_single(from.page());
+        }
     }
     Some(block.hand_out())
 }
@@ -304,14 +505,14 @@ fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -
         return single::alloc_spare(theap, size, at, 0, zero).map(SingleBlock::hand_out);
     }
     let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, at, 0, zero)?;
-    Some(hand_out_single(block, size, zero))
+    Some(hand_out_single(theap, block, size, zero))
 }
 
 /// Makes a new page of a single block a checked one, whose block is handed out.
 #[inline(always)]
-fn hand_out_single(mut block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
+fn hand_out_single(theap: &Theap, mut block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
     // SAFETY: the block is new.
-    unsafe { close_single(&mut block, size) };
+    unsafe { close_single(&mut block, size, theap.style().clears) };
     let p = block.hand_out();
     tool_hooks::allocated(p, size, size, zero);
     p
@@ -324,10 +525,10 @@ pub(super) const SINGLE_PADDING: usize = 16;
 ///
 /// # Safety
 /// The block is the caller's.
-unsafe fn close_single(block: &mut SingleBlock, size: usize) {
+unsafe fn close_single(block: &mut SingleBlock, size: usize, clears: bool) {
     let page = block.page_mut();
     let slack = page.block_bytes() - size;
-    page.set_padding(slack);
+    page.set_padding(slack, clears);
     tool_hooks::reached(page.start(), page.area_bytes());
     // SAFETY: the precondition; the slack is the block's end.
     unsafe { fill_slack(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
@@ -430,7 +631,7 @@ fn alloc_guarded(theap: &'static Theap, size: usize, align: usize, zero: Zero) -
         return None;
     }
     theap.heap().stats().malloc_guarded_count.increment();
-    Some(if theap.is_hardened() { hand_out_single(block, size, zero) } else { block.hand_out() })
+    Some(if theap.is_hardened() { hand_out_single(theap, block, size, zero) } else { block.hand_out() })
 }
 
 /// Blocks end at multiples of this from their start.

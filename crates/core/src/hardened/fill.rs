@@ -50,6 +50,15 @@ impl Filled {
         !(self.block.addr() as u64 ^ self.key)
     }
 
+    /// Whether the block is free and was filled.
+    ///
+    /// # Safety
+    /// The block is one of a page that fills.
+    pub unsafe fn is_marked(self) -> bool {
+        // SAFETY: the precondition; others may change the word meanwhile.
+        unsafe { self.mark_place().read_volatile() == self.mark() }
+    }
+
     fn mark_place(self) -> *mut u64 {
         self.block.wrapping_add(self.block_bytes - CANARY_BYTES).cast()
     }

@@ -15,8 +15,8 @@ use ferrimalloc_prim::env;
 /// Levels of checking. The default checks nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hardening {
-    /// 1: guard OS pages beside metadata; 2: hardened pages; 3 and 4: with padding behind blocks; 5: a guard OS page at the
-    /// end of every page.
+    /// 1: guard OS pages beside metadata; 2: hardened pages; 3: with padding behind blocks; 4: free blocks are zero
+    /// and rest; 5: a guard OS page at the end of every page, and longer rests.
     pub secure: u8,
     /// 1: everything of `secure` 4, and memory is filled; 2: fillings are verified; 3: also at every collection.
     pub debug: u8,
@@ -48,6 +48,11 @@ impl Hardening {
     /// Blocks have padding and a canary behind them.
     pub const fn pads(self) -> bool {
         self.secure >= 3 || self.debug >= 1
+    }
+
+    /// Free blocks are zero, and rest before they are used again.
+    pub const fn clears(self) -> bool {
+        self.secure >= 4
     }
 
     /// Every page ends with a guard OS page.
@@ -191,10 +196,19 @@ mod tests {
     #[test]
     fn every_level_contains_those_below() {
         let all = |h: Hardening| {
-            [h.guards_metadata(), h.checks(), h.pads(), h.guards_pages(), h.fills(), h.verifies(), h.audits()]
+            [
+                h.guards_metadata(),
+                h.checks(),
+                h.pads(),
+                h.clears(),
+                h.guards_pages(),
+                h.fills(),
+                h.verifies(),
+                h.audits(),
+            ]
         };
         let grows = |below: Hardening, above: Hardening| all(below).iter().zip(all(above)).all(|(b, a)| !b || a);
-        assert_eq!(all(Hardening::NONE), [false; 7]);
+        assert_eq!(all(Hardening::NONE), [false; 8]);
         assert!(
             (1..=5).all(|secure| grows(Hardening { secure: secure - 1, debug: 0 }, Hardening { secure, debug: 0 }))
         );

@@ -183,6 +183,9 @@ options! {
     /// End the process when it misuses memory: 0 never, 1 always, 2 (`auto`) as the levels of checking have it.
     /// Not in C's enumeration.
     Abort = 48: Spec::new("abort", 2, Kind::Auto);
+    /// Clear what is freed, in hardened pages: 0 never, 1 at every level that has such, 2 (`auto`) from level 4 on.
+    /// Not in C's enumeration.
+    ZeroOnFree = 49: Spec::new("zero_on_free", 2, Kind::Auto);
 }
 
 impl OptionId {

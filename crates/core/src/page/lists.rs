@@ -20,7 +20,7 @@ const RELINK_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
 /// How many links are looked at to tell whether a list is in order.
 const ORDER_SAMPLE: usize = 8;
 /// Where `outstanding` is in a page. Bytes.
-const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
+pub(super) const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
 
 impl Owned {
     /// Takes a block off `free`; null if it is exhausted. The block's first word still holds a link.
@@ -58,15 +58,15 @@ impl Owned {
         if is_empty { Freed::Empty } else { Freed::InUse }
     }
 
-    /// Makes what the owner has freed the list to allocate from, if that one is exhausted, there is something and
-    /// `may` agrees, and takes the first block; null if not. The empty page has nothing.
+    /// Makes what the owner has freed the list to allocate from, if that one is exhausted, there is something that is no circle
+    /// and `may` agrees, and takes the first block; null if not. The empty page has nothing.
     #[inline(always)]
     pub fn pop_recycled(&self, may: impl FnOnce() -> bool) -> *mut u8 {
         let block = self.local_free.get();
-        if block.is_null() || !may() {
+        if block.is_null() || self.circle_end(block).is_some() || !may() {
             return ptr::null_mut();
         }
-        self.recycle(block);
+        self.recycle_sound(block);
         self.pop()
     }
 
@@ -116,17 +116,24 @@ impl Owned {
         true
     }
 
-    /// Moves `local_free`, which is `list`, to the exhausted `free`.
-    #[inline(always)]
+    /// Moves `local_free`, which is `list`, to the exhausted `free`; in part, if it is a circle.
     fn recycle(&self, list: *mut Block) {
+        if let Some(end) = self.circle_end(list) {
+            self.cut_circle(end);
+        }
+        self.recycle_sound(list);
+    }
+
+    /// The same for a list that is no circle.
+    #[inline(always)]
+    fn recycle_sound(&self, list: *mut Block) {
         debug_assert!(self.free.get().is_null());
-        let is_cut = self.circle_end(list).is_some_and(|end| self.cut_circle(end));
         self.free.set(list);
         pin();
         self.local_free.set(ptr::null_mut());
         pin();
         // SAFETY: the owner reads its own list.
-        debug_assert!(is_cut || unsafe { Block::count(list, usize::MAX) } == self.capacity() - self.outstanding());
+        debug_assert!(unsafe { Block::count(list, self.capacity()) } <= self.capacity() - self.outstanding());
         self.hand(self.capacity() - self.outstanding());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
         self.outstanding.set(self.capacity() as u32);
@@ -155,13 +162,12 @@ impl Owned {
     /// outstanding for good, so that the page, of which a block may be in use, is never taken for empty.
     #[cold]
     #[inline(never)]
-    fn cut_circle(&self, end: *mut Block) -> bool {
+    fn cut_circle(&self, end: *mut Block) {
         // SAFETY: the owner's own list.
         let twice = unsafe { Block::next(end) };
         // SAFETY: as above.
         unsafe { Block::set_next(end, ptr::null_mut()) };
         self.report(ErrorKind::DoubleFree, twice.cast(), twice.cast());
-        true
     }
 
     /// The block that the owner freed last, as long as nothing was allocated since.
@@ -280,10 +286,10 @@ impl Owned {
     /// together.
     pub fn relink(&self) {
         debug_assert!(self.used() == 0 && self.remote_count() == 0);
-        self.refill();
         if self.has_block_bitmap() {
             return;
         }
+        self.refill();
         let bytes = self.block_bytes();
         let is_worth_it = bytes <= RELINK_MAX && self.capacity() * bytes > EXTEND_BYTES;
         // SAFETY: the owner reads its own list.

@@ -1,5 +1,6 @@
 //! A theap's levels, and what follows from them: which pages it makes, and whether `malloc` has to ask.
 
+use super::queue::Direct;
 use super::theap::Theap;
 use crate::diag::ErrorKind;
 use crate::hardened::Style;
@@ -41,13 +42,22 @@ impl Theap {
     /// What its hardened pages do.
     #[inline]
     pub fn style(&self) -> Style {
-        let levels = self.levels();
-        Style { pads: levels.pads(), fills: levels.fills(), verifies: levels.verifies() }
+        self.instrumentation.style()
+    }
+
+    /// What `malloc`'s table has.
+    pub(super) fn direct(&self) -> Direct {
+        match () {
+            () if !self.is_instrumented() => Direct::Plain,
+            () if !self.is_only_hardened() => Direct::Hidden,
+            () if self.style().pads => Direct::Padded,
+            () => Direct::Plain,
+        }
     }
 
     /// Makes a fresh page what the theap's pages are; false without memory for its bitmap.
     pub(super) fn prepare_page(&self, page: &Owned) -> bool {
-        !self.is_hardened() || check_page(page, self.instrumentation.draw_key(), self.style(), self.levels())
+        !self.is_hardened() || check_page(page, self.instrumentation.draw_secrets(), self.style(), self.levels())
     }
 
     /// In the child of a fork: keys from now on are others than the parent's.
@@ -72,13 +82,13 @@ impl Theap {
             self.abandon_all();
         }
         self.instrumentation.instrument_at(levels);
-        self.queues.hide(self.is_instrumented());
+        self.queues.show(self.direct());
     }
 
     /// Guards one of `rate` eligible allocations from now on (0: none); `seed` determines which, 0 leaves that to chance.
     pub fn sample_guarded(&self, rate: usize, seed: usize) {
         self.instrumentation.sample_guarded(rate, seed);
-        self.queues.hide(self.is_instrumented());
+        self.queues.show(self.direct());
     }
 
     /// Only sizes from `min_bytes` to `max_bytes` are eligible.

@@ -6,6 +6,7 @@ use core::cell::Cell;
 use core::ptr;
 
 use crate::base::*;
+use crate::hardened::CANARY_BYTES;
 use crate::page::{EMPTY_PAGE, Flag, Owned, OwnedPage};
 use crate::sync::pin;
 
@@ -64,6 +65,17 @@ impl Queue {
 
 const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
+/// What the table that `malloc` reads has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direct {
+    /// The first page of the class that serves a request.
+    Plain,
+    /// The same for a request and a canary.
+    Padded,
+    /// The empty page, so that every `malloc` asks.
+    Hidden,
+}
+
 /// The queues of a theap. The first field is what the fast path of `malloc` reads.
 #[repr(C)]
 pub struct Queues {
@@ -71,8 +83,7 @@ pub struct Queues {
     queues: [Queue; Bin::COUNT],
     /// How many pages are in the queues.
     pages: Cell<usize>,
-    /// Whether the whole table is kept at the empty page, so that every `malloc` asks.
-    is_hidden: Cell<bool>,
+    shown: Cell<Direct>,
 }
 
 impl Queues {
@@ -81,7 +92,7 @@ impl Queues {
             direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
             queues: [const { Queue::new() }; Bin::COUNT],
             pages: Cell::new(0),
-            is_hidden: Cell::new(false),
+            shown: Cell::new(Direct::Plain),
         }
     }
 
@@ -179,17 +190,22 @@ impl Queues {
     }
 
     fn update_direct(&self, bin: Bin) {
-        let first = self.of(bin).first().filter(|_| !self.is_hidden.get());
+        let shown = self.shown.get();
+        let first = self.of(bin).first().filter(|_| shown != Direct::Hidden);
         let first = first.map_or(EMPTY_PAGE.as_ptr(), ptr::from_ref);
         let (from, end) = DIRECT_RANGE[bin.index()];
-        for direct in &self.direct[usize::from(from)..usize::from(end)] {
+        let canary_words = if shown == Direct::Padded { CANARY_BYTES / WORD_BYTES } else { 0 };
+        let (from, end) =
+            (usize::from(from).saturating_sub(canary_words), usize::from(end).saturating_sub(canary_words));
+        for direct in &self.direct[from..end] {
             direct.set(first);
         }
     }
 
-    /// Keeps the table at the empty page from now on, or no longer.
-    pub fn hide(&self, is_hidden: bool) {
-        self.is_hidden.set(is_hidden);
+    /// What the table has from now on.
+    pub fn show(&self, shown: Direct) {
+        self.shown.set(shown);
+        self.direct.iter().for_each(|direct| direct.set(EMPTY_PAGE.as_ptr()));
         (0..Bin::COUNT).filter_map(Bin::from_index).for_each(|bin| self.update_direct(bin));
     }
 
