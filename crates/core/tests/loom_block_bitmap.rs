@@ -71,7 +71,13 @@ impl Page {
     }
 
     fn take(&self) -> Option<usize> {
-        let block = self.bitmap(OwnedBlockBitmap::take)?;
+        let take = |bitmap: &OwnedBlockBitmap| {
+            bitmap.take().or_else(|| {
+                bitmap.wake(1);
+                bitmap.take()
+            })
+        };
+        let block = self.bitmap(take)?;
         self.outstanding.set(self.outstanding.get() + 1);
         self.touch(block);
         Some(block)
@@ -109,10 +115,6 @@ impl Page {
         if self.remote.count() > 0 {
             let count = self.remote.take().count;
             self.accept(count);
-        }
-        // All of them: a model is about the bits, not about which.
-        while self.bitmap(OwnedBlockBitmap::has_quarantine) {
-            self.bitmap(|bitmap| bitmap.wake(1));
         }
     }
 
