@@ -11,8 +11,9 @@ use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
-use crate::page::{Flag, Freed, Owned, Owner, Page, PageRef};
+use crate::page::{Flag, Freed, Lookup, Owned, Owner, Page, PageRef};
 use crate::runtime::theap_to_free_by;
+use crate::sync::Relaxed;
 use crate::theap::Theap;
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
@@ -26,6 +27,50 @@ pub unsafe fn free(p: *mut u8) {
     let Some(mine) = page.if_mine() else { return free_slow(p, page) };
     // SAFETY: the block is the caller's.
     unsafe { free_own(mine, p) }
+}
+
+/// Like [`free`], of a block that the caller takes for one of `size` bytes at a multiple of `align`. That is checked where blocks
+/// have canaries, and costs nothing elsewhere.
+///
+/// # Safety
+/// As for [`free`].
+#[inline(always)]
+pub unsafe fn free_as(p: *mut u8, size: usize, align: usize) {
+    let Some(page) = Page::near_entry(p) else { return free_far(p) };
+    let Some(mine) = page.if_mine() else { return free_slow_as(p, page, size, align) };
+    // SAFETY: the block is the caller's.
+    unsafe { free_own(mine, p) }
+}
+
+#[inline(never)]
+extern "C" fn free_slow_as(p: *mut u8, entry: PageRef, size: usize, align: usize) {
+    check_free(p, Some(size), align);
+    free_slow(p, entry);
+}
+
+/// Reports it if the block at `p`, about to be freed, has another size, or no such alignment: where blocks have canaries. What is
+/// no block is left to `free`.
+#[inline]
+pub fn check_free(p: *mut u8, size: Option<usize>, align: usize) {
+    if options::CHECKS_FREES.get() {
+        check_free_slow(p, size, align);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn check_free_slow(p: *mut u8, size: Option<usize>, align: usize) {
+    let Lookup::Page(page) = Page::lookup(p) else { return };
+    if !page.owner().is_hardened() {
+        return;
+    }
+    let Some(actual) = hardened::sealed_size(p, page) else { return };
+    if let Some(given) = size.filter(|&given| given != actual) {
+        diag::error(ErrorKind::SizeMismatch, p, Detail::Sizes { given, actual });
+    }
+    if !(p as usize).is_multiple_of(align.max(1)) {
+        diag::error(ErrorKind::AlignmentMismatch, p, Detail::Alignment(align));
+    }
 }
 
 /// Frees a block of a page that this thread owns.

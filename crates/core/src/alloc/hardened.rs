@@ -378,6 +378,29 @@ fn report_overflow(page: &Page, block: *mut u8, at: *mut u8) {
     page.report(ErrorKind::BlockOverflow, block, at);
 }
 
+/// The size that the block at `p` of a hardened page was sealed with; `None` if there is no block, if it is free or damaged, or if
+/// blocks there have no seal. Says nothing.
+pub(super) fn sealed_size(p: *mut u8, page: PageRef) -> Option<usize> {
+    if page.is_singleton() {
+        return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
+    }
+    let bitmap = page.block_bitmap();
+    let is_block = page.index_in(bitmap, p).is_some_and(|index| bitmap.is_used(index));
+    match () {
+        () if !is_block || !bitmap.style().pads => None,
+        () if bitmap.is_void() => Some(0),
+        () => {
+            let canary = page.canary_of(p);
+            let _quiet = tool_hooks::quiet();
+            tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
+            // SAFETY: the block is in use.
+            let size = unsafe { canary.size() };
+            tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
+            size
+        }
+    }
+}
+
 /// How many bytes the block at `p` of a hardened page has for its user; `None` if there is no block, or it is free.
 pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.is_singleton() {

@@ -24,7 +24,7 @@ mod upkeep;
 pub use crate::base::Alignment;
 pub use crate::runtime::{DeferredFreeFn, register_deferred_free};
 pub use aligned::{alloc_aligned_at_in, malloc_aligned, malloc_aligned_at};
-pub use free::free;
+pub use free::{check_free, free, free_as};
 pub use malloc::{alloc_in, malloc, malloc_at_once, malloc_in, zalloc};
 pub use query::{good_size, heap_of, is_ours, is_under_utilized, usable_size};
 pub use realloc::{expand, realloc, realloc_aligned_at_in, realloc_in, realloc_into};

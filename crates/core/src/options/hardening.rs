@@ -8,8 +8,8 @@ use super::parse::parse;
 use super::table::{Kind, OptionId};
 use crate::base::{BUILD, GUARDED_SAMPLE_RATE};
 use crate::diag::{self, Fatal};
-use crate::sync::AtomicUsize;
 use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicBool, AtomicUsize};
 use ferrimalloc_prim::env;
 
 /// Levels of checking. The default checks nothing.
@@ -86,6 +86,9 @@ impl Hardening {
 
 const DECIDED: usize = 1;
 
+/// Whether frees that pass a size or an alignment along are checked: as the levels have it that blocks have canaries.
+pub static CHECKS_FREES: AtomicBool = AtomicBool::new(false);
+
 /// The levels, packed; 0 until they are decided.
 static CHOSEN: AtomicUsize = AtomicUsize::new(0);
 
@@ -130,6 +133,7 @@ fn decide() -> Option<Hardening> {
 fn apply(hardening: Hardening) {
     let fatal = fatal(hardening);
     diag::end_process_on(fatal);
+    CHECKS_FREES.store(hardening.pads(), Relaxed);
     if hardening != Hardening::NONE || fatal != Fatal::None {
         super::set_default(OptionId::ShowErrors, 1);
     }

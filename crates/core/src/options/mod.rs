@@ -14,7 +14,7 @@ mod print;
 mod store;
 mod table;
 
-pub use hardening::{Hardening, hardening, set_hardening};
+pub use hardening::{CHECKS_FREES, Hardening, hardening, set_hardening};
 pub use parse::{Invalid, parse};
 pub use store::{Environment, OptionStore};
 pub use table::{Kind, OptionId, Spec, Standing};
