@@ -388,10 +388,8 @@ fn freed_memory_is_zero_from_level_four_on_and_a_write_to_it_is_found() {
                 let count = (300_000 / size).clamp(1200, 9000);
                 assert_eq!(reported(|| blocks.extend((0..count).map(|_| alloc::malloc(size)))), CORRUPT, "{size}");
                 // SAFETY: our own blocks.
-                assert!(
-                    blocks.iter().all(|&p| (0..size).all(|at| unsafe { p.add(at).read() } == 0)),
-                    "fresh ones, too"
-                );
+                let is_zero = |p: *mut u8| (0..size).all(|at| unsafe { p.add(at).read() } == 0);
+                assert!(blocks.iter().all(|&p| is_zero(p)), "fresh ones, too");
                 blocks.into_iter().for_each(free);
             }
         });

@@ -128,8 +128,8 @@ pub unsafe fn clear_short(p: *mut u8, bytes: usize) {
 /// `p` is aligned to 16 bytes, `bytes` is a multiple of 16 and not 0, and that memory is readable.
 #[inline(always)]
 pub unsafe fn is_clear(p: *const u8, bytes: usize) -> bool {
-    // SAFETY: the precondition.
     if bytes <= INLINE_BYTES {
+        // SAFETY: the precondition.
         return unsafe { is_clear_short(p, bytes) };
     }
     // SAFETY: the precondition; all offsets are below `bytes`.

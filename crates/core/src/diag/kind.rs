@@ -128,10 +128,10 @@ pub struct About {
 }
 
 impl About {
-    fn write(self, line: &mut Message) {
+    fn write(self, line: &mut Message) -> &mut Message {
         line.text(", block of ").size(self.bytes).text(" bytes at ").address(self.block).text(", offset ");
         line.decimal(self.at.addr().wrapping_sub(self.block.addr()) as i64);
-        line.text(", heap ").address(self.heap).text(", owned by thread ").hex(self.owner);
+        line.text(", heap ").address(self.heap).text(", owned by thread ").hex(self.owner)
     }
 }
 
@@ -175,7 +175,7 @@ impl Detail {
             }
             Detail::Alignment(bytes) => line.text(", alignment ").size(bytes),
             Detail::At(place) => line.text(", at ").address(place),
-            Detail::Block(about) => return about.write(line),
+            Detail::Block(about) => about.write(line),
             Detail::Named(name) => line.text(", in ").text(name),
         };
     }
