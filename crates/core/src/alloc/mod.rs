@@ -7,12 +7,14 @@
 //! * `realloc`: resizing, in place where possible.
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway. `fail`: what is said when a request can't be met.
 //! * `query`: questions about a block.
-//! * `hardened`: where the fast paths fail: allocation that is checked or guarded.
+//! * `hardened`: where the fast paths fail: allocation that is checked or guarded; `hardened_single`: of blocks with a page of
+//!   their own.
 
 mod aligned;
 mod fail;
 mod free;
 mod hardened;
+mod hardened_single;
 mod malloc;
 mod query;
 mod realloc;

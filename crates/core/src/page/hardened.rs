@@ -10,8 +10,7 @@ use core::ptr;
 use ferrimalloc_prim::cpu;
 use ferrimalloc_prim::thread::id as thread_id;
 
-use super::layout::{Flag, Page};
-use super::lists::OUTSTANDING;
+use super::layout::{Flag, OUTSTANDING, Page};
 use super::owned::{Freed, Owned};
 use super::ownership::Owner;
 
@@ -61,7 +60,7 @@ impl Page {
     /// As its owner, of a hardened page of many blocks that this thread owns.
     #[inline(always)]
     pub fn if_mine_and_hardened(&'static self) -> Option<&'static Owned> {
-        let is_it = self.owner().without_guard() == owned_and_hardened(thread_id());
+        let is_it = self.owner().without_guard() == Owner::thread(thread_id()).hardened();
         // SAFETY: as for `if_mine`; the pages of single blocks are nobody's while their block is in use.
         is_it.then(|| unsafe { self.owned() })
     }
@@ -210,7 +209,7 @@ impl Owned {
 
     #[cold]
     fn report_doubles(&self, doubles: Doubles) {
-        let block = self.start().wrapping_add(doubles.index * self.block_bytes());
+        let block = self.block_start(doubles.index);
         self.report(ErrorKind::DoubleFree, block, block);
     }
 
@@ -220,7 +219,7 @@ impl Owned {
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
         let left = self.reserved() - capacity;
         let count = (EXTEND_BYTES / bytes).max(1).next_multiple_of(OPEN_BLOCKS).min(left);
-        if !self.commit_up_to(self.start().wrapping_add((capacity + count) * bytes)) {
+        if !self.commit_up_to(self.block_start(capacity + count)) {
             return false;
         }
         if count == left {
@@ -229,7 +228,7 @@ impl Owned {
         if !self.is(Flag::FreshIsZero) {
             self.clear_never_used(capacity, count);
         }
-        tool_hooks::closed(self.start().wrapping_add(capacity * bytes), count * bytes);
+        tool_hooks::closed(self.block_start(capacity), count * bytes);
         self.block_bitmap().open(capacity, count);
         pin();
         self.capacity.set((capacity + count) as u16);
@@ -261,7 +260,7 @@ impl Owned {
     pub fn for_each_free_hardened(&self, visit: impl FnMut(*mut u8)) {
         let bitmap = self.block_bitmap();
         let free = (0..self.capacity()).filter(|&index| bitmap.is_free(index));
-        free.map(|index| self.start().wrapping_add(index * self.block_bytes())).for_each(visit);
+        free.map(|index| self.block_start(index)).for_each(visit);
     }
 
     /// Tells valgrind that the blocks in use have gone with their page; by the owner.
@@ -271,12 +270,6 @@ impl Owned {
             return tool_hooks::freed(self.start());
         }
         let used = (0..self.capacity()).filter(|&index| self.block_bitmap().is_used(index));
-        used.for_each(|index| tool_hooks::freed(self.start().wrapping_add(index * self.block_bytes())));
+        used.for_each(|index| tool_hooks::freed(self.block_start(index)));
     }
-}
-
-/// The owner word of a hardened page that thread `tid` owns.
-#[inline]
-pub fn owned_and_hardened(tid: usize) -> Owner {
-    Owner::thread(tid).hardened()
 }
