@@ -52,7 +52,8 @@ pub(super) fn malloc_from(page: &'static Owned, size: usize) -> *mut u8 {
         return malloc_unready(page, size);
     }
     if !is_short(bitmap) {
-        return hand_out_any(page, block, size);
+        let is_done = !BUILD.is_watched() && bitmap.work() == Work::Bare;
+        return if is_done { block } else { hand_out_any(page, block, size) };
     }
     let canary = Canary { block, room: bitmap.block_bytes() - CANARY_BYTES, key: bitmap.key() };
     // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
@@ -70,7 +71,8 @@ pub(super) fn malloc_from(page: &'static Owned, size: usize) -> *mut u8 {
 /// Whether the page's blocks are as short as [`free_own`] and [`malloc_from`] treat without a call.
 #[inline(always)]
 fn is_short(bitmap: &BlockBitmap) -> bool {
-    !BUILD.is_watched() && bitmap.work() != Work::ByStyle && bitmap.block_bytes() <= SHORT_BYTES
+    let has_canary = bitmap.work() == Work::Padded || bitmap.work() == Work::Cleared;
+    !BUILD.is_watched() && has_canary && bitmap.block_bytes() <= SHORT_BYTES
 }
 
 #[inline(never)]
@@ -113,7 +115,7 @@ const VERIFIED_BYTES: usize = 1024;
 #[inline(always)]
 fn hand_out(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: usize, zero: Zero) {
     let work = bitmap.work();
-    if BUILD.is_watched() || work == Work::ByStyle {
+    if BUILD.is_watched() || work == Work::ByStyle || work == Work::Bare {
         return hand_out_by_style(page, bitmap, block, size, zero);
     }
     let bytes = bitmap.block_bytes();
@@ -194,6 +196,9 @@ pub(super) fn free_own(p: *mut u8, page: &'static Owned, length: Length) -> Opti
         return None;
     }
     let index = page.index_in(bitmap, p)?;
+    if work == Work::Bare {
+        return page.put_of(bitmap, index).ok();
+    }
     let canary = |block| Canary { block, room: bytes - CANARY_BYTES, key: bitmap.key() };
     // SAFETY: a block of the page that is or was in use, and the one before it, which was opened first.
     unsafe {

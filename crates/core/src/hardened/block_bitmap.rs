@@ -89,6 +89,8 @@ impl Rest {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Work {
+    /// Nothing.
+    Bare,
     /// A canary.
     Padded,
     /// A canary, and free blocks are zero.
@@ -207,6 +209,7 @@ impl BlockBitmap {
         let words = blocks.div_ceil(WORD_BITS);
         let work = match style {
             _ if style.pads && block_bytes == VOID_BYTES => Work::ByStyle,
+            Style { pads: false, fills: false, clears: false, .. } => Work::Bare,
             Style { pads: true, fills: false, clears: false, .. } => Work::Padded,
             Style { pads: true, fills: false, clears: true, .. } => Work::Cleared,
             _ => Work::ByStyle,
