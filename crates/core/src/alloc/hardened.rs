@@ -292,15 +292,10 @@ unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
 /// The block is not the first of its page, whose blocks have canaries.
 unsafe fn is_whole_before(p: *mut u8, page: PageRef) -> bool {
     let before = p.wrapping_sub(page.block_bytes());
+    let fills = page.block_bitmap().style().fills;
     // SAFETY: the precondition; blocks are opened in the order of their addresses.
-    BUILD.is_watched() || unsafe { page.canary_of(before).is_free_or_whole() || is_filled(before, page) }
-}
-
-/// # Safety
-/// As for [`is_whole_before`].
-unsafe fn is_filled(block: *mut u8, page: PageRef) -> bool {
-    // SAFETY: the precondition.
-    page.block_bitmap().style().fills && unsafe { page.filled(block).is_marked() }
+    BUILD.is_watched()
+        || unsafe { page.canary_of(before).is_free_or_whole() || fills && page.filled(before).is_marked() }
 }
 
 #[inline]
