@@ -438,7 +438,7 @@ fn what_was_freed_is_seldom_used_again_soon() {
 #[cfg(not(feature = "sim"))]
 #[test]
 fn requests_for_nothing_get_addresses_without_memory() {
-    for (secure, debug) in [(3, 0), (4, 0), (5, 0), (0, 1)] {
+    for (secure, debug) in [(3, 0), (4, 0), (5, 0), (0, 1), (0, 3)] {
         at(secure, debug, || {
             let blocks: Vec<_> = (0..9000).map(|_| alloc::malloc(0)).collect();
             assert_eq!(blocks.iter().collect::<HashSet<_>>().len(), blocks.len());

@@ -108,7 +108,8 @@ impl Theap {
         }
         let _quiet = tool_hooks::quiet();
         self.for_each_page(|page| {
-            if page.has_block_bitmap() && page.block_bitmap().style().verifies {
+            let bitmap = page.has_block_bitmap().then(|| page.block_bitmap());
+            if bitmap.is_some_and(|bitmap| bitmap.style().verifies && !bitmap.is_void()) {
                 page.for_each_free_hardened(|block| audit_free(page, block));
             }
         });
