@@ -289,9 +289,13 @@ impl Owned {
         back
     }
 
-    /// Links the next few blocks beyond `capacity`. `free` is exhausted, and there are some.
+    /// Links the next few withdrawn blocks or, if there are none, blocks beyond the frontier. `free` is exhausted, and there
+    /// are some.
     #[inline(never)]
     fn extend(&self) -> bool {
+        if self.has_holes() {
+            return self.open_holes();
+        }
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
         let left = self.reserved() - capacity;
         let count = self.extension().min(left);
@@ -331,6 +335,10 @@ impl Owned {
         if self.has_block_bitmap() {
             return;
         }
+        if self.has_holes() {
+            self.forget_blocks();
+        }
+        self.refill();
         self.refill();
         let bytes = self.block_bytes();
         let is_worth_it = bytes <= RELINK_MAX && self.capacity() * bytes > EXTEND_BYTES;
@@ -349,6 +357,7 @@ impl Owned {
         pin();
         self.capacity.set(0);
         pin();
+        self.forget_holes();
         self.free.set(ptr::null_mut());
         pin();
         self.local_free.set(ptr::null_mut());
@@ -379,7 +388,7 @@ impl Owned {
     }
 
     /// A singleton's only block is in use.
-    pub fn mark_single_lent(&self) {
+    pub fn mark_single_handed_out(&self) {
         self.capacity.set(1);
         pin();
         self.outstanding.set(1);

@@ -95,8 +95,6 @@ pub enum Direct {
 pub struct Queues {
     direct: [Cell<*const Owned>; DIRECT],
     queues: [Queue; Bin::COUNT],
-    /// How many pages are in the queues.
-    pages: Cell<usize>,
     shown: Cell<Direct>,
 }
 
@@ -105,7 +103,6 @@ impl Queues {
         Self {
             direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
             queues: [const { Queue::new() }; Bin::COUNT],
-            pages: Cell::new(0),
             shown: Cell::new(Direct::Plain),
         }
     }
@@ -118,8 +115,9 @@ impl Queues {
     }
 
     /// How many pages are in the queues.
+    #[cfg(test)]
     pub fn page_count(&self) -> usize {
-        self.pages.get()
+        self.queues.iter().flat_map(Queue::pages).count()
     }
 
     /// The queue of a class that shares pages.
@@ -150,7 +148,6 @@ impl Queues {
     fn entered(&self, page: OwnedPage) -> &'static Owned {
         let page = page.hold();
         page.raise(Flag::Queued);
-        self.pages.set(self.pages.get() + 1);
         page
     }
 
@@ -164,7 +161,6 @@ impl Queues {
         queue.forget_kept_full(page);
         page.drop_flag(Flag::Queued);
         pin();
-        self.pages.set(self.pages.get() - 1);
         self.unlink(page);
         // SAFETY: the queue held the right, as the flag tells, and doesn't any more.
         Some(unsafe { page.take_out() })
@@ -259,7 +255,6 @@ impl Queues {
         for direct in &self.direct {
             direct.set(EMPTY_PAGE.as_ptr());
         }
-        self.pages.set(0);
     }
 
     /// Calls `visit` with every page in the queues; the page may leave its queue meanwhile.
