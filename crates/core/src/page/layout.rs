@@ -122,6 +122,9 @@ pub struct Page {
     pub(super) age_and_holes: AtomicU8,
 }
 
+/// Where `outstanding` is in a page. Bytes.
+pub(super) const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
+
 const _: () = assert!(size_of::<Page>() == ENTRY_BYTES);
 const _: () = assert!(core::mem::offset_of!(Page, theap) == 64);
 const _: () = assert!(LARGE_PAGE_SLICES <= u8::MAX as usize);

@@ -131,6 +131,12 @@ impl Owner {
         Owner(self.0 | Self::GUARDED)
     }
 
+    /// Whether or not an OS page of it is inaccessible.
+    #[inline]
+    pub const fn without_guard(self) -> Owner {
+        Owner(self.0 & !Self::GUARDED)
+    }
+
     #[inline]
     pub const fn interior(self) -> Owner {
         Owner(self.0 | Self::INTERIOR)

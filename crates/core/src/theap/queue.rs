@@ -6,6 +6,7 @@ use core::cell::Cell;
 use core::ptr;
 
 use crate::base::*;
+use crate::hardened::CANARY_BYTES;
 use crate::page::{EMPTY_PAGE, Flag, Owned, OwnedPage, Source};
 use crate::sync::pin;
 
@@ -78,13 +79,23 @@ impl Queue {
 
 const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
+/// What the table that `malloc` reads has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direct {
+    /// The first page of the class that serves a request.
+    Plain,
+    /// The same for a request and a canary.
+    Padded,
+    /// The empty page, so that every `malloc` asks.
+    Hidden,
+}
+
 /// The queues of a theap. The first field is what the fast path of `malloc` reads.
 #[repr(C)]
 pub struct Queues {
     direct: [Cell<*const Owned>; DIRECT],
     queues: [Queue; Bin::COUNT],
-    /// Whether the whole table is kept at the empty page, so that every `malloc` asks.
-    is_hidden: Cell<bool>,
+    shown: Cell<Direct>,
 }
 
 impl Queues {
@@ -92,7 +103,7 @@ impl Queues {
         Self {
             direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
             queues: [const { Queue::new() }; Bin::COUNT],
-            is_hidden: Cell::new(false),
+            shown: Cell::new(Direct::Plain),
         }
     }
 
@@ -190,12 +201,16 @@ impl Queues {
     }
 
     fn update_direct(&self, bin: Bin) {
+        let shown = self.shown.get();
         let first = self.of(bin).first();
         self.of(bin).source.set(first.map_or(Source::EMPTY, Owned::source));
-        let first = first.filter(|_| !self.is_hidden.get());
+        let first = first.filter(|_| shown != Direct::Hidden);
         let first = first.map_or(EMPTY_PAGE.as_ptr(), ptr::from_ref);
         let (from, end) = DIRECT_RANGE[bin.index()];
-        for direct in &self.direct[usize::from(from)..usize::from(end)] {
+        let canary_words = if shown == Direct::Padded { CANARY_BYTES / WORD_BYTES } else { 0 };
+        let (from, end) =
+            (usize::from(from).saturating_sub(canary_words), usize::from(end).saturating_sub(canary_words));
+        for direct in &self.direct[from..end] {
             direct.set(first);
         }
     }
@@ -223,9 +238,10 @@ impl Queues {
         }
     }
 
-    /// Keeps the table at the empty page from now on, or no longer.
-    pub fn hide(&self, is_hidden: bool) {
-        self.is_hidden.set(is_hidden);
+    /// What the table has from now on.
+    pub fn show(&self, shown: Direct) {
+        self.shown.set(shown);
+        self.direct.iter().for_each(|direct| direct.set(EMPTY_PAGE.as_ptr()));
         (0..Bin::COUNT).filter_map(Bin::from_index).for_each(|bin| self.update_direct(bin));
     }
 

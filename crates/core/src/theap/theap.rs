@@ -85,7 +85,7 @@ impl Theap {
         theap.ticks.set(0);
         theap.counts.reset();
         theap.instrumentation.start();
-        theap.queues.hide(theap.instrumentation.is_any());
+        theap.queues.show(theap.direct());
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);
         heap.subproc().arenas().stats().theaps.increase(1);
