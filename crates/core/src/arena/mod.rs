@@ -36,7 +36,7 @@ mod thp;
 mod tide;
 mod usage;
 
-pub use arena::{Arena, Kind, Setup, Sharing};
+pub use arena::{Arena, ArenaOffsets, Kind, Setup, Sharing};
 pub use arenas::{ArenaSet, MAX_ARENAS, Want};
 pub use claim::{Claim, Extent};
 pub use manage::{Refusal, UserMemory};

@@ -25,5 +25,5 @@ mod theap;
 mod upkeep;
 
 pub use remote_free::count_freed;
-pub use theap::{EMPTY_THEAP, Theap};
+pub use theap::{EMPTY_THEAP, Theap, TheapOffsets};
 pub use upkeep::Tick;
