@@ -83,7 +83,7 @@ fn churn(seed: u64) {
     while !END.load(Ordering::Relaxed) {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (place, size) = ((random >> 33) as usize % 600, (random >> 45) as usize % 2000);
-        let size = if place % 40 == 0 { size * 400 } else { size };
+        let size = if place % 40 == 0 { size * 40 } else { size };
         blocks[place] = vec![0; if (2500..4500).contains(&size) { 100 } else { size }];
     }
 }
