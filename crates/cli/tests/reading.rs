@@ -109,7 +109,9 @@ fn a_thousand_looks_at_a_busy_process_are_none_torn() {
     let stay: u64 = patient.facts.parse().unwrap();
     let live = Live::attach(patient.pid()).unwrap();
     let (mut moving, mut unreadable, mut pages) = (0, 0, 0);
-    for _ in 0..1000 {
+    // The stage `insight` looks a thousand times.
+    let looks = if std::env::var_os("FERRIMALLOC_SO").is_some() { 1000 } else { 100 };
+    for _ in 0..looks {
         let snapshot = match reader::read(&live, Depth::Lists) {
             Ok(snapshot) => snapshot,
             Err(failure) => panic!("{failure}"),
