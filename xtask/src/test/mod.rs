@@ -10,6 +10,7 @@ mod checked;
 mod disassembly;
 mod faces;
 mod guests;
+mod insight;
 mod listing;
 mod memory;
 mod scaling;
@@ -81,6 +82,7 @@ const STAGES: &[Stage] = &[
     slow_stage("scaling", "atomic read-modify-writes per allocation", scaling::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
     slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
+    stage("insight", "the command ferrimalloc reads processes that use the library", insight::check),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
     stage("attacks", "the catalogue of attacks at every level, against the table in SECURITY.md", attacks::check),

@@ -8,6 +8,7 @@ use super::pool::MetaPool;
 use super::slots::Slots;
 use super::thp;
 use super::usage::Usage;
+use core::mem::offset_of;
 use core::ptr;
 
 use crate::base::*;
@@ -70,6 +71,13 @@ pub struct ArenaSet {
 }
 
 impl ArenaSet {
+    /// Where the addresses of arenas, their count, and the statistics lie.
+    pub const WORDS_AT: [usize; 3] = {
+        let [places, count] = Slots::<Arena, MAX_ARENAS>::WORDS_AT;
+        let arenas = offset_of!(ArenaSet, arenas);
+        [arenas + places, arenas + count, offset_of!(ArenaSet, usage) + Usage::STATS_AT]
+    };
+
     pub const fn new() -> Self {
         Self {
             arenas: Slots::new(),

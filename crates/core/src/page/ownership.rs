@@ -430,6 +430,14 @@ pub struct Ownership {
 }
 
 impl Ownership {
+    /// Where the owner word, the remote word, `used` and `listed` lie.
+    pub const WORDS_AT: [usize; 4] = [
+        core::mem::offset_of!(Ownership, owner),
+        core::mem::offset_of!(Ownership, remote),
+        core::mem::offset_of!(Ownership, used),
+        core::mem::offset_of!(Ownership, listed),
+    ];
+
     const_unless_loom! {
         /// Of no page. `const` except under loom.
         pub const fn new() -> Self {

@@ -8,10 +8,12 @@
 //! * `subprocs`: making and ending sub-processes.
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
 //! * `scavenger`: a thread of our own that purges; `unowned`: collecting pages that no thread owns.
+//! * `descriptor`: where our metadata lie, told to readers in other processes.
 //! * `hooks`: what the C library is told about us, and the process's end.
 //! * `start`: a thread's first allocation; `heaps`: making, deleting and destroying heaps.
 
 mod deferred;
+mod descriptor;
 mod ends;
 mod fork;
 mod gather;
@@ -31,6 +33,7 @@ mod thread;
 mod unowned;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};
+pub use descriptor::{Descriptor, MAGIC as DESCRIPTOR_MAGIC, VERSION as DESCRIPTOR_VERSION};
 pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
 pub use hooks::{Reports, process_done, register_reports};

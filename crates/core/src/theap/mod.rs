@@ -26,5 +26,5 @@ mod upkeep;
 
 pub use ownership::punch_unowned;
 pub use remote_free::count_freed;
-pub use theap::{EMPTY_THEAP, Theap};
+pub use theap::{EMPTY_THEAP, Theap, TheapOffsets};
 pub use upkeep::Tick;
