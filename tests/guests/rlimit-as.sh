@@ -1,9 +1,9 @@
 #!/bin/bash
 # Source: GrapheneOS/hardened_malloc#235; batch systems with h_vmem. Right: a program that fits into RLIMIT_AS with the C
 # library's malloc starts and works with the allocator preloaded, however much address space that would like to reserve.
-# Of that we may need $MORE MiB more (the library itself, the first arenas, a theap a thread; table in docs/TESTING.md).
+# Of that we may need $MORE MiB more (the library itself, slices of 64 KiB, a theap a thread; table in docs/TESTING.md).
 set -u
-MORE=8
+MORE=2
 bad=0
 try() { # limit-in-MiB name command...
   local bytes=$(($1 * 1048576)) mib=$1 name=$2 rc

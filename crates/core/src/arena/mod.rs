@@ -39,7 +39,7 @@ mod usage;
 
 pub use access::CommitFn;
 pub use arena::{Arena, Kind, Setup, Sharing};
-pub use arenas::{ArenaSet, MAX_ARENAS, Want};
+pub use arenas::{ArenaSet, MAX_ARENAS, Reserve, Want};
 pub use claim::{Claim, Extent};
 pub use manage::{Refusal, UserMemory};
 pub use mapping::{Backing, Commit, LargePages};

@@ -2,6 +2,7 @@
 
 use super::counts::Event;
 use super::theap::Theap;
+use crate::arena::Reserve;
 use crate::base::*;
 use crate::heap::{release_or_list, release_page};
 use crate::options::{self, OptionId};
@@ -18,13 +19,21 @@ impl Theap {
         {
             return Some(first);
         }
-        self.search_queue(bin).or_else(|| self.take_listed(bin)).or_else(|| self.fresh(bin))
+        self.search_queue(bin).or_else(|| self.take_listed(bin)).or_else(|| self.fresh_or_shared(bin))
+    }
+
+    fn fresh_or_shared(&'static self, bin: Bin) -> Option<&'static Owned> {
+        if self.heap().subproc().arenas().is_narrow() {
+            self.find_sparingly(bin)
+        } else {
+            self.fresh(bin, Reserve::IfFull)
+        }
     }
 
     /// Looks at the queue's pages until a few with blocks are seen, and takes the fullest of those, so that others
     /// can become empty. Full ones met on the way move to the end of the queue, where their own blocks' frees may make
     /// them useful at no cost; those still full when they are met again are given up, but for a few.
-    fn search_queue(&'static self, bin: Bin) -> Option<&'static Owned> {
+    pub(super) fn search_queue(&'static self, bin: Bin) -> Option<&'static Owned> {
         let max_candidates = self.max_candidates();
         let max_kept_full = options::get(OptionId::PageFullRetain).max(0) as usize;
         let queue = self.queue(bin);
@@ -75,11 +84,11 @@ impl Theap {
         page.refill().then_some(page)
     }
 
-    fn fresh(&'static self, bin: Bin) -> Option<&'static Owned> {
+    pub(super) fn fresh(&'static self, bin: Bin, reserve: Reserve) -> Option<&'static Owned> {
         if self.is_hardened() {
             self.heap().keep_alignment();
         }
-        let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed())?;
+        let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed(), reserve)?;
         if !self.prepare_page(&page) {
             release_page(page);
             return None;

@@ -25,12 +25,14 @@ static DIRECT_RANGE: [(u8, u8); Bin::COUNT] = {
 pub struct Queue {
     pages: List<Owned>,
     /// How many of its pages are marked as kept full.
-    kept_full: Cell<usize>,
+    kept_full: Cell<u32>,
+    /// How much of the blocks that its class has [borrowed](super::sparing) it did not need. Bytes.
+    wasted: Cell<u32>,
 }
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { pages: List::new(), kept_full: Cell::new(0) }
+        Self { pages: List::new(), kept_full: Cell::new(0), wasted: Cell::new(0) }
     }
 
     #[inline]
@@ -50,7 +52,15 @@ impl Queue {
     /// How many pages were found full and kept.
     #[inline]
     pub fn kept_full(&self) -> usize {
-        self.kept_full.get()
+        self.kept_full.get() as usize
+    }
+
+    pub(super) fn wasted(&self) -> usize {
+        self.wasted.get() as usize
+    }
+
+    pub(super) fn note_wasted(&self, bytes: usize) {
+        self.wasted.set(self.wasted.get().saturating_add(bytes as u32));
     }
 
     #[inline]
@@ -198,6 +208,7 @@ impl Queues {
         for queue in &self.queues {
             queue.pages.clear();
             queue.kept_full.set(0);
+            queue.wasted.set(0);
         }
         for direct in &self.direct {
             direct.set(EMPTY_PAGE.as_ptr());
