@@ -3,6 +3,8 @@
 //!
 //! At the end the statistics are printed and all memory is released, if the options say so.
 
+use core::ffi::c_void;
+
 use ferrimalloc_prim::{load, pin, process as prim_process, thread as prim_thread};
 
 use super::{fork, gather, process, scavenger, subprocs, thread};
@@ -10,14 +12,14 @@ use crate::diag::{self, DefaultOutput, Level};
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::report;
-use crate::sync::Ordering;
+use crate::sync::{Left, Ordering};
 
 ferrimalloc_prim::at_load!(at_load);
 
 /// Tells the C library about us, once, and the user about the options. May allocate.
 pub(super) fn ensure_hooks() {
     process::hooks().call(|| {
-        let _ = prim_thread::register_exit_hook(thread::on_thread_exit);
+        let _ = prim_thread::register_exit_hook(on_thread_exit);
         if !load::CALLS {
             handle_forks();
         }
@@ -44,6 +46,23 @@ extern "C" fn at_load() {
 fn handle_forks() {
     if !process::handles_forks().swap(true, Ordering::Relaxed) {
         prim_process::at_fork(fork::prepare, fork::parent, fork::child);
+    }
+}
+
+/// Called by the C library when a thread ends that has armed it.
+unsafe extern "C" fn on_thread_exit(_armed: *mut c_void) {
+    see_to_the_last(thread::end_at_exit());
+}
+
+/// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.
+pub fn thread_done() {
+    see_to_the_last(thread::end_current());
+}
+
+/// A process lives until its last thread ends: it must not live on for one of ours.
+fn see_to_the_last(left: Left) {
+    if left == Left::Last {
+        scavenger::leave();
     }
 }
 
