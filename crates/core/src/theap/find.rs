@@ -14,12 +14,16 @@ const THOROUGH_EVERY: usize = 8;
 impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
     pub fn find_page(&'static self, bin: Bin) -> Option<&'static Owned> {
-        if let Some(first) = self.queue(bin).first()
-            && first.refill()
-        {
-            return Some(first);
-        }
-        self.search_queue(bin).or_else(|| self.take_listed(bin)).or_else(|| self.fresh_or_shared(bin))
+        let first = self.first_refilled(bin);
+        let own = || self.search_queue(bin).or_else(|| self.take_listed(bin));
+        first.or_else(own).or_else(|| self.fresh_or_shared(bin))
+    }
+
+    /// The first page of the class, if its `free` list has a block now.
+    pub(super) fn first_refilled(&self, bin: Bin) -> Option<&'static Owned> {
+        let first = self.queue(bin).first()?;
+        self.queues.end_lifo(first);
+        first.refill().then_some(first)
     }
 
     fn fresh_or_shared(&'static self, bin: Bin) -> Option<&'static Owned> {

@@ -48,7 +48,7 @@ impl Theap {
         let most_bytes = most_bytes.min(bytes + most_waste.saturating_sub(self.queue(bin).wasted()));
         let page = lenders(bin)
             .take_while(|larger| larger.block_bytes() <= most_bytes)
-            .find_map(|larger| self.queue(larger).first().filter(|page| page.refill()))?;
+            .find_map(|larger| self.first_refilled(larger))?;
         self.queue(bin).note_wasted(page.block_bytes() - bytes);
         Some(page)
     }
