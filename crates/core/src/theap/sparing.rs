@@ -5,6 +5,8 @@
 //! block is the larger class' in every respect, and each costs a slow path. So a class borrows until it has wasted as much
 //! as a page of its own would take, whether these blocks are still in use or not. Classes without any page near begin a
 //! *common* one. And before another arena is reserved, the pages that are kept empty go.
+//!
+//! A file of its own, as nothing of it happens in most processes.
 
 use super::theap::Theap;
 use crate::arena::Reserve;
