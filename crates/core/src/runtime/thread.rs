@@ -14,7 +14,7 @@ use super::late;
 use super::process::{HOOKS, main_subproc};
 use super::theap_word;
 use crate::base::*;
-use crate::heap::{Cached, Heap, Subproc, adopt_orphans_first};
+use crate::heap::{FreeStack, Heap, Subproc, adopt_orphans_first};
 use crate::sync::{Left, Lock, Presence};
 use crate::theap::{EMPTY_THEAP, Theap};
 
@@ -44,7 +44,7 @@ struct Remembered {
 }
 
 /// Structures of ended threads. Held over `fork`.
-pub(super) static ENDED: Lock<Cached> = Lock::new(Cached::new());
+pub(super) static ENDED: Lock<FreeStack> = Lock::new(FreeStack::new());
 
 pub(crate) static ENDS: Ends = Ends::new();
 
@@ -75,7 +75,7 @@ pub(super) fn forget_threads() {
     set_current(&EMPTY_THEAP);
     late::forget();
     PRESENT.reset(0);
-    *ENDED.lock() = Cached::new();
+    *ENDED.lock() = FreeStack::new();
 }
 
 /// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.
