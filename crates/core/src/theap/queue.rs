@@ -28,12 +28,14 @@ pub struct Queue {
     /// What the first page's blocks are taken from.
     source: Cell<Source>,
     /// How many of its pages are marked as kept full.
-    kept_full: Cell<usize>,
+    kept_full: Cell<u32>,
+    /// How much of the blocks that its class has [borrowed](super::sparing) it did not need. Bytes.
+    wasted: Cell<u32>,
 }
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { pages: List::new(), source: Cell::new(Source::EMPTY), kept_full: Cell::new(0) }
+        Self { pages: List::new(), source: Cell::new(Source::EMPTY), kept_full: Cell::new(0), wasted: Cell::new(0) }
     }
 
     #[inline]
@@ -65,7 +67,15 @@ impl Queue {
     /// How many pages were found full and kept.
     #[inline]
     pub fn kept_full(&self) -> usize {
-        self.kept_full.get()
+        self.kept_full.get() as usize
+    }
+
+    pub(super) fn wasted(&self) -> usize {
+        self.wasted.get() as usize
+    }
+
+    pub(super) fn note_wasted(&self, bytes: usize) {
+        self.wasted.set(self.wasted.get().saturating_add(bytes as u32));
     }
 
     #[inline]
@@ -250,6 +260,7 @@ impl Queues {
         for queue in &self.queues {
             queue.pages.clear();
             queue.kept_full.set(0);
+            queue.wasted.set(0);
             queue.source.set(Source::EMPTY);
         }
         for direct in &self.direct {
