@@ -26,6 +26,7 @@ use crate::hardened::{AlreadyFree, BlockBitmap, CANARY_BYTES, Canary, Work};
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Page, PageRef};
 use crate::runtime::current_theap;
+use crate::sync::pin;
 use crate::theap::Theap;
 
 /// What a free has come to.
@@ -210,8 +211,10 @@ pub(super) fn free_own(p: *mut u8, page: &'static Owned, length: Length) -> Opti
             return None;
         }
     }
-    let freed = page.put_of(bitmap, index).ok()?;
-    // SAFETY: the block was the caller's, and is not handed out before this thread asks for one.
+    if !bitmap.is_used(index) {
+        return None;
+    }
+    // SAFETY: the block is the caller's.
     unsafe {
         canary(p).open();
         if work == Work::Cleared {
@@ -221,7 +224,9 @@ pub(super) fn free_own(p: *mut u8, page: &'static Owned, length: Length) -> Opti
             }
         }
     }
-    Some(freed)
+    // A block that is free looks like one, also to the child of a fork at this moment.
+    pin();
+    page.put_of(bitmap, index).ok()
 }
 
 /// How long a page's blocks are.
@@ -283,6 +288,8 @@ unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
         }
     }
     tool_hooks::put_away(p, page.block_bytes());
+    // As in `free_own`.
+    pin();
 }
 
 /// Whether what stands behind the block before this one is what should be there. It may be in use or free, and change
