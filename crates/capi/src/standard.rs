@@ -12,7 +12,7 @@ use core::arch::global_asm;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
-use ferrimalloc_core::alloc;
+use ferrimalloc_core::alloc::{self, Stated};
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_core::diag::{self, Detail, ErrorKind};
 use ferrimalloc_core::os;
@@ -182,6 +182,12 @@ pub(crate) unsafe fn do_realloc(p: *mut c_void, size: usize) -> *mut c_void {
 pub(crate) unsafe fn do_free(p: *mut c_void) {
     // SAFETY: the contract of `free`.
     unsafe { alloc::free(p.cast()) }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn do_free_sized(p: *mut c_void, stated: Stated) {
+    // SAFETY: the contract of the sized frees is that of `free`.
+    unsafe { alloc::free_sized(p.cast(), stated) }
 }
 
 #[inline]

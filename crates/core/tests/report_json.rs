@@ -25,8 +25,8 @@ fn parsed(stats: &RawStats) -> Value {
 #[test]
 fn it_parses_and_has_the_numbers() {
     let json = parsed(&sample());
-    assert_eq!(json["stat_version"], 5);
-    assert_eq!(json["mimalloc_version"], 30403);
+    assert_eq!(json["stat_version"], 6);
+    assert_eq!(json["mimalloc_version"], 30602);
     assert_eq!(json["process"]["commit_peak"], 4096);
     assert_eq!(json["committed"]["current"], 4096);
     assert_eq!(json["pages"]["current"], -5);

@@ -20,12 +20,16 @@ struct Language {
     extension: &'static str,
 }
 
-const C: Language =
-    Language { name: "C", compilers: &["gcc", "clang", "clang-14"], standards: &["c99", "c11", "c17"], extension: "c" };
+const C: Language = Language {
+    name: "C",
+    compilers: &["gcc", "clang", "clang-14"],
+    standards: &["c99", "c11", "c17", "c2x"],
+    extension: "c",
+};
 const CXX: Language = Language {
     name: "C++",
     compilers: &["g++", "clang++", "clang++-14"],
-    standards: &["c++11", "c++14", "c++17", "c++20"],
+    standards: &["c++11", "c++14", "c++17", "c++20", "c++2b"],
     extension: "cpp",
 };
 

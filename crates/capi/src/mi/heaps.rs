@@ -56,6 +56,14 @@ export! {
         }
     }
 
+    /// At debug levels, leaves the first `preserve` bytes of the heap's blocks as they are when memory is filled: for a
+    /// runtime whose threads look at freed objects.
+    fn mi_heap_set_debug_fill_preserve(heap: HeapPtr, preserve: usize) {
+        if let Some(heap) = heap_or_main(heap) {
+            heap.set_fill_preserve(preserve);
+        }
+    }
+
     /// Releases what this thread keeps of the heap without need; with `force` everything that is empty, and gives
     /// memory back to the system.
     fn mi_heap_collect(heap: HeapPtr, is_forced: bool) {

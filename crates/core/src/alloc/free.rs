@@ -4,7 +4,7 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::hardened::{self, Verdict};
+use super::hardened::{self, Stated, Verdict};
 use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
@@ -26,6 +26,36 @@ pub unsafe fn free(p: *mut u8) {
     let Some(mine) = page.if_mine() else { return free_slow(p, page) };
     // SAFETY: the block is the caller's.
     unsafe { free_own(mine, p) }
+}
+
+/// [`free`] by a caller who knows how large the block is. It costs what [`free`] costs. In a hardened page a size that is not
+/// the block's is reported, and the block is not freed; elsewhere the size is not looked at.
+///
+/// # Safety
+/// As for [`free`].
+#[inline(always)]
+pub unsafe fn free_sized(p: *mut u8, stated: Stated) {
+    let Some(page) = Page::near_entry(p) else { return free_far_sized(p, stated) };
+    let Some(mine) = page.if_mine() else { return free_slow_sized(p, stated, page) };
+    // SAFETY: the block is the caller's.
+    unsafe { free_own(mine, p) }
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn free_far_sized(p: *mut u8, stated: Stated) {
+    if !p.is_null() {
+        free_slow_sized(p, stated, Page::entry(p));
+    }
+}
+
+#[inline(never)]
+extern "C" fn free_slow_sized(p: *mut u8, stated: Stated, entry: PageRef) {
+    let page = if entry.owner() == Owner::STUB { entry.head() } else { entry };
+    if page.owner().is_hardened() && !hardened::accepts(p, page, stated) {
+        return;
+    }
+    free_slow(p, entry);
 }
 
 /// Frees a block of a page that this thread owns.

@@ -20,7 +20,7 @@ use super::upkeep;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
-use crate::heap::{SingleRequest, guard_single, may_guard};
+use crate::heap::{SingleRequest, guard_single, may_guard, preserved};
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
 use crate::page::{Freed, Owned, Page, PageRef};
@@ -34,6 +34,27 @@ pub(super) enum Verdict {
     Done,
     /// A block with a page of its own, which may be released.
     Release,
+}
+
+/// What a caller of [`free_sized`](super::free_sized) knows of the block's size. One word, so that it stays in its register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Stated(usize);
+
+impl Stated {
+    /// At most as many bytes as a small block has. (No block has as many as stand for this.)
+    pub const SMALL: Stated = Stated(usize::MAX);
+
+    /// As many bytes were asked for.
+    #[inline(always)]
+    pub const fn bytes(bytes: usize) -> Stated {
+        Stated(bytes)
+    }
+
+    /// `None`: those of a small block at most.
+    fn known(self) -> Option<usize> {
+        (self != Stated::SMALL).then_some(self.0)
+    }
 }
 
 /// The class that serves a request in a hardened page of the theap, and has `align`; `None` if that takes a page of its own.
@@ -81,11 +102,11 @@ fn hand_out(page: PageRef, block: *mut u8, size: usize, zero: Zero) {
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
         if style.fills {
-            let filled = page.filled(block);
+            let (now, most) = preserved(page);
             if style.verifies {
-                filled.verify();
+                page.filled(block, most).verify();
             }
-            filled.on_alloc(size);
+            page.filled(block, now).on_alloc(size);
         }
         if style.pads {
             Canary { block, room, key: bitmap.key() }.close(size);
@@ -119,7 +140,7 @@ pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
         }
         if style.fills {
             // SAFETY: the block is the caller's until it is freed below.
-            unsafe { page.filled(p).on_free() };
+            unsafe { page.filled(p, preserved(page).0).on_free() };
         }
     }
     tool_hooks::put_away(p, page.block_bytes());
@@ -168,6 +189,33 @@ fn verify_single(p: *mut u8, page: &Page) {
     }
     tool_hooks::put_away(padding, slack.min(FILLED_BYTES));
 }
+
+/// Whether a block may be freed by a caller who states its size; if not, that is reported. Where blocks are padded the size
+/// asked for is known: then it has to be that, or what it becomes in whole words. Elsewhere the block has to be one
+/// that a request of this size may have got, or shrunk to. What is no block in use is the free's to report.
+#[cold]
+#[inline(never)]
+pub(super) fn accepts(p: *mut u8, page: PageRef, stated: Stated) -> bool {
+    let Some(usable) = usable_size(p, page) else { return true };
+    let given = match stated.known() {
+        Some(bytes) => bytes,
+        None if usable <= SMALL_SIZE_MAX => return true,
+        None => SMALL_SIZE_MAX,
+    };
+    let is_padded = page.is_singleton() || page.block_bitmap().style().pads;
+    let fits = if is_padded {
+        given == usable || given.checked_next_multiple_of(WORD_BYTES) == Some(usable)
+    } else {
+        given <= usable && (usable - given <= LEAST_WASTE || given >= usable / 2)
+    };
+    if !fits {
+        diag::error(ErrorKind::SizeMismatch, p, Detail::Sizes { given, actual: usable });
+    }
+    fits
+}
+
+/// So many bytes may be left over in any block.
+const LEAST_WASTE: usize = 64;
 
 #[cold]
 fn refuse(kind: ErrorKind, p: *mut u8) -> Verdict {

@@ -48,6 +48,8 @@ pub struct Heap {
     numa: AtomicUsize,
     /// Whether somebody relies on the natural alignment of large blocks.
     is_aligned: AtomicBool,
+    /// How many bytes at the beginning of blocks are not filled at debug levels, and the most that ever were not.
+    preserve: [AtomicUsize; 2],
     registry: Registry,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
@@ -195,6 +197,28 @@ impl Heap {
         self.numa.store(node.map_or(0, |node| node + 1), Ordering::Relaxed);
     }
 
+    /// From now on the first `bytes` of the heap's blocks are left alone where memory is filled.
+    pub fn set_fill_preserve(&self, bytes: usize) {
+        let [now, most] = &self.preserve;
+        now.store(bytes, Ordering::Relaxed);
+        most.fetch_max(bytes, Ordering::Relaxed);
+        if bytes > 0 {
+            PRESERVES.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a heap has, or has had, bytes to preserve.
+    #[inline]
+    pub(super) fn any_preserves() -> bool {
+        PRESERVES.load(Ordering::Relaxed)
+    }
+
+    /// What is preserved of each block now, and the most that ever was.
+    pub(super) fn fill_preserve(&self) -> (usize, usize) {
+        let [now, most] = &self.preserve;
+        (now.load(Ordering::Relaxed), most.load(Ordering::Relaxed))
+    }
+
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -213,6 +237,9 @@ impl Heap {
         self.subproc().main_heap().is_some_and(|main| main == self)
     }
 }
+
+/// Whether any heap has ever had bytes to preserve.
+static PRESERVES: AtomicBool = AtomicBool::new(false);
 
 impl Linked for Heap {
     fn links(&self) -> &Links {

@@ -48,9 +48,9 @@ impl Page {
         if self.has_block_bitmap() { self.block_bitmap().style().canary_bytes() } else { 0 }
     }
 
-    /// A block, to be filled or verified.
-    pub fn filled(&self, block: *mut u8) -> Filled {
-        Filled { block, block_bytes: self.block_bytes(), key: self.block_bitmap().key() }
+    /// A block, to be filled or verified but for its first `preserve` bytes.
+    pub fn filled(&self, block: *mut u8, preserve: usize) -> Filled {
+        Filled { block, block_bytes: self.block_bytes(), key: self.block_bitmap().key(), preserve }
     }
 
     /// Of a hardened page with a single block.

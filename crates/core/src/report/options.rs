@@ -21,7 +21,7 @@ mod tests {
     fn the_version_comes_first() {
         let mut lines = Lines::default();
         print_options(&mut lines);
-        assert!(lines.0[0].starts_with("ferrimalloc ") && lines.0[0].ends_with(" mimalloc v3.4.3\n"));
+        assert!(lines.0[0].starts_with("ferrimalloc ") && lines.0[0].ends_with(" mimalloc v3.6.2\n"));
         assert_eq!(lines.0.len(), 1 + options::OptionId::COUNT);
     }
 }

@@ -31,7 +31,9 @@ mod thread;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};
 pub use draw::draw_arenas;
-pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
+pub use gather::{
+    hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive, theap_stats,
+};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
 pub use hooks::process_done;
 pub use lone::theap_to_free_by;
@@ -44,6 +46,6 @@ pub use subprocs::{
 };
 #[cfg(test)]
 pub(crate) use thread::heap_ends;
-pub use thread::{Thread, current_theap, is_own, set_default_theap, thread_done};
+pub use thread::{Thread, current_theap, is_own, set_default_theap, theap_abandon, theap_delete, thread_done};
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

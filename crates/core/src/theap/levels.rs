@@ -2,7 +2,7 @@
 
 use super::theap::Theap;
 use crate::hardened::Style;
-use crate::heap::{adopt_orphans_first, check_page};
+use crate::heap::{adopt_orphans_first, check_page, preserved};
 use crate::options::{self, Hardening};
 use crate::os::tool_hooks;
 use crate::page::{Owned, Page};
@@ -107,6 +107,6 @@ impl Theap {
 fn audit_free(page: &Page, block: *mut u8) {
     tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block is free, and its page the theap's.
-    unsafe { page.filled(block).verify() };
+    unsafe { page.filled(block, preserved(page).1).verify() };
     tool_hooks::put_away(block, page.block_bytes());
 }

@@ -6,7 +6,7 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::release_page;
+use crate::heap::{heap_of_page, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Owned, OwnedPage};
 
@@ -46,7 +46,16 @@ impl Theap {
         debug_assert!(!page.is(Flag::Retired));
         debug_assert_eq!(page.used(), page.remote_count());
         self.counts.count_past(&page);
+        if self.has_much_to_hand_over() {
+            self.counts.hand_over(heap_of_page(&page).stats());
+        }
         release_page(page);
+    }
+
+    /// Whether as much has come and gone as option `stats_merge_threshold` says; 0: never.
+    fn has_much_to_hand_over(&self) -> bool {
+        let threshold = options::get_size(OptionId::StatsMergeThreshold);
+        threshold > 0 && self.counts.allocated() >= threshold
     }
 
     /// The list may look as it did though blocks have come and gone: counts before it releases.
@@ -138,6 +147,9 @@ impl Theap {
         self.batch.flush();
         self.expire_retired(force);
         self.for_each_page(|page| self.collect_page(page, force));
+        if options::is_enabled(OptionId::StatsMergeOnCollect) {
+            self.hand_over_counts();
+        }
     }
 
     fn collect_page(&self, page: &'static Owned, force: Force) {
