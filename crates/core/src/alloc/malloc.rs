@@ -94,9 +94,8 @@ extern "C" fn malloc_medium(size: usize) -> *mut u8 {
     let bin = Bin::of_geometric(size);
     // SAFETY: sizes up to the largest of a shared page have a class below the singletons'.
     unsafe { core::hint::assert_unchecked(bin.index() < Bin::COUNT) };
-    let Some(page) = theap.queue(bin).first() else { return malloc_slow(size) };
-    let block = page.pop();
-    if block.is_null() { malloc_again(size, page) } else { block }
+    let block = theap.queue(bin).pop();
+    if block.is_null() { malloc_medium_again(size, bin) } else { block }
 }
 
 /// The page's list is exhausted. If the thread has freed blocks of it meanwhile, they are the next list, and nothing
@@ -104,6 +103,13 @@ extern "C" fn malloc_medium(size: usize) -> *mut u8 {
 #[inline(never)]
 extern "C" fn malloc_again(size: usize, page: &'static Owned) -> *mut u8 {
     let block = page.pop_recycled(|| current_theap().skips_upkeep());
+    if block.is_null() { malloc_slow(size) } else { block }
+}
+
+/// The same for blocks of many cache lines: the last one freed is the next.
+#[inline(never)]
+fn malloc_medium_again(size: usize, bin: Bin) -> *mut u8 {
+    let block = current_theap().pop_last_freed(bin);
     if block.is_null() { malloc_slow(size) } else { block }
 }
 
@@ -190,10 +196,13 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
 #[inline]
 fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Owned, *mut u8)> {
     let page = theap.queue(bin).first()?;
-    let block = page.pop();
+    let block = theap.queue(bin).pop();
     if !block.is_null() {
         return Some((page, block));
     }
-    let block = page.pop_recycled(|| theap.skips_upkeep());
+    let block = match bin.block_bytes() > SMALL_SIZE_MAX {
+        true => theap.pop_last_freed(bin),
+        false => page.pop_recycled(|| theap.skips_upkeep()),
+    };
     (!block.is_null()).then_some((page, block))
 }
