@@ -61,7 +61,7 @@ fn every_field_and_bin_is_there() {
     let stats = sample();
     let mut in_json = InJson { json: parsed(&stats), fields: 0 };
     stats.visit(&mut in_json);
-    assert_eq!(in_json.fields, 36);
+    assert_eq!(in_json.fields, 46);
     for (bins, count) in [("malloc_bins", 74), ("page_bins", 74), ("chunk_bins", 6)] {
         assert_eq!(in_json.json[bins].as_array().unwrap().len(), count);
     }
