@@ -11,8 +11,9 @@ use std::time::Duration;
 const COMPILE_LIMIT: Duration = Duration::from_secs(120);
 const RUN_LIMIT: Duration = Duration::from_secs(180);
 
-/// `-fno-builtin`: the compiler must not see through pairs of allocating and freeing.
-const FLAGS: [&str; 7] = ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-builtin", "-pthread"];
+/// `-fno-builtin`: the compiler must not see through pairs of allocating and freeing. `-rdynamic`: the library may look for
+/// functions of the program.
+const FLAGS: [&str; 8] = ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-builtin", "-pthread", "-rdynamic"];
 
 /// The name by which programs built against mimalloc ask for it.
 const REFERENCE_SONAME: &str = "libmimalloc.so.3";

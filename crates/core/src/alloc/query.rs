@@ -3,7 +3,7 @@
 use super::hardened;
 use crate::base;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::heap::{Heap, walk_of};
+use crate::heap::{self, Heap, walk_of};
 use crate::options::{self, Hardening};
 use crate::os;
 use crate::page::{Lookup, Page, PageRef};
@@ -52,11 +52,12 @@ pub fn is_ours(p: *const u8) -> bool {
 }
 
 /// The thread that the page around `p` belongs to, as `prim` numbers threads: the one that owns it, or that would take it back
-/// (a full page belongs to nobody). 0 if that thread has ended, and for addresses that are not ours.
+/// (a full page belongs to nobody). Of a heap whose pages wait for the program, the last that did, even if it has ended. 0 if that thread has ended, and for addresses that are not ours.
 pub fn thread_of(p: *const u8) -> usize {
     page_around(p).map_or(0, |page| {
         let tid = page.owner().tid();
-        let lives = !page.owner().is_unowned() || Theap::of_page(page).serves(tid, page.heap());
+        let lives =
+            !page.owner().is_unowned() || Theap::of_page(page).serves(tid, page.heap()) || heap::postpones(page);
         if lives { tid } else { 0 }
     })
 }

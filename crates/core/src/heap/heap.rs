@@ -6,6 +6,7 @@
 use core::ptr;
 
 use super::color::Starts;
+use super::postponed::{Hooks, Postponing};
 use super::registry::Registry;
 use crate::arena::{Arena, ArenaSet, Meta};
 use crate::base::*;
@@ -44,6 +45,8 @@ pub struct Heap {
     is_aligned: AtomicBool,
     /// How many bytes at the beginning of blocks are not filled at debug levels, and the most that ever were not.
     preserve: [AtomicUsize; 2],
+    /// Of a heap whose pages wait for the program (`postponed`).
+    postponing: Published<Postponing>,
     registry: Registry,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
@@ -127,6 +130,9 @@ impl Heap {
             let arenas = self.subproc().arenas();
             // SAFETY: the heap has ended (`end`), and nobody keeps its structure.
             unsafe {
+                if let Some(postponing) = self.postponing() {
+                    postponing.give_up(arenas);
+                }
                 self.registry.free_bitmaps(arenas);
                 arenas.meta_free(self.meta);
             }
@@ -201,6 +207,29 @@ impl Heap {
         }
     }
 
+    /// Has the heap's empty pages wait for the program; before any page is made. False without memory.
+    pub fn begin_postponing(&self, hooks: Hooks) -> bool {
+        let made = Postponing::begin(self.subproc().arenas(), hooks);
+        if let Some(made) = made {
+            self.postponing.publish(made);
+            ANY_POSTPONES.store(true, Ordering::Relaxed);
+        }
+        made.is_some()
+    }
+
+    /// Whether there has been a heap whose pages wait.
+    #[inline]
+    pub(super) fn any_postpones() -> bool {
+        ANY_POSTPONES.load(Ordering::Relaxed)
+    }
+
+    /// Of a heap whose empty pages wait.
+    #[inline]
+    pub fn postponing(&self) -> Option<&'static Postponing> {
+        // SAFETY: it lives as long as the heap, whose users hold that.
+        unsafe { self.postponing.get().as_ref() }
+    }
+
     /// Whether a heap has, or has had, bytes to preserve.
     #[inline]
     pub(super) fn any_preserves() -> bool {
@@ -234,6 +263,9 @@ impl Heap {
 
 /// Whether any heap has ever had bytes to preserve.
 static PRESERVES: AtomicBool = AtomicBool::new(false);
+
+/// Whether any heap has ever had pages that wait.
+static ANY_POSTPONES: AtomicBool = AtomicBool::new(false);
 
 impl Linked for Heap {
     fn links(&self) -> &Links {
@@ -401,6 +433,9 @@ impl Subproc {
     pub fn lock_rest(&self) {
         self.heaps_locked().for_each(|heap| {
             heap.theaps().lock_raw();
+            if let Some(postponing) = heap.postponing() {
+                postponing.lock().lock_raw();
+            }
             heap.registry().lock_fork().lock_raw();
         });
         self.theap_cache.lock_raw();
@@ -416,6 +451,9 @@ impl Subproc {
         unsafe {
             self.heaps_locked().for_each(|heap| {
                 unlock(heap.theaps(), child);
+                if let Some(postponing) = heap.postponing() {
+                    unlock(postponing.lock(), child);
+                }
                 unlock(heap.registry().lock_fork(), child);
             });
             unlock(&self.theap_cache, child);

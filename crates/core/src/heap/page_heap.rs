@@ -36,6 +36,11 @@ pub fn preserved(page: &Page) -> (usize, usize) {
     if Heap::any_preserves() { heap_of_page(page).fill_preserve() } else { (0, 0) }
 }
 
+/// Whether empty pages of the page's heap wait for the program, so that threads may look at memory that has been freed.
+pub fn postpones(page: &Page) -> bool {
+    Heap::any_postpones() && heap_of_page(page).postponing().is_some()
+}
+
 /// Lets no thread guard `heap` through one of its pages until the answer is dropped: its pages can be moved and released.
 pub fn lock_heap(heap: &Heap) -> LockGuard<'static, ()> {
     LOCKS.lock(heap.handle())

@@ -33,7 +33,7 @@ pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, ru
 pub use gather::{
     hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive, theap_stats,
 };
-pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
+pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena, heap_new_postponing};
 pub use hooks::{Reports, process_done, register_reports};
 pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};

@@ -12,7 +12,7 @@ use super::counts::Event;
 use super::remote_free::{count_freed, push_one};
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::{heap_of_page, release_or_list, release_page};
+use crate::heap::{heap_of_page, postpones, release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Chain, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
 use crate::sync::pin;
@@ -102,7 +102,9 @@ fn abandon(page: OwnedPage, used: usize) {
         heap_of_page(&page).registry().list(&page);
     }
     let threshold = if page.is_listed() { used } else { listing_threshold(used) };
-    if let Err(page) = page.let_go(0, used, threshold) {
+    // Where pages wait for the program it may ask whose a page was.
+    let hint = if postpones(&page) { page.owner().tid() } else { 0 };
+    if let Err(page) = page.let_go(hint, used, threshold) {
         release_or_list(page);
     }
 }

@@ -150,6 +150,7 @@ impl Theap {
     /// Releases retired pages that have not been used for some time.
     pub fn upkeep(&self) {
         self.expire_retired(Force::Routine);
+        self.heap().ask_again();
     }
 
     /// Takes over what others have freed into the theap's pages and releases those that are empty; `Force::All`
@@ -158,6 +159,7 @@ impl Theap {
         self.batch.flush();
         self.expire_retired(force);
         self.for_each_page(|page| self.collect_page(page, force));
+        self.heap().ask_again();
         if options::is_enabled(OptionId::StatsMergeOnCollect) {
             self.hand_over_counts();
         }
