@@ -36,7 +36,7 @@ mod floors {
 #[path = ""]
 mod protocols {
     pub mod arena {
-        pub mod holding;
+        pub mod slice_states;
         pub mod slots;
     }
     pub mod diag {

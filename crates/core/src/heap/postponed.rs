@@ -182,14 +182,16 @@ impl Postponing {
     /// if that makes sense.
     pub(super) fn keep(&self, page: OwnedPage, arenas: &ArenaSet, list: impl FnOnce(&OwnedPage)) -> Option<OwnedPage> {
         let mut nodes = self.nodes.lock();
-        let Some(node) = nodes.fresh(page.page(), arenas) else {
+        let waited = nodes.remove_page(page.page());
+        let Some(node) = waited.or_else(|| nodes.fresh(page.page(), arenas)) else {
             // Nobody would know how long it must wait: it stays for good.
             page.hold();
             return None;
         };
         // SAFETY: the node is ours.
         if !unsafe { self.must_wait(node) } {
-            nodes.keep_unused(node);
+            // SAFETY: as above.
+            unsafe { self.clear(&mut nodes, node) };
             return Some(page);
         }
         nodes.insert(node, page.page());

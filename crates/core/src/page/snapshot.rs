@@ -83,11 +83,17 @@ impl Page {
         for list in [&self.free, &self.local_free] {
             self.for_each_listed(list.get(), |index| marks.set(index));
         }
+        let linked = self.linked_blocks();
+        self.for_each_withdrawn(|index| {
+            if index < linked {
+                marks.set(index);
+            }
+        });
         let chain = self.ownership.peek();
         if chain.count > 0 {
             self.for_each_listed(self.block_at(chain.head).cast(), |index| marks.set(index));
         }
-        self.linked_blocks() - marks.count()
+        linked.saturating_sub(marks.count())
     }
 
     fn mark_free_hardened(&self, marks: &mut Marks) -> usize {
@@ -108,7 +114,7 @@ impl Page {
 
     /// Blocks that have ever been linked, as far as marks have room.
     fn linked_blocks(&self) -> usize {
-        (self.capacity.get() as usize).min(Marks::WORDS * 64)
+        self.frontier().min(self.reserved()).min(Marks::WORDS * 64)
     }
 
     fn count_listed(&self, list: &AtomicPtr<Block>) -> usize {
