@@ -147,7 +147,7 @@ FM_API void* mi_expand(void* p, size_t newsize) FM_NOTHROW FM_SIZE(2);
 /* Gives a block back. Null is fine. */
 FM_API void mi_free(void* p) FM_NOTHROW;
 /* For blocks of at most MI_SMALL_SIZE_MAX that a *_small function gave; `nonnull`: `p` is not null; `local`: the calling
- * thread allocated it. Where the library is hardened (docs/SECURITY.md) larger blocks are refused. */
+ * thread allocated it. From level 3 on (docs/SECURITY.md) larger blocks are refused. */
 FM_API void mi_free_small(void* p) FM_NOTHROW;
 FM_API void mi_free_small_nonnull(void* p) FM_NOTHROW;
 FM_API void mi_free_small_local(void* p) FM_NOTHROW;
@@ -231,8 +231,8 @@ FM_API void* mi_aligned_offset_recalloc(void* p, size_t newcount, size_t size, s
 
 /* Frees `p` only if it is one of our blocks, else does nothing; tells which. */
 FM_API bool mi_cfree(void* p) FM_NOTHROW;
-/* Sized frees: `size` and `alignment` must be those of the allocation. They cost what mi_free does; where the library is
- * hardened a block of another size is refused. The last two are C23's free_sized and free_aligned_sized. */
+/* Sized frees: `size` and `alignment` must be those of the allocation. They cost what mi_free does; from level 3 on
+ * (docs/SECURITY.md) a block of another size or alignment is refused. The last two are C23's free_sized and free_aligned_sized. */
 FM_API void mi_free_size(void* p, size_t size) FM_NOTHROW;
 FM_API void mi_free_aligned(void* p, size_t alignment) FM_NOTHROW;
 FM_API void mi_free_size_aligned(void* p, size_t size, size_t alignment) FM_NOTHROW;
@@ -430,7 +430,8 @@ FM_API void mi_collect(bool force) FM_NOTHROW;
 FM_API void mi_collect_reduce(size_t target_thread_owned) FM_NOTHROW;
 
 /* Not in mimalloc: the scavenger, a thread that gives idle memory back so that no free has to. It starts by itself if
- * MIMALLOC_SCAVENGE says so (1: always, auto: in a process with threads; 0, the default: never). Starts it now; false without a thread. */
+ * MIMALLOC_SCAVENGE says so (1: always, auto: in a process with threads; 0, the default: never), and leaves with the last thread that allocates.
+ * Starts it now; false without a thread. */
 FM_API bool mi_scavenger_start(void) FM_NOTHROW;
 /* Ends it and waits until it is gone; none starts by itself from then on. */
 FM_API void mi_scavenger_stop(void) FM_NOTHROW;

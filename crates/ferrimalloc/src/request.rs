@@ -7,7 +7,7 @@
 
 use core::alloc::Layout;
 
-use ferrimalloc_core::alloc;
+use ferrimalloc_core::alloc::{self, Stated};
 use ferrimalloc_core::base::{WORD_BYTES, Zero};
 use ferrimalloc_core::theap::Theap;
 
@@ -24,6 +24,18 @@ fn is_natural(size: usize, align: usize) -> bool {
 #[inline(always)]
 fn rounded(size: usize, align: usize) -> usize {
     size.wrapping_add(align - 1) & !(align - 1)
+}
+
+/// Frees a block that was allocated, or resized last, for `layout`.
+///
+/// # Safety
+/// `p` is a block of this allocator that nobody uses any more.
+#[inline(always)]
+pub unsafe fn free(p: *mut u8, layout: Layout) {
+    let (size, align) = (layout.size(), layout.align());
+    let sealed = if is_natural(size, align) { rounded(size, align) } else { size };
+    // SAFETY: the precondition.
+    unsafe { alloc::free_as(p, Stated::bytes(sealed), align) }
 }
 
 /// A block for `layout`; null without memory.

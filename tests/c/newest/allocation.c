@@ -186,14 +186,13 @@ static void part_wrong_sizes(void) {
 
 static void test_wrong_sizes(void) {
   if (!on_ours()) return;
-  static const char* const LEVELS[] = {"MIMALLOC_SECURE=2", "MIMALLOC_SECURE=4", "MIMALLOC_DEBUG=1", "MIMALLOC_DEBUG=3",
+  static const char* const LEVELS[] = {"MIMALLOC_SECURE=3", "MIMALLOC_SECURE=4", "MIMALLOC_DEBUG=1", "MIMALLOC_DEBUG=3",
                                        "MIMALLOC_SECURE=5", "MIMALLOC_DEBUG=1 MIMALLOC_GUARDED_SAMPLE_RATE=1"};
   for (size_t i = 0; i < sizeof LEVELS / sizeof *LEVELS; i++) {
     const outcome_t* child = run_child("wrong_sizes", LEVELS[i]);
-    bool exact = strcmp(LEVELS[i], "MIMALLOC_SECURE=2") != 0;
     CHECK(child->code == 0 && told(child, "false") == 0);
-    CHECK(told(child, "right") == 16 || !exact);
-    CHECK(exact ? told(child, "missed") == 0 : told(child, "missed") <= 8);
+    CHECK(told(child, "right") == 16);
+    CHECK(told(child, "missed") == 0);
     if (child->code != 0 || told(child, "missed") != 0 || told(child, "false") != 0) printf("%s: %s\n", LEVELS[i], child->out.text);
   }
 }

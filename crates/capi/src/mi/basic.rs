@@ -7,7 +7,7 @@ use ferrimalloc_core::base::WORD_BYTES;
 
 use super::args::{array, bytes_of};
 use super::export;
-use crate::standard::{do_free, do_free_sized, do_reallocf};
+use crate::standard::{do_free, do_free_as, do_reallocf};
 
 export! {
     /// Allocates `size` bytes.
@@ -68,24 +68,24 @@ export! {
         do_free(p);
     }
 
-    /// [`mi_free`] of a block of at most 1024 bytes: as fast, and where pages are hardened a larger one is refused.
+    /// [`mi_free`] of a block of at most 1024 bytes: as fast, and where blocks have canaries a larger one is refused.
     fn mi_free_small(p: *mut c_void) {
-        do_free_sized(p, Stated::SMALL);
+        do_free_as(p, Stated::SMALL, 1);
     }
 
     /// As [`mi_free_small`]; null is fine all the same.
     fn mi_free_small_nonnull(p: *mut c_void) {
-        do_free_sized(p, Stated::SMALL);
+        do_free_as(p, Stated::SMALL, 1);
     }
 
     /// As [`mi_free_small`]; a block of another thread's page is fine all the same.
     fn mi_free_small_local(p: *mut c_void) {
-        do_free_sized(p, Stated::SMALL);
+        do_free_as(p, Stated::SMALL, 1);
     }
 
     /// As [`mi_free_small_local`].
     fn mi_free_small_local_nonnull(p: *mut c_void) {
-        do_free_sized(p, Stated::SMALL);
+        do_free_as(p, Stated::SMALL, 1);
     }
 
     /// Allocates `wsize` words.

@@ -4,15 +4,17 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::hardened::{self, Stated, Verdict};
+use super::hardened::{self, Length, Verdict};
 use super::single::SingleBlock;
+use super::stated::{Stated, check_free};
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
-use crate::page::{Freed, Owned, Owner, Page, PageRef};
+use crate::page::{Flag, Freed, Owned, Owner, Page, PageRef};
 use crate::runtime::theap_to_free_by;
+use crate::sync::Relaxed;
 use crate::theap::Theap;
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
@@ -28,34 +30,43 @@ pub unsafe fn free(p: *mut u8) {
     unsafe { free_own(mine, p) }
 }
 
-/// [`free`] by a caller who knows how large the block is. It costs what [`free`] costs. In a hardened page a size that is not
-/// the block's is reported, and the block is not freed; elsewhere the size is not looked at.
+/// Like [`free`], of a block that the caller takes for one of a stated size at a multiple of `align`. Where blocks have canaries,
+/// one of another size or without that alignment is reported and not freed. It costs what [`free`] costs.
 ///
 /// # Safety
 /// As for [`free`].
 #[inline(always)]
-pub unsafe fn free_sized(p: *mut u8, stated: Stated) {
-    let Some(page) = Page::near_entry(p) else { return free_far_sized(p, stated) };
-    let Some(mine) = page.if_mine() else { return free_slow_sized(p, stated, page) };
+pub unsafe fn free_as(p: *mut u8, stated: Stated, align: usize) {
+    let Some(page) = Page::near_entry(p) else { return free_far_as(p, stated, align) };
+    let Some(mine) = page.if_mine() else { return free_slow_as(p, stated, align, page) };
     // SAFETY: the block is the caller's.
     unsafe { free_own(mine, p) }
 }
 
 #[cold]
 #[inline(never)]
-extern "C" fn free_far_sized(p: *mut u8, stated: Stated) {
+extern "C" fn free_far_as(p: *mut u8, stated: Stated, align: usize) {
     if !p.is_null() {
-        free_slow_sized(p, stated, Page::entry(p));
+        free_slow_as(p, stated, align, Page::entry(p));
     }
 }
 
+/// The caller's arguments come first: they are in their registers.
 #[inline(never)]
-extern "C" fn free_slow_sized(p: *mut u8, stated: Stated, entry: PageRef) {
-    let page = if entry.owner() == Owner::STUB { entry.head() } else { entry };
-    if page.owner().is_hardened() && !hardened::accepts(p, page, stated) {
-        return;
+extern "C" fn free_slow_as(p: *mut u8, stated: Stated, align: usize, entry: PageRef) {
+    if options::CHECKS_FREES.get() {
+        return free_checked(p, stated, align, entry);
     }
     free_slow(p, entry);
+}
+
+/// Apart from others, since it needs a stack.
+#[cold]
+#[inline(never)]
+extern "C" fn free_checked(p: *mut u8, stated: Stated, align: usize, entry: PageRef) {
+    if check_free(p, Some(stated), align) {
+        free_slow(p, entry);
+    }
 }
 
 /// Frees a block of a page that this thread owns.
@@ -70,11 +81,13 @@ unsafe fn free_own(page: &'static Owned, p: *mut u8) {
     }
 }
 
-/// The last lent block came back: the page is empty.
+/// The last lent block came back: the page is empty, unless a block came back twice.
 #[cold]
 #[inline(never)]
 extern "C" fn free_emptied(page: &'static Owned) {
-    Theap::of_page(page).page_emptied(page);
+    if !page.mend_doubles() {
+        Theap::of_page(page).page_emptied(page);
+    }
 }
 
 /// Null, or where few of our pages are, or none.
@@ -93,6 +106,9 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
     if page.owner() == Owner::STUB {
         page = page.head();
         if let Some(mine) = page.if_mine() {
+            if p.cast_const() == mine.freed_last() {
+                return free_twice(page, p);
+            }
             // SAFETY: the block is the caller's.
             return unsafe { free_own(mine, p) };
         }
@@ -103,9 +119,38 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
     free_not_ordinary(p, page);
 }
 
-#[cold]
 #[inline(never)]
 extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
+    match page.if_mine_and_hardened() {
+        Some(mine) if hardened::length_of(mine) == Length::Short => free_hardened_own(p, mine, Length::Short),
+        Some(mine) => free_hardened_long(p, mine),
+        None => free_hardened_slow(p, page),
+    }
+}
+
+/// Apart from others, since what calls `memset` needs a stack.
+#[inline(never)]
+extern "C" fn free_hardened_long(p: *mut u8, mine: &'static Owned) {
+    free_hardened_own(p, mine, Length::Any);
+}
+
+#[inline(always)]
+fn free_hardened_own(p: *mut u8, mine: &'static Owned, length: Length) {
+    match hardened::free_own(p, mine, length) {
+        Some(Freed::InUse) => (),
+        Some(Freed::Empty) => hardened_emptied(mine),
+        None => free_hardened_slow(p, mine.page()),
+    }
+}
+
+/// As [`free_emptied`]; mostly it is empty and kept again, and nothing else changes.
+#[inline(always)]
+fn hardened_emptied(page: &'static Owned) {
+    if page.is(Flag::Retired) { page.note_retired() } else { free_emptied(page) }
+}
+
+#[inline(never)]
+extern "C" fn free_hardened_slow(p: *mut u8, page: PageRef) {
     adopt_orphans_first();
     if hardened::free(p, page) == Verdict::Release {
         free_single(page, p);
@@ -139,6 +184,13 @@ fn free_single(page: PageRef, block: *mut u8) {
         Some(block) => block.release(),
         None => free_invalid(block),
     }
+}
+
+/// The block that was freed before is freed again.
+#[cold]
+#[inline(never)]
+fn free_twice(page: PageRef, p: *mut u8) {
+    page.report(ErrorKind::DoubleFree, p, p);
 }
 
 #[cold]

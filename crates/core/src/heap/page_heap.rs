@@ -36,6 +36,12 @@ pub fn preserved(page: &Page) -> (usize, usize) {
     if Heap::any_preserves() { heap_of_page(page).fill_preserve() } else { (0, 0) }
 }
 
+/// Whether any heap has ever had bytes to preserve.
+#[inline]
+pub fn may_preserve() -> bool {
+    Heap::any_preserves()
+}
+
 /// Whether empty pages of the page's heap wait for the program, so that threads may look at memory that has been freed.
 pub fn postpones(page: &Page) -> bool {
     Heap::any_postpones() && heap_of_page(page).postponing().is_some()
