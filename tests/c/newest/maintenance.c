@@ -97,7 +97,7 @@ static void test_merge(void) {
   CHECK(told(child, "all") >= sum && told(child, "collected") <= 4 << 20); /* the default */
 }
 
-/* At debug levels freed memory is filled, but for what the heap preserves. Levels at run time are ours alone. */
+/* At debug levels freed memory is filled, and cleared from level 4 on, but for what the heap preserves. Levels at run time are ours alone. */
 static void part_preserve(void) {
   mi_heap_t* heap = mi_heap_new();
   mi_heap_set_debug_fill_preserve(heap, 24);
@@ -114,9 +114,17 @@ static void part_preserve(void) {
   for (size_t preserve = 64; preserve <= 64; preserve -= 16) {
     mi_heap_set_debug_fill_preserve(heap, preserve);
     void* blocks[500];
-    for (int i = 0; i < 500; i++) memset(blocks[i] = mi_heap_malloc(heap, 200), 0x22, 200);
+    for (int i = 0; i < 500; i++) memset(blocks[i] = mi_heap_malloc(heap, i % 2 ? 40 : 200), 0x22, i % 2 ? 40 : 200);
     for (int i = 0; i < 500; i++) mi_free(blocks[i]);
   }
+  /* Nor does it reach who asks for zeros. */
+  bool zeroed = true;
+  for (int i = 0; i < 500; i++) {
+    size_t size = i % 2 ? 40 : 200;
+    unsigned char* block = (unsigned char*)mi_heap_zalloc(heap, size);
+    for (size_t at = 0; at < size; at++) zeroed = zeroed && block[at] == 0;
+  }
+  tell("zeroed", zeroed);
   mi_free(other);
   mi_heap_collect(heap, true);
   mi_heap_destroy(heap);
@@ -127,11 +135,11 @@ static void test_preserve(void) {
   const outcome_t* child = run_child("preserve", "");
   CHECK(child->code == 0);
   if (!on_ours()) return;
-  static const char* const LEVELS[] = {"MIMALLOC_DEBUG=1", "MIMALLOC_DEBUG=2", "MIMALLOC_DEBUG=3"};
+  static const char* const LEVELS[] = {"MIMALLOC_DEBUG=1", "MIMALLOC_DEBUG=2", "MIMALLOC_DEBUG=3", "MIMALLOC_SECURE=4", "MIMALLOC_SECURE=5"};
   for (size_t i = 0; i < sizeof LEVELS / sizeof *LEVELS; i++) {
     child = run_child("preserve", LEVELS[i]);
     if (child->code != 0) printf("%s: %s\n", LEVELS[i], child->out.text);
-    CHECK(child->code == 0 && told(child, "kept") == 1 && told(child, "filled") == 1);
+    CHECK(child->code == 0 && told(child, "kept") == 1 && told(child, "filled") == 1 && told(child, "zeroed") == 1);
   }
 }
 
