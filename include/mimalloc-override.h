@@ -16,6 +16,9 @@
 #define free(p)                      mi_free(p)
 #define aligned_alloc(align, size)   mi_aligned_alloc(align, size)
 
+#define free_sized(p, size)          mi_free_sized(p, size)
+#define free_aligned_sized(p, align, size) mi_free_aligned_sized(p, align, size)
+
 /* POSIX */
 #define posix_memalign(p, align, size) mi_posix_memalign(p, align, size)
 #define strdup(s)                    mi_strdup(s)

@@ -1,7 +1,8 @@
-/* mimalloc-stats.h: the statistics of ferrimalloc, laid out as mimalloc 3.4.3's.
+/* mimalloc-stats.h: the statistics of ferrimalloc, laid out as mimalloc 3.6.2's.
  *
  * A caller fills in `size` and `version` (mi_stats_init does) before it asks for a mi_stats_t; a getter
- * that was built for another layout then returns false and writes nothing.
+ * that was built for another layout then returns false and writes nothing. This library also serves callers that
+ * were compiled for version 5 (mimalloc 3.4).
  */
 #ifndef MIMALLOC_STATS_H
 #define MIMALLOC_STATS_H
@@ -11,7 +12,7 @@
 #include <string.h>
 
 /* Changes whenever mi_stats_t does. */
-#define MI_STAT_VERSION 5
+#define MI_STAT_VERSION 6
 
 /* Number of the bin (size class) of huge blocks, the last one. */
 #define MI_BIN_HUGE (73U)
@@ -39,17 +40,17 @@ typedef struct mi_stat_counter_s {
   MI_STAT_COUNT(page_committed)              /* usable memory in pages */ \
   MI_STAT_COUNT(pages_abandoned)             /* number of pages no thread owns */ \
   MI_STAT_COUNT(threads)                     /* number of threads */ \
-  MI_STAT_COUNT(malloc_normal)               /* blocks in shared pages */ \
-  MI_STAT_COUNT(malloc_huge)                 /* blocks that have a page each */ \
-  MI_STAT_COUNT(malloc_requested)            /* what callers asked for */ \
+  MI_STAT_COUNT(allocated)                   /* blocks */ \
+  MI_STAT_COUNTER(malloc_count)              /* number of allocations */ \
+  MI_STAT_COUNTER(free_count)                /* number of frees */ \
+  MI_STAT_COUNTER(freed)                     /* blocks freed */ \
+  MI_STAT_COUNTER(malloc_requested)          /* what callers asked for */ \
   MI_STAT_COUNTER(mmap_calls)                /* calls of the OS */ \
   MI_STAT_COUNTER(commit_calls) \
   MI_STAT_COUNTER(reset_calls) \
   MI_STAT_COUNTER(purge_calls) \
   MI_STAT_COUNTER(arena_count)               /* number of arenas */ \
-  MI_STAT_COUNTER(malloc_normal_count)       /* number of allocations */ \
-  MI_STAT_COUNTER(malloc_huge_count) \
-  MI_STAT_COUNTER(malloc_guarded_count)      /* ... with a guard page */ \
+  MI_STAT_COUNTER(malloc_guarded_count)      /* allocations with a guard page */ \
   MI_STAT_COUNTER(arena_rollback_count)      /* claims of slices undone */ \
   MI_STAT_COUNTER(arena_purges)              /* rounds of purging */ \
   MI_STAT_COUNTER(pages_extended)            /* times that a page got more blocks */ \
@@ -62,11 +63,21 @@ typedef struct mi_stat_counter_s {
   MI_STAT_COUNT(_segments_reserved) \
   MI_STAT_COUNT(heaps)                       /* number of heaps */ \
   MI_STAT_COUNT(theaps)                      /* number of threads' parts of heaps */ \
+  MI_STAT_COUNT(pages_os_abandoned)          /* number of pages outside of arenas that no thread owns */ \
+  MI_STAT_COUNT(pages_os_allocated)          /* number of pages outside of arenas */ \
   MI_STAT_COUNTER(pages_reclaim_on_alloc)    /* abandoned pages taken over by an allocation */ \
   MI_STAT_COUNTER(pages_reclaim_on_free)     /* ... by a free */ \
   MI_STAT_COUNTER(pages_reabandon_full)      /* full pages given up again */ \
   MI_STAT_COUNTER(pages_unabandon_busy_wait) /* waits for another thread */ \
-  MI_STAT_COUNTER(heaps_delete_wait)
+  MI_STAT_COUNTER(pages_unown_cas_retry)     /* frees that came while a page was given up */ \
+  MI_STAT_COUNTER(heaps_delete_wait)         /* waits to delete a heap */ \
+  MI_STAT_COUNTER(pages_stat_updates)        /* counts taken from pages: always 0 */ \
+  MI_STAT_COUNTER(pages_stat_update_count) \
+  MI_STAT_COUNTER(profile_samples)           /* allocations that the profiler sampled */ \
+  MI_STAT_COUNT(malloc_normal)               /* blocks in shared pages */ \
+  MI_STAT_COUNT(malloc_huge)                 /* blocks that have a page each */ \
+  MI_STAT_COUNTER(malloc_normal_count)       /* number of allocations of either kind */ \
+  MI_STAT_COUNTER(malloc_huge_count)
 
 /* What a chunk of an arena is used for. */
 typedef enum mi_chunkbin_e {
@@ -138,6 +149,10 @@ FM_API void mi_heap_stats_print_out(mi_heap_t* heap, mi_output_fun* out, void* a
 
 /* Moves a heap's numbers to its sub-process. */
 FM_API void mi_heap_stats_merge_to_subproc(mi_heap_t* heap);
+
+/* What a theap of the calling thread has counted, and what is in its pages; and moving that to its heap. */
+FM_API bool mi_theap_stats_get(mi_theap_t* theap, mi_stats_t* stats) FM_NOTHROW;
+FM_API void mi_theap_stats_merge_to_heap(mi_theap_t* theap) FM_NOTHROW;
 
 /* The block size of a bin, in bytes. */
 FM_API size_t mi_stats_get_bin_size(size_t bin) FM_NOTHROW;

@@ -1,6 +1,6 @@
 /* mimalloc.h: the C and C++ interface of ferrimalloc.
  *
- * Names, parameters and numbers are those of mimalloc 3.4.3, so that a program
+ * Names, parameters and numbers are those of mimalloc 3.6.2 (and of 3.4.3), so that a program
  * written for either library compiles against this header and runs on both.
  * The declarations, comments and C++ classes here are ferrimalloc's own.
  *
@@ -18,11 +18,11 @@
 #include <stddef.h>
 
 /* The interface version: major * 10000 + minor * 100 + patch. */
-#define MI_MALLOC_VERSION 30403
+#define MI_MALLOC_VERSION 30602
 
 /* Requests up to this size (in words, in bytes) may use the *_small functions. */
 #define MI_SMALL_WSIZE_MAX (128)
-#define MI_SMALL_SIZE_MAX  (MI_SMALL_WSIZE_MAX * sizeof(void*))
+#define MI_SMALL_SIZE_MAX  (MI_SMALL_WSIZE_MAX * sizeof(size_t))
 
 /* -- What the compiler may know about a function --------------------------
  * FM_NOTHROW       does not throw
@@ -146,8 +146,12 @@ FM_API void* mi_expand(void* p, size_t newsize) FM_NOTHROW FM_SIZE(2);
 
 /* Gives a block back. Null is fine. */
 FM_API void mi_free(void* p) FM_NOTHROW;
-/* For blocks of at most MI_SMALL_SIZE_MAX that a *_small function gave. */
+/* For blocks of at most MI_SMALL_SIZE_MAX that a *_small function gave; `nonnull`: `p` is not null; `local`: the calling
+ * thread allocated it. From level 3 on (docs/SECURITY.md) larger blocks are refused. */
 FM_API void mi_free_small(void* p) FM_NOTHROW;
+FM_API void mi_free_small_nonnull(void* p) FM_NOTHROW;
+FM_API void mi_free_small_local(void* p) FM_NOTHROW;
+FM_API void mi_free_small_local_nonnull(void* p) FM_NOTHROW;
 
 /* Copies of a string (of at most `n` bytes of it). Null for null. */
 FM_API char* mi_strdup(const char* s) FM_NOTHROW FM_FRESH;
@@ -192,12 +196,13 @@ FM_API void* mi_umalloc_small(size_t size, size_t* block_size) FM_NOTHROW FM_FRE
 FM_API void* mi_uzalloc_small(size_t size, size_t* block_size) FM_NOTHROW FM_FRESH FM_SIZE(1);
 
 /* -- By type: the type comes first, then the heap, then the old block, then the count. */
-#define mi_malloc_tp(tp)                    ((tp*)mi_malloc(sizeof(tp)))
-#define mi_zalloc_tp(tp)                    ((tp*)mi_zalloc(sizeof(tp)))
+#define mi_malloc_tp(tp)                    ((tp*)mi_malloc_csize(sizeof(tp)))
+#define mi_zalloc_tp(tp)                    ((tp*)mi_zalloc_csize(sizeof(tp)))
 #define mi_calloc_tp(tp, n)                 ((tp*)mi_calloc((n), sizeof(tp)))
 #define mi_mallocn_tp(tp, n)                ((tp*)mi_mallocn((n), sizeof(tp)))
 #define mi_reallocn_tp(tp, p, n)            ((tp*)mi_reallocn((p), (n), sizeof(tp)))
 #define mi_recalloc_tp(tp, p, n)            ((tp*)mi_recalloc((p), (n), sizeof(tp)))
+#define mi_free_tp(tp, p)                   (mi_free_csize((p), sizeof(tp)))
 #define mi_heap_malloc_tp(tp, heap)         ((tp*)mi_heap_malloc((heap), sizeof(tp)))
 #define mi_heap_zalloc_tp(tp, heap)         ((tp*)mi_heap_zalloc((heap), sizeof(tp)))
 #define mi_heap_calloc_tp(tp, heap, n)      ((tp*)mi_heap_calloc((heap), (n), sizeof(tp)))
@@ -224,12 +229,15 @@ FM_API int   mi_reallocarr(void* ptrp, size_t count, size_t size) FM_NOTHROW FM_
 FM_API void* mi_aligned_recalloc(void* p, size_t newcount, size_t size, size_t alignment) FM_NOTHROW FM_RESULT;
 FM_API void* mi_aligned_offset_recalloc(void* p, size_t newcount, size_t size, size_t alignment, size_t offset) FM_NOTHROW FM_RESULT;
 
-/* Frees `p` only if it is one of our blocks, else does nothing. */
-FM_API void mi_cfree(void* p) FM_NOTHROW;
-/* Sized frees: `size` and `alignment` must be those of the allocation. */
+/* Frees `p` only if it is one of our blocks, else does nothing; tells which. */
+FM_API bool mi_cfree(void* p) FM_NOTHROW;
+/* Sized frees: `size` and `alignment` must be those of the allocation. They cost what mi_free does; from level 3 on
+ * (docs/SECURITY.md) a block of another size or alignment is refused. The last two are C23's free_sized and free_aligned_sized. */
 FM_API void mi_free_size(void* p, size_t size) FM_NOTHROW;
 FM_API void mi_free_aligned(void* p, size_t alignment) FM_NOTHROW;
 FM_API void mi_free_size_aligned(void* p, size_t size, size_t alignment) FM_NOTHROW;
+FM_API void mi_free_sized(void* p, size_t size) FM_NOTHROW;
+FM_API void mi_free_aligned_sized(void* p, size_t alignment, size_t size) FM_NOTHROW;
 
 /* Other systems' names for mi_expand, mi_usable_size and mi_good_size. */
 FM_API void*  mi__expand(void* p, size_t newsize) FM_NOTHROW;
@@ -272,6 +280,8 @@ FM_API mi_heap_t* mi_heap_main(void) FM_RESULT;
 FM_API void mi_heap_collect(mi_heap_t* heap, bool force);
 /* Prefer memory of this NUMA node; -1 for none. */
 FM_API void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node);
+/* At debug levels (MIMALLOC_DEBUG): leave the first `preserve` bytes of blocks as they are when the others are filled. */
+FM_API void mi_heap_set_debug_fill_preserve(mi_heap_t* heap, size_t preserve);
 
 /* The heap of the block `p`; null if `p` is not ours. These four accept any address. */
 FM_API mi_heap_t* mi_heap_of(const void* p) FM_RESULT;
@@ -329,7 +339,21 @@ FM_API void* mi_theap_calloc(mi_theap_t* theap, size_t count, size_t size) FM_NO
 FM_API void* mi_theap_malloc_small(mi_theap_t* theap, size_t size) FM_NOTHROW FM_FRESH FM_SIZE(2);
 FM_API void* mi_theap_zalloc_small(mi_theap_t* theap, size_t size) FM_NOTHROW FM_FRESH FM_SIZE(2);
 FM_API void* mi_theap_malloc_aligned(mi_theap_t* theap, size_t size, size_t alignment) FM_NOTHROW FM_FRESH FM_SIZE(2) FM_ALIGN(3);
+FM_API void* mi_theap_zalloc_aligned(mi_theap_t* theap, size_t size, size_t alignment) FM_NOTHROW FM_FRESH FM_SIZE(2) FM_ALIGN(3);
 FM_API void* mi_theap_realloc(mi_theap_t* theap, void* p, size_t newsize) FM_NOTHROW FM_RESULT FM_SIZE(3);
+FM_API void* mi_theap_rezalloc(mi_theap_t* theap, void* p, size_t newsize) FM_NOTHROW FM_RESULT FM_SIZE(3);
+FM_API void* mi_theap_realloc_aligned(mi_theap_t* theap, void* p, size_t newsize, size_t alignment) FM_NOTHROW FM_RESULT FM_SIZE(3) FM_ALIGN(4);
+FM_API void* mi_theap_rezalloc_aligned(mi_theap_t* theap, void* p, size_t newsize, size_t alignment) FM_NOTHROW FM_RESULT FM_SIZE(3) FM_ALIGN(4);
+FM_API void* mi_theap_alloc_new(mi_theap_t* theap, size_t size) FM_FRESH FM_SIZE(2);
+FM_API void* mi_theap_alloc_new_n(mi_theap_t* theap, size_t count, size_t size) FM_FRESH FM_SIZE2(2, 3);
+FM_API void* mi_theap_alloc_new_nothrow(mi_theap_t* theap, size_t size) FM_NOTHROW FM_FRESH FM_SIZE(2);
+/* Ends a theap of the calling thread: others may take its pages; heap and blocks live on. The main theap stays, without pages. */
+FM_API void mi_theap_delete(mi_theap_t* theap) FM_NOTHROW;
+/* The same, and the theap stays. Also for the theap of a thread that is known to be elsewhere and stays there meanwhile; no
+ * heap or theap may end meanwhile. */
+FM_API void mi_theap_quiescent_abandon(mi_theap_t* theap) FM_NOTHROW;
+/* The thread that the page of `p` belongs to, as the address of its thread pointer; 0 if it has ended, or `p` is not ours. */
+FM_API size_t mi_thread_id_of(const void* p) FM_NOTHROW FM_RESULT;
 FM_API bool  mi_theap_visit_blocks(const mi_theap_t* theap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg);
 /* Put an inaccessible OS page behind one of `sample_rate` blocks (0: none, 1: all); `seed` 0 starts at random. */
 FM_API void mi_theap_guarded_set_sample_rate(mi_theap_t* theap, size_t sample_rate, size_t seed);
@@ -365,12 +389,16 @@ FM_API bool mi_manage_memory(void* start, size_t size, bool is_committed, bool i
                              mi_arena_id_t* arena_id) FM_NOTHROW;
 FM_API size_t mi_arena_min_alignment(void);
 FM_API size_t mi_arena_min_size(void);
+/* Larger blocks are mapped for themselves. */
+FM_API size_t mi_arena_max_object_size(void);
 
 /* Where an arena is and how large; null and 0 for none. */
 FM_API void* mi_arena_area(mi_arena_id_t arena_id, size_t* size);
 FM_API bool  mi_arena_contains(mi_arena_id_t arena_id, const void* p);
 /* A heap whose blocks all come from this arena. */
 FM_API mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) FM_RESULT;
+/* Gives all unused memory of the arenas back, now. */
+FM_API void mi_arenas_purge(void) FM_NOTHROW;
 /* Draws the arenas to the output. */
 FM_API void mi_arenas_print(void) FM_NOTHROW;
 
@@ -537,6 +565,35 @@ FM_API long   mi_option_get_clamp(mi_option_t option, long min, long max) FM_RES
 FM_API size_t mi_option_get_size(mi_option_t option) FM_RESULT;
 FM_API void   mi_option_set(mi_option_t option, long value);
 FM_API void   mi_option_set_default(mi_option_t option, long value);
+
+/* ======================================================================== *
+ *  Sizes that are constant where they stand                                *
+ * ======================================================================== */
+
+/* By words of sizeof(size_t), MI_SMALL_WSIZE_MAX at most. */
+FM_API void* mi_wmalloc_small(size_t wsize) FM_NOTHROW FM_FRESH;
+FM_API void* mi_wzalloc_small(size_t wsize) FM_NOTHROW FM_FRESH;
+FM_API void* mi_theap_wmalloc_small(mi_theap_t* theap, size_t wsize) FM_NOTHROW FM_FRESH;
+FM_API void* mi_theap_wzalloc_small(mi_theap_t* theap, size_t wsize) FM_NOTHROW FM_FRESH;
+
+/* The words that hold `size` bytes. */
+static inline size_t mi_wsize_from_size(size_t size) FM_NOTHROW {
+  return size / sizeof(size_t) + (size % sizeof(size_t) != 0);
+}
+
+/* Here the library's functions are as fast by themselves. It exports these, too, for those who can't use a header. */
+static inline void* mi_malloc_csize(size_t size) FM_NOTHROW { return mi_malloc(size); }
+static inline void* mi_zalloc_csize(size_t size) FM_NOTHROW { return mi_zalloc(size); }
+static inline void* mi_theap_malloc_csize(mi_theap_t* theap, size_t size) FM_NOTHROW { return mi_theap_malloc(theap, size); }
+static inline void* mi_theap_zalloc_csize(mi_theap_t* theap, size_t size) FM_NOTHROW { return mi_theap_zalloc(theap, size); }
+static inline void mi_free_csize(void* p, size_t size) FM_NOTHROW { mi_free_size(p, size); }
+static inline void mi_free_csize_nonnull(void* p, size_t size) FM_NOTHROW { mi_free_size(p, size); }
+static inline void mi_free_csize_aligned(void* p, size_t size, size_t alignment) FM_NOTHROW {
+  mi_free_size_aligned(p, size, alignment);
+}
+static inline void mi_free_csize_aligned_nonnull(void* p, size_t size, size_t alignment) FM_NOTHROW {
+  mi_free_size_aligned(p, size, alignment);
+}
 
 #ifdef __cplusplus
 } /* extern "C" */

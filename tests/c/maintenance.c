@@ -80,8 +80,8 @@ static void test_errors(void) {
 /* -- information -- */
 
 static void test_version(void) {
-  CHECK(mi_version() == 30403);
-  CHECK(MI_MALLOC_VERSION == 30403);
+  CHECK(mi_version() == (on_ours() ? 30602 : 30403)); /* ours serves programs that were compiled for 3.4.3, too */
+  CHECK(MI_MALLOC_VERSION >= 30403);
   CHECK(!mi_is_redirected());
 }
 

@@ -106,7 +106,11 @@ void* mi_heap_recalloc_aligned(mi_heap_t* heap, void* p, size_t newcount, size_t
 void* mi_heap_recalloc_aligned_at(mi_heap_t* heap, void* p, size_t newcount, size_t size, size_t alignment, size_t offset);
 
 /* POSIX, Unix and Windows named variants (21) */
+#if MI_MALLOC_VERSION < 30500
 void mi_cfree(void* p);
+#else
+bool mi_cfree(void* p);
+#endif
 void* mi__expand(void* p, size_t newsize);
 size_t mi_malloc_size(const void* p);
 size_t mi_malloc_good_size(size_t size);

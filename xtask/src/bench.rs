@@ -7,7 +7,7 @@
 mod bootstrap;
 mod cases;
 mod chart;
-mod engines;
+pub mod engines;
 mod instructions;
 mod latency;
 mod machine;

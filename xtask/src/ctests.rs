@@ -1,14 +1,18 @@
 //! `cargo xtask ctests`: the C interface against the reference, mimalloc's own library.
 //!
-//! 1. headers: ours compile by themselves in every standard, and declare the 190 functions exactly;
+//! 1. headers: ours compile by themselves in every standard, and declare the 190 functions of mimalloc 3.4.3 exactly, and
+//!    every function of 3.6.2;
 //! 2. symbols: the library exports each of them;
 //! 3. programs: each of `tests/c`, compiled *once, against the reference's header and library*, passes on the reference
 //!    and, the library exchanged under it, on ours; it also compiles against our header;
+//!    programs of `tests/c/newest` likewise, against mimalloc 3.6.2;
 //! 4. projects: those that look for mimalloc by CMake, by pkg-config and as an object file build and run on an install tree.
 
 mod headers;
+mod newest;
 mod programs;
 mod projects;
+mod prototypes;
 mod reference;
 mod symbols;
 
@@ -49,6 +53,8 @@ struct Bench {
     scratch: TempDir,
     /// The reference's install tree.
     reference: PathBuf,
+    /// The second reference.
+    newest: newest::Newest,
     /// Our shared library; none with `--reference-only`.
     library: Option<PathBuf>,
     only: Vec<String>,
@@ -64,6 +70,7 @@ struct Row {
 pub fn execute(args: Args) -> Result<ExitCode> {
     let bench = Bench::new(args)?;
     let mut rows = headers::check(&bench);
+    rows.extend(prototypes::check(&bench));
     rows.extend(symbols::check(&bench)?);
     rows.extend(programs::check(&bench)?);
     rows.extend(projects::check(&bench)?);
@@ -79,7 +86,7 @@ impl Bench {
         packages::install(NEEDS, &log)?;
         let library = if args.reference_only { None } else { Some(Self::find_library(args.lib)?) };
         let scratch = tempfile::Builder::new().prefix("ferrimalloc-ctests-").tempdir()?;
-        Ok(Bench { scratch, reference: reference::fetch()?, library, only: args.only })
+        Ok(Bench { scratch, reference: reference::fetch()?, newest: newest::fetch()?, library, only: args.only })
     }
 
     fn find_library(given: Option<PathBuf>) -> Result<PathBuf> {

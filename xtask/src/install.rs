@@ -42,7 +42,7 @@ struct Package {
 
 const PACKAGES: [Package; 2] = [
     Package { name: "ferrimalloc", variable: "FERRIMALLOC", version: env!("CARGO_PKG_VERSION") },
-    Package { name: "mimalloc", variable: "MIMALLOC", version: "3.4.3" },
+    Package { name: "mimalloc", variable: "MIMALLOC", version: "3.6.2" },
 ];
 
 pub fn execute(args: Args) -> Result<ExitCode> {

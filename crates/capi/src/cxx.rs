@@ -14,7 +14,7 @@ use core::arch::global_asm;
 use core::ffi::c_void;
 use core::ptr;
 
-use ferrimalloc_core::alloc;
+use ferrimalloc_core::alloc::{self, Stated};
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_core::options::CHECKS_FREES;
 use ferrimalloc_prim::{cxx, cxx_new_loop, output, process, symbol_forward, symbol_word};
@@ -208,9 +208,10 @@ unsafe fn delete(p: *mut c_void) {
 
 #[inline(always)]
 unsafe fn delete_aligned(p: *mut c_void, align: usize) {
-    alloc::check_free(p.cast(), None, align);
-    // SAFETY: as above.
-    unsafe { delete(p) }
+    if alloc::check_free(p.cast(), None, align) {
+        // SAFETY: as above.
+        unsafe { delete(p) }
+    }
 }
 
 /// Calls the function of a pointer, or of a pointer and an alignment, whose address a word holds.
@@ -224,25 +225,29 @@ unsafe fn call(form: usize, p: *mut c_void, align: usize) {
 
 /// Sized forms of `delete`, while the levels ask for a look at what they pass along.
 unsafe extern "C" fn checked_delete(p: *mut c_void, size: usize) {
-    alloc::check_free(p.cast(), Some(size), DEFAULT_ALIGN);
-    // SAFETY: the contract of `operator delete`.
-    unsafe { call(DELETE, p, DEFAULT_ALIGN) }
+    if alloc::check_free(p.cast(), Some(Stated::bytes(size)), DEFAULT_ALIGN) {
+        // SAFETY: the contract of `operator delete`.
+        unsafe { call(DELETE, p, DEFAULT_ALIGN) }
+    }
 }
 
 unsafe extern "C" fn checked_delete_array(p: *mut c_void, size: usize) {
-    alloc::check_free(p.cast(), Some(size), DEFAULT_ALIGN);
-    // SAFETY: as above.
-    unsafe { call(DELETE_ARRAY, p, DEFAULT_ALIGN) }
+    if alloc::check_free(p.cast(), Some(Stated::bytes(size)), DEFAULT_ALIGN) {
+        // SAFETY: as above.
+        unsafe { call(DELETE_ARRAY, p, DEFAULT_ALIGN) }
+    }
 }
 
 unsafe extern "C" fn checked_delete_aligned(p: *mut c_void, size: usize, align: usize) {
-    alloc::check_free(p.cast(), Some(size), align);
-    // SAFETY: as above.
-    unsafe { call(DELETE_ALIGNED, p, align) }
+    if alloc::check_free(p.cast(), Some(Stated::bytes(size)), align) {
+        // SAFETY: as above.
+        unsafe { call(DELETE_ALIGNED, p, align) }
+    }
 }
 
 unsafe extern "C" fn checked_delete_array_aligned(p: *mut c_void, size: usize, align: usize) {
-    alloc::check_free(p.cast(), Some(size), align);
-    // SAFETY: as above.
-    unsafe { call(DELETE_ARRAY_ALIGNED, p, align) }
+    if alloc::check_free(p.cast(), Some(Stated::bytes(size)), align) {
+        // SAFETY: as above.
+        unsafe { call(DELETE_ARRAY_ALIGNED, p, align) }
+    }
 }

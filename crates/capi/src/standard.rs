@@ -12,7 +12,7 @@ use core::arch::global_asm;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
-use ferrimalloc_core::alloc;
+use ferrimalloc_core::alloc::{self, Stated};
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_core::diag::{self, Detail, ErrorKind};
 use ferrimalloc_core::options::CHECKS_FREES;
@@ -85,15 +85,17 @@ global_asm!(
 
 /// C23's sized forms of `free`, while the levels ask for a look at what they pass along.
 unsafe extern "C" fn checked_free_sized(p: *mut c_void, size: usize) {
-    alloc::check_free(p.cast(), Some(size), 1);
-    // SAFETY: the contract of the C function.
-    unsafe { process_free(p) }
+    if alloc::check_free(p.cast(), Some(Stated::bytes(size)), 1) {
+        // SAFETY: the contract of the C function.
+        unsafe { process_free(p) }
+    }
 }
 
 unsafe extern "C" fn checked_free_aligned_sized(p: *mut c_void, align: usize, size: usize) {
-    alloc::check_free(p.cast(), Some(size), align);
-    // SAFETY: as above.
-    unsafe { process_free(p) }
+    if alloc::check_free(p.cast(), Some(Stated::bytes(size)), align) {
+        // SAFETY: as above.
+        unsafe { process_free(p) }
+    }
 }
 
 /// The process's `malloc`.
@@ -196,6 +198,12 @@ pub(crate) unsafe fn do_realloc(p: *mut c_void, size: usize) -> *mut c_void {
 pub(crate) unsafe fn do_free(p: *mut c_void) {
     // SAFETY: the contract of `free`.
     unsafe { alloc::free(p.cast()) }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn do_free_as(p: *mut c_void, stated: Stated, align: usize) {
+    // SAFETY: the contract of the sized frees is that of `free`.
+    unsafe { alloc::free_as(p.cast(), stated, align) }
 }
 
 #[inline]

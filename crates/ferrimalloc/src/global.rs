@@ -57,7 +57,7 @@ unsafe impl GlobalAlloc for MiMalloc {
 }
 
 impl MiMalloc {
-    /// The version of mimalloc whose interface this is: `major * 10000 + minor * 100 + patch`, so 30403 for 3.4.3.
+    /// The version of mimalloc whose interface this is: `major * 10000 + minor * 100 + patch`, so 30602 for 3.6.2.
     #[doc(alias = "mi_version")]
     pub fn version(&self) -> u32 {
         INTERFACE_VERSION.unsigned_abs()

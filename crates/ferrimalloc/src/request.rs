@@ -7,7 +7,7 @@
 
 use core::alloc::Layout;
 
-use ferrimalloc_core::alloc;
+use ferrimalloc_core::alloc::{self, Stated};
 use ferrimalloc_core::base::{WORD_BYTES, Zero};
 use ferrimalloc_core::theap::Theap;
 
@@ -35,7 +35,7 @@ pub unsafe fn free(p: *mut u8, layout: Layout) {
     let (size, align) = (layout.size(), layout.align());
     let sealed = if is_natural(size, align) { rounded(size, align) } else { size };
     // SAFETY: the precondition.
-    unsafe { alloc::free_as(p, sealed, align) }
+    unsafe { alloc::free_as(p, Stated::bytes(sealed), align) }
 }
 
 /// A block for `layout`; null without memory.

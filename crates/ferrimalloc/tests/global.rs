@@ -28,7 +28,7 @@ fn blocks_are_ours_and_large_enough() {
 
 #[test]
 fn version_is_that_of_the_interface() {
-    assert_eq!(GLOBAL.version(), 30403);
+    assert_eq!(GLOBAL.version(), 30602);
 }
 
 #[test]

@@ -28,6 +28,15 @@ pub fn has_prefix(prefix: &str) -> bool {
     trusted().any(|entry| begins_with(entry, prefix.as_bytes()))
 }
 
+/// Calls `visit` with the name of each variable that begins with `prefix`, without the prefix.
+pub fn for_each_with_prefix(prefix: &str, mut visit: impl FnMut(&[u8])) {
+    for entry in trusted().filter(|entry| begins_with(entry, prefix.as_bytes())) {
+        let rest = &entry[prefix.len()..];
+        let end = rest.iter().position(|&byte| byte == b'=').unwrap_or(rest.len());
+        visit(&rest[..end]);
+    }
+}
+
 /// The environment, or an empty one in place of one that is not to be trusted.
 fn trusted() -> Entries {
     Entries(if platform::process::is_privileged() { core::ptr::null() } else { platform::environ() })
@@ -87,6 +96,9 @@ mod tests {
         assert!(!begins_with(b"MIMALLOC", b"MIMALLOC_"));
         assert!(!begins_with(b"XMIMALLOC_A=1", b"MIMALLOC_"));
         assert!(has_prefix("pat") && !has_prefix("FERRIMALLOC_IS_NOT_SET"));
+        let mut names = std::vec::Vec::new();
+        for_each_with_prefix("pa", |name| names.push(name.to_ascii_uppercase()));
+        assert!(names.iter().any(|name| name == b"TH"));
     }
 
     #[test]

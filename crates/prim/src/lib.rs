@@ -46,6 +46,8 @@ pub mod numa;
 pub mod output;
 pub mod pin;
 pub mod process;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub mod qsbr;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod table;

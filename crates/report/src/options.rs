@@ -42,7 +42,7 @@ mod tests {
         options::set(OptionId::PurgeDelay, 5);
         let mut lines = Lines::default();
         print_options(&mut lines);
-        assert!(lines.0[0].starts_with("ferrimalloc ") && lines.0[0].ends_with(" mimalloc v3.4.3\n"));
+        assert!(lines.0[0].starts_with("ferrimalloc ") && lines.0[0].ends_with(" mimalloc v3.6.2\n"));
         let options = &lines.0[1..];
         assert_eq!(options.len(), OptionId::COUNT);
         assert!(options.iter().all(|line| line.starts_with("option '") && line.ends_with('\n')));

@@ -27,7 +27,7 @@ pub fn print_stats(out: &mut dyn Output, name: &str, stats: &RawStats) {
 
 fn print_blocks(out: &mut dyn Output, stats: &RawStats) {
     title(out, "blocks", &COLUMNS);
-    count(out, "requested", &stats.malloc_requested, Amount::Bytes);
+    line(out, "requested", Amount::Bytes(stats.malloc_requested.total));
     count(out, "in shared pages", &stats.malloc_normal, Amount::Bytes);
     count(out, "in own pages", &stats.malloc_huge, Amount::Bytes);
     count(out, "together", &stats.malloc_normal.merged(&stats.malloc_huge), Amount::Bytes);

@@ -4,7 +4,7 @@ use ferrimalloc_core::diag::Message;
 
 /// The version of mimalloc whose interface this is: `major * 10000 + minor * 100 + patch`.
 #[doc(alias = "mi_version")]
-pub const INTERFACE_VERSION: i32 = 30403;
+pub const INTERFACE_VERSION: i32 = 30602;
 
 /// Our own version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -51,10 +51,12 @@ static void double_free_elsewhere(void) {
   free_elsewhere(p);
 }
 
+/* Of many blocks: one that is alone stays in quarantine. */
 static void use_after_free(void) {
-  volatile char* p = malloc(SIZE);
-  free((void*)p);
-  p[8] = 1;
+  static char* volatile blocks[MANY];
+  for (int i = 0; i < MANY; i++) blocks[i] = malloc(SIZE);
+  for (int i = 0; i < MANY; i += 2) free(blocks[i]);
+  for (int i = 0; i < MANY; i += 2) blocks[i][8] = 1;
   for (int i = 0; i < MANY; i++) memset(malloc(SIZE), 1, SIZE);
 }
 

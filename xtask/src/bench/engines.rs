@@ -144,6 +144,15 @@ fn libraries(recipe: &Recipe) -> Result<Vec<PathBuf>> {
     }
 }
 
+/// Where the sources of an engine that is compiled here lie.
+pub fn sources_of(name: &str) -> Result<PathBuf> {
+    let recipe = CATALOGUE.iter().find(|recipe| recipe.name == name);
+    match recipe.map(|recipe| &recipe.origin) {
+        Some(Origin::Sources(sources)) => sources.folder(name),
+        _ => bail!("{name} is no engine with sources"),
+    }
+}
+
 /// `target/bench-engines`.
 fn store() -> PathBuf {
     workspace::root().join("target/bench-engines")

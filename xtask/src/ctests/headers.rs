@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
-const HEADERS: [&str; 4] = ["mimalloc.h", "mimalloc-stats.h", "mimalloc-override.h", "mimalloc-new-delete.h"];
+const HEADERS: [&str; 5] =
+    ["mimalloc.h", "mimalloc-stats.h", "mimalloc-qsbr.h", "mimalloc-override.h", "mimalloc-new-delete.h"];
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
 const STRICT: [&str; 2] = ["-Wshadow", "-Wstrict-prototypes"];
 
@@ -20,12 +21,16 @@ struct Language {
     extension: &'static str,
 }
 
-const C: Language =
-    Language { name: "C", compilers: &["gcc", "clang", "clang-14"], standards: &["c99", "c11", "c17"], extension: "c" };
+const C: Language = Language {
+    name: "C",
+    compilers: &["gcc", "clang", "clang-14"],
+    standards: &["c99", "c11", "c17", "c2x"],
+    extension: "c",
+};
 const CXX: Language = Language {
     name: "C++",
     compilers: &["g++", "clang++", "clang++-14"],
-    standards: &["c++11", "c++14", "c++17", "c++20"],
+    standards: &["c++11", "c++14", "c++17", "c++20", "c++2b"],
     extension: "cpp",
 };
 

@@ -51,7 +51,7 @@ const PRECISE: Setting = ("MIMALLOC_GUARDED_PRECISE", "1");
 
 const CHECKED: [Setting; 7] = [secure("2"), secure("3"), secure("4"), secure("5"), debug("1"), debug("2"), debug("3")];
 const PADDED: [Setting; 6] = [secure("3"), secure("4"), secure("5"), debug("1"), debug("2"), debug("3")];
-const VERIFIED: [Setting; 2] = [debug("2"), debug("3")];
+const VERIFIED: [Setting; 4] = [secure("4"), secure("5"), debug("2"), debug("3")];
 
 const OVERFLOW: End = Aborted("buffer overflow");
 const DOUBLE: End = Aborted("double free");
@@ -82,7 +82,7 @@ const TRIALS: &[Trial] = &[
     Trial { misuse: "far-behind", end: Faulted, settings: &[secure("5")] },
     Trial { misuse: "overflow", end: Unnoticed, settings: &[] },
     Trial { misuse: "overflow", end: Unnoticed, settings: &[secure("2")] },
-    Trial { misuse: "use-after-free", end: Unnoticed, settings: &[secure("4")] },
+    Trial { misuse: "use-after-free", end: Unnoticed, settings: &[secure("3")] },
     Trial { misuse: "behind", end: Unnoticed, settings: &[secure("1")] },
 ];
 

@@ -13,9 +13,19 @@ const fn at_most(most_instructions: usize, function: &'static str) -> FastPath {
     FastPath { function, most_instructions }
 }
 
-/// `operator new` and `operator delete` are as short as `malloc` and `free`.
-const FAST_PATHS: [FastPath; 4] =
-    [at_most(15, "malloc"), at_most(16, "free"), at_most(15, "_Znwm"), at_most(16, "_ZdlPv")];
+/// `operator new` and `operator delete` are as short as `malloc` and `free`, and so are frees that are told the size.
+const FAST_PATHS: [FastPath; 10] = [
+    at_most(15, "malloc"),
+    at_most(16, "free"),
+    at_most(15, "_Znwm"),
+    at_most(16, "_ZdlPv"),
+    at_most(16, "mi_free"),
+    at_most(16, "mi_free_size"),
+    at_most(16, "mi_free_csize"),
+    at_most(16, "mi_free_small"),
+    at_most(16, "mi_free_small_local_nonnull"),
+    at_most(16, "mi_wmalloc_small"),
+];
 
 pub fn check(testbed: &Testbed) -> Verdict {
     if !cfg!(target_arch = "x86_64") {

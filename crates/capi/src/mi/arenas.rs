@@ -8,8 +8,9 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use ferrimalloc_core::arena::{Arena, Commit, CommitFn, LargePages, Refusal, Sharing, UserMemory};
-use ferrimalloc_core::base::{SLICE_BYTES, Zero};
+use ferrimalloc_core::base::{Force, MAX_REQUEST, SLICE_BYTES, Zero};
 use ferrimalloc_core::diag::{self, DefaultOutput};
+use ferrimalloc_core::options::{self, OptionId};
 use ferrimalloc_core::os;
 use ferrimalloc_core::runtime;
 use ferrimalloc_prim::Errno;
@@ -181,6 +182,17 @@ export! {
     /// The smallest arena.
     fn mi_arena_min_size() -> usize {
         Arena::MIN_BYTES
+    }
+
+    /// The largest block that is taken from an arena: larger ones are mapped for themselves.
+    fn mi_arena_max_object_size() -> usize {
+        let bytes = options::get_size(OptionId::ArenaMaxObjectSize).clamp(SLICE_BYTES, MAX_REQUEST - SLICE_BYTES);
+        bytes.next_multiple_of(SLICE_BYTES)
+    }
+
+    /// Gives all unused memory of all arenas back to the system, now.
+    fn mi_arenas_purge() {
+        runtime::for_each_subproc(|subproc| subproc.arenas().purge_due(Force::All));
     }
 
     /// Draws the arenas of this thread's sub-process on the registered output, a character for each slice.

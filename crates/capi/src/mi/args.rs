@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::ptr;
 
 use ferrimalloc_core::alloc::{self, Alignment};
-use ferrimalloc_core::base::{Force, Zero};
+use ferrimalloc_core::base::{Force, WORD_BYTES, Zero};
 use ferrimalloc_core::diag::{self, Detail, ErrorKind};
 use ferrimalloc_core::heap::Heap;
 use ferrimalloc_core::runtime::{self, Thread};
@@ -149,6 +149,12 @@ fn report_overflow(count: usize, bytes_each: usize) {
 #[inline]
 pub fn array(count: usize, size: usize, make: impl FnOnce(usize) -> *mut c_void) -> *mut c_void {
     array_bytes(count, size).map_or(ptr::null_mut(), make)
+}
+
+/// The bytes of so many words: more than can be had if that overflows.
+#[inline(always)]
+pub fn bytes_of(words: usize) -> usize {
+    words.saturating_mul(WORD_BYTES)
 }
 
 pub fn force(is_forced: bool) -> Force {

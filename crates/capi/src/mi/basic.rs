@@ -2,11 +2,12 @@
 
 use core::ffi::c_void;
 
-use ferrimalloc_core::alloc;
+use ferrimalloc_core::alloc::{self, Stated};
+use ferrimalloc_core::base::WORD_BYTES;
 
-use super::args::array;
+use super::args::{array, bytes_of};
 use super::export;
-use crate::standard::{do_free, do_reallocf};
+use crate::standard::{do_free, do_free_as, do_reallocf};
 
 export! {
     /// Allocates `size` bytes.
@@ -67,9 +68,49 @@ export! {
         do_free(p);
     }
 
-    /// As [`mi_free`].
+    /// [`mi_free`] of a block of at most 1024 bytes: as fast, and where blocks have canaries a larger one is refused.
     fn mi_free_small(p: *mut c_void) {
-        do_free(p);
+        do_free_as(p, Stated::SMALL, 1);
+    }
+
+    /// As [`mi_free_small`]; null is fine all the same.
+    fn mi_free_small_nonnull(p: *mut c_void) {
+        do_free_as(p, Stated::SMALL, 1);
+    }
+
+    /// As [`mi_free_small`]; a block of another thread's page is fine all the same.
+    fn mi_free_small_local(p: *mut c_void) {
+        do_free_as(p, Stated::SMALL, 1);
+    }
+
+    /// As [`mi_free_small_local`].
+    fn mi_free_small_local_nonnull(p: *mut c_void) {
+        do_free_as(p, Stated::SMALL, 1);
+    }
+
+    /// Allocates `wsize` words.
+    fn mi_wmalloc_small(wsize: usize) -> *mut c_void {
+        alloc::malloc_words(wsize).cast()
+    }
+
+    /// Allocates `wsize` words that read as zero.
+    fn mi_wzalloc_small(wsize: usize) -> *mut c_void {
+        alloc::zalloc(bytes_of(wsize)).cast()
+    }
+
+    /// The words that hold `size` bytes.
+    fn mi_wsize_from_size(size: usize) -> usize {
+        size.div_ceil(WORD_BYTES)
+    }
+
+    /// [`mi_malloc`] for callers that can't use the header's inline function.
+    fn mi_malloc_csize(size: usize) -> *mut c_void {
+        alloc::malloc(size).cast()
+    }
+
+    /// [`mi_zalloc`], likewise.
+    fn mi_zalloc_csize(size: usize) -> *mut c_void {
+        alloc::zalloc(size).cast()
     }
 
     /// How many bytes of the block the program may use, at least what it asked for; 0 for null and foreign addresses.

@@ -7,8 +7,9 @@ use ferrimalloc_core::alloc::Alignment;
 use ferrimalloc_core::arena::Arena;
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_core::diag::{self, Detail, ErrorKind};
-use ferrimalloc_core::heap::Heap;
+use ferrimalloc_core::heap::{Heap, PostponeHooks};
 use ferrimalloc_core::runtime;
+use ferrimalloc_prim::qsbr::{self, Functions};
 
 use super::arenas::find_arena;
 use super::args::{aligned_block, array, block, force, heap_or_main, resized, theap_in};
@@ -26,6 +27,18 @@ export! {
     /// A new heap in this thread's sub-process; null without memory.
     fn mi_heap_new() -> HeapPtr {
         as_ptr(runtime::heap_new())
+    }
+
+    /// A new heap for a runtime whose threads read objects that may have been freed: a page stays as it is after its last block
+    /// was freed until the runtime's `mi_page_qsbr_should_delay` lets it go. Null without the runtime's functions (reported),
+    /// and without memory. Such a heap can be destroyed, not deleted.
+    fn mi_heap_new_qsbr() -> HeapPtr {
+        match qsbr::functions() {
+            Some(Functions { heap_init: init, page_clear: clear, should_delay }) => {
+                as_ptr(runtime::heap_new_postponing(PostponeHooks { init, clear, should_delay }))
+            }
+            None => refuse(ptr::null(), "mi_heap_new_qsbr without the functions of mimalloc-qsbr.h"),
+        }
     }
 
     /// A new heap that takes memory from one arena only; with null from any. Null for an arena that is not there.
@@ -53,6 +66,14 @@ export! {
     fn mi_heap_set_numa_affinity(heap: HeapPtr, numa_node: c_int) {
         if let Some(heap) = heap_or_main(heap) {
             heap.set_numa(usize::try_from(numa_node).ok());
+        }
+    }
+
+    /// At debug levels, leaves the first `preserve` bytes of the heap's blocks as they are when memory is filled: for a
+    /// runtime whose threads look at freed objects.
+    fn mi_heap_set_debug_fill_preserve(heap: HeapPtr, preserve: usize) {
+        if let Some(heap) = heap_or_main(heap) {
+            heap.set_fill_preserve(preserve);
         }
     }
 

@@ -58,7 +58,7 @@ export! {
         runtime::scavenger_step()
     }
 
-    /// The version of mimalloc whose interface this is: 30403.
+    /// The version of mimalloc whose interface this is: 30602.
     fn mi_version() -> c_int {
         report::INTERFACE_VERSION
     }

@@ -1,4 +1,4 @@
-//! mimalloc's interface, version 3.4.3: 190 functions, a file per group.
+//! mimalloc's interface, version 3.6.2, a file per group.
 //!
 //! What holds for all of them: they may be called from any thread, also before `main`; sizes are in bytes, alignments
 //! powers of two; failure to get memory is null with `errno` set to `ENOMEM`, and is told to the error hook; a block

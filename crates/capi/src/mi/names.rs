@@ -3,20 +3,22 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use ferrimalloc_core::alloc;
+use ferrimalloc_core::alloc::{self, Stated};
 use ferrimalloc_prim::{Errno, errno};
 
 use super::args::{array, no_memory};
 use super::export;
 use super::rezalloc::{mi_recalloc_aligned, mi_recalloc_aligned_at};
-use crate::standard::{do_aligned, do_free, do_posix_memalign, do_pvalloc, do_valloc};
+use crate::standard::{do_aligned, do_free, do_free_as, do_posix_memalign, do_pvalloc, do_valloc};
 
 export! {
-    /// [`mi_free`](super::basic::mi_free), which leaves addresses that are not ours alone without a report.
-    fn mi_cfree(p: *mut c_void) {
-        if alloc::is_ours(p.cast()) {
+    /// [`mi_free`](super::basic::mi_free), which leaves addresses that are not ours alone without a report, and says so.
+    fn mi_cfree(p: *mut c_void) -> bool {
+        let is_ours = alloc::is_ours(p.cast());
+        if is_ours {
             do_free(p);
         }
+        is_ours
     }
 
     /// [`mi_expand`](super::basic::mi_expand) that sets `errno` to `ENOMEM` when it can't.
@@ -87,22 +89,52 @@ export! {
         mi_recalloc_aligned_at(p, newcount, size, alignment, offset)
     }
 
-    /// Frees a block whose size the caller knows.
+    /// [`mi_free`](super::basic::mi_free) of a block of `size` bytes: as fast, and where blocks have canaries one of
+    /// another size is refused.
     fn mi_free_size(p: *mut c_void, size: usize) {
-        alloc::check_free(p.cast(), Some(size), 1);
-        do_free(p);
+        do_free_as(p, Stated::bytes(size), 1);
     }
 
-    /// Frees a block whose size and alignment the caller knows.
+    /// The same of an aligned block.
     fn mi_free_size_aligned(p: *mut c_void, size: usize, alignment: usize) {
-        alloc::check_free(p.cast(), Some(size), alignment);
-        do_free(p);
+        do_free_as(p, Stated::bytes(size), alignment);
     }
 
     /// Frees a block whose alignment the caller knows.
     fn mi_free_aligned(p: *mut c_void, alignment: usize) {
-        alloc::check_free(p.cast(), None, alignment);
-        do_free(p);
+        if alloc::check_free(p.cast(), None, alignment) {
+            do_free(p);
+        }
+    }
+
+    /// C23's `free_sized`: as [`mi_free_size`].
+    fn mi_free_sized(p: *mut c_void, size: usize) {
+        do_free_as(p, Stated::bytes(size), 1);
+    }
+
+    /// C23's `free_aligned_sized`: as [`mi_free_size_aligned`].
+    fn mi_free_aligned_sized(p: *mut c_void, alignment: usize, size: usize) {
+        do_free_as(p, Stated::bytes(size), alignment);
+    }
+
+    /// [`mi_free_size`] for callers that can't use the header's inline function.
+    fn mi_free_csize(p: *mut c_void, size: usize) {
+        do_free_as(p, Stated::bytes(size), 1);
+    }
+
+    /// As [`mi_free_csize`]; null is fine all the same.
+    fn mi_free_csize_nonnull(p: *mut c_void, size: usize) {
+        do_free_as(p, Stated::bytes(size), 1);
+    }
+
+    /// As [`mi_free_csize`], of an aligned block.
+    fn mi_free_csize_aligned(p: *mut c_void, size: usize, alignment: usize) {
+        do_free_as(p, Stated::bytes(size), alignment);
+    }
+
+    /// As [`mi_free_csize_aligned`]; null is fine all the same.
+    fn mi_free_csize_aligned_nonnull(p: *mut c_void, size: usize, alignment: usize) {
+        do_free_as(p, Stated::bytes(size), alignment);
     }
 }
 

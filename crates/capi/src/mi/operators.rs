@@ -8,9 +8,9 @@ use ferrimalloc_core::alloc::{self, Alignment};
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_prim::{cxx, cxx_new_loop};
 
-use super::args::{array_bytes, block, resized_anywhere, theap_in};
+use super::args::{array_bytes, block, own_theap, resized_anywhere, theap_in};
 use super::export;
-use super::types::HeapPtr;
+use super::types::{HeapPtr, TheapPtr};
 use crate::cxx::{give_up, new, new_aligned, new_aligned_nothrow, new_failed, new_nothrow};
 
 /// A size that no attempt gets: what an overflow of `count * size` asks for.
@@ -34,6 +34,30 @@ cxx_new_loop!(
     attempt = attempt_in_heap,
     throw = cxx::THROW_BAD_ALLOC,
     give_up = give_up
+);
+extern "C" fn attempt_in_theap(size: usize, theap: usize) -> *mut u8 {
+    let theap: TheapPtr = ptr::with_exposed_provenance_mut(theap);
+    // SAFETY: the address is that of the theap that the loop was called with.
+    block(unsafe { own_theap(theap) }, size, Zero::Any).cast()
+}
+
+extern "C" fn no_memory() -> *mut u8 {
+    ptr::null_mut()
+}
+
+cxx_new_loop!(
+    theap_loop,
+    "ferrimalloc_theap_new_loop",
+    attempt = attempt_in_theap,
+    throw = cxx::THROW_BAD_ALLOC,
+    give_up = give_up
+);
+cxx_new_loop!(
+    theap_nothrow_loop,
+    "ferrimalloc_theap_nothrow_loop",
+    attempt = attempt_in_theap,
+    throw = cxx::THROW_NOTHING,
+    give_up = no_memory
 );
 cxx_new_loop!(
     resize_loop,
@@ -84,6 +108,29 @@ export! {
             Some(bytes) => mi_new_realloc(p, bytes),
             None => resize_loop(TOO_LARGE, p.expose_provenance()).cast(),
         }
+    }
+
+    /// `operator new(size)` through a theap.
+    fn mi_theap_alloc_new(theap: TheapPtr, size: usize) -> *mut c_void {
+        let p = block(own_theap(theap), size, Zero::Any);
+        if p.is_null() { theap_loop(size, theap.expose_provenance()).cast() } else { p }
+    }
+
+    /// `operator new(count * size)` through a theap.
+    fn mi_theap_alloc_new_n(theap: TheapPtr, count: usize, size: usize) -> *mut c_void {
+        match array_bytes(count, size) {
+            Some(bytes) => mi_theap_alloc_new(theap, bytes),
+            None => theap_loop(TOO_LARGE, theap.expose_provenance()).cast(),
+        }
+    }
+
+    /// `operator new(size, nothrow)` through a theap.
+    fn mi_theap_alloc_new_nothrow(theap: TheapPtr, size: usize) -> *mut c_void {
+        let p = block(own_theap(theap), size, Zero::Any);
+        if p.is_null() && cxx::new_handler().is_some() {
+            return cxx::null_for_exceptions(size, theap.expose_provenance(), theap_nothrow_loop).cast();
+        }
+        p
     }
 
     /// `operator new(size)` in a heap.

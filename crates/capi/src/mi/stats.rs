@@ -13,9 +13,10 @@ use ferrimalloc_core::stats::{RawStats, stats_bin_size};
 use ferrimalloc_prim::process;
 use ferrimalloc_report as report;
 
+use super::args::{own_theap, tell};
 use super::export;
 use super::subprocs::find;
-use super::types::{HeapPtr, SubprocId};
+use super::types::{HeapPtr, SubprocId, TheapPtr};
 
 /// Calls `print` with an output function, or with the registered output.
 pub fn with_output(out: Option<OutputFn>, arg: *mut c_void, print: impl FnOnce(&mut dyn Output)) {
@@ -165,6 +166,18 @@ export! {
         runtime::with_heap(of, |heap| runtime::merge_heap_stats(heap, heap.subproc().arenas().stats()));
     }
 
+    /// What a theap of this thread has counted and holds. False for another thread's, and for a table of another version.
+    fn mi_theap_stats_get(theap: TheapPtr, stats: *mut RawStats) -> bool {
+        own_theap(theap).is_some_and(|theap| runtime::theap_stats(theap).write_to(stats))
+    }
+
+    /// Hands over to its heap what a theap of this thread has counted.
+    fn mi_theap_stats_merge_to_heap(theap: TheapPtr) {
+        if let Some(theap) = own_theap(theap) {
+            theap.hand_over_counts();
+        }
+    }
+
     /// A sub-process's statistics without those of its heaps.
     fn mi_subproc_stats_get_exclusive(subproc_id: SubprocId, stats: *mut RawStats) -> bool {
         find(subproc_id).is_some_and(|subproc| runtime::subproc_stats_exclusive(subproc).write_to(stats))
@@ -173,6 +186,20 @@ export! {
     /// A table as JSON, as for [`mi_heap_stats_get_json`]; null for one of another version.
     fn mi_stats_as_json(stats: *mut RawStats, buf_size: usize, buf: *mut c_char) -> *mut c_char {
         RawStats::read_from(stats).map_or(ptr::null_mut(), |stats| json(&stats, buf_size, buf))
+    }
+
+    /// Makes a table that a getter fills in: the header's inline function, for callers that can't use it.
+    fn mi_stats_init(stats: *mut RawStats) {
+        tell(stats, RawStats::new());
+    }
+
+    /// Only the first two words of it.
+    fn mi_stats_header_init(stats: *mut RawStats) {
+        if !stats.is_null() {
+            let RawStats { size, version, .. } = RawStats::new();
+            (&raw mut (*stats).size).write(size);
+            (&raw mut (*stats).version).write(version);
+        }
     }
 
     /// The largest block that a bin of the table counts; 0 for numbers that are no bin.

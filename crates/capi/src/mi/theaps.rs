@@ -3,13 +3,13 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use ferrimalloc_core::alloc::Alignment;
+use ferrimalloc_core::alloc::{self, Alignment};
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_core::heap::visit_page;
 use ferrimalloc_core::runtime;
 use ferrimalloc_core::theap::Theap;
 
-use super::args::{aligned_block, array, block, force, own_theap, resized, theap_in};
+use super::args::{aligned_block, array, block, bytes_of, force, own_theap, resized, theap_in};
 use super::export;
 use super::types::{BlockVisitFn, HeapPtr, TheapPtr};
 use super::visiting::{depth, visitor};
@@ -71,6 +71,31 @@ export! {
         block(own_theap(theap), size, Zero::Zeroed)
     }
 
+    /// [`mi_theap_malloc`] of so many words.
+    fn mi_theap_wmalloc_small(theap: TheapPtr, wsize: usize) -> *mut c_void {
+        block(own_theap(theap), bytes_of(wsize), Zero::Any)
+    }
+
+    /// [`mi_theap_zalloc`] of so many words.
+    fn mi_theap_wzalloc_small(theap: TheapPtr, wsize: usize) -> *mut c_void {
+        block(own_theap(theap), bytes_of(wsize), Zero::Zeroed)
+    }
+
+    /// [`mi_theap_malloc`] for callers that can't use the header's inline function.
+    fn mi_theap_malloc_csize(theap: TheapPtr, size: usize) -> *mut c_void {
+        block(own_theap(theap), size, Zero::Any)
+    }
+
+    /// [`mi_theap_zalloc`], likewise.
+    fn mi_theap_zalloc_csize(theap: TheapPtr, size: usize) -> *mut c_void {
+        block(own_theap(theap), size, Zero::Zeroed)
+    }
+
+    /// Aligned and zeroed allocation through a theap.
+    fn mi_theap_zalloc_aligned(theap: TheapPtr, size: usize, alignment: usize) -> *mut c_void {
+        aligned_block(own_theap(theap), size, Alignment { align: alignment, offset: 0 }, Zero::Zeroed)
+    }
+
     /// Aligned allocation through a theap.
     fn mi_theap_malloc_aligned(theap: TheapPtr, size: usize, alignment: usize) -> *mut c_void {
         aligned_block(own_theap(theap), size, Alignment { align: alignment, offset: 0 }, Zero::Any)
@@ -79,6 +104,42 @@ export! {
     /// Resizes into the theap's heap.
     fn mi_theap_realloc(theap: TheapPtr, p: *mut c_void, newsize: usize) -> *mut c_void {
         resized(own_theap(theap), p, newsize, Alignment::NATURAL, Zero::Any)
+    }
+
+    /// [`mi_rezalloc`](super::rezalloc::mi_rezalloc) into the theap's heap.
+    fn mi_theap_rezalloc(theap: TheapPtr, p: *mut c_void, newsize: usize) -> *mut c_void {
+        resized(own_theap(theap), p, newsize, Alignment::NATURAL, Zero::Zeroed)
+    }
+
+    /// Resizes into the theap's heap, aligned.
+    fn mi_theap_realloc_aligned(theap: TheapPtr, p: *mut c_void, newsize: usize, alignment: usize) -> *mut c_void {
+        resized(own_theap(theap), p, newsize, Alignment { align: alignment, offset: 0 }, Zero::Any)
+    }
+
+    /// [`mi_theap_rezalloc`], aligned.
+    fn mi_theap_rezalloc_aligned(theap: TheapPtr, p: *mut c_void, newsize: usize, alignment: usize) -> *mut c_void {
+        resized(own_theap(theap), p, newsize, Alignment { align: alignment, offset: 0 }, Zero::Zeroed)
+    }
+
+    /// Ends a theap of this thread; its pages are left to others, its heap and its blocks live on. The main theap only gives
+    /// its pages up. Null, and what is no theap of this thread (any more), change nothing.
+    fn mi_theap_delete(theap: TheapPtr) {
+        runtime::theap_delete(theap);
+    }
+
+    /// Leaves the theap's pages to others; the theap and its blocks live on. For this thread's theaps, and for another's that is
+    /// outside of the allocator meanwhile; no heap may end meanwhile. Null, and a theap that has ended, change nothing.
+    fn mi_theap_quiescent_abandon(theap: *const Theap) {
+        // The memory of theaps that have ended stays readable.
+        if let Some(theap) = theap.as_ref() {
+            runtime::theap_abandon(theap);
+        }
+    }
+
+    /// The thread that owns the page around `p`, or would have it back, as the address of its thread pointer; 0 if it has ended,
+    /// and for addresses that are not ours.
+    fn mi_thread_id_of(p: *const c_void) -> usize {
+        alloc::thread_of(p.cast())
     }
 
     /// From now on one of `sample_rate` allocations through the theap gets a guard OS page behind it (0: none);

@@ -4,6 +4,8 @@
 
 use core::ptr;
 
+use ferrimalloc_prim::{Errno, errno};
+
 use super::fail::fail;
 use super::free::free;
 use super::hardened::{self, Answer};
@@ -42,6 +44,7 @@ pub fn malloc_aligned_at(size: usize, align: usize, offset: usize, zero: Zero) -
 pub fn alloc_aligned_at_in(theap: &'static Theap, size: usize, align: usize, offset: usize, zero: Zero) -> *mut u8 {
     if !align.is_power_of_two() {
         diag::error(ErrorKind::InvalidAlignment, ptr::null(), Detail::Alignment(align));
+        errno::set(Errno::EINVAL);
         return ptr::null_mut();
     }
     if size > MAX_REQUEST || align > MAX_REQUEST {

@@ -6,12 +6,13 @@
 
 use super::hardened::{self, Length, Verdict};
 use super::single::SingleBlock;
+use super::stated::{Stated, check_free};
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
-use crate::page::{Flag, Freed, Lookup, Owned, Owner, Page, PageRef};
+use crate::page::{Flag, Freed, Owned, Owner, Page, PageRef};
 use crate::runtime::theap_to_free_by;
 use crate::sync::Relaxed;
 use crate::theap::Theap;
@@ -29,47 +30,42 @@ pub unsafe fn free(p: *mut u8) {
     unsafe { free_own(mine, p) }
 }
 
-/// Like [`free`], of a block that the caller takes for one of `size` bytes at a multiple of `align`. That is checked where blocks
-/// have canaries, and costs nothing elsewhere.
+/// Like [`free`], of a block that the caller takes for one of a stated size at a multiple of `align`. Where blocks have canaries,
+/// one of another size or without that alignment is reported and not freed. It costs what [`free`] costs.
 ///
 /// # Safety
 /// As for [`free`].
 #[inline(always)]
-pub unsafe fn free_as(p: *mut u8, size: usize, align: usize) {
-    let Some(page) = Page::near_entry(p) else { return free_far(p) };
-    let Some(mine) = page.if_mine() else { return free_slow_as(p, page, size, align) };
+pub unsafe fn free_as(p: *mut u8, stated: Stated, align: usize) {
+    let Some(page) = Page::near_entry(p) else { return free_far_as(p, stated, align) };
+    let Some(mine) = page.if_mine() else { return free_slow_as(p, stated, align, page) };
     // SAFETY: the block is the caller's.
     unsafe { free_own(mine, p) }
 }
 
+#[cold]
 #[inline(never)]
-extern "C" fn free_slow_as(p: *mut u8, entry: PageRef, size: usize, align: usize) {
-    check_free(p, Some(size), align);
+extern "C" fn free_far_as(p: *mut u8, stated: Stated, align: usize) {
+    if !p.is_null() {
+        free_slow_as(p, stated, align, Page::entry(p));
+    }
+}
+
+/// The caller's arguments come first: they are in their registers.
+#[inline(never)]
+extern "C" fn free_slow_as(p: *mut u8, stated: Stated, align: usize, entry: PageRef) {
+    if options::CHECKS_FREES.get() {
+        return free_checked(p, stated, align, entry);
+    }
     free_slow(p, entry);
 }
 
-/// Reports it if the block at `p`, about to be freed, has another size, or no such alignment: where blocks have canaries. What is
-/// no block is left to `free`.
-#[inline]
-pub fn check_free(p: *mut u8, size: Option<usize>, align: usize) {
-    if options::CHECKS_FREES.get() {
-        check_free_slow(p, size, align);
-    }
-}
-
+/// Apart from others, since it needs a stack.
 #[cold]
 #[inline(never)]
-fn check_free_slow(p: *mut u8, size: Option<usize>, align: usize) {
-    let Lookup::Page(page) = Page::lookup(p) else { return };
-    if !page.owner().is_hardened() {
-        return;
-    }
-    let Some(actual) = hardened::sealed_size(p, page) else { return };
-    if let Some(given) = size.filter(|&given| given != actual) {
-        diag::error(ErrorKind::SizeMismatch, p, Detail::Sizes { given, actual });
-    }
-    if !(p as usize).is_multiple_of(align.max(1)) {
-        diag::error(ErrorKind::AlignmentMismatch, p, Detail::Alignment(align));
+extern "C" fn free_checked(p: *mut u8, stated: Stated, align: usize, entry: PageRef) {
+    if check_free(p, Some(stated), align) {
+        free_slow(p, entry);
     }
 }
 

@@ -23,6 +23,7 @@ use super::upkeep;
 use crate::base::*;
 use crate::diag::ErrorKind;
 use crate::hardened::{AlreadyFree, BlockBitmap, CANARY_BYTES, Canary, Work};
+use crate::heap::{may_preserve, preserved};
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Page, PageRef};
 use crate::runtime::current_theap;
@@ -122,11 +123,12 @@ fn hand_out(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: usize, ze
     let bytes = bitmap.block_bytes();
     // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
     unsafe {
-        if work == Work::Cleared && !cpu::is_clear(block, bytes.min(VERIFIED_BYTES)) {
-            report_written(page, block);
+        let is_clear = work == Work::Cleared && cpu::is_clear(block, bytes.min(VERIFIED_BYTES));
+        if work == Work::Cleared && !is_clear {
+            clear_written(page, block);
         }
         Canary { block, room: bytes - CANARY_BYTES, key: bitmap.key() }.close_fresh(size);
-        if zero == Zero::Zeroed && (work == Work::Padded || bytes > VERIFIED_BYTES) {
+        if zero == Zero::Zeroed && (!is_clear || bytes > VERIFIED_BYTES) {
             ptr::write_bytes(block, 0, size);
         }
     }
@@ -141,17 +143,17 @@ fn hand_out_by_style(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: 
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
         if style.clears && !bitmap.is_void() && !is_clear(block, page.block_bytes().min(VERIFIED_BYTES)) {
-            report_written(page, block);
+            clear_written(page, block);
         }
         if style.fills {
-            let filled = page.filled(block);
+            let (now, most) = preserved(page);
             if style.verifies
                 && !bitmap.is_void()
-                && let Some(at) = filled.verify()
+                && let Some(at) = page.filled(block, most).verify()
             {
                 page.report(ErrorKind::WriteAfterFree, block, at);
             }
-            filled.on_alloc(size);
+            page.filled(block, now).on_alloc(size);
         }
         if style.pads && !bitmap.is_void() {
             page.canary_of(block).close(size);
@@ -172,16 +174,29 @@ unsafe fn is_clear(p: *const u8, bytes: usize) -> bool {
     (0..bytes / WORD_BYTES).all(|index| unsafe { p.cast::<u64>().add(index).read() } == 0)
 }
 
-/// A free block is not zero any more: says so, and clears it.
+/// A block that was just taken is not zero: clears it, and says so, but for what its heap preserves.
 #[cold]
 #[inline(never)]
-fn report_written(page: PageRef, block: *mut u8) {
+fn clear_written(page: PageRef, block: *mut u8) {
     let bytes = page.block_bytes();
+    let (now, most) = preserved(page);
     // SAFETY: the block was just taken.
-    let at = (0..bytes).find(|&at| unsafe { block.add(at).read() } != 0).unwrap_or(0);
+    let written = (most.min(bytes)..bytes).find(|&at| unsafe { block.add(at).read() } != 0);
     // SAFETY: as above.
-    unsafe { ptr::write_bytes(block, 0, bytes) };
-    page.report(ErrorKind::WriteAfterFree, block, block.wrapping_add(at));
+    unsafe { clear_behind(block, now, bytes) };
+    if let Some(at) = written {
+        page.report(ErrorKind::WriteAfterFree, block, block.wrapping_add(at));
+    }
+}
+
+/// Clears a block of so many bytes but for those at its beginning that are preserved.
+///
+/// # Safety
+/// The block is the caller's.
+unsafe fn clear_behind(block: *mut u8, preserved: usize, bytes: usize) {
+    let from = preserved.min(bytes);
+    // SAFETY: the precondition.
+    unsafe { ptr::write_bytes(block.wrapping_add(from), 0, bytes - from) };
 }
 
 /// Blocks up to this size are freed by [`free_own`] without calling anything.
@@ -193,7 +208,7 @@ const SHORT_BYTES: usize = 64;
 pub(super) fn free_own(p: *mut u8, page: &'static Owned, length: Length) -> Option<Freed> {
     let bitmap = page.block_bitmap();
     let (work, bytes) = (bitmap.work(), bitmap.block_bytes());
-    if BUILD.is_watched() || work == Work::ByStyle {
+    if BUILD.is_watched() || work == Work::ByStyle || work == Work::Cleared && may_preserve() {
         return None;
     }
     let index = page.index_in(bitmap, p)?;
@@ -281,10 +296,10 @@ unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
             } else if index > 0 && !is_whole_before(p, page) {
                 page.report(ErrorKind::BlockUnderflow, p, p.wrapping_sub(CANARY_BYTES));
             }
-            if style.fills { page.filled(p).on_free() } else { page.canary_of(p).open() }
+            if style.fills { page.filled(p, preserved(page).0).on_free() } else { page.canary_of(p).open() }
         }
         if style.clears {
-            ptr::write_bytes(p, 0, page.block_bytes());
+            clear_behind(p, preserved(page).0, page.block_bytes());
         }
     }
     tool_hooks::put_away(p, page.block_bytes());
@@ -302,7 +317,7 @@ unsafe fn is_whole_before(p: *mut u8, page: PageRef) -> bool {
     let fills = page.block_bitmap().style().fills;
     // SAFETY: the precondition; blocks are opened in the order of their addresses.
     BUILD.is_watched()
-        || unsafe { page.canary_of(before).is_free_or_whole() || fills && page.filled(before).is_marked() }
+        || unsafe { page.canary_of(before).is_free_or_whole() || fills && page.filled(before, 0).is_marked() }
 }
 
 #[inline]
@@ -347,29 +362,6 @@ fn refuse(page: &Page, kind: ErrorKind, p: *mut u8) -> Verdict {
 #[cold]
 fn report_overflow(page: &Page, block: *mut u8, at: *mut u8) {
     page.report(ErrorKind::BlockOverflow, block, at);
-}
-
-/// The size that the block at `p` of a hardened page was sealed with; `None` if there is no block, if it is free or damaged, or if
-/// blocks there have no seal. Says nothing.
-pub(super) fn sealed_size(p: *mut u8, page: PageRef) -> Option<usize> {
-    if page.is_singleton() {
-        return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
-    }
-    let bitmap = page.block_bitmap();
-    let is_block = page.index_in(bitmap, p).is_some_and(|index| bitmap.is_used(index));
-    match () {
-        () if !is_block || !bitmap.style().pads => None,
-        () if bitmap.is_void() => Some(0),
-        () => {
-            let canary = page.canary_of(p);
-            let _quiet = tool_hooks::quiet();
-            tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
-            // SAFETY: the block is in use.
-            let size = unsafe { canary.size() };
-            tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
-            size
-        }
-    }
 }
 
 /// How many bytes the block at `p` of a hardened page has for its user; `None` if there is no block, or it is free.

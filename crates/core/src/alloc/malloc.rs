@@ -27,6 +27,23 @@ pub fn malloc(size: usize) -> *mut u8 {
     if block.is_null() { malloc_again(size, page) } else { block }
 }
 
+/// [`malloc`] of so many words.
+#[inline(always)]
+pub fn malloc_words(words: usize) -> *mut u8 {
+    if words > SMALL_SIZE_MAX / WORD_BYTES {
+        return malloc_many_words(words);
+    }
+    let block = current_theap().direct_page(words).pop();
+    if block.is_null() { malloc_many_words(words) } else { block }
+}
+
+/// Those that [`malloc_words`] can't do at once.
+#[cold]
+#[inline(never)]
+extern "C" fn malloc_many_words(words: usize) -> *mut u8 {
+    malloc(words.saturating_mul(WORD_BYTES))
+}
+
 /// A small block if one can be had at once; else null, with nothing tried and `errno` as it was. For functions that do more than
 /// [`malloc`] when there is no memory: only what they do on null calls anything.
 #[inline(always)]

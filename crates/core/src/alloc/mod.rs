@@ -1,7 +1,7 @@
 //! Floor 9: the interface: allocate, free, resize.
 //!
 //! * `malloc`: the fast path, and what happens when it misses.
-//! * `free`: likewise.
+//! * `free`: likewise; `stated`: what callers say about the block that they free.
 //! * `aligned`: alignments above 16 bytes, with offsets.
 //! * `single`: blocks with a page of their own.
 //! * `realloc`: resizing, in place where possible.
@@ -19,6 +19,7 @@ mod malloc;
 mod query;
 mod realloc;
 mod single;
+mod stated;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -26,8 +27,9 @@ mod upkeep;
 pub use crate::base::Alignment;
 pub use crate::runtime::{DeferredFreeFn, register_deferred_free};
 pub use aligned::{alloc_aligned_at_in, malloc_aligned, malloc_aligned_at};
-pub use free::{check_free, free, free_as};
-pub use malloc::{alloc_in, malloc, malloc_at_once, malloc_in, zalloc};
-pub use query::{good_size, heap_of, is_ours, is_under_utilized, usable_size};
+pub use free::{free, free_as};
+pub use malloc::{alloc_in, malloc, malloc_at_once, malloc_in, malloc_words, zalloc};
+pub use query::{good_size, heap_of, is_ours, is_under_utilized, thread_of, usable_size};
 pub use realloc::{expand, realloc, realloc_aligned_at_in, realloc_in, realloc_into};
+pub use stated::{Stated, check_free};
 pub use upkeep::{collect, collect_reduce};

@@ -3,11 +3,12 @@
 use super::hardened;
 use crate::base;
 use crate::diag::ErrorKind;
-use crate::heap::{Heap, walk_of};
+use crate::heap::{self, Heap, walk_of};
 use crate::options::{self, Hardening};
 use crate::os;
 use crate::page::{Lookup, Page, PageRef};
 use crate::runtime::page_around;
+use crate::theap::Theap;
 
 /// Bytes that may be used of the block at `p`, at least what was asked for; 0 for null and for addresses that are not
 /// ours.
@@ -48,6 +49,17 @@ pub fn good_size(size: usize) -> usize {
 /// Whether `p` lies in a page of ours, at whatever depth. May search an arena for large blocks.
 pub fn is_ours(p: *const u8) -> bool {
     page_around(p).is_some()
+}
+
+/// The thread that the page around `p` belongs to, as `prim` numbers threads: the one that owns it, or that would take it back
+/// (a full page belongs to nobody). Of a heap whose pages wait for the program, the last that did, even if it has ended. 0 if that thread has ended, and for addresses that are not ours.
+pub fn thread_of(p: *const u8) -> usize {
+    page_around(p).map_or(0, |page| {
+        let tid = page.owner().tid();
+        let lives =
+            !page.owner().is_unowned() || Theap::of_page(page).serves(tid, page.heap()) || heap::postpones(page);
+        if lives { tid } else { 0 }
+    })
 }
 
 /// The heap of the block at `p`, or around it.

@@ -16,7 +16,7 @@ use super::upkeep;
 use crate::arena::{Arena, ArenaSet, PageKind};
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::heap::{SingleRequest, heap_of_page, release_page};
+use crate::heap::{SingleRequest, heap_of_page, postpones, release_page};
 use crate::options::{self, OptionId};
 use crate::os::{self, PrivateMemory, tool_hooks};
 use crate::page::{Flag, Origin, PageRef, SinglePage};
@@ -74,7 +74,7 @@ impl SingleBlock {
         {
             return false;
         }
-        if bytes < before && !is_much(before - bytes, before) {
+        if bytes < before && (!is_much(before - bytes, before) || postpones(&self.page)) {
             return true;
         }
         heap_of_page(&self.page).count_resized(&self.page, bytes);
@@ -156,7 +156,7 @@ impl SingleBlock {
 
     fn move_os_pages(&mut self, to: &mut SingleBlock, used: usize) -> bool {
         let bytes = used.next_multiple_of(os::os_page_bytes());
-        if used < MIN_MOVE_BYTES || options::get(OptionId::PurgeDelay) < 0 {
+        if used < MIN_MOVE_BYTES || options::get(OptionId::PurgeDelay) < 0 || postpones(&self.page) {
             return false;
         }
         let (Some(from), Some(to)) = (self.private_start(bytes), to.private_start(bytes)) else { return false };

@@ -4,6 +4,7 @@
 //! releases only ring for it:
 //! 1. *After a delay.* As much as has been free throughout the last `purge_delay` (`watermarks`) is purged by a later call of
 //!    the allocator. What goes into use again and again in the meantime stays.
+//!    Where somebody has chosen the delay, a run above `arena_purge_immediate_size` does not wait for it.
 //! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded
 //!    (`purge_policy`). The release that exceeds the bound purges what is above it and a quarter of it, at once. So a
 //!    process that frees most of its memory and then idles does not keep it.
@@ -54,7 +55,18 @@ impl ArenaSet {
         self.usage().note_released(range.len, purgeable);
         if purgeable > 0 {
             self.schedule_purge(range.len, purgeable);
+            if goes_at_once(range.len) {
+                self.purge_released(arena, range);
+            }
         }
+    }
+
+    /// Purges what has just been released, as far as nobody has claimed it meanwhile.
+    #[cold]
+    fn purge_released(&self, arena: &Arena, range: BitRange) {
+        let unit = smallest_purge();
+        let units = BitRange::between(range.start.next_multiple_of(unit), range.end() / unit * unit);
+        let _ = self.purge_pieces(arena, units, unit, 0, purge_way());
     }
 
     /// So many slices were freed, of which `purgeable` have memory behind them: applies rule 2, and notes for rule 1.
@@ -260,6 +272,24 @@ impl Arena {
 /// Whether the program or its user decided how long memory is kept: then rule 1 is obeyed to the letter.
 fn is_delay_chosen() -> bool {
     options::is_chosen(OptionId::PurgeDelay) || options::is_chosen(OptionId::ArenaPurgeMult)
+}
+
+/// Whether a run of so many slices is purged when it is released: one above option `arena_purge_immediate_size`, if that was
+/// chosen, or a delay was that it would have to wait for. Otherwise rule 2 knows better what will be used again.
+#[inline]
+fn goes_at_once(slices: usize) -> bool {
+    slices >= LEAST_IMMEDIATE && is_larger_than_immediate(slices)
+}
+
+/// No smaller run is asked about: options cost two loads each.
+const LEAST_IMMEDIATE: usize = 16;
+
+#[cold]
+fn is_larger_than_immediate(slices: usize) -> bool {
+    let option = OptionId::ArenaPurgeImmediateSize;
+    slices * SLICE_BYTES > options::get_size(option).max(LEAST_IMMEDIATE * SLICE_BYTES - 1)
+        && (options::is_chosen(option) || is_delay_chosen())
+        && delay_millis().is_some_and(|delay| delay > 0)
 }
 
 /// The smallest run worth purging, in slices: option `arena_purge_min_size`, or a huge OS page where `allow_thp` is 2. A

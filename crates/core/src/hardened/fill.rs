@@ -19,6 +19,8 @@ pub struct Filled {
     pub block_bytes: usize,
     /// The page's secret.
     pub key: u64,
+    /// So many bytes at the block's beginning are left as they are.
+    pub preserve: usize,
 }
 
 impl Filled {
@@ -29,7 +31,17 @@ impl Filled {
     #[cold]
     pub unsafe fn on_alloc(self, size: usize) {
         // SAFETY: the precondition.
-        unsafe { ptr::write_bytes(self.block, FRESH, size) };
+        unsafe { self.fill(FRESH, size) };
+    }
+
+    /// Fills what is not preserved of the first `bytes`.
+    ///
+    /// # Safety
+    /// They are in the block, and the caller's.
+    unsafe fn fill(self, byte: u8, bytes: usize) {
+        let from = self.preserve.min(bytes);
+        // SAFETY: the precondition.
+        unsafe { ptr::write_bytes(self.block.wrapping_add(from), byte, bytes - from) };
     }
 
     /// Fills the block.
@@ -40,7 +52,7 @@ impl Filled {
     pub unsafe fn on_free(self) {
         // SAFETY: the precondition.
         unsafe {
-            ptr::write_bytes(self.block, FREED, self.block_bytes - CANARY_BYTES);
+            self.fill(FREED, self.block_bytes - CANARY_BYTES);
             self.mark_place().write(self.mark());
         }
     }
@@ -76,9 +88,10 @@ impl Filled {
                 return None;
             }
             let content = core::slice::from_raw_parts(self.block, bytes);
-            let at = content.iter().position(|&byte| byte != FREED)?;
-            ptr::write_bytes(self.block, FREED, bytes);
-            Some(self.block.wrapping_add(at))
+            let from = self.preserve.min(bytes);
+            let at = content[from..].iter().position(|&byte| byte != FREED)?;
+            self.fill(FREED, bytes);
+            Some(self.block.wrapping_add(from + at))
         }
     }
 }

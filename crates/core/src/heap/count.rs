@@ -8,7 +8,7 @@
 //! A file of its own, so that what is counted can be read as a whole.
 
 use super::heap::Heap;
-use crate::page::{Owned, Page};
+use crate::page::{Origin, Owned, Page};
 use crate::stats::{HUGE_BIN, Stats, stats_bin_of};
 
 /// The bin in which a page and its blocks are counted.
@@ -21,6 +21,9 @@ impl Heap {
     pub(super) fn count_entered(&self, page: &Page) {
         let stats = self.stats();
         stats.pages.increase(1);
+        if is_outside(page) {
+            stats.pages_os_allocated.increase(1);
+        }
         if page.is_singleton() {
             stats.malloc_huge.increase(page.block_bytes());
             stats.malloc_huge_count.increment();
@@ -33,6 +36,9 @@ impl Heap {
     pub(super) fn count_left(&self, page: &Owned) {
         let stats = self.stats();
         stats.pages.decrease(1);
+        if is_outside(page) {
+            stats.pages_os_allocated.decrease(1);
+        }
         if page.is_singleton() {
             stats.malloc_huge.decrease(page.block_bytes());
         } else {
@@ -50,6 +56,11 @@ impl Heap {
             self.stats().malloc_huge.decrease(before - bytes);
         }
     }
+}
+
+/// Whether the page has a mapping of its own.
+fn is_outside(page: &Page) -> bool {
+    matches!(page.origin(), Origin::Os(_))
 }
 
 /// Nothing, if a theap has seen to it.

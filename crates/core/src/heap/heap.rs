@@ -7,6 +7,7 @@ use core::mem::offset_of;
 use core::ptr;
 
 use super::color::Starts;
+use super::postponed::{Hooks, Postponing};
 use super::registry::Registry;
 use crate::arena::{Arena, ArenaSet, Meta};
 use crate::base::*;
@@ -46,6 +47,10 @@ pub struct Heap {
     numa: AtomicUsize,
     /// Whether somebody relies on the natural alignment of large blocks.
     is_aligned: AtomicBool,
+    /// How many bytes at the beginning of blocks are not filled at debug levels, and the most that ever were not.
+    preserve: [AtomicUsize; 2],
+    /// Of a heap whose pages wait for the program (`postponed`).
+    postponing: Published<Postponing>,
     registry: Registry,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
@@ -184,6 +189,9 @@ impl Heap {
             let arenas = self.subproc().arenas();
             // SAFETY: the heap has ended (`end`), and nobody keeps its structure.
             unsafe {
+                if let Some(postponing) = self.postponing() {
+                    postponing.give_up(arenas);
+                }
                 self.registry.free_bitmaps(arenas);
                 arenas.meta_free(self.meta);
             }
@@ -248,6 +256,51 @@ impl Heap {
         self.numa.store(node.map_or(0, |node| node + 1), Ordering::Relaxed);
     }
 
+    /// From now on the first `bytes` of the heap's blocks are left alone where memory is filled.
+    pub fn set_fill_preserve(&self, bytes: usize) {
+        let [now, most] = &self.preserve;
+        now.store(bytes, Ordering::Relaxed);
+        most.fetch_max(bytes, Ordering::Relaxed);
+        if bytes > 0 {
+            PRESERVES.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the heap's empty pages wait for the program; before any page is made. False without memory.
+    pub fn begin_postponing(&self, hooks: Hooks) -> bool {
+        let made = Postponing::begin(self.subproc().arenas(), hooks);
+        if let Some(made) = made {
+            self.postponing.publish(made);
+            ANY_POSTPONES.store(true, Ordering::Relaxed);
+        }
+        made.is_some()
+    }
+
+    /// Whether there has been a heap whose pages wait.
+    #[inline]
+    pub(super) fn any_postpones() -> bool {
+        ANY_POSTPONES.load(Ordering::Relaxed)
+    }
+
+    /// Of a heap whose empty pages wait.
+    #[inline]
+    pub fn postponing(&self) -> Option<&'static Postponing> {
+        // SAFETY: it lives as long as the heap, whose users hold that.
+        unsafe { self.postponing.get().as_ref() }
+    }
+
+    /// Whether a heap has, or has had, bytes to preserve.
+    #[inline]
+    pub(super) fn any_preserves() -> bool {
+        PRESERVES.load(Ordering::Relaxed)
+    }
+
+    /// What is preserved of each block now, and the most that ever was.
+    pub(super) fn fill_preserve(&self) -> (usize, usize) {
+        let [now, most] = &self.preserve;
+        (now.load(Ordering::Relaxed), most.load(Ordering::Relaxed))
+    }
+
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -266,6 +319,12 @@ impl Heap {
         self.subproc().main_heap().is_some_and(|main| main == self)
     }
 }
+
+/// Whether any heap has ever had bytes to preserve.
+static PRESERVES: AtomicBool = AtomicBool::new(false);
+
+/// Whether any heap has ever had pages that wait.
+static ANY_POSTPONES: AtomicBool = AtomicBool::new(false);
 
 impl Linked for Heap {
     fn links(&self) -> &Links {
@@ -433,6 +492,9 @@ impl Subproc {
     pub fn lock_rest(&self) {
         self.heaps_locked().for_each(|heap| {
             heap.theaps().lock_raw();
+            if let Some(postponing) = heap.postponing() {
+                postponing.lock().lock_raw();
+            }
             heap.registry().lock_fork().lock_raw();
         });
         self.theap_cache.lock_raw();
@@ -448,6 +510,9 @@ impl Subproc {
         unsafe {
             self.heaps_locked().for_each(|heap| {
                 unlock(heap.theaps(), child);
+                if let Some(postponing) = heap.postponing() {
+                    unlock(postponing.lock(), child);
+                }
                 unlock(heap.registry().lock_fork(), child);
             });
             unlock(&self.theap_cache, child);

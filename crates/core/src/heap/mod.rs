@@ -7,6 +7,7 @@
 //! * `page_alloc`: making and releasing a heap's pages, `color`: where in them blocks start; `guard`: what hardened and
 //!   guarded pages have besides.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
+//! * `postponed`: heaps whose empty pages wait until no thread of the program looks at them any more.
 //! * `orphans`: whether a fork has left pages behind that no thread has looked after yet.
 
 mod color;
@@ -17,6 +18,7 @@ mod heap;
 mod orphans;
 mod page_alloc;
 mod page_heap;
+mod postponed;
 mod registry;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,5 +29,6 @@ pub use guard::{check_page, forget_guard, guard_single, may_guard};
 pub use heap::{FreeStack, Heap, HeapOffsets, PinnedHeap, Subproc, SubprocOffsets, TheapLinks, unlock};
 pub use orphans::{Adopt, adopt_orphans_first, do_orphans_wait, no_orphans_wait, orphans_wait};
 pub use page_alloc::{SingleRequest, release_or_list, release_page, release_page_of};
-pub use page_heap::{heap_locks, heap_of_page, lock_heap};
+pub use page_heap::{heap_locks, heap_of_page, lock_heap, may_preserve, postpones, preserved};
+pub use postponed::{Hooks as PostponeHooks, Postponing, STATE_BYTES};
 pub use visit::{Area, Depth, Visitor, visit_page, walk_of};

@@ -253,14 +253,28 @@ fn zeroed_if_asked(request: &SingleRequest, memory: &Memory, slices: usize) -> Z
     memory.zero
 }
 
-/// Releases a page whose blocks are all free.
-pub fn release_page(page: OwnedPage) {
+/// Releases a page whose blocks are all free, or has it wait until the program lets it go.
+pub fn release_page(mut page: OwnedPage) {
     let arenas = {
         let heap = heap_of_page(&page);
+        if let Some(postponing) = heap.postponing() {
+            let list = |page: &OwnedPage| heap.registry().list(page);
+            let Some(released) = postponing.keep(page, heap.subproc().arenas(), list) else { return };
+            page = released;
+        }
         heap.strike_out(&page);
         heap.subproc().arenas()
     };
     give_back(page, arenas);
+}
+
+impl Heap {
+    /// Releases those of the pages that wait for the program which need not any more.
+    pub fn ask_again(&'static self) {
+        if let Some(postponing) = self.postponing() {
+            postponing.ask_each(|page| release_page_of(self, page));
+        }
+    }
 }
 
 /// The same for a page of a heap that is ending, by the thread that ends it.

@@ -30,6 +30,23 @@ pub fn heap_of_page(page: &Page) -> PageHeap {
     PageHeap(page.heap_word().guard(&LOCKS))
 }
 
+/// The bytes at the beginning of a page's blocks that are left alone when memory is filled, and when it is verified: what
+/// was freed earlier may have been filled with more left alone.
+pub fn preserved(page: &Page) -> (usize, usize) {
+    if Heap::any_preserves() { heap_of_page(page).fill_preserve() } else { (0, 0) }
+}
+
+/// Whether any heap has ever had bytes to preserve.
+#[inline]
+pub fn may_preserve() -> bool {
+    Heap::any_preserves()
+}
+
+/// Whether empty pages of the page's heap wait for the program, so that threads may look at memory that has been freed.
+pub fn postpones(page: &Page) -> bool {
+    Heap::any_postpones() && heap_of_page(page).postponing().is_some()
+}
+
 /// Lets no thread guard `heap` through one of its pages until the answer is dropped: its pages can be moved and released.
 pub fn lock_heap(heap: &Heap) -> LockGuard<'static, ()> {
     LOCKS.lock(heap.handle())

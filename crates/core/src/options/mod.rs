@@ -104,4 +104,8 @@ impl Environment for ProcessEnvironment {
     fn get<'a>(&self, name: &str, value: &'a mut [u8]) -> Option<&'a [u8]> {
         env::get(name, value)
     }
+
+    fn for_each_with_prefix(&self, prefix: &str, visit: &mut dyn FnMut(&[u8])) {
+        env::for_each_with_prefix(prefix, visit);
+    }
 }

@@ -29,6 +29,33 @@ pub trait Environment {
     fn has_prefix(&self, prefix: &str) -> bool;
     /// The value of the variable `name` in any case, cut to the length of `value`.
     fn get<'a>(&self, name: &str, value: &'a mut [u8]) -> Option<&'a [u8]>;
+    /// Shows the names that begin with `prefix`, without it.
+    fn for_each_with_prefix(&self, prefix: &str, visit: &mut dyn FnMut(&[u8]));
+}
+
+/// Variables with our prefixes that are no options: levels of checking, the profiler's output, what other parts of mimalloc
+/// and our own tests read.
+const OTHER_NAMES: [&str; 13] = [
+    "secure",
+    "debug",
+    "profile",
+    "so",
+    "reference",
+    "defines",
+    "disable_redirect",
+    "disable_override",
+    "enable_redirect",
+    "prioritize_load_order",
+    "patch_imports",
+    "force_redirect",
+    "patch_ntheap",
+];
+
+fn is_known(name: &[u8]) -> bool {
+    let specs = OptionId::ALL.iter().map(|option| option.spec());
+    let names = specs.flat_map(|spec| [Some(spec.name), spec.former_name]).flatten();
+    name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"test_"))
+        || names.chain(OTHER_NAMES).any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// All options of a process.
@@ -125,6 +152,7 @@ impl OptionStore {
         self.tell();
         let others = OptionId::ALL.iter().filter(|option| !SPOKEN.contains(option));
         others.for_each(|&option| self.read(option, environment));
+        warn_of_unknown(environment);
     }
 
     /// Takes the value of `option` from the environment, if it is there and the program did not set it already.
@@ -155,6 +183,19 @@ impl OptionStore {
             verbose: self.get(OptionId::Verbose),
             max_errors: self.get(OptionId::MaxErrors),
             max_warnings: self.get(OptionId::MaxWarnings),
+        });
+    }
+}
+
+/// Warns about variables that look like options and are none: misspelt ones have no effect.
+fn warn_of_unknown(environment: &impl Environment) {
+    for prefix in PREFIXES {
+        environment.for_each_with_prefix(prefix, &mut |name| {
+            if !is_known(name) {
+                diag::warning(|line| {
+                    line.text("environment variable ").text(prefix).foreign(name).text(" is no option, and ignored");
+                });
+            }
         });
     }
 }
@@ -251,6 +292,11 @@ mod tests {
             value[..length].copy_from_slice(&text.as_bytes()[..length]);
             Some(&value[..length])
         }
+
+        fn for_each_with_prefix(&self, prefix: &str, visit: &mut dyn FnMut(&[u8])) {
+            let names = self.variables.iter().filter_map(|(name, _)| name.strip_prefix(prefix));
+            names.for_each(|name| visit(name.as_bytes()));
+        }
     }
 
     fn literal<'a>(variables: &'a [(&'a str, &'a str)]) -> Literal<'a> {
@@ -310,6 +356,16 @@ mod tests {
             let option = OptionId::from_raw(number).unwrap();
             let text = if option.spec().kind == Kind::KiB { "77K" } else { "77" };
             assert_eq!(read(&[(name, text)]).get(option), 77, "{name}");
+        }
+    }
+
+    #[test]
+    fn present_and_former_names_in_any_case_are_known_and_others_are_not() {
+        for name in ["purge_delay", "PURGE_DELAY", "Reset_Delay", "SCAVENGE", "secure", "PROFILE"] {
+            assert!(is_known(name.as_bytes()), "{name}");
+        }
+        for name in ["", "purge", "purge_delays", "PURGE-DELAY", "secured"] {
+            assert!(!is_known(name.as_bytes()), "{name}");
         }
     }
 

@@ -189,7 +189,7 @@ options! {
     /// Tie an arena to the NUMA node of the thread that caused it.
     ArenaIsNumaLocal = 46: Spec::switch("arena_is_numa_local", 0);
     /// A collection hands the thread's statistics over to its heap.
-    StatsMergeOnCollect = 47: Spec::switch("stats_merge_on_collect", 1).not_here("every collection does");
+    StatsMergeOnCollect = 47: Spec::switch("stats_merge_on_collect", 1);
     /// Bytes allocated between snapshots of the profiler; 0: none.
     ProfileAllocInterval = 48: Spec::bytes("profile_alloc_interval", 1 << 30).not_here(NO_PROFILER);
     /// Bytes by which what is in use grows between snapshots; 0: none.
@@ -199,9 +199,9 @@ options! {
     /// The profiler samples one of so many allocated bytes.
     ProfileSampleRate = 51: Spec::bytes("profile_sample_rate", 512 << 10).not_here(NO_PROFILER);
     /// Hand statistics over to the heap after so many bytes were allocated or freed; 0: never.
-    StatsMergeThreshold = 52: Spec::bytes("stats_merge_threshold", 4 << 20).not_here("read from pages when asked");
+    StatsMergeThreshold = 52: Spec::bytes("stats_merge_threshold", 4 << 20);
     /// Larger free ranges are purged at once.
-    ArenaPurgeImmediateSize = 53: Spec::kib("arena_purge_immediate_size", 32 * MIB).not_here("a bound decides");
+    ArenaPurgeImmediateSize = 53: Spec::kib("arena_purge_immediate_size", 32 * MIB);
     /// Memory tagging.
     Mte = 54: Spec::new("mte", 1, Kind::Tagging).not_here("no memory tagging");
     /// A thread that purges: 0 never, 1 once there is something to purge, 2 (`auto`) the same if there are other threads.

@@ -95,9 +95,9 @@ impl Page {
         Canary { block, room: self.block_bytes() - CANARY_BYTES, key: self.block_bitmap().key() }
     }
 
-    /// A block, to be filled or verified.
-    pub fn filled(&self, block: *mut u8) -> Filled {
-        Filled { block, block_bytes: self.block_bytes(), key: self.block_bitmap().key() }
+    /// A block, to be filled or verified but for its first `preserve` bytes.
+    pub fn filled(&self, block: *mut u8, preserve: usize) -> Filled {
+        Filled { block, block_bytes: self.block_bytes(), key: self.block_bitmap().key(), preserve }
     }
 
     /// Of a hardened page with a single block.

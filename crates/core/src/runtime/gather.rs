@@ -33,12 +33,28 @@ pub fn heap_stats(heap: &Heap) -> RawStats {
     with_peaks(&counted.with(&with_singles(&walked(heap), &counted)))
 }
 
+/// What one of this thread's theaps counts for itself, and what is in the pages that it has now.
+pub fn theap_stats(theap: &Theap) -> RawStats {
+    let mut found = RawStats::new();
+    theap.add_counts_to(&mut found);
+    theap.for_each_page(|page| {
+        let page = page.page();
+        add_page(&mut found, page);
+        add_came(&mut found.pages, 1, 1);
+        add_came(&mut found.page_bins[stats_bin(page)], 1, 1);
+    });
+    found.pages.peak = found.pages.current;
+    found.page_bins.iter_mut().for_each(|bin| bin.peak = bin.current);
+    found.theaps = RawCount { total: 1, peak: 1, current: 1 };
+    with_peaks(&found)
+}
+
 /// What a sub-process counts besides its heaps: arenas, threads, and what ended heaps left.
 pub fn subproc_stats_exclusive(subproc: &Subproc) -> RawStats {
     let mut stats = subproc.arenas().stats().snapshot();
     stats.malloc_normal_count.total = blocks_in_shared_pages(&stats);
     stats.chunk_bins[ChunkBin::None as usize] = unused_chunks(subproc, &stats);
-    stats
+    stats.with_sums()
 }
 
 /// A sub-process with all its heaps.
@@ -139,7 +155,7 @@ fn with_peaks(stats: &RawStats) -> RawStats {
         let most = all.page_bins[bin].peak * blocks_per_page(bin);
         all.malloc_bins[bin] = all.malloc_bins[bin].with_peak_below(most);
     }
-    all
+    all.with_sums()
 }
 
 /// How many bytes pages that blocks share have had at most, if those of each size were there at the same time.

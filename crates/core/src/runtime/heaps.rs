@@ -5,7 +5,7 @@
 //! *Destroy* frees all pages at once: nobody may use any block of the heap any more.
 
 use crate::arena::Arena;
-use crate::heap::{Heap, Subproc, adopt_orphans_first, lock_heap, release_or_list, release_page_of};
+use crate::heap::{Heap, PostponeHooks, Subproc, adopt_orphans_first, lock_heap, release_or_list, release_page_of};
 use crate::page::{Lifetime, OwnedPage, PageRef};
 use crate::sync::{LockGuard, yield_now};
 use crate::theap::Theap;
@@ -19,6 +19,17 @@ pub fn heap_new() -> Option<&'static Heap> {
     Heap::create(own_subproc()?, None, Lifetime::MayEnd)
 }
 
+/// A new heap whose empty pages wait until the program lets them go.
+pub fn heap_new_postponing(hooks: PostponeHooks) -> Option<&'static Heap> {
+    let heap = heap_new()?;
+    if heap.begin_postponing(hooks) {
+        return Some(heap);
+    }
+    // SAFETY: nobody has seen it yet.
+    unsafe { heap_destroy(heap) };
+    None
+}
+
 /// A new heap that allocates in one arena only.
 pub fn heap_new_in_arena(arena: &'static Arena) -> Option<&'static Heap> {
     Heap::create(own_subproc()?, Some(arena), Lifetime::MayEnd)
@@ -28,11 +39,15 @@ fn own_subproc() -> Option<&'static Subproc> {
     Some(Thread::of(live_theap()?).subproc())
 }
 
-/// Ends `heap`; its blocks live on in the main heap. False for the main heap and for heaps that have ended.
+/// Ends `heap`; its blocks live on in the main heap. False for the main heap, for heaps that have ended, and for one whose pages
+/// wait: the main heap would not keep them.
 ///
 /// # Safety
 /// No thread allocates in the heap from now on, nor deletes or destroys it a second time.
 pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
+    if heap.postponing().is_some() {
+        return false;
+    }
     let _other_threads_wait = begin_end(heap);
     let subproc = heap.subproc();
     let Some(main) = subproc.main_heap() else { return false };

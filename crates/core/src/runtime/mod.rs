@@ -34,8 +34,10 @@ mod unowned;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};
 pub use descriptor::{Descriptor, MAGIC as DESCRIPTOR_MAGIC, VERSION as DESCRIPTOR_VERSION};
-pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
-pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
+pub use gather::{
+    hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive, theap_stats,
+};
+pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena, heap_new_postponing};
 pub use hooks::{Reports, process_done, register_reports, thread_done};
 pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
@@ -48,7 +50,7 @@ pub use subprocs::{
 };
 #[cfg(test)]
 pub(crate) use thread::ENDS;
-pub use thread::{Thread, current_theap, is_own, set_default_theap};
+pub use thread::{Thread, current_theap, is_own, set_default_theap, theap_abandon, theap_delete};
 pub use unowned::collect_unowned;
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

@@ -88,6 +88,40 @@ pub(super) fn end_current() -> Left {
     Thread::of(theap).end()
 }
 
+/// Ends one of this thread's theaps: its pages are left to others, its heap stays. The main one only loses its pages. If it was
+/// the default, the main one is from now on. False if the theap is not, or no longer, this thread's.
+pub fn theap_delete(theap: *const Theap) -> bool {
+    let current = current_theap();
+    if current.is_empty_theap() {
+        return false;
+    }
+    adopt_orphans_first();
+    let thread = Thread::of(current);
+    let main = thread.main_theap();
+    let _no_heap_ends = ENDS.wait();
+    let Some(theap) = thread.theaps().find(|own| ptr::eq(*own, theap)) else { return false };
+    if ptr::eq(theap, main) {
+        main.abandon_all();
+        main.hand_over_counts();
+        return true;
+    }
+    if ptr::eq(theap, current) {
+        set_default_theap(main);
+    }
+    thread.end_theap(theap);
+    true
+}
+
+/// Leaves all pages of a theap to others; the theap goes on. Its thread may be another, which is not in the allocator now: the
+/// program has seen to that, and to no heap ending meanwhile. Nothing happens for a theap that has ended.
+pub fn theap_abandon(theap: &'static Theap) {
+    if theap.tid() != 0 {
+        adopt_orphans_first();
+        theap.abandon_all();
+        theap.hand_over_counts();
+    }
+}
+
 /// The C library says that this thread ends, which had asked for that.
 ///
 /// The thread is known by our own word. The value may be another copy's of us: in a namespace of `dlmopen` there is another C

@@ -1,6 +1,6 @@
 //! Floor 2: counting what the allocator does.
 //!
-//! The table of statistics is fixed by mimalloc's interface (`mi_stats_t`, version 5) and has one layout in two
+//! The table of statistics is fixed by mimalloc's interface (`mi_stats_t`, version 6) and has one layout in two
 //! fillings: [`Stats`], shared counters that any thread adds to, and [`RawStats`], plain numbers that a caller gets.
 //! Nothing here is on the fast path of `malloc` or `free`: floors above count events of pages.
 //!
@@ -11,6 +11,7 @@
 
 mod bins;
 mod count;
+mod layouts;
 mod table;
 
 pub use bins::{HUGE_BIN, STATS_BINS, page_bytes_of, stats_bin_of, stats_bin_size};

@@ -1,6 +1,7 @@
 //! The table of all statistics, byte for byte as `mi_stats_t` has it.
 //!
-//! The fields are written down once, in `with_fields!`; the struct, its merging and its listing come from there.
+//! The fields are written down once, in `with_fields!`; the struct, its merging and its listing come from there. Callers that
+//! were compiled for mimalloc 3.4 know another order of them, which `layouts` has.
 
 use super::bins::STATS_BINS;
 use super::count::{RawCount, RawCounter, StatCount, StatCounter};
@@ -8,7 +9,7 @@ use core::array;
 use core::mem::{offset_of, size_of};
 
 /// The version of the layout.
-pub const STAT_VERSION: usize = 5;
+pub const STAT_VERSION: usize = 6;
 
 /// How chunks of an arena are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +32,7 @@ pub enum ChunkBin {
 pub const CHUNK_BINS: usize = 6;
 
 /// How many slots are kept for future statistics, of either kind.
-const SPARE: usize = 4;
+pub(super) const SPARE: usize = 4;
 
 /// Hands the list of fields, in the order of the interface, to the macro `$then`: `C` is a count, `N` a counter.
 macro_rules! with_fields {
@@ -53,12 +54,16 @@ macro_rules! with_fields {
             pages_abandoned: C,
             /// Threads.
             threads: C,
-            /// Bytes of blocks that share a page.
-            malloc_normal: C,
-            /// Bytes of blocks that have a page of their own.
-            malloc_huge: C,
+            /// Bytes of blocks.
+            allocated: C,
+            /// Blocks allocated.
+            malloc_count: N,
+            /// Blocks freed.
+            free_count: N,
+            /// Bytes of blocks freed.
+            freed: N,
             /// Bytes as requested, before rounding.
-            malloc_requested: C,
+            malloc_requested: N,
             /// Calls of the OS to map memory.
             mmap_calls: N,
             /// Calls of the OS to commit memory.
@@ -69,10 +74,6 @@ macro_rules! with_fields {
             purge_calls: N,
             /// Arenas made.
             arena_count: N,
-            /// Blocks that share a page.
-            malloc_normal_count: N,
-            /// Blocks that have a page of their own.
-            malloc_huge_count: N,
             /// Blocks followed by a guard page.
             malloc_guarded_count: N,
             /// Arena claims given back half-way.
@@ -99,6 +100,10 @@ macro_rules! with_fields {
             heaps: C,
             /// Theaps.
             theaps: C,
+            /// Pages outside of arenas that no thread owns, of those that blocks share: none.
+            pages_os_abandoned: C,
+            /// Pages outside of arenas.
+            pages_os_allocated: C,
             /// Abandoned pages taken over by an allocation.
             pages_reclaim_on_alloc: N,
             /// Abandoned pages taken back by a free.
@@ -107,8 +112,24 @@ macro_rules! with_fields {
             pages_reabandon_full: N,
             /// Waits for somebody to let go of an abandoned page.
             pages_unabandon_busy_wait: N,
+            /// Attempts to give a page up that met a free.
+            pages_unown_cas_retry: N,
             /// Waits in the deletion of heaps.
             heaps_delete_wait: N,
+            /// Always zero: nothing is counted page by page.
+            pages_stat_updates: N,
+            /// Always zero.
+            pages_stat_update_count: N,
+            /// Allocations that the profiler sampled.
+            profile_samples: N,
+            /// Bytes of blocks that share a page.
+            malloc_normal: C,
+            /// Bytes of blocks that have a page of their own.
+            malloc_huge: C,
+            /// Blocks that share a page.
+            malloc_normal_count: N,
+            /// Blocks that have a page of their own.
+            malloc_huge_count: N,
         }
     };
 }
@@ -135,8 +156,8 @@ macro_rules! declare_table {
             /// The version of its layout, as whoever made it believes.
             pub version: usize,
             $($(#[$doc])* pub $field: $kind,)*
-            spare_counts: [C; SPARE],
-            spare_counters: [N; SPARE],
+            pub(super) spare_counts: [C; SPARE],
+            pub(super) spare_counters: [N; SPARE],
             /// Blocks by [size bin](super::stats_bin_of).
             pub malloc_bins: [C; STATS_BINS],
             /// Pages by the size bin of their blocks.
@@ -275,78 +296,57 @@ impl RawStats {
         self.zip(found, RawCount::without_present, |counter, _| *counter)
     }
 
-    /// Writes this table to a caller's; false, and nothing is written, if that is null or its header says that the
-    /// caller has another layout in mind.
-    ///
-    /// # Safety
-    /// `to` is null, or the first two words of a table may be read there, and if they fit, all of it written.
-    pub unsafe fn write_to(&self, to: *mut RawStats) -> bool {
-        // SAFETY: the caller's promise covers the header.
-        let fits = unsafe { header_fits(to) };
-        if fits {
-            // SAFETY: the header fits, so that the caller's promise covers the table.
-            unsafe { to.write(*self) };
+    /// With what the fields for blocks of either kind add up to.
+    pub fn with_sums(&self) -> RawStats {
+        let allocated = self.malloc_normal.merged(&self.malloc_huge);
+        let blocks = self.malloc_normal_count.total + self.malloc_huge_count.total;
+        let present: i64 = self.malloc_bins.iter().map(|bin| bin.current).sum();
+        RawStats {
+            allocated,
+            malloc_count: RawCounter { total: blocks },
+            free_count: RawCounter { total: blocks - present },
+            freed: RawCounter { total: allocated.total - allocated.current },
+            ..*self
         }
-        fits
     }
-
-    /// Reads a caller's table; `None` if it is null or has another layout.
-    ///
-    /// # Safety
-    /// `from` is null, or the first two words of a table may be read there, and if they fit, all of it.
-    pub unsafe fn read_from(from: *const RawStats) -> Option<RawStats> {
-        // SAFETY: the caller's promise covers the header, and the table if the header fits.
-        unsafe { header_fits(from).then(|| from.read()) }
-    }
-}
-
-/// # Safety
-/// `table` is null or its first two words may be read.
-unsafe fn header_fits(table: *const RawStats) -> bool {
-    if table.is_null() || !table.is_aligned() {
-        return false;
-    }
-    // SAFETY: aligned, and readable by the caller's promise.
-    let (size, version) = unsafe { ((&raw const (*table).size).read(), (&raw const (*table).version).read()) };
-    size == size_of::<RawStats>() && version == STAT_VERSION
 }
 
 const _: () = {
     assert!(size_of::<Stats>() == size_of::<RawStats>());
     assert!(offset_of!(Stats, malloc_bins) == offset_of!(RawStats, malloc_bins));
-    assert!(offset_of!(Stats, heaps_delete_wait) == offset_of!(RawStats, heaps_delete_wait));
+    assert!(offset_of!(Stats, malloc_huge_count) == offset_of!(RawStats, malloc_huge_count));
 };
 
-/// Against the header of mimalloc 3.4.3, where a word has 64 bits.
+/// Against the header of mimalloc 3.6.2, where a word has 64 bits.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<RawStats>() == 4368);
+    assert!(size_of::<RawStats>() == 4480);
     assert!(offset_of!(RawStats, pages) == 16);
     assert!(offset_of!(RawStats, malloc_requested) == 224);
-    assert!(offset_of!(RawStats, heaps_delete_wait) == 536);
-    assert!(offset_of!(RawStats, spare_counts) == 544);
-    assert!(offset_of!(RawStats, spare_counters) == 640);
-    assert!(offset_of!(RawStats, malloc_bins) == 672);
-    assert!(offset_of!(RawStats, page_bins) == 2448);
-    assert!(offset_of!(RawStats, chunk_bins) == 4224);
+    assert!(offset_of!(RawStats, malloc_huge_count) == 648);
+    assert!(offset_of!(RawStats, spare_counts) == 656);
+    assert!(offset_of!(RawStats, spare_counters) == 752);
+    assert!(offset_of!(RawStats, malloc_bins) == 784);
+    assert!(offset_of!(RawStats, page_bins) == 2560);
+    assert!(offset_of!(RawStats, chunk_bins) == 4336);
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::ptr;
 
     #[test]
     fn offsets_are_those_of_the_header() {
         let expected = "pages 16;reserved 40;committed 64;reset 88;purged 96;page_committed 104;\
-            pages_abandoned 128;threads 152;malloc_normal 176;malloc_huge 200;malloc_requested 224;\
-            mmap_calls 248;commit_calls 256;reset_calls 264;purge_calls 272;arena_count 280;\
-            malloc_normal_count 288;malloc_huge_count 296;malloc_guarded_count 304;\
-            arena_rollback_count 312;arena_purges 320;pages_extended 328;pages_retire 336;\
-            page_searches 344;page_searches_count 352;segments 360;segments_abandoned 384;\
-            segments_cache 408;_segments_reserved 432;heaps 456;theaps 480;\
-            pages_reclaim_on_alloc 504;pages_reclaim_on_free 512;pages_reabandon_full 520;\
-            pages_unabandon_busy_wait 528;heaps_delete_wait 536";
+            pages_abandoned 128;threads 152;allocated 176;malloc_count 200;free_count 208;freed 216;\
+            malloc_requested 224;mmap_calls 232;commit_calls 240;reset_calls 248;purge_calls 256;arena_count 264;\
+            malloc_guarded_count 272;arena_rollback_count 280;arena_purges 288;pages_extended 296;pages_retire 304;\
+            page_searches 312;page_searches_count 320;segments 328;segments_abandoned 352;segments_cache 376;\
+            _segments_reserved 400;heaps 424;theaps 448;pages_os_abandoned 472;pages_os_allocated 496;\
+            pages_reclaim_on_alloc 520;pages_reclaim_on_free 528;pages_reabandon_full 536;\
+            pages_unabandon_busy_wait 544;pages_unown_cas_retry 552;heaps_delete_wait 560;pages_stat_updates 568;\
+            pages_stat_update_count 576;profile_samples 584;malloc_normal 592;malloc_huge 616;\
+            malloc_normal_count 640;malloc_huge_count 648";
         let found: std::vec::Vec<_> = OFFSETS.iter().map(|(name, offset)| std::format!("{name} {offset}")).collect();
         assert_eq!(found.join(";"), expected);
     }
@@ -359,7 +359,7 @@ mod tests {
         stats.malloc_bins[5].increase(40);
         stats.chunk_bins[ChunkBin::None as usize].increase(2);
         let raw = stats.snapshot();
-        assert_eq!((raw.size, raw.version), (4368, 5));
+        assert_eq!((raw.size, raw.version), (4480, 6));
         assert_eq!((raw.pages.current, raw.mmap_calls.total), (3, 1));
         assert_eq!((raw.malloc_bins[5].peak, raw.chunk_bins[5].total), (40, 2));
         assert!(raw.page_bins.iter().all(RawCount::is_empty));
@@ -408,27 +408,6 @@ mod tests {
         stats.reset();
         assert_eq!(stats.snapshot().pages, RawCount { total: 2, peak: 2, current: 2 });
         assert_eq!(stats.snapshot().arena_purges.total, 0);
-    }
-
-    #[test]
-    fn callers_with_another_layout_get_nothing() {
-        let stats = Stats::new();
-        stats.pages.increase(1);
-        let deliver = |size, version| {
-            let mut table = RawStats { size, version, ..RawStats::new() };
-            // SAFETY: a table of our own.
-            let written = unsafe { stats.snapshot().write_to(&mut table) };
-            assert_eq!(table.pages.total, i64::from(written));
-            // SAFETY: a table of our own.
-            assert_eq!(unsafe { RawStats::read_from(&table) }.is_some(), written);
-            written
-        };
-        assert!(deliver(4368, 5));
-        assert!(!deliver(4368, 4));
-        assert!(!deliver(4360, 5));
-        assert!(!deliver(0, 0));
-        // SAFETY: null is allowed.
-        assert!(unsafe { !stats.snapshot().write_to(ptr::null_mut()) });
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl Counts {
         }
     }
 
+    /// Bytes that have come and gone since the counts were handed over.
+    pub fn allocated(&self) -> usize {
+        self.events[Event::Allocated as usize].get()
+    }
+
     /// Counts what was allocated in a page, no singleton, that is about to be released.
     pub fn count_past(&self, page: &Owned) {
         let blocks = page.allocated_before() as usize;

@@ -81,6 +81,9 @@ impl Theap {
         let heap = self.heap();
         let is_ours = |page: &Page| heap.has(page) && self.suits(page);
         let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours, release_or_list)?;
+        if let Some(postponing) = heap.postponing() {
+            postponing.use_again(&page);
+        }
         page.adopt(chain);
         self.mark_as_own(&page);
         let page = self.queues.push_front(page);

@@ -11,6 +11,7 @@
 use core::cell::Cell;
 
 use crate::hardened::{Rest, Secrets, Style};
+use crate::heap::Heap;
 use crate::options::{self, Hardening, OptionId};
 use crate::random::{Fast, Keyed};
 
@@ -18,8 +19,21 @@ const UNDECIDED: u8 = 1;
 const HARDENED: u8 = 2;
 const SAMPLED: u8 = 4;
 
+/// Whether threads may look at blocks that have been freed, which then stay as they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readers {
+    None,
+    OfFreed,
+}
+
+impl Readers {
+    pub fn of(heap: &Heap) -> Readers {
+        if heap.postponing().is_some() { Readers::OfFreed } else { Readers::None }
+    }
+}
+
 /// What hardened pages do at these levels.
-fn style_at(levels: Hardening) -> Style {
+fn style_at(levels: Hardening, readers: Readers) -> Style {
     let clears = match options::get(OptionId::ZeroOnFree) {
         0 => false,
         1 => true,
@@ -30,7 +44,7 @@ fn style_at(levels: Hardening) -> Style {
         pads: levels.pads(),
         fills: levels.fills(),
         verifies: levels.verifies(),
-        clears: clears && !levels.fills(),
+        clears: clears && !levels.fills() && readers == Readers::None,
         rest,
     }
 }
@@ -142,20 +156,20 @@ impl Instrumentation {
     }
 
     /// Takes the levels and options that hold now, if they are known.
-    pub fn start(&self) {
+    pub fn start(&self, readers: Readers) {
         self.bits.set(0);
         self.keys.set(None);
         match options::hardening() {
-            Some(levels) => self.instrument_at(levels),
+            Some(levels) => self.instrument_at(levels, readers),
             None => self.set(UNDECIDED, true),
         }
     }
 
     /// What holds is `levels`, and the options of now.
-    pub fn instrument_at(&self, levels: Hardening) {
+    pub fn instrument_at(&self, levels: Hardening, readers: Readers) {
         self.set(UNDECIDED, false);
         self.levels.set(levels);
-        self.style.set(style_at(levels));
+        self.style.set(style_at(levels, readers));
         self.set(HARDENED, levels.checks());
         self.bound_guarded(options::get_size(OptionId::GuardedMin), options::get_size(OptionId::GuardedMax));
         let seed = options::get_size(OptionId::GuardedSampleSeed);

@@ -1,10 +1,11 @@
 //! A theap's levels, and what follows from them: which pages it makes, and whether `malloc` has to ask.
 
+use super::instrumentation::Readers;
 use super::queue::Direct;
 use super::theap::Theap;
 use crate::diag::ErrorKind;
 use crate::hardened::Style;
-use crate::heap::{adopt_orphans_first, check_page};
+use crate::heap::{adopt_orphans_first, check_page, preserved};
 use crate::options::{self, Hardening};
 use crate::os::tool_hooks;
 use crate::page::{Owned, Page};
@@ -81,7 +82,7 @@ impl Theap {
             adopt_orphans_first();
             self.abandon_all();
         }
-        self.instrumentation.instrument_at(levels);
+        self.instrumentation.instrument_at(levels, Readers::of(self.heap()));
         self.queues.show(self.direct());
     }
 
@@ -119,7 +120,7 @@ impl Theap {
 fn audit_free(page: &Page, block: *mut u8) {
     tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block is free, and its page the theap's.
-    let damage = unsafe { page.filled(block).verify() };
+    let damage = unsafe { page.filled(block, preserved(page).1).verify() };
     if let Some(at) = damage {
         page.report(ErrorKind::WriteAfterFree, block, at);
     }

@@ -13,7 +13,7 @@ use super::remote_free::{count_freed, push_one};
 use super::theap::Theap;
 use crate::base::*;
 use crate::diag::ErrorKind;
-use crate::heap::{Heap, heap_of_page, release_or_list, release_page};
+use crate::heap::{Heap, heap_of_page, postpones, release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Chain, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
 use crate::sync::pin;
@@ -106,15 +106,17 @@ fn abandon(page: OwnedPage, used: usize, hint: usize) {
         heap_of_page(&page).registry().list(&page);
     }
     let threshold = if page.is_listed() { used } else { listing_threshold(used) };
+    // Where pages wait for the program it may ask whose a page was.
+    let hint = if postpones(&page) { page.owner().tid() } else { hint };
     if let Err(page) = page.let_go(hint, used, threshold) {
         release_or_list(page);
     }
 }
 
 /// Gives back what is empty of a page of `heap`, if nobody owns it; with `Force::Routine` if it is quiet. The heap doesn't end
-/// meanwhile. True if it was looked into.
+/// meanwhile. True if it was looked into. Not where threads may look at memory that has been freed.
 pub fn punch_unowned(heap: &Heap, page: PageRef, force: Force) -> bool {
-    if !page.is_let_go() || !page.may_be_punched() {
+    if heap.postponing().is_some() || !page.is_let_go() || !page.may_be_punched() {
         return false;
     }
     let Some((page, threshold)) = page.claim_in_place() else { return false };

@@ -12,7 +12,7 @@ use core::ptr;
 
 use super::counts::Counts;
 use super::identity::Identity;
-use super::instrumentation::Instrumentation;
+use super::instrumentation::{Instrumentation, Readers};
 use super::queue::{Queue, Queues};
 use super::remote_free::Batch;
 use super::retired::Retired;
@@ -112,7 +112,7 @@ impl Theap {
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
-        theap.instrumentation.start();
+        theap.instrumentation.start(Readers::of(heap));
         theap.queues.show(theap.direct());
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);

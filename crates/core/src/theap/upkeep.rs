@@ -6,7 +6,7 @@
 use super::counts::Event;
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::release_page;
+use crate::heap::{heap_of_page, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Owned, OwnedPage};
 
@@ -50,7 +50,16 @@ impl Theap {
         debug_assert!(!page.is(Flag::Retired));
         debug_assert_eq!(page.used(), page.remote_count());
         self.counts.count_past(&page);
+        if self.has_much_to_hand_over() {
+            self.counts.hand_over(heap_of_page(&page).stats());
+        }
         release_page(page);
+    }
+
+    /// Whether as much has come and gone as option `stats_merge_threshold` says; 0: never.
+    fn has_much_to_hand_over(&self) -> bool {
+        let threshold = options::get_size(OptionId::StatsMergeThreshold);
+        threshold > 0 && self.counts.allocated() >= threshold
     }
 
     /// The list may look as it did though blocks have come and gone: counts before it releases.
@@ -141,11 +150,20 @@ impl Theap {
     /// Releases retired pages that have not been used for some time, and punches quiet ones.
     pub fn upkeep(&self) {
         self.expire_retired(Force::Routine);
+        self.heap().ask_again();
         self.punch_quiet_pages();
+    }
+
+    /// Not where threads may look at memory that has been freed.
+    fn may_punch(&self) -> bool {
+        self.heap().postponing().is_none()
     }
 
     /// Gives back what is empty of pages in which nothing has happened for some time, if it is time to look for some.
     fn punch_quiet_pages(&self) {
+        if !self.may_punch() {
+            return;
+        }
         let Some(mut left) = self.looks.begin(self.heap().subproc().arenas().purge_delay()) else { return };
         self.for_each_page(|page| {
             if left > 0 && page.is_quiet() {
@@ -165,8 +183,12 @@ impl Theap {
         self.batch.flush();
         self.expire_retired(force);
         self.for_each_page(|page| self.collect_page(page, force));
+        self.heap().ask_again();
         if force == Force::Routine {
             self.punch_quiet_pages();
+        }
+        if options::is_enabled(OptionId::StatsMergeOnCollect) {
+            self.hand_over_counts();
         }
     }
 
@@ -177,7 +199,7 @@ impl Theap {
         }
         if page.collect_is_empty() {
             self.release(page);
-        } else if force == Force::All {
+        } else if force == Force::All && self.may_punch() {
             page.punch(Force::All);
         }
     }

@@ -43,7 +43,7 @@ impl Sources {
     }
 
     /// Where Cargo has put the crate; it is fetched if need be.
-    fn folder(&self, engine: &str) -> Result<PathBuf> {
+    pub fn folder(&self, engine: &str) -> Result<PathBuf> {
         let manifest = workspace::root().join("bench/engines").join(engine).join("Cargo.toml");
         let mut cargo =
             workspace::cargo(&["metadata", "--locked", "--quiet", "--format-version", "1", "--manifest-path"]);
