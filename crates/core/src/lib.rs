@@ -24,6 +24,7 @@ mod floors {
     pub mod options;
     pub mod os;
     pub mod page;
+    pub mod profile;
     pub mod random;
     pub mod report;
     pub mod runtime;
@@ -49,6 +50,9 @@ mod protocols {
     pub mod page {
         pub mod heap_word;
         pub mod ownership;
+    }
+    pub mod profile {
+        pub mod rule;
     }
     pub mod random {
         mod fast;

@@ -11,8 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first.
-const FLOORS: [&str; 16] = [
-    "base", "sync", "diag", "options", "stats", "random", "bitmap", "report", "os", "arena", "hardened", "page",
+const FLOORS: [&str; 17] = [
+    "base", "sync", "diag", "options", "stats", "random", "bitmap", "report", "os", "profile", "arena", "hardened", "page",
     "heap", "theap", "runtime", "alloc",
 ];
 

@@ -15,6 +15,7 @@
 
 use core::ptr;
 
+use super::marking;
 use super::single::{self, SingleBlock};
 use super::upkeep;
 use crate::base::*;
@@ -393,7 +394,25 @@ fn before_hardened(theap: &'static Theap, size: usize, align: usize, zero: Zero)
     if theap.is_sampled() && theap.is_due_for_guard(size) {
         return alloc_guarded(theap, size, align, zero);
     }
+    if theap.is_hardened() && is_shared(theap, size, align) && theap.is_sample(size.max(1)) {
+        return alloc_sample(theap, size, align, zero);
+    }
     None
+}
+
+/// Whether a request would be met by a page of many blocks. (Others are counted where their page is made.)
+fn is_shared(theap: &Theap, size: usize, align: usize) -> bool {
+    bin_for(theap, size, align).is_some()
+}
+
+/// A sample of the profiler in place of a block of a hardened page.
+#[cold]
+fn alloc_sample(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
+    let bytes = align_up(size.max(1) + SINGLE_PADDING, os::os_page_bytes())?;
+    let request = SingleRequest { bytes, align: align.max(SLICE_BYTES), offset: 0, spare_bytes: 0, zero };
+    let mut block = single::alloc_uncounted(theap, &request)?;
+    marking::mark(theap, block.page_mut(), size.max(1));
+    Some(if theap.style().pads { hand_out_single(block, size, zero) } else { block.hand_out() })
 }
 
 fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answer {

@@ -4,10 +4,13 @@
 //! empty page has no block), a page exhausted. All of them end in `malloc_slow`, a tail call, so that the fast path
 //! needs no stack.
 
+use core::ptr::null_mut;
+
 use ferrimalloc_prim::cpu;
 
 use super::fail::fail;
 use super::hardened::{self, Answer};
+use super::sampled;
 use super::single;
 use super::upkeep::find_page;
 use crate::base::*;
@@ -31,7 +34,7 @@ pub fn malloc(size: usize) -> *mut u8 {
 /// [`malloc`] when there is no memory: only what they do on null calls anything.
 #[inline(always)]
 pub fn malloc_at_once(size: usize) -> *mut u8 {
-    if size > SMALL_SIZE_MAX { core::ptr::null_mut() } else { current_theap().direct_page(words(size)).pop() }
+    if size > SMALL_SIZE_MAX { null_mut() } else { current_theap().direct_page(words(size)).pop() }
 }
 
 /// Like [`malloc`], and the whole block reads as zero.
@@ -160,6 +163,9 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
         Some(popped) => popped,
         None => {
             let page = find_page(theap, bin)?;
+            if theap.is_profiled() && theap.takes_sample(page) {
+                return alloc_sample(theap, bin, page, zero);
+            }
             (page, page.pop())
         }
     };
@@ -167,6 +173,21 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
         clear(page, block);
     }
     Some(block)
+}
+
+/// A sample of the profiler; the page has blocks of the class.
+#[cold]
+#[inline(never)]
+fn alloc_sample(theap: &'static Theap, bin: Bin, page: &'static Owned, zero: Zero) -> Option<*mut u8> {
+    sampled::alloc(theap, bin, zero).or_else(|| {
+        // No memory for that: an ordinary block.
+        page.join();
+        let block = page.pop();
+        if zero == Zero::Zeroed && !block.is_null() {
+            clear(page, block);
+        }
+        (!block.is_null()).then_some(block)
+    })
 }
 
 /// A block of the first page of class `bin`, as the fast paths take it (which find none in a hardened page).
@@ -177,6 +198,6 @@ fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Owned, *mut u8
     if !block.is_null() {
         return Some((page, block));
     }
-    let block = page.pop_recycled(|| theap.skips_upkeep());
+    let block = theap.pop_recycled(page);
     (!block.is_null()).then_some((page, block))
 }

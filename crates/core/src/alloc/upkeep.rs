@@ -28,6 +28,7 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
 
 #[cold]
 fn tick(theap: &'static Theap) {
+    theap.follow_profiler();
     theap.upkeep();
     let arenas = theap.heap().subproc().arenas();
     arenas.purge_due(Force::Routine);

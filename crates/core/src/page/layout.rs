@@ -44,6 +44,9 @@ pub enum Flag {
     FreeIsZero = 1,
     /// Never-used blocks (beyond `capacity`) read as zero.
     FreshIsZero = 2,
+    /// Of a page of many blocks: `free` was ended before the block whose allocation is the profiler's next sample, and the
+    /// rest waits (`cut`). Of a single block: that block is a sample.
+    Sampled = 4,
     /// Empty and kept by its theap for a while.
     Retired = 8,
     /// In its theap's queue.
@@ -99,10 +102,11 @@ pub struct Page {
     /// The owner's, in a theap's queue; else those of the heap's list of pages with a mapping of their own, under its lock.
     pub(super) links: Links,
     /// Of a hardened page: where its block bitmap is, or of a single block, the bytes of padding behind it. Of an ordinary
-    /// one that is retired: what `free` was, to see whether the page has been used since.
+    /// one: the rest of `free`, if that was ended early (`cut`); or if it is retired, what `free` was, to see whether the page
+    /// has been used since.
     pub(super) side_word: AtomicUsize,
     /// How many blocks have been put on `free` so far, each as often as that was: those and not on `free` now have
-    /// been allocated.
+    /// been allocated. Of a single block that is a sample: the profiler's record of it.
     pub(super) handed: AtomicU64,
     pub(super) arena: AtomicPtr<Arena>,
     /// In a stub: how many slices its head is away.

@@ -85,6 +85,7 @@ impl Owned {
             || !self.local_free.get().is_null()
             || self.remote_count() > 0
             || self.is_extensible()
+            || self.is_cut()
     }
 
     #[inline]
@@ -100,13 +101,15 @@ impl Owned {
             return self.refill_hardened();
         }
         !self.free.get().is_null()
+            || self.join() > 0
             || self.refill_local()
             || self.refill_remote()
             || self.is_extensible() && self.extend()
     }
 
+    /// Makes what the owner has freed the list to allocate from, if there is something. `free` is exhausted.
     #[inline]
-    fn refill_local(&self) -> bool {
+    pub fn refill_local(&self) -> bool {
         let list = self.local_free.get();
         if list.is_null() {
             return false;
@@ -257,7 +260,7 @@ impl Owned {
     pub fn used(&self) -> usize {
         // SAFETY: the owner reads its own list.
         let free = unsafe { Block::count(self.free.get(), self.capacity()) };
-        self.outstanding().saturating_sub(free)
+        self.outstanding().saturating_sub(free + self.rest_count())
     }
 
     /// Takes over the remote list and counts the blocks in use. Walks the lists.
@@ -307,6 +310,11 @@ impl Owned {
         if outstanding == 0 { Freed::Empty } else { Freed::InUse }
     }
 
+    /// How many blocks have been put on `free`, each as often as that was.
+    pub fn handed(&self) -> u64 {
+        self.handed.get()
+    }
+
     /// How many blocks have been allocated in the life of a page whose blocks are all free now; by its owner.
     pub fn allocated_before(&self) -> u64 {
         // What is lent and not in the remote list is on `free`, and has not been allocated since it was put there.
@@ -321,7 +329,7 @@ impl Owned {
     /// All blocks in use are free from now on: the page is about to be released with them. Walks `free`.
     pub fn drop_blocks(&self) {
         // SAFETY: the caller owns the page.
-        let free = unsafe { Block::count(self.free.get(), self.capacity()) };
+        let free = unsafe { Block::count(self.free.get(), self.capacity()) } + self.rest_count();
         if BUILD.valgrind && self.owner().is_hardened() && self.outstanding() > free + self.remote_count() {
             self.tell_dropped();
         }

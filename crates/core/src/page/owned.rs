@@ -543,7 +543,7 @@ impl Owned {
     pub fn note_retired(&self) {
         self.raise(Flag::Retired);
         self.retired_age.set(0);
-        if !self.owner().is_hardened() {
+        if !self.owner().is_hardened() && self.rest().is_none() {
             self.side_word.set(self.free.get().addr());
         }
     }
@@ -552,6 +552,9 @@ impl Owned {
     pub fn seems_unused_since_retired(&self) -> bool {
         if self.owner().is_hardened() {
             return self.outstanding() == 0;
+        }
+        if self.rest().is_some() {
+            return self.used() == 0;
         }
         self.free.get().addr() == self.side_word.get() && self.local_free.get().is_null()
     }
@@ -596,6 +599,19 @@ impl SinglePage {
     /// The OS page behind the block is inaccessible.
     pub fn set_guarded(&mut self) {
         self.0.ownership.set_owner(self.0.owner().guarded());
+    }
+
+    /// The block is a sample of the profiler, which has a record of it.
+    pub fn set_sample(&mut self, record: *const ()) {
+        self.0.handed.set(record.expose_provenance() as u64);
+        self.0.flags.set(self.0.flags.get() | Flag::Sampled as u8);
+    }
+
+    /// Takes the profiler's record away from the block, if it is a sample.
+    pub fn take_sample(&mut self) -> Option<*const ()> {
+        let record = self.0.sample()?;
+        self.0.flags.set(self.0.flags.get() & !(Flag::Sampled as u8));
+        Some(record)
     }
 
     /// Makes the page a hardened one, with `padding_bytes` behind what was asked for.

@@ -11,7 +11,7 @@
 use super::block::Block;
 use super::layout::Page;
 use crate::base::*;
-use crate::sync::{AtomicPtr, Relaxed};
+use crate::sync::Relaxed;
 
 /// Whether free lists may be followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,14 +58,14 @@ impl Page {
         if self.owner().is_unowned() {
             return self.ownership.used().saturating_sub(waiting);
         }
-        let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
+        let ready = if walk == Walk::Allowed { self.count_ready() } else { 0 };
         (self.outstanding.get() as usize).saturating_sub(waiting + ready)
     }
 
     /// How many blocks have been allocated since the page was made, each as often as that was. Exact for the owner,
     /// and for pages that nobody owns.
     pub fn allocated(&self, walk: Walk) -> u64 {
-        let ready = if walk == Walk::Allowed { self.count_listed(&self.free) } else { 0 };
+        let ready = if walk == Walk::Allowed { self.count_ready() } else { 0 };
         self.handed.get().saturating_sub(ready as u64)
     }
 
@@ -77,6 +77,9 @@ impl Page {
         }
         for list in [&self.free, &self.local_free] {
             self.for_each_listed(list.get(), |index| marks.set(index));
+        }
+        if let Some((rest, _)) = self.rest() {
+            self.for_each_listed(rest, |index| marks.set(index));
         }
         let chain = self.ownership.peek();
         if chain.count > 0 {
@@ -108,9 +111,10 @@ impl Page {
         (self.capacity.get() as usize).min(Marks::WORDS * 64)
     }
 
-    fn count_listed(&self, list: &AtomicPtr<Block>) -> usize {
-        let mut blocks = 0;
-        self.for_each_listed(list.get(), |_| blocks += 1);
+    /// Blocks on `free`, and those that were cut off.
+    fn count_ready(&self) -> usize {
+        let mut blocks = self.rest_count();
+        self.for_each_listed(self.free.get(), |_| blocks += 1);
         blocks
     }
 

@@ -15,7 +15,7 @@ use crate::arena::page_map;
 use crate::diag;
 use crate::heap::{Subproc, adopt_orphans_first};
 use crate::options;
-use crate::theap::Theap;
+use crate::profile;
 
 pub(super) extern "C" fn prepare() {
     // Those of an earlier fork: only one thread survives a fork.
@@ -28,11 +28,13 @@ pub(super) extern "C" fn prepare() {
     page_map::lock().lock_raw();
     ended_threads().lock_raw();
     late::lock().lock_raw();
+    profile::lock_for_fork().lock_raw();
 }
 
 pub(super) extern "C" fn parent() {
     // SAFETY: `prepare` took the locks on this thread.
     unsafe {
+        profile::lock_for_fork().unlock_raw();
         late::lock().unlock_raw();
         ended_threads().unlock_raw();
         page_map::lock().unlock_raw();
@@ -47,6 +49,7 @@ pub(super) extern "C" fn parent() {
 pub(super) extern "C" fn child() {
     // SAFETY: `prepare` took the locks on the thread that this one is a copy of; there is no other.
     unsafe {
+        profile::lock_for_fork().reinit();
         thread::after_fork();
         ended_threads().reinit();
         page_map::lock().reinit();
@@ -69,11 +72,14 @@ pub(super) extern "C" fn child() {
     });
 }
 
-/// The keys of this thread's hardened pages are to differ from the parent's from now on.
+/// The keys of this thread's hardened pages are to differ from the parent's from now on, and so are its samples.
 fn reseed() {
     let theap = current_theap();
     if !theap.is_empty_theap() {
-        Thread::of(theap).theaps().for_each(Theap::reseed);
+        Thread::of(theap).theaps().for_each(|theap| {
+            theap.reseed();
+            theap.draw_gaps();
+        });
     }
 }
 

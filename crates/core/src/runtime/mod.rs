@@ -7,6 +7,7 @@
 //! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
 //! * `subprocs`: making and ending sub-processes.
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
+//! * `profiling`: starting and stopping the profiler.
 //! * `scavenger`: a thread of our own that purges.
 //! * `hooks`: what the C library is told about us, and the process's end.
 //! * `start`: a thread's first allocation; `heaps`: making, deleting and destroying heaps.
@@ -22,6 +23,7 @@ mod late;
 mod lone;
 mod orphans;
 mod process;
+mod profiling;
 mod scavenger;
 mod start;
 mod subprocs;
@@ -36,6 +38,7 @@ pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_aren
 pub use hooks::process_done;
 pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
+pub use profiling::profile_at;
 pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_start, scavenger_step, scavenger_stop};
 pub use start::{join_subproc, live_theap, theap_for};
 pub use subprocs::{

@@ -14,7 +14,7 @@ impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
     pub fn find_page(&'static self, bin: Bin) -> Option<&'static Owned> {
         if let Some(first) = self.queue(bin).first()
-            && first.refill()
+            && self.refill(first)
         {
             return Some(first);
         }
@@ -60,7 +60,7 @@ impl Theap {
 
     fn open(&self, page: &'static Owned) -> Option<&'static Owned> {
         self.queues.move_to_front(page);
-        page.refill().then_some(page)
+        self.refill(page).then_some(page)
     }
 
     /// Takes a page with free blocks that nobody owns.
@@ -68,11 +68,11 @@ impl Theap {
         let heap = self.heap();
         let is_ours = |page: &Page| heap.has(page) && self.suits(page);
         let (page, chain) = heap.registry().take_listed(heap.subproc().arenas(), bin, is_ours, release_or_list)?;
-        page.adopt(chain);
+        self.placing(&page, |page| page.adopt(chain));
         self.mark_as_own(&page);
         let page = self.queues.push_front(page);
         heap.stats().pages_reclaim_on_alloc.increment();
-        page.refill().then_some(page)
+        self.refill(page).then_some(page)
     }
 
     fn fresh(&'static self, bin: Bin) -> Option<&'static Owned> {
@@ -85,7 +85,7 @@ impl Theap {
             return None;
         }
         let page = self.queues.push_front(page);
-        page.refill().then_some(page)
+        self.refill(page).then_some(page)
     }
 }
 

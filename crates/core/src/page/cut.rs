@@ -1,0 +1,86 @@
+//! The profiler's samples, as a page sees them: where its list ends early, and which single block is one.
+//!
+//! The fast path of `malloc` knows nothing of samples. If the list `free` of a page reaches as far as the next sample, it is *cut*
+//! there: it ends before that block, and the rest waits in the side word. So the allocation that is to be a sample finds
+//! the list exhausted, and comes to the slow path, which joins the rest again. Blocks in the rest count as if they were on
+//! `free` (Invariant 1 of `layout`): a page that has a rest is never taken for full, nor, by its count alone, for empty.
+//!
+//! ```text
+//!  free ──> a ─> b ─> null      rest ──> c ─> d ─> null        the allocation after b is a sample
+//! ```
+//! The side word has the first block's distance from the page's start in its lower half, in units of 8 bytes, and the number of
+//! blocks in its upper.
+
+use core::ptr;
+
+use super::block::Block;
+use super::layout::{Flag, Page};
+use super::owned::Owned;
+use super::ownership::BlockOffset;
+use crate::sync::{Relaxed, pin};
+
+impl Page {
+    /// The blocks that were cut off `free`: the first, and how many.
+    #[inline]
+    pub(super) fn rest(&self) -> Option<(*mut Block, usize)> {
+        if !self.has_flag(Flag::Sampled) || self.is_singleton() {
+            return None;
+        }
+        let word = self.side_word.get() as u64;
+        let first = BlockOffset::from_bytes((word & u64::from(u32::MAX)) as usize * 8);
+        Some((self.block_at(first).cast(), (word >> 32) as usize))
+    }
+
+    /// Whether `free` was ended early.
+    #[inline]
+    pub fn is_cut(&self) -> bool {
+        self.rest().is_some()
+    }
+
+    /// How many blocks were cut off.
+    pub(super) fn rest_count(&self) -> usize {
+        self.rest().map_or(0, |(_, count)| count)
+    }
+
+    /// The profiler's record of a single block that is a sample.
+    #[inline]
+    pub fn sample(&self) -> Option<*const ()> {
+        let is_sample = self.has_flag(Flag::Sampled) && self.is_singleton();
+        is_sample.then(|| ptr::with_exposed_provenance(self.handed.get() as usize))
+    }
+}
+
+impl Owned {
+    /// Ends `free`, which has `count` blocks, behind the first `kept` of them. Walks those.
+    pub fn cut(&self, kept: usize, count: usize) {
+        debug_assert!(kept < count && !self.is_cut());
+        let list = self.free.get();
+        // SAFETY: the owner reads its own list, which is that long.
+        let last = if kept > 0 { unsafe { Block::last(list, kept) } } else { ptr::null_mut() };
+        // SAFETY: as before.
+        let rest = if kept > 0 { unsafe { Block::next(last) } } else { list };
+        let distance = (rest as usize - self.start() as usize) as u64 / 8;
+        self.side_word.set((distance | ((count - kept) as u64) << 32) as usize);
+        pin();
+        self.raise(Flag::Sampled);
+        pin();
+        if kept > 0 {
+            // SAFETY: as before.
+            unsafe { Block::set_next(last, ptr::null_mut()) };
+        } else {
+            self.free.set(ptr::null_mut());
+        }
+        pin();
+    }
+
+    /// Makes what was cut off the exhausted `free`'s list again; answers how many blocks that are.
+    pub fn join(&self) -> usize {
+        let Some((first, count)) = self.rest() else { return 0 };
+        debug_assert!(self.free.get().is_null());
+        self.free.set(first);
+        pin();
+        self.drop_flag(Flag::Sampled);
+        pin();
+        count
+    }
+}
