@@ -312,7 +312,7 @@ FM_API void* mi_heap_recalloc_aligned_at(mi_heap_t* heap, void* p, size_t newcou
 /* Shows a heap's areas, and with `visit_blocks` its live blocks, to `visitor`.
  * True if the visit was not ended early. No other thread may be using the heap meanwhile. */
 FM_API bool mi_heap_visit_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg);
-/* Only the areas that no thread owns. Needs the option `visit_abandoned`. */
+/* Only the areas that no thread owns. */
 FM_API bool mi_heap_visit_abandoned_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg);
 
 /* -- One thread's part of a heap: saves the look-up for a runtime that keeps its own thread context. -- */
@@ -483,10 +483,10 @@ typedef enum mi_option_e {
   mi_option_deprecated_purge_extend_delay = 25,
   mi_option_disallow_arena_alloc = 26,            /* take memory from the OS each time */
   mi_option_retry_on_oom = 27,                    /* ms to wait for memory (Windows) */
-  mi_option_visit_abandoned = 28,                 /* let mi_heap_visit_abandoned_blocks work */
+  mi_option_deprecated_visit_abandoned = 28,
   mi_option_guarded_min = 29,                     /* smallest size that may get a guard page */
   mi_option_guarded_max = 30,                     /* largest size that may */
-  mi_option_guarded_precise = 31,                 /* no gap before the guard page, at the cost of alignment */
+  mi_option_unsafe_guarded_precise = 31,          /* no gap before the guard page, at the cost of alignment */
   mi_option_guarded_sample_rate = 32,             /* guard one of this many blocks; 0 none */
   mi_option_guarded_sample_seed = 33,             /* where the sampling starts; 0 at random */
   mi_option_generic_collect = 34,                 /* collect every this many slow allocations */
@@ -499,17 +499,29 @@ typedef enum mi_option_e {
   mi_option_page_max_reclaim = 41,                /* own pages per size class beyond which none is taken back; -1 no limit */
   mi_option_page_cross_thread_max_reclaim = 42,   /* the same for pages of other threads */
   mi_option_allow_thp = 43,                       /* transparent huge pages: 0 off for the process, 2 purge in their unit */
-  mi_option_minimal_purge_size = 44,              /* KiB of the smallest purge; 0 chooses */
+  mi_option_arena_purge_min_size = 44,            /* KiB of the smallest purge; 0 chooses */
   mi_option_arena_max_object_size = 45,           /* KiB; larger blocks come from the OS */
   mi_option_arena_is_numa_local = 46,             /* an arena serves the NUMA node that it was reserved on */
+  mi_option_stats_merge_on_collect = 47,          /* a collection hands statistics over to the heap */
+  mi_option_profile_alloc_interval = 48,          /* bytes allocated between snapshots of the profiler; 0 none */
+  mi_option_profile_inuse_interval = 49,          /* bytes by which the memory in use grows between them; 0 none */
+  mi_option_profile_time_interval = 50,           /* seconds between them; 0 none */
+  mi_option_profile_sample_rate = 51,             /* the profiler sees one allocation in so many bytes */
+  mi_option_stats_merge_threshold = 52,           /* bytes after which statistics are handed over to the heap; 0 never */
+  mi_option_arena_purge_immediate_size = 53,      /* KiB; larger free ranges are purged at once */
+  mi_option_mte = 54,                             /* tag memory: 0 no, 2 sync, 3 async, 4 as the process prefers */
   _mi_option_last,
+  mi_option_scavenge = 1000,                      /* ours: a thread that purges: 0 never, 1 always, 2 beside other threads */
 
   /* earlier names */
   mi_option_eager_region_commit = mi_option_arena_eager_commit,
   mi_option_reset_decommits = mi_option_purge_decommits,
   mi_option_large_os_pages = mi_option_allow_large_os_pages,
   mi_option_reset_delay = mi_option_purge_delay,
-  mi_option_limit_os_alloc = mi_option_disallow_os_alloc
+  mi_option_limit_os_alloc = mi_option_disallow_os_alloc,
+  mi_option_visit_abandoned = mi_option_deprecated_visit_abandoned,
+  mi_option_guarded_precise = mi_option_unsafe_guarded_precise,
+  mi_option_minimal_purge_size = mi_option_arena_purge_min_size
 } mi_option_t;
 
 /* Enabled means: not zero. The `default` setters yield to a value that was set before, be it by the environment.

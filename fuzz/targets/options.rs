@@ -10,13 +10,13 @@ use ferrimalloc_core::options::{Invalid, Kind, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
-    for (kind, is_size) in [(Kind::Switch, false), (Kind::Number, false), (Kind::KiB, true)] {
-        assert_eq!(parse(kind, text), expected(is_size, text).ok_or(Invalid), "{kind:?} {text:?}");
+    for kind in [Kind::Switch, Kind::Number, Kind::KiB, Kind::Bytes] {
+        assert_eq!(parse(kind, text), expected(kind, text).ok_or(Invalid), "{kind:?} {text:?}");
     }
     count_operations(1);
 });
 
-fn expected(is_size: bool, text: &[u8]) -> Option<i64> {
+fn expected(kind: Kind, text: &[u8]) -> Option<i64> {
     // What is no ASCII is no value, but blanks around are none of the text.
     let text = String::from_utf8_lossy(text.trim_ascii()).to_ascii_lowercase();
     match text.as_str() {
@@ -28,9 +28,10 @@ fn expected(is_size: bool, text: &[u8]) -> Option<i64> {
     let digits = unsigned.len() - unsigned.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = unsigned.split_at(digits);
     let number = magnitude(number)? * if text.starts_with('-') { -1 } else { 1 };
-    match is_size {
-        true => kib(number, unit),
-        false => unit.is_empty().then(|| number.clamp(i64::MIN.into(), i64::MAX.into()) as i64),
+    match kind {
+        Kind::KiB => size(number, unit, 1 << 10),
+        Kind::Bytes => size(number, unit, 1),
+        _ => unit.is_empty().then(|| number.clamp(i64::MIN.into(), i64::MAX.into()) as i64),
     }
 }
 
@@ -40,7 +41,8 @@ fn magnitude(digits: &str) -> Option<i128> {
     (!digits.is_empty()).then(|| digits.bytes().fold(0, append))
 }
 
-fn kib(number: i128, unit: &str) -> Option<i64> {
+/// A size as a count of `kept` bytes.
+fn size(number: i128, unit: &str, kept: i128) -> Option<i64> {
     let bytes_per_unit: i128 = match unit {
         "" | "b" => 1,
         "k" | "ki" | "kb" | "kib" => 1 << 10,
@@ -51,6 +53,6 @@ fn kib(number: i128, unit: &str) -> Option<i64> {
     };
     // A number that does not fit is brought to the nearest that does before its unit counts.
     let number = number.clamp(0, i64::MAX.into());
-    let kib = (number * bytes_per_unit + 1023) >> 10;
-    Some(kib.min((MAX_REQUEST >> 10) as i128) as i64)
+    let count = (number * bytes_per_unit + kept - 1) / kept;
+    Some(count.min(MAX_REQUEST as i128 / kept) as i64)
 }

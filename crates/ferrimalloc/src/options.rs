@@ -32,7 +32,7 @@ pub fn get(option: Option) -> i64 {
     core_options::get(option)
 }
 
-/// The value of `option`, a [size](Kind::KiB), in bytes.
+/// The value of `option`, a [size](Kind::KiB) or [`Kind::Bytes`], in bytes.
 #[doc(alias = "mi_option_get_size")]
 pub fn get_bytes(option: Option) -> usize {
     core_options::get_size(option)
@@ -50,9 +50,10 @@ pub fn set(option: Option, value: i64) {
     core_options::set(option, value);
 }
 
-/// Sets `option`, a [size](Kind::KiB), to `bytes`, rounded up to KiB.
+/// Sets `option`, a [size](Kind::KiB), to `bytes`, rounded up to KiB; one of [`Kind::Bytes`] exactly.
 pub fn set_bytes(option: Option, bytes: usize) {
-    set(option, i64::try_from(bytes.div_ceil(KIB)).unwrap_or(i64::MAX));
+    let value = if kind(option) == Kind::KiB { bytes.div_ceil(KIB) } else { bytes };
+    set(option, i64::try_from(value).unwrap_or(i64::MAX));
 }
 
 /// Sets `option` to 1 or 0.

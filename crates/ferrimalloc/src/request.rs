@@ -1,7 +1,7 @@
 //! From a `Layout` to the core's calls.
 //!
 //! The core aligns every block to 8, and every block larger than 8 bytes to 16; but guarded blocks that end to the byte
-//! where their guard begins (option `guarded_precise`) only as their size is. So a size is rounded up to its alignment,
+//! where their guard begins (option `unsafe_guarded_precise`) only as their size is. So a size is rounded up to its alignment,
 //! which costs no memory: class sizes are multiples of 16. Layouts that need no more take the plain paths, which for a
 //! layout known at compile time is decided then. No path relies on more than that, nor on where a block happens to lie.
 

@@ -37,9 +37,9 @@ fn modes() -> impl Iterator<Item = Mode> {
 fn in_mode(mode: Mode, test: impl FnOnce() + Send) {
     options::set_hardening(Hardening { secure: mode.secure, debug: mode.debug });
     options::set(OptionId::GuardedSampleRate, mode.rate);
-    options::set(OptionId::GuardedPrecise, i64::from(mode.precise));
+    options::set(OptionId::UnsafeGuardedPrecise, i64::from(mode.precise));
     thread::scope(|scope| scope.spawn(test).join().unwrap_or_else(|_| panic!("in {mode:?}")));
-    options::set(OptionId::GuardedPrecise, 0);
+    options::set(OptionId::UnsafeGuardedPrecise, 0);
     options::set(OptionId::GuardedSampleRate, 0);
     options::set_hardening(Hardening::NONE);
 }

@@ -67,6 +67,8 @@ fn options_are_typed() {
     options::set_default(Option::ArenaReserve, 1);
     assert_eq!(options::get(Option::ArenaReserve), 100 << 10);
     assert_eq!(options::kind(Option::ArenaReserve), Kind::KiB);
+    options::set_bytes(Option::ProfileSampleRate, 5001);
+    assert_eq!((options::get(Option::ProfileSampleRate), options::get_bytes(Option::ProfileSampleRate)), (5001, 5001));
     assert_eq!(options::standing(Option::OsTag), Standing::NotHere("macOS only"));
     assert_eq!(options::name(Option::PurgeDelay), "purge_delay");
 }

@@ -452,6 +452,6 @@ fn alloc_guarded(theap: &'static Theap, size: usize, align: usize, zero: Zero) -
 
 /// Blocks end at multiples of this from their start.
 fn unit(align: usize) -> usize {
-    let natural = if options::is_enabled(OptionId::GuardedPrecise) { 1 } else { NATURAL_ALIGN };
+    let natural = if options::is_enabled(OptionId::UnsafeGuardedPrecise) { 1 } else { NATURAL_ALIGN };
     natural.max(align)
 }

@@ -232,10 +232,10 @@ fn is_delay_chosen() -> bool {
     options::is_chosen(OptionId::PurgeDelay) || options::is_chosen(OptionId::ArenaPurgeMult)
 }
 
-/// The smallest run worth purging, in slices: option `minimal_purge_size`, or a huge OS page where `allow_thp` is 2. A
+/// The smallest run worth purging, in slices: option `arena_purge_min_size`, or a huge OS page where `allow_thp` is 2. A
 /// run never crosses a chunk, so a chunk is the most that can be asked for.
 fn smallest_purge() -> usize {
-    let bytes = match options::get_size(OptionId::MinimalPurgeSize) {
+    let bytes = match options::get_size(OptionId::ArenaPurgeMinSize) {
         0 if options::get(OptionId::AllowThp) == 2 => UNIT_SLICES * SLICE_BYTES,
         bytes => bytes,
     };

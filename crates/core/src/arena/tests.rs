@@ -290,7 +290,7 @@ fn releases_leave_purging_to_the_scavenger() {
 #[test]
 fn minimal_purges_leave_the_rest() {
     let mut ground = ground();
-    ground.set(OptionId::MinimalPurgeSize, (8 * SLICE_BYTES / 1024) as i64);
+    ground.set(OptionId::ArenaPurgeMinSize, (8 * SLICE_BYTES / 1024) as i64);
     let set = new_set();
     let claim = set.claim(&Want { align_slices: 8, ..Want::new(12, Kind::Other) }).unwrap();
     let arena = claim.arena;

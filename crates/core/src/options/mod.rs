@@ -1,4 +1,4 @@
-//! Floor 2: the 47 options of mimalloc's interface, set by number or by environment.
+//! Floor 2: the 55 options of mimalloc's interface and our own, set by number or by environment.
 //!
 //! Options stand below everything that obeys them, and above the messages, to which they push what concerns those.
 //! The environment (`FERRIMALLOC_<NAME>`, then `MIMALLOC_<NAME>`, then older names) is read once, by the first

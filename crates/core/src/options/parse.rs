@@ -29,14 +29,24 @@ pub fn parse(kind: Kind, text: &[u8]) -> Result<i64, Invalid> {
     if is_one_of(text, &OFF) {
         return Ok(0);
     }
-    if kind == Kind::Auto && text.eq_ignore_ascii_case(b"auto") {
-        return Ok(2);
+    if let Some(level) = words(kind).iter().position(|word| text.eq_ignore_ascii_case(word.as_bytes())) {
+        return Ok(2 + level as i64);
     }
     let (number, unit) = number(text)?;
     match kind {
         Kind::KiB => kib(number, unit),
-        Kind::Switch | Kind::Auto | Kind::Number if unit.is_empty() => Ok(number),
-        Kind::Switch | Kind::Auto | Kind::Number => Err(Invalid),
+        Kind::Bytes => bytes(number, unit),
+        Kind::Switch | Kind::Auto | Kind::Number | Kind::Tagging if unit.is_empty() => Ok(number),
+        Kind::Switch | Kind::Auto | Kind::Number | Kind::Tagging => Err(Invalid),
+    }
+}
+
+/// The words for the levels above 1.
+fn words(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Auto => &["auto"],
+        Kind::Tagging => &["sync", "async", "preferred"],
+        Kind::Switch | Kind::Number | Kind::KiB | Kind::Bytes => &[],
     }
 }
 
@@ -73,6 +83,13 @@ fn kib(number: i64, unit: &[u8]) -> Result<i64, Invalid> {
     Ok(kib.min(KIB_MAX) as i64)
 }
 
+/// `number` of `unit`s in bytes; negative sizes are none.
+fn bytes(number: i64, unit: &[u8]) -> Result<i64, Invalid> {
+    let number = u64::try_from(number).unwrap_or(0);
+    let bytes = number.saturating_mul(1 << unit_shift(unit)?);
+    Ok(bytes.min(MAX_REQUEST as u64) as i64)
+}
+
 /// log2 of the unit that `text` names.
 fn unit_shift(text: &[u8]) -> Result<u32, Invalid> {
     let (prefix, rest) = match text {
@@ -103,7 +120,7 @@ mod tests {
 
     #[test]
     fn switches_have_words() {
-        for kind in [Kind::Switch, Kind::Number, Kind::KiB] {
+        for kind in [Kind::Switch, Kind::Number, Kind::KiB, Kind::Bytes, Kind::Tagging] {
             for text in ["1", "on", "ON", "True", "yes", "", " Yes "] {
                 assert_eq!(value(kind, text), Some(1), "{text}");
             }
@@ -153,20 +170,40 @@ mod tests {
         }
         for text in ["5x", "1KK", "1KiBB", "1 K", "K", "1Bi", "1iB"] {
             assert_eq!(value(Kind::KiB, text), None, "{text}");
+            assert_eq!(value(Kind::Bytes, text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn sizes_in_bytes_are_exact() {
+        for (text, bytes) in
+            [("4097", 4097), ("12B", 12), ("3KiB", 3 << 10), ("2M", 2 << 20), ("1t", 1 << 40), ("-5", 0)]
+        {
+            assert_eq!(value(Kind::Bytes, text), Some(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn levels_have_words_of_their_own() {
+        for (kind, text, level) in [(Kind::Auto, "AUTO", 2), (Kind::Tagging, "sync", 2), (Kind::Tagging, "Async", 3)] {
+            assert_eq!(value(kind, text), Some(level), "{text}");
+        }
+        assert_eq!(value(Kind::Tagging, "preferred"), Some(4));
+        assert_eq!((value(Kind::Auto, "sync"), value(Kind::Tagging, "auto")), (None, None));
     }
 
     #[test]
     fn sizes_too_large_are_the_largest() {
         for text in ["1000000000T", "9223372036854775807G", "99999999999999999999"] {
             assert_eq!(value(Kind::KiB, text), Some(KIB_MAX as i64));
+            assert_eq!(value(Kind::Bytes, text), Some(MAX_REQUEST as i64));
         }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_a_value_or_invalid(text in prop::collection::vec(any::<u8>(), 0..40)) {
-            for kind in [Kind::Switch, Kind::Number, Kind::KiB] {
+            for kind in [Kind::Switch, Kind::Number, Kind::KiB, Kind::Bytes, Kind::Tagging] {
                 let _ = parse(kind, &text);
             }
         }

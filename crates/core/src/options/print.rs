@@ -15,8 +15,10 @@ fn line(store: &OptionStore, option: OptionId) -> Message {
     let spec = option.spec();
     let mut line = Message::new();
     line.text("option '").text(spec.name).text("': ").decimal(store.get(option));
-    if spec.kind == Kind::KiB {
-        line.text(" KiB");
+    match spec.kind {
+        Kind::KiB => _ = line.text(" KiB"),
+        Kind::Bytes => _ = line.text(" B"),
+        Kind::Switch | Kind::Auto | Kind::Number | Kind::Tagging => (),
     }
     if store.is_chosen(option) {
         line.text(" (set)");
@@ -47,6 +49,7 @@ mod tests {
         assert!(lines.iter().all(|line| line.starts_with("option '") && line.ends_with('\n')));
         assert_eq!(lines[23], "option 'arena_reserve': 1048576 KiB\n");
         assert_eq!(lines[15], "option 'purge_delay': 5 (set)\n");
+        assert!(lines[52].starts_with("option 'stats_merge_threshold': 4194304 B"));
         assert_eq!(lines[18], "option 'os_tag': 100 (no effect: macOS only)\n");
     }
 }

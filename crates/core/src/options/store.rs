@@ -74,7 +74,7 @@ impl OptionStore {
         let value = usize::try_from(self.get(option)).unwrap_or(0);
         match option.spec().kind {
             Kind::KiB => value.saturating_mul(1024).min(crate::base::MAX_REQUEST),
-            Kind::Switch | Kind::Auto | Kind::Number => value,
+            Kind::Switch | Kind::Auto | Kind::Number | Kind::Bytes | Kind::Tagging => value,
         }
     }
 
@@ -285,6 +285,7 @@ mod tests {
             let store = read(&[(&name, "7KiB"), ("MIMALLOC_MAX_WARNINGS", "0")]);
             let is_size = option.spec().kind == Kind::KiB;
             assert_eq!(store.get(option) == 7, is_size, "{name}");
+            assert_eq!(store.get(option) == 7 << 10, option.spec().kind == Kind::Bytes, "{name}");
             assert!(read(&[(&name, "70000")]).is_chosen(option), "{name}");
         }
     }
@@ -306,11 +307,15 @@ mod tests {
             ("MIMALLOC_RESET_DELAY", 15),
             ("MIMALLOC_LIMIT_OS_ALLOC", 17),
             ("MIMALLOC_DECOMMIT_EXTEND_DELAY", 25),
+            ("MIMALLOC_VISIT_ABANDONED", 28),
+            ("MIMALLOC_GUARDED_PRECISE", 31),
             ("MIMALLOC_ABANDONED_RECLAIM_ON_FREE", 35),
+            ("MIMALLOC_MINIMAL_PURGE_SIZE", 44),
         ];
         for (name, number) in former {
-            let store = read(&[(name, "77")]);
-            assert_eq!(store.get(OptionId::from_raw(number).unwrap()), 77, "{name}");
+            let option = OptionId::from_raw(number).unwrap();
+            let text = if option.spec().kind == Kind::KiB { "77K" } else { "77" };
+            assert_eq!(read(&[(name, text)]).get(option), 77, "{name}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! The table of options: number, name, default, kind.
 //!
-//! Numbers and names are those of mimalloc's C interface and never change. An option of our own would follow after
-//! them here, with numbers that C's enumeration does not reach.
+//! Numbers and names are those of mimalloc's C interface (3.6.2). From 3.4.3 to 3.6.2 no number has changed its meaning:
+//! three options have a new name, eight came after the last. mimalloc 2 has other meanings for 26 to 37, and a number
+//! does not tell whose it is: those of 3 hold. Options of our own have numbers that C's enumeration does not reach.
 
 use OptionId::*;
 
@@ -16,6 +17,10 @@ pub enum Kind {
     Number,
     /// A size, kept in KiB.
     KiB,
+    /// A size, kept in bytes.
+    Bytes,
+    /// A switch of memory tagging: `sync`, `async`, `preferred` are 2, 3, 4.
+    Tagging,
 }
 
 /// What an option does here.
@@ -58,6 +63,10 @@ impl Spec {
         Spec::new(name, default, Kind::KiB)
     }
 
+    const fn bytes(name: &'static str, default: i64) -> Spec {
+        Spec::new(name, default, Kind::Bytes)
+    }
+
     const fn deprecated(name: &'static str, default: i64) -> Spec {
         Spec { standing: Standing::Deprecated, ..Spec::number(name, default) }
     }
@@ -73,13 +82,16 @@ impl Spec {
 
 const MIB: i64 = 1 << 10;
 const GIB: i64 = 1 << 20;
+const NO_PROFILER: &str = "no profiler";
+/// The number of the first option of our own; those of mimalloc are far below.
+const OURS: u16 = 1000;
 
 /// Declares the enumeration, all its values in order, and the table, so that they cannot disagree.
 macro_rules! options {
     ($($(#[$doc:meta])* $id:ident = $number:literal: $spec:expr;)*) => {
         /// An option, by its number in the C interface.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[repr(u8)]
+        #[repr(u16)]
         pub enum OptionId { $($(#[$doc])* $id = $number,)* }
 
         impl OptionId {
@@ -139,14 +151,13 @@ options! {
     /// Use arenas only where one is asked for by id.
     DisallowArenaAlloc = 26: Spec::switch("disallow_arena_alloc", 0);
     RetryOnOom = 27: Spec::number("retry_on_oom", 400).not_here("Windows only");
-    /// Allow visiting the blocks of threads that ended.
-    VisitAbandoned = 28: Spec::switch("visit_abandoned", 0).not_here("abandoned blocks can always be visited");
+    DeprecatedVisitAbandoned = 28: Spec::deprecated("deprecated_visit_abandoned", 1).formerly("visit_abandoned");
     /// Smallest block, in bytes, that may get a guard page.
     GuardedMin = 29: Spec::number("guarded_min", 0);
     /// Largest block, in bytes, that may get a guard page.
     GuardedMax = 30: Spec::number("guarded_max", GIB * MIB);
     /// Put guarded blocks exactly before their guard page, whatever that does to alignment.
-    GuardedPrecise = 31: Spec::switch("guarded_precise", 0);
+    UnsafeGuardedPrecise = 31: Spec::switch("unsafe_guarded_precise", 0).formerly("guarded_precise");
     /// Guard one of so many eligible allocations per thread; 0: none.
     GuardedSampleRate = 32: Spec::number("guarded_sample_rate", 0);
     /// Start of the sampling; 0: random.
@@ -172,40 +183,66 @@ options! {
     /// Transparent huge pages: 0 off for the process, 1 allowed, 2 purging respects them.
     AllowThp = 43: Spec::switch("allow_thp", 1);
     /// Smallest purge; 0: as `allow_thp` has it.
-    MinimalPurgeSize = 44: Spec::kib("minimal_purge_size", 0);
+    ArenaPurgeMinSize = 44: Spec::kib("arena_purge_min_size", 0).formerly("minimal_purge_size");
     /// Larger objects go straight to the OS.
     ArenaMaxObjectSize = 45: Spec::kib("arena_max_object_size", 2 * GIB);
     /// Tie an arena to the NUMA node of the thread that caused it.
     ArenaIsNumaLocal = 46: Spec::switch("arena_is_numa_local", 0);
+    /// A collection hands the thread's statistics over to its heap.
+    StatsMergeOnCollect = 47: Spec::switch("stats_merge_on_collect", 1).not_here("every collection does");
+    /// Bytes allocated between snapshots of the profiler; 0: none.
+    ProfileAllocInterval = 48: Spec::bytes("profile_alloc_interval", 1 << 30).not_here(NO_PROFILER);
+    /// Bytes by which what is in use grows between snapshots; 0: none.
+    ProfileInuseInterval = 49: Spec::bytes("profile_inuse_interval", 0).not_here(NO_PROFILER);
+    /// Seconds between snapshots; 0: none.
+    ProfileTimeInterval = 50: Spec::number("profile_time_interval", 0).not_here(NO_PROFILER);
+    /// The profiler samples one of so many allocated bytes.
+    ProfileSampleRate = 51: Spec::bytes("profile_sample_rate", 512 << 10).not_here(NO_PROFILER);
+    /// Hand statistics over to the heap after so many bytes were allocated or freed; 0: never.
+    StatsMergeThreshold = 52: Spec::bytes("stats_merge_threshold", 4 << 20).not_here("read from pages when asked");
+    /// Larger free ranges are purged at once.
+    ArenaPurgeImmediateSize = 53: Spec::kib("arena_purge_immediate_size", 32 * MIB).not_here("a bound decides");
+    /// Memory tagging.
+    Mte = 54: Spec::new("mte", 1, Kind::Tagging).not_here("no memory tagging");
     /// A thread that purges: 0 never, 1 once there is something to purge, 2 (`auto`) the same if there are other threads.
-    /// Not in C's enumeration.
-    Scavenge = 47: Spec::new("scavenge", 0, Kind::Auto);
+    /// Our own.
+    Scavenge = 1000: Spec::new("scavenge", 0, Kind::Auto);
 }
 
 impl OptionId {
     pub const COUNT: usize = Self::ALL.len();
-    /// Those that C's enumeration knows.
-    pub const INTERFACE_COUNT: usize = 47;
+    /// Those of mimalloc, whose numbers are consecutive from 0.
+    pub const INTERFACE_COUNT: usize = 55;
 
     /// The option with this number in the C interface.
     pub fn from_raw(number: i32) -> Option<OptionId> {
-        Self::ALL[..Self::INTERFACE_COUNT].get(usize::try_from(number).ok()?).copied()
+        let number = u16::try_from(number).ok()?;
+        let option = *Self::ALL.get(Self::index_of(number))?;
+        (option as u16 == number).then_some(option)
     }
 
+    /// The place in [`OptionId::ALL`].
     #[inline]
     pub const fn index(self) -> usize {
-        self as usize
+        Self::index_of(self as u16)
+    }
+
+    const fn index_of(number: u16) -> usize {
+        match number.checked_sub(OURS) {
+            Some(ours) => Self::INTERFACE_COUNT + ours as usize,
+            None => number as usize,
+        }
     }
 
     pub const fn spec(self) -> &'static Spec {
-        &SPECS[self as usize]
+        &SPECS[self.index()]
     }
 }
 
 const _: () = {
     let mut index = 0;
     while index < OptionId::COUNT {
-        assert!(OptionId::ALL[index] as usize == index, "numbers are consecutive");
+        assert!(OptionId::ALL[index].index() == index, "numbers are consecutive, mimalloc's and ours");
         index += 1;
     }
     assert!(SPECS.len() == OptionId::COUNT);
@@ -217,7 +254,7 @@ mod tests {
 
     #[test]
     fn numbers_names_and_defaults_are_the_interface() {
-        assert_eq!(OptionId::INTERFACE_COUNT, 47);
+        assert_eq!(OptionId::INTERFACE_COUNT, 55);
         let expected = [
             (0, "show_errors", 0),
             (4, "arena_eager_commit", 2),
@@ -229,6 +266,13 @@ mod tests {
             (42, "page_cross_thread_max_reclaim", 32),
             (45, "arena_max_object_size", 2_097_152),
             (46, "arena_is_numa_local", 0),
+            (47, "stats_merge_on_collect", 1),
+            (48, "profile_alloc_interval", 1 << 30),
+            (51, "profile_sample_rate", 512 << 10),
+            (52, "stats_merge_threshold", 4 << 20),
+            (53, "arena_purge_immediate_size", 32 << 10),
+            (54, "mte", 1),
+            (1000, "scavenge", 0),
         ];
         for (number, name, default) in expected {
             let spec = OptionId::from_raw(number).unwrap().spec();
@@ -238,7 +282,7 @@ mod tests {
 
     #[test]
     fn numbers_outside_the_table_are_no_option() {
-        for number in [-1, 47, 1000, i32::MIN, i32::MAX] {
+        for number in [-1, 55, 56, 999, 1001, 65_536, 66_536, i32::MIN, i32::MAX] {
             assert_eq!(OptionId::from_raw(number), None);
         }
     }
@@ -254,8 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn sizes_in_kib_are_the_four_of_the_interface() {
-        let sizes = OptionId::ALL.iter().filter(|id| id.spec().kind == Kind::KiB);
-        assert!(sizes.eq(&[ReserveOsMemory, ArenaReserve, MinimalPurgeSize, ArenaMaxObjectSize]));
+    fn sizes_are_those_of_the_interface() {
+        let of = |kind| OptionId::ALL.iter().filter(move |id| id.spec().kind == kind);
+        let in_kib = [ReserveOsMemory, ArenaReserve, ArenaPurgeMinSize, ArenaMaxObjectSize, ArenaPurgeImmediateSize];
+        assert!(of(Kind::KiB).eq(&in_kib));
+        let in_bytes = [ProfileAllocInterval, ProfileInuseInterval, ProfileSampleRate, StatsMergeThreshold];
+        assert!(of(Kind::Bytes).eq(&in_bytes));
     }
 }
