@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first.
 const FLOORS: [&str; 17] = [
-    "base", "sync", "diag", "options", "stats", "random", "bitmap", "report", "os", "profile", "arena", "hardened", "page",
-    "heap", "theap", "runtime", "alloc",
+    "base", "sync", "diag", "options", "stats", "random", "bitmap", "report", "os", "profile", "arena", "hardened",
+    "page", "heap", "theap", "runtime", "alloc",
 ];
 
 /// Methods that types of the standard library have, too, or cells and atomics.

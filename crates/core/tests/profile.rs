@@ -36,13 +36,13 @@ impl Drop for Profiling<'_> {
 }
 
 /// Whether a stack goes through a function that does nothing but call another.
-fn is_in(frames: &[usize], site: usize) -> bool {
+fn is_in(frames: &[usize], site: Site) -> bool {
     const SITE_BYTES: usize = 32;
-    frames.iter().skip(1).any(|&frame| frame.wrapping_sub(site) < SITE_BYTES)
+    frames.iter().skip(1).any(|&frame| frame.wrapping_sub(site as usize) < SITE_BYTES)
 }
 
 /// What all stacks through a function amount to.
-fn sums(site: usize) -> (Amount, Amount) {
+fn sums(site: Site) -> (Amount, Amount) {
     let (mut allocated, mut in_use) = (Amount::default(), Amount::default());
     profile::for_each_stack(|frames, counts: &Counts| {
         if is_in(frames, site) {
@@ -82,13 +82,15 @@ macro_rules! sites {
 }
 sites!(site_a, site_b, site_c, site_d, site_e);
 
+type Site = fn(usize) -> *mut u8;
+
 fn free(p: *mut u8) {
     // SAFETY: a block of the test's, which is done with it.
     unsafe { alloc::free(p) }
 }
 
 /// Allocates in a ring of `live` blocks.
-fn churn(site: fn(usize) -> *mut u8, size: usize, blocks: usize, live: usize) {
+fn churn(site: Site, size: usize, blocks: usize, live: usize) {
     let mut ring = vec![core::ptr::null_mut(); live];
     let mut random = 1u64;
     for _ in 0..blocks {
@@ -104,7 +106,7 @@ fn churn(site: fn(usize) -> *mut u8, size: usize, blocks: usize, live: usize) {
 fn sums_are_right_for_blocks_of_every_kind() {
     const RATE: usize = 16 << 10;
     let _profiling = Profiling::at(RATE);
-    let cases: [(fn(usize) -> *mut u8, usize, usize, usize); 4] = [
+    let cases: [(Site, usize, usize, usize); 4] = [
         (site_a, 48, 2_000_000, 1),
         (site_b, 200, 400_000, 5_000),
         (site_c, 20_000, 20_000, 50),
@@ -112,7 +114,7 @@ fn sums_are_right_for_blocks_of_every_kind() {
     ];
     for (site, size, blocks, live) in cases {
         churn(site, size, blocks, live);
-        let (allocated, in_use) = sums(site as usize);
+        let (allocated, in_use) = sums(site);
         let bytes = alloc::good_size(size);
         let tolerance = tolerance(blocks, bytes, RATE);
         assert_near(allocated.count, blocks, tolerance);
@@ -127,12 +129,13 @@ fn what_is_in_use_is_told_and_threads_follow() {
     const BLOCKS: usize = 200_000;
     let _profiling = Profiling::at(RATE);
     let worker = std::thread::Builder::new().name("worker-of-test".into());
-    let blocks = worker.spawn(|| (0..BLOCKS).map(|_| site_e(100) as usize).collect::<Vec<_>>()).unwrap().join().unwrap();
-    let (_, in_use) = sums(site_e as usize);
+    let blocks =
+        worker.spawn(|| (0..BLOCKS).map(|_| site_e(100) as usize).collect::<Vec<_>>()).unwrap().join().unwrap();
+    let (_, in_use) = sums(site_e);
     assert_near(in_use.count, BLOCKS, tolerance(BLOCKS, alloc::good_size(100), RATE));
     let mut names = HashMap::new();
     profile::for_each_stack(|frames, counts| {
-        if is_in(frames, site_e as usize) {
+        if is_in(frames, site_e) {
             *names.entry(counts.who.thread).or_insert(0) += 1;
             assert!(frames.len() > 3, "{frames:x?}");
         }
@@ -140,7 +143,7 @@ fn what_is_in_use_is_told_and_threads_follow() {
     });
     assert_eq!(names.keys().collect::<Vec<_>>(), [b"worker-of-test\0\0"]);
     blocks.into_iter().for_each(|p| free(p as *mut u8));
-    let (allocated, in_use) = sums(site_e as usize);
+    let (allocated, in_use) = sums(site_e);
     assert_eq!(in_use, Amount::default(), "freed by another thread");
     assert_near(allocated.count, BLOCKS, tolerance(BLOCKS, alloc::good_size(100), RATE));
 }

@@ -26,7 +26,10 @@ unsafe extern "C" fn visit_object(info: *mut dl_phdr_info, _size: usize, visit: 
     let table = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME);
     let unwind_table = table.map_or(0, |header| base + header.p_vaddr as usize);
     let notes = headers.iter().filter(|header| header.p_type == libc::PT_NOTE);
-    let build_id = notes.map(|header| build_id(memory(base + header.p_vaddr as usize, header.p_filesz as usize))).find(|id| !id.is_empty()).unwrap_or(&[]);
+    let build_id = notes
+        .map(|header| build_id(memory(base + header.p_vaddr as usize, header.p_filesz as usize)))
+        .find(|id| !id.is_empty())
+        .unwrap_or(&[]);
     let code = headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0);
     for header in code {
         let start = base + header.p_vaddr as usize;
