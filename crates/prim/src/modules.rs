@@ -37,6 +37,38 @@ pub fn program_path(buf: &mut [u8]) -> &[u8] {
     &buf[..length]
 }
 
+/// Calls `write` with the text of the process's mappings, as Linux's `/proc/self/maps` has it, piece by piece.
+pub fn for_each_mapping(write: &mut dyn FnMut(&[u8])) {
+    platform::modules::for_each_mapping(write);
+}
+
+/// A file, to be looked at.
+pub struct MappedFile {
+    start: *const u8,
+    bytes: usize,
+}
+
+impl MappedFile {
+    /// `None` if the file can't be read, or is empty.
+    pub fn open(path: &CStr) -> Option<MappedFile> {
+        let (start, bytes) = crate::errno::quiet(|| crate::unix::modules::map_file(path))?;
+        Some(MappedFile { start, bytes })
+    }
+
+    /// What it contains. Who changes the file changes this, and who shortens it takes memory away: as with any mapped file.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped, as large as the file was.
+        unsafe { core::slice::from_raw_parts(self.start, self.bytes) }
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `open`, and not borrowed any more.
+        crate::errno::quiet(|| unsafe { libc::munmap(self.start.cast_mut().cast(), self.bytes) });
+    }
+}
+
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
@@ -58,6 +90,17 @@ mod tests {
         let mut buf = [0; 4096];
         let path = std::fs::read_link("/proc/self/exe").unwrap();
         assert_eq!(program_path(&mut buf), path.as_os_str().as_encoded_bytes());
+    }
+
+    #[test]
+    fn mappings_have_our_file_which_can_be_mapped() {
+        let mut text = std::vec::Vec::new();
+        for_each_mapping(&mut |piece| text.extend_from_slice(piece));
+        let exe = std::env::current_exe().unwrap();
+        assert!(std::string::String::from_utf8(text).unwrap().contains(exe.to_str().unwrap()));
+        let path = std::ffi::CString::new(exe.to_str().unwrap()).unwrap();
+        assert!(MappedFile::open(&path).unwrap().bytes() == std::fs::read(exe).unwrap());
+        assert!(MappedFile::open(c"/proc/there/is/no/such").is_none());
     }
 
     #[test]

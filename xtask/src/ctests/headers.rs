@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
-const HEADERS: [&str; 4] = ["mimalloc.h", "mimalloc-stats.h", "mimalloc-override.h", "mimalloc-new-delete.h"];
+const HEADERS: [&str; 5] =
+    ["mimalloc.h", "mimalloc-profile.h", "mimalloc-stats.h", "mimalloc-override.h", "mimalloc-new-delete.h"];
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
 const STRICT: [&str; 2] = ["-Wshadow", "-Wstrict-prototypes"];
 

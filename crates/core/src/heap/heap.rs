@@ -10,6 +10,7 @@ use super::registry::Registry;
 use crate::arena::{Arena, ArenaSet, Meta};
 use crate::base::*;
 use crate::page::{Lifetime, Page};
+use crate::profile::Choice;
 use crate::stats::Stats;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Lock, Ordering, Published, References};
 
@@ -48,6 +49,8 @@ pub struct Heap {
     numa: AtomicUsize,
     /// Whether somebody relies on the natural alignment of large blocks.
     is_aligned: AtomicBool,
+    /// Whether the profiler looks at it.
+    profiling: Choice,
     registry: Registry,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
@@ -193,6 +196,11 @@ impl Heap {
     /// Prefers a NUMA node from now on; `None` for the thread's own.
     pub fn set_numa(&self, node: Option<usize>) {
         self.numa.store(node.map_or(0, |node| node + 1), Ordering::Relaxed);
+    }
+
+    /// Whether the profiler looks at it.
+    pub fn profiling(&self) -> &Choice {
+        &self.profiling
     }
 
     pub fn registry(&self) -> &Registry {

@@ -11,13 +11,20 @@ use ferrimalloc_prim::{clock, thread};
 use super::interval::weight;
 use super::samples::{Amounts, Counts, Cursor, Find, MAX_FRAMES, Sample, Samples, Who};
 use super::unwind::{Known, walk};
-use crate::sync::{AtomicUsize, Lock, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Lock, Ordering};
 
 static SAMPLES: Lock<Samples> = Lock::new(Samples::new());
 static RATE: AtomicUsize = AtomicUsize::new(0);
 static VERSION: AtomicUsize = AtomicUsize::new(0);
 /// A [`Watcher`], or 0.
 static WATCHER: AtomicUsize = AtomicUsize::new(0);
+
+/// A `fn()`, or 0.
+static AT_END: AtomicUsize = AtomicUsize::new(0);
+/// A `fn()` that is called soon, or 0.
+static SOON: AtomicUsize = AtomicUsize::new(0);
+/// Whether heaps are sampled only if they have been chosen.
+static ONLY_CHOSEN: AtomicBool = AtomicBool::new(false);
 
 /// One sample per so many bytes, unless something else is said.
 pub const DEFAULT_RATE_BYTES: usize = 512 << 10;
@@ -34,7 +41,62 @@ pub fn rate() -> usize {
     RATE.load(Ordering::Relaxed)
 }
 
-/// Changes with the rate.
+/// Whether a heap is looked at. Valid when zeroed.
+pub struct Choice(AtomicU8);
+
+const UNDECIDED: u8 = 0;
+const CHOSEN: u8 = 1;
+const NEVER: u8 = 2;
+
+impl Choice {
+    pub const fn new() -> Choice {
+        Choice(AtomicU8::new(UNDECIDED))
+    }
+
+    /// From now on the heap is looked at, and others only if they have been chosen, too. False if it is never to be.
+    pub fn choose(&self) -> bool {
+        ONLY_CHOSEN.store(true, Ordering::Relaxed);
+        let is_chosen = self.0.load(Ordering::Relaxed) != NEVER;
+        if is_chosen {
+            self.0.store(CHOSEN, Ordering::Relaxed);
+        }
+        note_change();
+        is_chosen
+    }
+
+    /// The heap is never looked at.
+    pub fn refuse(&self) {
+        self.0.store(NEVER, Ordering::Relaxed);
+        note_change();
+    }
+
+    /// Mean bytes from one sample to the next in the heap; 0: none.
+    pub fn rate(&self) -> usize {
+        match self.0.load(Ordering::Relaxed) {
+            NEVER => 0,
+            UNDECIDED if ONLY_CHOSEN.load(Ordering::Relaxed) => 0,
+            _ => rate(),
+        }
+    }
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// All heaps are looked at but those that never are.
+pub fn choose_all() {
+    ONLY_CHOSEN.store(false, Ordering::Relaxed);
+    note_change();
+}
+
+fn note_change() {
+    VERSION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Changes with the rate, and with what heaps are looked at.
 #[inline]
 pub fn version() -> usize {
     VERSION.load(Ordering::Relaxed)
@@ -44,7 +106,7 @@ pub fn version() -> usize {
 /// follow when they next see to their theaps.
 pub fn set_rate(rate_bytes: usize) -> usize {
     let before = RATE.swap(rate_bytes.min(MAX_RATE_BYTES), Ordering::Relaxed);
-    VERSION.fetch_add(1, Ordering::Relaxed);
+    note_change();
     before
 }
 
@@ -57,6 +119,37 @@ fn watcher() -> Option<Watcher> {
     let address = WATCHER.load(Ordering::Relaxed);
     // SAFETY: stored by `watch`.
     (address != 0).then(|| unsafe { core::mem::transmute::<usize, Watcher>(address) })
+}
+
+/// Has `end` called at the process's end.
+pub fn at_end(end: fn()) {
+    AT_END.store(end as usize, Ordering::Relaxed);
+}
+
+/// Has `work` called soon, by a thread that allocates: what could not be done when we were loaded.
+pub fn soon(work: fn()) {
+    SOON.store(work as usize, Ordering::Relaxed);
+}
+
+/// Calls what is to be called soon.
+#[inline]
+pub fn catch_up() {
+    if SOON.load(Ordering::Relaxed) != 0 {
+        call(SOON.swap(0, Ordering::Relaxed));
+    }
+}
+
+#[cold]
+fn call(address: usize) {
+    if address != 0 {
+        // SAFETY: stored as a function of this type.
+        unsafe { core::mem::transmute::<usize, fn()>(address)() };
+    }
+}
+
+/// The process ends.
+pub fn finish() {
+    call(AT_END.swap(0, Ordering::Relaxed));
 }
 
 /// Records that this thread has allocated a block of `bytes`, which stands for others at a rate of `rate_bytes`. `None` without

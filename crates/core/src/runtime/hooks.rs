@@ -9,6 +9,7 @@ use super::{fork, gather, process, scavenger, subprocs, thread};
 use crate::diag::{self, DefaultOutput, Level};
 use crate::options::{self, OptionId};
 use crate::os;
+use crate::profile;
 use crate::report;
 use crate::sync::Ordering;
 
@@ -67,6 +68,7 @@ extern "C" fn at_exit() {
 pub fn process_done() {
     process::end().call(|| {
         scavenger::close();
+        profile::finish();
         if options::is_enabled(OptionId::ShowStats) {
             print_process_stats();
         }

@@ -86,9 +86,9 @@ impl Sampling {
         self.version.get() != profile::version()
     }
 
-    /// Starts or stops as the profiler has. New gaps are drawn.
-    pub fn follow(&self) {
-        self.settle(profile::version(), profile::rate());
+    /// Starts or stops as the profiler has, which samples the heap at `rate`. New gaps are drawn.
+    pub fn follow(&self, rate: usize) {
+        self.settle(profile::version(), rate);
     }
 
     /// A sample is owed from now on.

@@ -34,7 +34,7 @@ impl Theap {
     #[cold]
     #[inline(never)]
     fn change_sampling(&self) {
-        self.sampling.follow();
+        self.sampling.follow(self.heap().profiling().rate());
         self.instrumentation.set_profiled(self.is_profiled());
         self.until_tick.set(0);
         self.sampling.set_until_tick(0);
@@ -43,7 +43,7 @@ impl Theap {
     /// In the child of a fork: samples are others than the parent's.
     pub fn draw_gaps(&self) {
         if self.is_profiled() {
-            self.sampling.follow();
+            self.sampling.follow(self.sampling.rate());
         }
     }
 

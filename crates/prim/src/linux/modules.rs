@@ -64,6 +64,10 @@ fn build_id(notes: &[u8]) -> &[u8] {
     &[]
 }
 
+pub(crate) fn for_each_mapping(write: &mut dyn FnMut(&[u8])) {
+    super::file::for_each_piece(c"/proc/self/maps", write);
+}
+
 pub(crate) fn program_path(buf: &mut [u8]) -> usize {
     // SAFETY: writes to the slice only.
     let length = unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), buf.as_mut_ptr().cast(), buf.len()) };
