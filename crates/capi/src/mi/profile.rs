@@ -143,7 +143,7 @@ export! {
 
     /// As [`mi_profile`]: the profiler is the process's.
     fn mi_subproc_profile(subproc_id: SubprocId, profiler: *mut Profiler) -> bool {
-        subproc_id != SubprocId::NONE && mi_profile(profiler)
+        !subproc_id.subproc.is_null() && mi_profile(profiler)
     }
 
     /// Attaches a profiler to one heap, and others for which that is said.
