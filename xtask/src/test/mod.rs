@@ -11,6 +11,7 @@ mod faces;
 mod guests;
 mod listing;
 mod memory;
+mod profiles;
 mod scaling;
 mod symbols;
 mod tally;
@@ -81,6 +82,7 @@ const STAGES: &[Stage] = &[
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
     slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
+    stage("profile", "the heap profiler in programs of which is known what they allocate", profiles::check),
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
     stage("stress", "threads, forks, ends of processes, libraries, the system out of memory", |testbed| {
         stress::check(testbed, Reach::Quick)

@@ -56,7 +56,7 @@ impl Owned {
         debug_assert!(kept < count && !self.is_cut());
         let list = self.free.get();
         // SAFETY: the owner reads its own list, which is that long.
-        let last = if kept > 0 { unsafe { Block::last(list, kept) } } else { ptr::null_mut() };
+        let last = if kept > 0 { unsafe { nth(list, kept - 1) } } else { ptr::null_mut() };
         // SAFETY: as before.
         let rest = if kept > 0 { unsafe { Block::next(last) } } else { list };
         let distance = (rest as usize - self.start() as usize) as u64 / 8;
@@ -83,4 +83,13 @@ impl Owned {
         pin();
         count
     }
+}
+
+/// So many blocks further in a list.
+///
+/// # Safety
+/// The list is that long, and the caller may read it.
+unsafe fn nth(first: *mut Block, distance: usize) -> *mut Block {
+    // SAFETY: the precondition.
+    (0..distance).fold(first, |block, _| unsafe { Block::next(block) })
 }

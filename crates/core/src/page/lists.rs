@@ -75,6 +75,12 @@ impl Owned {
         !self.free.get().is_null()
     }
 
+    /// Whether `free` is exhausted, and what the owner has freed can be the next list.
+    #[inline]
+    pub fn is_recyclable(&self) -> bool {
+        self.free.get().is_null() && !self.local_free.get().is_null()
+    }
+
     /// Whether `pop` can succeed after [`Owned::refill`].
     #[inline]
     pub fn has_available(&self) -> bool {

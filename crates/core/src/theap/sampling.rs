@@ -94,7 +94,8 @@ impl Theap {
     /// Makes what the thread has freed the page's list, if nothing else is to be done, and takes its first block; null if not.
     #[inline(never)]
     pub(super) fn pop_recycled_sampled(&self, page: &Owned) -> *mut u8 {
-        if page.has_free() || page.is_cut() || self.batch.is_pending() || !self.sampling.counts_down() {
+        let is_all = page.is_recyclable() && !page.is_cut() && !self.batch.is_pending();
+        if !is_all || !self.sampling.counts_down() {
             return core::ptr::null_mut();
         }
         self.placing(page, Owned::refill_local);

@@ -1,0 +1,21 @@
+// The same in C++: containers, and a stack that goes through a template and a lambda.
+#include <map>
+#include <string>
+#include <vector>
+
+static std::vector<std::string> held;
+
+template <class Work>
+__attribute__((noinline)) void repeat(int times, const Work& work) {
+  for (int i = 0; i < times; i++) work(i);
+}
+
+__attribute__((noinline)) void site_of_strings() {
+  repeat(60000, [](int) { held.emplace_back(100, 'x'); });
+}
+
+int main() {
+  held.reserve(60000);
+  site_of_strings();
+  return held.back().size() == 100 ? 0 : 1;
+}
