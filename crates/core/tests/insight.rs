@@ -476,7 +476,6 @@ fn visitors_of_heaps_may_end_them() {
     let mut left = 0;
     subproc.for_each_heap(|_| {
         left += 1;
-        true
     });
     assert_eq!(left, 1);
 }

@@ -4,8 +4,8 @@ use core::alloc::{GlobalAlloc, Layout};
 
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Force, Zero};
-use ferrimalloc_core::report::INTERFACE_VERSION;
 use ferrimalloc_core::runtime::live_theap;
+use ferrimalloc_report::INTERFACE_VERSION;
 
 use crate::request;
 

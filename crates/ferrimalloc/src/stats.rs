@@ -3,10 +3,10 @@
 //! Counting costs the fast paths nothing: the numbers come from events of pages and of memory, which are rare, and from
 //! walking the pages when somebody asks.
 
-use ferrimalloc_core::report;
 use ferrimalloc_core::runtime;
 use ferrimalloc_core::stats::{RawCount, RawStats};
 use ferrimalloc_prim::process;
+use ferrimalloc_report as report;
 
 /// Something that comes and goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

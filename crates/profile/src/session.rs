@@ -83,7 +83,7 @@ impl Intervals {
         Intervals {
             allocated_bytes: options::get_size(OptionId::ProfileAllocInterval) as u64,
             in_use_bytes: options::get_size(OptionId::ProfileInuseInterval) as u64,
-            seconds: options::get_clamp(OptionId::ProfileTimeInterval, 0, 24 * 3600) as u64,
+            seconds: options::get(OptionId::ProfileTimeInterval).clamp(0, 24 * 3600) as u64,
         }
     }
 

@@ -13,6 +13,7 @@ use ferrimalloc_core::diag::{self, DefaultOutput};
 use ferrimalloc_core::os;
 use ferrimalloc_core::runtime;
 use ferrimalloc_prim::Errno;
+use ferrimalloc_report as report;
 
 use super::args::tell;
 use super::export;
@@ -20,12 +21,9 @@ use super::types::ArenaId;
 
 /// The arena with this id, which is not followed.
 pub fn find_arena(id: ArenaId) -> Option<&'static Arena> {
-    let mut found = None;
-    runtime::for_each_subproc(|subproc| {
-        found = subproc.arenas().arenas().find(|arena| ptr::eq(ptr::from_ref(*arena).cast(), id));
-        found.is_none()
-    });
-    found
+    runtime::find_in_subprocs(|subproc| {
+        subproc.arenas().arenas().find(|arena| ptr::eq(ptr::from_ref(*arena).cast(), id))
+    })
 }
 
 fn id_of(arena: Option<&Arena>) -> ArenaId {
@@ -187,7 +185,7 @@ export! {
 
     /// Draws the arenas of this thread's sub-process on the registered output, a character for each slice.
     fn mi_arenas_print() {
-        runtime::draw_arenas(&mut DefaultOutput, runtime::current_subproc());
+        report::print_arenas(&mut DefaultOutput, runtime::current_subproc());
     }
 
     /// As [`mi_arenas_print`].

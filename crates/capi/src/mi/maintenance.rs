@@ -5,9 +5,9 @@ use core::ffi::{c_int, c_void};
 use ferrimalloc_core::alloc::{self, DeferredFreeFn};
 use ferrimalloc_core::diag::{self, ErrorFn, OutputFn};
 use ferrimalloc_core::os;
-use ferrimalloc_core::report;
 use ferrimalloc_core::runtime;
 use ferrimalloc_prim::process;
+use ferrimalloc_report as report;
 
 use super::args::{force, tell};
 use super::export;

@@ -4,7 +4,7 @@ use core::ffi::{c_int, c_long, c_void};
 
 use ferrimalloc_core::diag::OutputFn;
 use ferrimalloc_core::options::{self, OptionId};
-use ferrimalloc_core::report;
+use ferrimalloc_report as report;
 
 use super::export;
 use super::stats::with_output;

@@ -8,10 +8,10 @@ use ferrimalloc_core::alloc;
 use ferrimalloc_core::diag::{DefaultOutput, HookOutput, Output, OutputFn};
 use ferrimalloc_core::heap::{Heap, Subproc};
 use ferrimalloc_core::os;
-use ferrimalloc_core::report;
 use ferrimalloc_core::runtime;
 use ferrimalloc_core::stats::{RawStats, stats_bin_size};
 use ferrimalloc_prim::process;
+use ferrimalloc_report as report;
 
 use super::export;
 use super::subprocs::find;

@@ -80,9 +80,8 @@ extern "C" fn malloc_medium(size: usize) -> *mut u8 {
     let bin = Bin::of_geometric(size);
     // SAFETY: sizes up to the largest of a shared page have a class below the singletons'.
     unsafe { core::hint::assert_unchecked(bin.index() < Bin::COUNT) };
-    let Some(page) = theap.queue(bin).first() else { return malloc_slow(size) };
-    let block = page.pop();
-    if block.is_null() { malloc_again(size, page) } else { block }
+    let block = theap.queue(bin).pop();
+    if block.is_null() { malloc_medium_again(size, bin) } else { block }
 }
 
 /// The page's list is exhausted. If the thread has freed blocks of it meanwhile, they are the next list, and nothing
@@ -90,6 +89,13 @@ extern "C" fn malloc_medium(size: usize) -> *mut u8 {
 #[inline(never)]
 extern "C" fn malloc_again(size: usize, page: &'static Owned) -> *mut u8 {
     let block = page.pop_recycled(|| current_theap().skips_upkeep());
+    if block.is_null() { malloc_slow(size) } else { block }
+}
+
+/// The same for blocks of many cache lines: the last one freed is the next.
+#[inline(never)]
+fn malloc_medium_again(size: usize, bin: Bin) -> *mut u8 {
+    let block = current_theap().pop_last_freed(bin);
     if block.is_null() { malloc_slow(size) } else { block }
 }
 
@@ -194,10 +200,13 @@ fn alloc_sample(theap: &'static Theap, bin: Bin, page: &'static Owned, zero: Zer
 #[inline]
 fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Owned, *mut u8)> {
     let page = theap.queue(bin).first()?;
-    let block = page.pop();
+    let block = theap.queue(bin).pop();
     if !block.is_null() {
         return Some((page, block));
     }
-    let block = theap.pop_recycled(page);
+    let block = match bin.block_bytes() > SMALL_SIZE_MAX && !theap.is_profiled() {
+        true => theap.pop_last_freed(bin),
+        false => theap.pop_recycled(page),
+    };
     (!block.is_null()).then_some((page, block))
 }

@@ -1,4 +1,5 @@
-//! Blocks with a page of their own as samples of the profiler: their pages carry its records.
+//! Blocks with a page of their own as samples of the profiler: their pages carry its records. A file of its own, as both
+//! `single` and `sampled` use it.
 
 use core::ptr::NonNull;
 

@@ -1,4 +1,4 @@
-//! Questions about blocks and sizes.
+//! Questions about blocks and sizes. A file of its own, since no allocation asks them, but `realloc`.
 
 use super::hardened;
 use crate::base;

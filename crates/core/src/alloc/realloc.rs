@@ -15,6 +15,10 @@ use crate::os::tool_hooks;
 use crate::page::{Lookup, Page, PageRef};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
+use ferrimalloc_prim::mem;
+
+/// A block that grows to so much gets a page of its own, with room behind it, so that it hardly ever moves again.
+const GROWS_ALONE_BYTES: usize = 16 << 10;
 
 /// Blocks that grow by less than a quarter get that quarter, so that growing in small steps copies rarely.
 const GROWTH_SHARE: usize = 4;
@@ -140,7 +144,7 @@ unsafe fn resize_in_place(page: PageRef, p: *mut u8, usable: usize, size: usize,
             return true;
         }
         match SingleBlock::held(p, page) {
-            Some(block) => at.takes_a_page(size) && resize_single(block, usable, size, zero),
+            Some(block) => (size > usable || at.takes_a_page(size)) && resize_single(block, usable, size, zero),
             None => size <= usable && !saves_by_moving(usable, size, at),
         }
     }
@@ -209,8 +213,10 @@ fn alloc_for(theap: &'static Theap, usable: usize, size: usize, at: Alignment, z
     if theap.is_instrumented() {
         return alloc_watched(theap, size, room, at, zero);
     }
-    if size > LARGE_BLOCK_MAX && size > usable && at.align.is_power_of_two() && at.align <= MAX_REQUEST {
-        return single::alloc_growing(theap, size, at, zero).map_or_else(|| fail(size), SingleBlock::hand_out);
+    if size > usable && size >= grows_alone_bytes() && at.align.is_power_of_two() && at.align <= MAX_REQUEST {
+        let Some(block) = single::alloc_growing(theap, size, at, zero) else { return fail(size) };
+        block.advise_filling();
+        return block.hand_out();
     }
     alloc_at(theap, room, at, zero)
 }
@@ -231,6 +237,14 @@ fn alloc_at(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> *m
         return alloc_ordinary(theap, size, zero);
     }
     alloc_aligned_at_in(theap, size, at.align, at.offset, zero)
+}
+
+/// From how many bytes on a block that grows gets a page of its own: where addresses are scarce or memory is charged before it is
+/// touched, only if any block of its size does.
+fn grows_alone_bytes() -> usize {
+    let config = mem::config();
+    let is_free = config.overcommits && config.address_limit_bytes == usize::MAX;
+    if is_free { GROWS_ALONE_BYTES } else { LARGE_BLOCK_MAX + 1 }
 }
 
 /// How many bytes a block of `usable` bytes gets that is to have `size`.

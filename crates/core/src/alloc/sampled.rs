@@ -2,7 +2,8 @@
 //!
 //! A sample gets a page of its own, whatever its size, which carries the profiler's record: so a free of anything else looks at
 //! nothing, and one of a sample finds it without a search. It costs 64 KiB of address space and an OS page of memory. What
-//! becomes of the record when the page goes is seen to where pages are released (`heap::page_alloc`).
+//! becomes of the record when the page goes is seen to where pages are released (`heap::page_alloc`). A file of its own, so that
+//! `malloc` can be read without it.
 
 use super::{marking, single};
 use crate::base::*;

@@ -83,8 +83,17 @@ impl SingleBlock {
         marking::resized(&mut self.page);
         if bytes < before {
             self.give_tail_back();
+        } else {
+            self.advise_filling();
         }
         true
+    }
+
+    /// The block holds what a smaller one held: it fills, and so will what it gains.
+    pub fn advise_filling(&self) {
+        if let Origin::Arena(arena) = self.page.origin() {
+            arena.advise_inside(BitRange::new(arena.slice_of(self.page.memory()), self.page.slices()));
+        }
     }
 
     /// Makes the first `bytes` of the block accessible: the page's spare slices need not be.
@@ -138,7 +147,10 @@ impl SingleBlock {
     /// Puts the first `used` bytes at the start of `to`, which has as many: by moving OS pages, or else by copying. Where nothing
     /// is to be given back to the system it is asked for memory and for nothing else, so it copies.
     pub fn move_contents(&mut self, to: &mut SingleBlock, used: usize) {
-        if !self.move_os_pages(to, used) {
+        let is_moved = self.move_os_pages(to, used);
+        // Now, since pages that move bring the advice along that they had.
+        to.advise_filling();
+        if !is_moved {
             // SAFETY: both blocks are at least that large and distinct.
             unsafe { ptr::copy_nonoverlapping(self.page.start(), to.page.start(), used) };
         }

@@ -5,9 +5,8 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use super::access::{CommitFn, LEAST_STEP, goes_in_steps, open};
 use super::holding::{Beginning, Holding};
-use super::mapping::{Backing, UNIT_SLICES};
+use super::mapping::{Backing, CommitFn, LEAST_STEP, UNIT_SLICES, goes_in_steps, open};
 use super::search_hint::SearchHint;
 use super::usage::Usage;
 use crate::base::*;

@@ -69,12 +69,6 @@ pub struct ArenaSet {
     pub(super) meta: MetaPool,
 }
 
-impl Default for ArenaSet {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl ArenaSet {
     pub const fn new() -> Self {
         Self {

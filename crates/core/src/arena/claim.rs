@@ -125,6 +125,7 @@ impl Arena {
     }
 
     /// The kind of pages that a chunk is used for; `None` while it is unused.
+    #[cfg(test)]
     pub fn kind_of_chunk(&self, chunk: usize) -> Option<Kind> {
         Kind::from_word(self.chunk_kind(chunk))
     }

@@ -11,8 +11,8 @@
 //! Where the kernel accounts strictly, accessible memory is charged for, so only what is claimed becomes accessible. The
 //! same is tried where a limit refuses more.
 
-use super::access::{LEAST_STEP, goes_in_steps, open};
 use super::arena::Arena;
+use super::mapping::{LEAST_STEP, goes_in_steps, open};
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 

@@ -5,10 +5,9 @@
 
 use core::ffi::c_void;
 
-use super::access::CommitFn;
 use super::arena::{Arena, Setup, Sharing, is_manageable};
 use super::arenas::ArenaSet;
-use super::mapping::{Backing, Commit, LargePages, Mapped, map_arena, map_huge_run};
+use super::mapping::{Backing, Commit, CommitFn, LargePages, Mapped, map_arena, map_huge_run};
 use crate::base::*;
 use crate::bitmap::MAX_BITS;
 

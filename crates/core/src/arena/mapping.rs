@@ -1,7 +1,10 @@
-//! Memory from the system for an arena: aligned, where the options admit it, in huge OS pages where these are wanted.
+//! Memory from the system for an arena: aligned, where the options admit it, in huge OS pages where these are wanted; and how
+//! memory of each kind becomes accessible.
+
+use core::ffi::c_void;
 
 use ferrimalloc_prim::clock;
-use ferrimalloc_prim::mem::{self, Access, HugeSize, Thp, ThpMode};
+use ferrimalloc_prim::mem::{self, Access, HugeSize};
 
 use super::page_map::{self, CHUNK_BYTES};
 use crate::base::*;
@@ -49,8 +52,7 @@ pub(super) struct Mapped {
     pub commit: Commit,
 }
 
-/// Arenas up to this size may be in core files before they are used: it is little, and programs that allow only certain system
-/// calls, and no advice, can have them.
+/// Arenas up to this size may be in core files before they are used.
 const DUMPED_BYTES: usize = 64 << 20;
 
 /// Maps memory for an arena, in large OS pages if they are wanted and there are enough.
@@ -63,9 +65,8 @@ pub(super) fn map_arena(bytes: usize, commit: Commit, large: LargePages) -> Opti
     let access = if commit == Commit::Now { Access::ReadWrite } else { Access::None };
     let admits = |start| page_map::admits(start, bytes);
     let memory = os::reserve(bytes, alignment(bytes), access, admits, page_map::hints(bytes))?;
-    refuse_huge_at_first(memory);
-    let is_left_out = commit == Commit::Later && bytes > DUMPED_BYTES && options::is_enabled(OptionId::AllowThp);
-    let memory = if is_left_out { memory.leave_out() } else { memory };
+    memory.refuse_huge_at_first();
+    let memory = if commit == Commit::Later { memory.leave_out_above(DUMPED_BYTES) } else { memory };
     Some(Mapped { region: memory.region(), backing: Backing::Os(memory), commit })
 }
 
@@ -132,9 +133,41 @@ fn map_huge_page(hint: usize, node: Option<usize>) -> Option<Region> {
     Some(Region { start, bytes })
 }
 
-/// Under `THP=always`, a new arena starts without huge pages, which would make a small process large.
-fn refuse_huge_at_first(memory: PrivateMemory) {
-    if mem::config().thp == ThpMode::Always && options::is_enabled(OptionId::AllowThp) {
-        memory.advise(Thp::Refuse);
+/// The smallest step in which memory becomes accessible: 1 MiB.
+pub(super) const LEAST_STEP: usize = (1 << 20) / SLICE_BYTES;
+
+/// Commits (true) or decommits (false) a range of user memory, telling whether it is zero; false if refused.
+/// `mi_commit_fun_t`.
+pub type CommitFn =
+    unsafe extern "C" fn(commit: bool, start: *mut c_void, size: usize, is_zero: *mut bool, arg: *mut c_void) -> bool;
+
+/// Whether memory of this kind becomes accessible in steps.
+pub(super) fn goes_in_steps(backing: Backing) -> bool {
+    matches!(backing, Backing::Os(_)) && os::overcommits() && options::get(OptionId::ArenaEagerCommit) != 0
+}
+
+/// Makes a range of an arena accessible; tells whether it is known to read as zero for that. `None` if refused.
+fn commit_range(commit: Option<(CommitFn, *mut c_void)>, start: *mut u8, bytes: usize) -> Option<Zero> {
+    let Some((commit, arg)) = commit else {
+        // SAFETY: the range is the arena's; making it accessible changes nothing else.
+        return unsafe { mem::protect(start, bytes, Access::ReadWrite) }.ok().map(|()| Zero::Any);
+    };
+    let mut is_zero = false;
+    // SAFETY: the contract of the user's function: any range of its memory.
+    let done = unsafe { commit(true, start.cast(), bytes, &mut is_zero, arg) };
+    done.then_some(if is_zero { Zero::Zeroed } else { Zero::Any })
+}
+
+/// The same, and what we reserved belongs into core files from now on.
+pub(super) fn open(
+    backing: Backing,
+    commit: Option<(CommitFn, *mut c_void)>,
+    start: *mut u8,
+    bytes: usize,
+) -> Option<Zero> {
+    let zero = commit_range(commit, start, bytes)?;
+    if let Backing::Os(memory) = backing {
+        memory.part(start as usize - memory.region().start as usize, bytes).dump();
     }
+    Some(zero)
 }

@@ -1,7 +1,7 @@
 //! Floor 4: slices of address space and the memory behind them.
 //!
 //! * `page_map`: from an address to the metadata of its slice.
-//! * `mapping`: memory from the system for an arena; `access`: making it accessible.
+//! * `mapping`: memory from the system for an arena, and how it becomes accessible.
 //! * `holding`: who holds a slice, and what is known of the memory behind it: free, committed, dirty, to be purged.
 //! * `usage`: what the arenas of a set count together; `purging`: what purging knows of them, by time (`tide`) and by amount
 //!   (`purge_policy`).
@@ -13,7 +13,6 @@
 //! * `meta`: memory for the allocator's own structures; `pool`: slices that hold small pieces of it.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
-mod access;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod arena;
 mod arenas;
@@ -37,14 +36,12 @@ mod thp;
 mod tide;
 mod usage;
 
-pub use access::CommitFn;
 pub use arena::{Arena, Kind, Setup, Sharing};
 pub use arenas::{ArenaSet, MAX_ARENAS, Want};
 pub use claim::{Claim, Extent};
 pub use manage::{Refusal, UserMemory};
-pub use mapping::{Backing, Commit, LargePages};
+pub use mapping::{Backing, Commit, CommitFn, LargePages};
 pub use pool::Meta;
 pub use purge::scavenger_bell;
 
-pub use thp::Outlook;
 pub use usage::{Share, Usage};

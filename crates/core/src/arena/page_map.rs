@@ -19,11 +19,11 @@
 
 use core::ptr::NonNull;
 
-use ferrimalloc_prim::mem::{self, Access, Thp, ThpMode};
+use ferrimalloc_prim::mem::{self, Access};
 
 use crate::base::*;
 use crate::bitmap::CHUNK_BITS;
-use crate::options::{self, OptionId};
+use crate::os::{self, PrivateMemory};
 use crate::sync::{AtomicUsize, Lock, Ordering, RangeTable};
 
 /// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
@@ -64,7 +64,9 @@ const GAP_BYTES: usize = if usize::BITS < 64 { 1 << 30 } else { 8 << 30 };
 const ADDRESSES_END: usize = if usize::BITS < 64 { usize::MAX } else { 1 << (usize::BITS - 7) };
 /// Bytes that a chunk of slices spans: 32 MiB. Large arenas are aligned to it.
 pub(super) const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
-/// Where mappings go upwards, a range begins with room for so many regions like its first.
+/// Where mappings go upwards, a range begins with room for so much, whose table takes 32 MiB of addresses; or for so many
+/// regions like its first.
+const ROOM_UPWARDS_BYTES: usize = if usize::BITS < 64 { 1 << 28 } else { 16 << 30 };
 const ROOM_UPWARDS: usize = 64;
 
 /// The entry of the slice that holds `p`, if that is in the home range.
@@ -213,13 +215,8 @@ fn grow_to(range: &Range, start: usize) -> bool {
     }
     let bytes = (lowest(range) - start) / RATIO;
     let table = (range.end() as usize).wrapping_sub(range.bytes() / RATIO).wrapping_sub(bytes);
-    let Ok(part) = mem::map(table, bytes, Access::Read) else { return false };
-    if part as usize != table {
-        // SAFETY: just mapped; nobody uses it.
-        let _ = unsafe { mem::unmap(part, bytes) };
-        return false;
-    }
-    advise(part, bytes);
+    let Some(part) = os::reserve_exactly(table, bytes, Access::Read) else { return false };
+    advise(part);
     range.grow(range.top() - start);
     true
 }
@@ -239,15 +236,22 @@ fn begin(region: Span) -> Option<&'static Range> {
     Some(range)
 }
 
-/// With room above for what the system may place there, if so much can be had. Where it places downwards, there is none: what
-/// is above is mapped already, and a region that the program hands over later must not be cut.
+/// With room above for what the system may place there, if so much can be had.
 fn begin_with_room(range: &Range, region: Span) -> bool {
-    let places_downwards = region.start >> (mem::config().va_bits - 1) != 0;
-    let room = if places_downwards { 0 } else { region.bytes().saturating_mul(ROOM_UPWARDS) };
-    let highest = align_down(usize::MAX, granule());
     let start = align_down(region.start, granule());
+    let highest = align_down(usize::MAX, granule());
     let top = |room: usize| align_up(region.end.saturating_add(room), granule()).unwrap_or(highest).min(highest);
-    [room, 0].into_iter().any(|room| begin_at(range, start, top(room)))
+    rooms_above(region).any(|room| begin_at(range, start, top(room)))
+}
+
+/// How much room to try for above a first region. Where the system places downwards, there is none: what is above is mapped
+/// already, and a region that the program hands over later must not be cut.
+fn rooms_above(first: Span) -> impl Iterator<Item = usize> {
+    let places_downwards = first.start >> (mem::config().va_bits - 1) != 0;
+    let is_limited = mem::config().address_limit_bytes != usize::MAX;
+    let much = (!places_downwards && !is_limited).then_some(ROOM_UPWARDS_BYTES);
+    let some = (!places_downwards).then(|| first.bytes().saturating_mul(ROOM_UPWARDS));
+    much.into_iter().chain(some).chain([0])
 }
 
 /// A table up to this size may be in core files.
@@ -261,23 +265,16 @@ fn begin_at(range: &Range, start: usize, top: usize) -> bool {
     }
     let bytes = (top - start) / RATIO;
     let hint = align_down(start / 2, mem::config().os_page_bytes);
-    let Ok(table) = mem::map(hint, bytes, Access::Read) else { return false };
-    advise(table, bytes);
-    range.begin(top, table.wrapping_add(bytes).cast(), top - start);
+    let Some(table) = os::reserve_near(hint, bytes, Access::Read) else { return false };
+    advise(table);
+    range.begin(top, table.region().start.wrapping_add(bytes).cast(), top - start);
     true
 }
 
 /// A core file must not hold a large table, and a touched entry must not cost a huge page.
-fn advise(table: *mut u8, bytes: usize) {
-    // SAFETY: just mapped; this is advice.
-    unsafe {
-        if bytes > DUMPED_BYTES && options::is_enabled(OptionId::AllowThp) {
-            mem::dont_dump(table, bytes);
-        }
-        if mem::config().thp == ThpMode::Always {
-            let _ = mem::thp(table, bytes, Thp::Refuse);
-        }
-    }
+fn advise(table: PrivateMemory) {
+    let _ = table.leave_out_above(DUMPED_BYTES);
+    table.refuse_huge_at_first();
 }
 
 /// Makes a region's entries writable.

@@ -62,9 +62,3 @@ impl<T: 'static, const N: usize> Slots<T, N> {
         }
     }
 }
-
-impl<T: 'static, const N: usize> Default for Slots<T, N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}

@@ -29,14 +29,6 @@ const FULL_FREE_SLICES: usize = UNIT_SLICES / 8;
 /// about 65,000.
 const MAX_REFUSED_UNITS: usize = 8192;
 
-/// What will be in a block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outlook {
-    Unknown,
-    /// What was in a smaller one, which it replaces.
-    Copied,
-}
-
 /// Whether units may be advised at all.
 fn is_wanted() -> bool {
     mem::config().thp != ThpMode::Never && options::is_enabled(OptionId::AllowThp)
@@ -72,17 +64,32 @@ impl Arena {
         }
     }
 
-    /// Advises the units inside of `range`, just claimed for one block, if it is expected to fill.
-    pub fn advise_inside(&self, range: BitRange, outlook: Outlook) {
-        let is_worth = || self.is_worth_advising(self.usage().filled_slices() + self.usage().single_slices());
-        let units = self.whole(inside(range));
-        if !units.is_empty()
-            && !self.advised.is_all_set(units)
-            && is_worth()
-            && (outlook == Outlook::Copied || self.expects_filling(range))
-        {
-            self.advise_units(units, range);
+    /// Advises `range`, just claimed for one block, if such blocks have been seen to fill.
+    pub fn advise_expected(&self, range: BitRange) {
+        if self.is_worth_advising_inside(range) && self.expects_filling(range) {
+            self.advise_block(range);
         }
+    }
+
+    /// Advises `range`, which holds one block that fills.
+    pub fn advise_inside(&self, range: BitRange) {
+        if self.is_worth_advising_inside(range) {
+            self.advise_block(range);
+        }
+    }
+
+    /// The ends of the range, in units with others, get the advice too, though they can't become huge: so the block stays one
+    /// mapping to the system, and can be moved as one.
+    fn advise_block(&self, range: BitRange) {
+        self.note_advised(self.whole(inside(range)));
+        self.tell_system(range, Thp::Advise);
+    }
+
+    fn is_worth_advising_inside(&self, range: BitRange) -> bool {
+        let units = self.whole(inside(range));
+        !units.is_empty()
+            && !self.advised.is_all_set(units)
+            && self.is_worth_advising(self.usage().filled_slices() + self.usage().single_slices())
     }
 
     fn expects_filling(&self, range: BitRange) -> bool {
@@ -104,10 +111,14 @@ impl Arena {
         }
         let units = trimmed(units, |unit| self.is_to_be_full(unit, claimed));
         if !units.is_empty() {
-            self.advised.set(units);
-            self.usage().note_advised_again(self.refused.clear(units));
-            self.tell_system(units, Thp::Advise);
+            self.note_advised(units);
+            self.tell_system(slices_of(units), Thp::Advise);
         }
+    }
+
+    fn note_advised(&self, units: BitRange) {
+        self.advised.set(units);
+        self.usage().note_advised_again(self.refused.clear(units));
     }
 
     /// Takes the advice back from the units that `range`, which is held to be purged, leaves sparse.
@@ -120,7 +131,7 @@ impl Arena {
         if !units.is_empty() && self.usage().refused_units() + units.len <= MAX_REFUSED_UNITS {
             self.advised.clear(units);
             self.usage().note_refused(self.refused.set(units));
-            self.tell_system(units, Thp::Refuse);
+            self.tell_system(slices_of(units), Thp::Refuse);
         }
     }
 
@@ -135,24 +146,24 @@ impl Arena {
 
     /// Whether nobody but the claimer of `claimed` has slices of the unit, or nearly all are taken.
     fn is_to_be_full(&self, unit: usize, claimed: BitRange) -> bool {
-        let slices = slices_of(unit);
+        let slices = slices_of(BitRange::one(unit));
         let free = self.holding.free().count_set(slices);
         free <= FULL_FREE_SLICES || free + slices.intersect(claimed).len == UNIT_SLICES
     }
 
     /// Whether many slices of the unit are free, with those of `purged`.
     fn is_sparse(&self, unit: usize, purged: BitRange) -> bool {
-        let slices = slices_of(unit);
+        let slices = slices_of(BitRange::one(unit));
         self.holding.free().count_set(slices) + slices.intersect(purged).len >= SPARSE_FREE_SLICES
     }
 
-    fn tell_system(&self, units: BitRange, advice: Thp) {
-        if let Some(memory) = self.private(BitRange::new(units.start * UNIT_SLICES, units.len * UNIT_SLICES)) {
+    fn tell_system(&self, slices: BitRange, advice: Thp) {
+        if let Some(memory) = self.private(slices) {
             memory.advise(advice);
         }
     }
 }
 
-fn slices_of(unit: usize) -> BitRange {
-    BitRange::new(unit * UNIT_SLICES, UNIT_SLICES)
+fn slices_of(units: BitRange) -> BitRange {
+    BitRange::new(units.start * UNIT_SLICES, units.len * UNIT_SLICES)
 }

@@ -30,12 +30,6 @@ pub struct Usage {
     stats: Stats,
 }
 
-impl Default for Usage {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Usage {
     pub const fn new() -> Self {
         Self {

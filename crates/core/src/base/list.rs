@@ -16,12 +16,6 @@ impl Links {
     }
 }
 
-impl Default for Links {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// What can be in a list: one at a time.
 pub trait Linked: Sized + 'static {
     fn links(&self) -> &Links;
@@ -126,12 +120,6 @@ impl<T: Linked> List<T> {
     pub fn clear(&self) {
         self.first.set(ptr::null());
         self.last.set(ptr::null());
-    }
-}
-
-impl<T: Linked> Default for List<T> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

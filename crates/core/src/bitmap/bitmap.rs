@@ -22,8 +22,7 @@
 //! returned, every set bit is under a set map bit; until then somebody is about to see to it. Only a change from
 //! zero must mark: an ordinary set costs one atomic operation.
 
-use super::field::{self, FIELD_BITS};
-use super::map::ChunkMap;
+use super::field::{self, FIELD_BITS, SetBits};
 use super::range::{BitRange, Piece};
 use crate::sync::{self, AtomicU64, Ordering, UNDER_LOOM};
 use core::mem::size_of;
@@ -85,7 +84,7 @@ impl Bitmap {
         // SAFETY: both slices are now atomics, inside memory that stays ours by the caller's promise.
         let (chunks, words) =
             unsafe { (slice::from_raw_parts(first_chunk, chunks), slice::from_raw_parts(first_word, words)) };
-        Bitmap { chunks, map: ChunkMap::new(words), bits }
+        Bitmap { chunks, map: ChunkMap { words }, bits }
     }
 
     /// How many bits it has.
@@ -269,4 +268,46 @@ const fn chunks_for(bits: usize) -> usize {
 
 const fn map_words_for(bits: usize) -> usize {
     chunks_for(bits).div_ceil(FIELD_BITS)
+}
+
+/// The chunk map: one bit per chunk, set if the chunk may hold a set bit. Its words are borrowed from the bitmap's memory.
+#[derive(Clone, Copy)]
+pub struct ChunkMap {
+    words: &'static [AtomicU64],
+}
+
+impl ChunkMap {
+    /// Says that `chunk` may hold a set bit.
+    fn mark(&self, chunk: usize) {
+        // ORDERING: release publishes the bit that was set in the chunk; pairs with the acquire in `unmark`.
+        self.words[chunk / FIELD_BITS].fetch_or(bit(chunk), Ordering::Release);
+    }
+
+    /// Marks chunks in a map that nobody else knows yet.
+    fn mark_unshared(&self, chunks: BitRange) {
+        for piece in chunks.pieces() {
+            let word = &self.words[piece.field];
+            word.store(word.load(Ordering::Relaxed) | piece.mask, Ordering::Relaxed);
+        }
+    }
+
+    /// Says that `chunk` holds none. The caller looks again afterwards.
+    fn unmark(&self, chunk: usize) {
+        // ORDERING: acquire pairs with the release of every `mark` before this in the word's order (all changes of the
+        // word are read-modify-writes, so the release sequence is unbroken): the second look sees what they published.
+        self.words[chunk / FIELD_BITS].fetch_and(!bit(chunk), Ordering::Acquire);
+    }
+
+    /// The marked ones among `chunks`, in either direction. Each word is read once, when it is reached.
+    fn marked(self, chunks: BitRange) -> impl DoubleEndedIterator<Item = usize> {
+        chunks.pieces().flat_map(move |piece| {
+            let word = self.words[piece.field].load(Ordering::Relaxed);
+            SetBits(word & piece.mask).map(move |bit| piece.base() + bit)
+        })
+    }
+}
+
+/// A chunk's place in its word of the map.
+const fn bit(chunk: usize) -> u64 {
+    1 << (chunk % FIELD_BITS)
 }

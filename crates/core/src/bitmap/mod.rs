@@ -13,14 +13,12 @@
 //! A set bit means "available": *setting* gives a bit away, *claiming* takes it. What the giver wrote before is visible to
 //! the claimer (set is a release, claiming and clearing an acquire).
 //!
-//! The files, bottom-up: `field` has pure bit arithmetic, `range` names bits and requests, `map` the chunk map's
-//! words, `bitmap` the storage and the protocols with their invariants, `search` finding and claiming runs, `visit`
+//! The files, bottom-up: `field` has pure bit arithmetic, `range` names bits and requests, `bitmap` the storage,
+//! the chunk map and the protocols with their invariants, `search` finding and claiming runs, `visit`
 //! walking over all of them.
 
 mod field;
 mod range;
-
-mod map;
 
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod bitmap;

@@ -1,9 +1,9 @@
-//! Callbacks registered from C: a function and its argument, changed and read as one.
+//! Callbacks registered from C: a function and its argument, changed and read as one; and where lines go.
 //!
 //! Invariant 1: the first word of the pair is null or was made from the function type of the hook it belongs to.
 
 use super::pair::Pair;
-use core::ffi::{c_char, c_void};
+use core::ffi::{CStr, c_char, c_void};
 use core::marker::PhantomData;
 use core::mem;
 use core::ptr;
@@ -16,33 +16,30 @@ pub type ErrorFn = extern "C" fn(i32, *mut c_void);
 pub type OutputHook = Hook<OutputFn>;
 pub type ErrorHook = Hook<ErrorFn>;
 
-/// A function of type `F` and its argument, or nothing.
+/// A function and its argument, or nothing. `F` is a type of functions.
 pub struct Hook<F> {
     pair: Pair,
     kind: PhantomData<F>,
 }
 
-impl<F: Callback> Default for Hook<F> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<F: Callback> Hook<F> {
+impl<F: Copy> Hook<F> {
     pub const fn new() -> Self {
+        const { assert!(size_of::<F>() == size_of::<*mut c_void>(), "a pointer") };
         Hook { pair: Pair::new(), kind: PhantomData }
     }
 
     /// Replaces the function and its argument.
     pub fn set(&self, fun: Option<F>, arg: *mut c_void) {
-        self.pair.set(fun.map_or(ptr::null_mut(), F::erase), arg);
+        // SAFETY: as large as a pointer, and any pointer is a plain word.
+        let erase = |fun| unsafe { mem::transmute_copy::<F, *mut c_void>(&fun) };
+        self.pair.set(fun.map_or(ptr::null_mut(), erase), arg);
     }
 
     /// The function and its argument, as they were registered.
     pub fn get(&self) -> Option<(F, *mut c_void)> {
         let (fun, arg) = self.pair.get()?;
-        // SAFETY: by Invariant 1 a `fun` that is not null was made by `F::erase`.
-        Some((unsafe { F::restore(fun) }, arg))
+        // SAFETY: by Invariant 1 a `fun` that is not null was an `F`.
+        Some((unsafe { mem::transmute_copy::<*mut c_void, F>(&fun) }, arg))
     }
 
     /// Removes what a thread was registering when the process forked: in the child, where that thread is gone.
@@ -51,33 +48,32 @@ impl<F: Callback> Hook<F> {
     }
 }
 
-/// A function pointer that can be kept as a plain word.
-pub trait Callback: Copy {
-    fn erase(self) -> *mut c_void;
-    /// # Safety
-    /// `word` came from `erase` of the same type.
-    unsafe fn restore(word: *mut c_void) -> Self;
+/// Takes finished lines, one call per line, newline included.
+pub trait Output {
+    fn put(&mut self, line: &CStr);
 }
 
-impl Callback for OutputFn {
-    fn erase(self) -> *mut c_void {
-        self as *mut c_void
-    }
-
-    unsafe fn restore(word: *mut c_void) -> Self {
-        // SAFETY: the caller's promise: the word is an `OutputFn`.
-        unsafe { mem::transmute::<*mut c_void, OutputFn>(word) }
+impl<F: FnMut(&CStr)> Output for F {
+    fn put(&mut self, line: &CStr) {
+        self(line);
     }
 }
 
-impl Callback for ErrorFn {
-    fn erase(self) -> *mut c_void {
-        self as *mut c_void
-    }
+/// A C function and its argument.
+pub struct HookOutput {
+    fun: OutputFn,
+    arg: *mut c_void,
+}
 
-    unsafe fn restore(word: *mut c_void) -> Self {
-        // SAFETY: the caller's promise: the word is an `ErrorFn`.
-        unsafe { mem::transmute::<*mut c_void, ErrorFn>(word) }
+impl HookOutput {
+    pub fn new(fun: OutputFn, arg: *mut c_void) -> Self {
+        HookOutput { fun, arg }
+    }
+}
+
+impl Output for HookOutput {
+    fn put(&mut self, line: &CStr) {
+        (self.fun)(line.as_ptr(), self.arg);
     }
 }
 

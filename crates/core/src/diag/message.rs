@@ -18,12 +18,6 @@ pub struct Message {
     bytes: [u8; CAPACITY],
 }
 
-impl Default for Message {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Message {
     pub const fn new() -> Self {
         Message { length: 0, bytes: [0; CAPACITY] }

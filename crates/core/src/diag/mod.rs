@@ -13,16 +13,14 @@
 mod hook;
 mod kind;
 mod message;
-mod output;
 mod pair;
 mod reentrancy_guard;
 mod reporter;
 
-pub use hook::{Callback, ErrorFn, Hook, OutputFn};
+pub use hook::{ErrorFn, Hook, HookOutput, Output, OutputFn};
 pub use kind::{Detail, ErrorKind};
 pub use message::Message;
-pub use output::{HookOutput, Output};
-pub use reporter::{Audience, Level, OnCorruption, Reporter, Settings};
+pub use reporter::{Audience, OnCorruption, Reporter, Settings};
 
 use core::ffi::{CStr, c_void};
 
@@ -51,16 +49,10 @@ pub fn warning_always(write: impl FnOnce(&mut Message)) {
     REPORTER.warning(Audience::Everyone, write);
 }
 
-/// Says what the allocator is doing, where option `verbose` is at least `level`; else `write` does not run.
+/// Says what the allocator is doing, where option `verbose` asks for it; else `write` does not run.
 #[inline]
-pub fn verbose(level: Level, write: impl FnOnce(&mut Message)) {
-    REPORTER.verbose(level, write);
-}
-
-/// [`verbose`] at the level of single steps.
-#[inline]
-pub fn trace(write: impl FnOnce(&mut Message)) {
-    REPORTER.verbose(Level::Trace, write);
+pub fn verbose(write: impl FnOnce(&mut Message)) {
+    REPORTER.verbose(write);
 }
 
 /// Sends lines to `fun(line, arg)` from now on; `None` brings standard error back. Any thread, any time: a line that

@@ -84,12 +84,6 @@ impl Pair {
     }
 }
 
-impl Default for Pair {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn is_written(version: usize) -> bool {
     version & 1 == 1
 }

@@ -53,12 +53,6 @@ impl ReentrancyGuard {
     }
 }
 
-impl Default for ReentrancyGuard {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn claim(slot: &AtomicUsize, me: usize) -> bool {
     slot.compare_exchange(EMPTY, me, Relaxed, Relaxed).is_ok()
 }

@@ -16,7 +16,7 @@ use ferrimalloc_prim::{output, process};
 pub struct Settings {
     /// Print errors and warnings.
     pub show_errors: bool,
-    /// Print verbose lines up to this level; from 1 on errors and warnings too, without limits.
+    /// From 1 on: print verbose lines, and errors and warnings without limits.
     pub verbose: i64,
     /// Print at most so many errors; negative: all.
     pub max_errors: i64,
@@ -27,15 +27,6 @@ pub struct Settings {
 impl Settings {
     /// Before any option is read: silence.
     pub const SILENT: Settings = Settings { show_errors: false, verbose: 0, max_errors: 32, max_warnings: 32 };
-}
-
-/// How closely a verbose line follows the work.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Level {
-    /// Rare events: start, configuration, arenas.
-    Events = 1,
-    /// Single steps.
-    Trace = 2,
 }
 
 /// To whom a warning is shown.
@@ -68,12 +59,6 @@ pub struct Reporter {
     output: OutputHook,
     error: ErrorHook,
     reentrancy_guard: ReentrancyGuard,
-}
-
-impl Default for Reporter {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Reporter {
@@ -134,8 +119,8 @@ impl Reporter {
     }
 
     #[inline]
-    pub fn verbose(&self, level: Level, write: impl FnOnce(&mut Message)) {
-        if self.verbose.load(Relaxed) >= level as i64 {
+    pub fn verbose(&self, write: impl FnOnce(&mut Message)) {
+        if self.verbose.load(Relaxed) > 0 {
             self.line("ferrimalloc: ", write);
         }
     }
@@ -256,7 +241,7 @@ mod tests {
         let reporter = listening(&lines, Settings::SILENT);
         complain(&reporter);
         reporter.warning(Audience::Asked, |line| _ = line.text("hidden"));
-        reporter.verbose(Level::Events, |_| unreachable!("not built"));
+        reporter.verbose(|_| unreachable!("not built"));
         reporter.warning(Audience::Everyone, |line| _ = line.text("shown"));
         assert_eq!(*lines.lock().unwrap(), ["ferrimalloc: warning: shown\n"]);
         assert_eq!(reporter.error_count(), 1);
@@ -282,8 +267,7 @@ mod tests {
     fn verbose_levels_are_ordered() {
         let lines = Lines::default();
         let reporter = listening(&lines, Settings { verbose: 1, ..Settings::SILENT });
-        reporter.verbose(Level::Events, |line| _ = line.text("event"));
-        reporter.verbose(Level::Trace, |_| unreachable!("not built"));
+        reporter.verbose(|line| _ = line.text("event"));
         assert_eq!(*lines.lock().unwrap(), ["ferrimalloc: event\n"]);
     }
 

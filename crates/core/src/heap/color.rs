@@ -1,6 +1,8 @@
 //! Where a page's blocks start. Pages of one size would otherwise all begin in the same cache set, and blocks of more
 //! than an OS page, whose first lines are their busiest, in very few sets.
 //!
+//! A file of its own, since it is arithmetic that knows no heap.
+//!
 //! Idea: slab coloring (Bonwick, USENIX Summer 1994).
 
 use crate::base::*;

@@ -4,6 +4,8 @@
 //! found by walking the live pages when somebody asks (`runtime::gather`); here it is added to the totals when the page
 //! goes. Pages of one block are spared that: what there is to know of them follows from their own two counts, and every
 //! shared counter touched here would be felt by programs that allocate large blocks.
+//!
+//! A file of its own, so that what is counted can be read as a whole.
 
 use super::heap::Heap;
 use crate::page::{Owned, Page};

@@ -24,12 +24,6 @@ impl TheapLinks {
     }
 }
 
-impl Default for TheapLinks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Linked for TheapLinks {
     fn links(&self) -> &Links {
         &self.0
@@ -112,7 +106,7 @@ impl Heap {
         // field by field leaves them untouched.
         let heap = unsafe {
             ptr::addr_of_mut!((*place).subproc).write(subproc);
-            ptr::addr_of_mut!((*place).id).write(subproc.next_heap_id());
+            ptr::addr_of_mut!((*place).id).write(NEXT_HEAP_ID.fetch_add(1, Ordering::Relaxed));
             ptr::addr_of_mut!((*place).lifetime).write(lifetime);
             ptr::addr_of_mut!((*place).arena).write(arena);
             ptr::addr_of_mut!((*place).references).write(References::new());
@@ -236,12 +230,6 @@ pub struct Cached(*mut u8);
 // SAFETY: pieces on the stack belong to nobody.
 unsafe impl Send for Cached {}
 
-impl Default for Cached {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Cached {
     pub const fn new() -> Self {
         Self(ptr::null_mut())
@@ -280,12 +268,6 @@ pub struct Subproc {
     next: AtomicPtr<Subproc>,
 }
 
-impl Default for Subproc {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Subproc {
     pub const fn new() -> Self {
         Self {
@@ -306,12 +288,12 @@ impl Subproc {
     }
 
     /// A new sub-process in metadata of `parent`; `None` without memory.
-    pub fn create(parent: &Subproc) -> Option<(&'static Subproc, Meta)> {
+    pub fn create(parent: &Subproc) -> Option<&'static Subproc> {
         let meta = parent.arenas.meta_alloc(size_of::<Subproc>())?;
         // SAFETY: zeroed memory of the right size is a valid sub-process.
         let subproc = unsafe { &*meta.start.cast::<Subproc>() };
         if subproc.open() {
-            return Some((subproc, meta));
+            return Some(subproc);
         }
         // SAFETY: nobody else knows it.
         unsafe { parent.arenas.meta_free(meta) };
@@ -335,10 +317,6 @@ impl Subproc {
         &self.theap_cache
     }
 
-    pub(super) fn next_heap_id(&self) -> usize {
-        NEXT_HEAP_ID.fetch_add(1, Ordering::Relaxed)
-    }
-
     pub(super) fn add_heap(&self, heap: &'static Heap) {
         self.heaps.lock().push_front(heap);
         self.arenas.stats().heaps.increase(1);
@@ -355,20 +333,14 @@ impl Subproc {
         is_listed
     }
 
-    /// Whether `heap` is a live heap of this sub-process. Never dereferences it.
-    pub fn has_heap(&self, heap: *const Heap) -> bool {
-        let mut found = false;
-        self.for_each_heap(|other| {
-            found = ptr::eq(other, heap);
-            !found
-        });
-        found
+    /// Calls `visit` with each heap, newest first. The list is locked meanwhile.
+    pub fn for_each_heap(&self, visit: impl FnMut(&'static Heap)) {
+        self.heaps.lock().iter().for_each(visit);
     }
 
-    /// Calls `visit` with each heap, newest first, until it answers false. The list is locked meanwhile.
-    pub fn for_each_heap(&self, mut visit: impl FnMut(&'static Heap) -> bool) -> bool {
-        let heaps = self.heaps.lock();
-        heaps.iter().all(&mut visit)
+    /// What `pick` makes of the first heap, newest first, of which it makes something. The list is locked meanwhile.
+    pub fn find_heap<R>(&self, pick: impl FnMut(&'static Heap) -> Option<R>) -> Option<R> {
+        self.heaps.lock().iter().find_map(pick)
     }
 
     /// The newest heap that is older than the one with this id. It can end while the answer is kept, but its structure stays.
@@ -376,11 +348,6 @@ impl Subproc {
         let heaps = self.heaps.lock();
         let heap = heaps.iter().filter(|heap| heap.id() < id).max_by_key(|heap| heap.id())?;
         Some(heap.pin())
-    }
-
-    /// A thread began to use the sub-process.
-    pub fn enter_thread(&self) {
-        self.arenas.stats().threads.increase(1);
     }
 
     /// Where the next theap starts to search arenas.
@@ -404,11 +371,6 @@ impl Subproc {
         self.heaps.lock().clear();
         *self.theap_cache.lock() = Cached::new();
         self.main_heap.take();
-    }
-
-    /// A thread ended.
-    pub fn leave_thread(&self) {
-        self.arenas.stats().threads.decrease(1);
     }
 
     /// The first half of taking every lock, so that none is held by another thread at the moment of a `fork`.

@@ -1,7 +1,8 @@
 //! Whether a fork has left pages behind that nobody has looked after yet, and having that done before it matters.
 //!
 //! The child of a fork has the pages of threads that it doesn't have. It looks after them (`runtime::orphans`) only when it
-//! is about to do more than allocate from its own pages and free into them; many children never do.
+//! is about to do more than allocate from its own pages and free into them; many children never do. A file of its own, since
+//! every file of this floor and the next asks it.
 //!
 //! # Invariant
 //! While orphans wait, *no page changes hands and no theap is made*: whoever is about to give a page up, claim, release or

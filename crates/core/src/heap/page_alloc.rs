@@ -8,7 +8,7 @@ use super::color::color;
 use super::guard;
 use super::heap::Heap;
 use super::page_heap::heap_of_page;
-use crate::arena::{ArenaSet, Claim, Extent, Kind, Outlook, Want, page_map};
+use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
@@ -139,10 +139,10 @@ impl Heap {
         };
         let memory = self.page_memory(&want)?;
         if request.zero == Zero::Any
+            && request.spare_bytes == 0
             && let Origin::Arena(arena) = memory.origin
         {
-            let outlook = if request.spare_bytes > 0 { Outlook::Copied } else { Outlook::Unknown };
-            arena.advise_inside(BitRange::new(arena.slice_of(memory.start), slices), outlook);
+            arena.advise_expected(BitRange::new(arena.slice_of(memory.start), slices));
         }
         let placement = Placement {
             origin: memory.origin,

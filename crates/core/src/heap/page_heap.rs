@@ -1,6 +1,7 @@
 //! A page's heap, for a thread that may meet it at its end: one that frees a block, whatever heap the block is of.
 //!
-//! A thread that allocates in a heap keeps it from ending by contract, and may use it as it is.
+//! A thread that allocates in a heap keeps it from ending by contract, and may use it as it is; hence a file of its own, beside
+//! `heap`.
 
 use core::ops::Deref;
 

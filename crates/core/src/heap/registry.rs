@@ -208,12 +208,20 @@ impl Registry {
         taken
     }
 
-    /// Calls `visit` with every page until it answers false. Pages that come or go meanwhile may be missed.
-    pub fn for_each_page(&self, set: &ArenaSet, mut visit: impl FnMut(PageRef) -> bool) -> bool {
-        set.arenas().all(|arena| self.for_each_page_in(arena, &mut visit)) && self.for_each_os_page(&mut visit)
+    /// Calls `visit` with every page. Pages that come or go meanwhile may be missed.
+    pub fn for_each_page(&self, set: &ArenaSet, mut visit: impl FnMut(PageRef)) {
+        self.all_pages(set, |page| {
+            visit(page);
+            true
+        });
     }
 
-    fn for_each_page_in(&self, arena: &Arena, visit: &mut impl FnMut(PageRef) -> bool) -> bool {
+    /// The same until `visit` answers false; whether it never did.
+    pub fn all_pages(&self, set: &ArenaSet, mut visit: impl FnMut(PageRef) -> bool) -> bool {
+        set.arenas().all(|arena| self.all_pages_in(arena, &mut visit)) && self.all_os_pages(&mut visit)
+    }
+
+    fn all_pages_in(&self, arena: &Arena, visit: &mut impl FnMut(PageRef) -> bool) -> bool {
         let Some(pages) = self.existing(arena) else { return true };
         let end = pages.pages.bits.for_each_set_run(|run| {
             for slice in run.start..run.end() {
@@ -227,7 +235,7 @@ impl Registry {
     }
 
     /// In the order of their addresses, so that the list need not be locked during a visit.
-    fn for_each_os_page(&self, visit: &mut impl FnMut(PageRef) -> bool) -> bool {
+    fn all_os_pages(&self, visit: &mut impl FnMut(PageRef) -> bool) -> bool {
         let mut visited = ptr::null();
         while let Some(page) = self.os_page_behind(visited) {
             visited = ptr::from_ref(page);

@@ -41,13 +41,17 @@ impl Heap {
     /// Visits the pages that `wants` admits; false if the visitor ended it.
     pub fn visit(&self, depth: Depth, wants: impl Fn(&Page) -> bool, visitor: Visitor<'_>) -> bool {
         adopt_orphans_first();
-        self.for_each_own_page(|page| !wants(page) || visit_page(page, depth, visitor))
+        let visits = |page| self.has_page(page) && wants(page);
+        self.registry().all_pages(self.subproc().arenas(), |page| !visits(page) || visit_page(page, depth, visitor))
     }
 
-    /// Calls `visit` with every page of the heap until it answers false. Pages that come or go meanwhile may be
-    /// missed.
-    pub fn for_each_own_page(&self, mut visit: impl FnMut(PageRef) -> bool) -> bool {
-        self.registry().for_each_page(self.subproc().arenas(), |page| !self.has_page(page) || visit(page))
+    /// Calls `visit` with every page of the heap. Pages that come or go meanwhile may be missed.
+    pub fn for_each_own_page(&self, mut visit: impl FnMut(PageRef)) {
+        self.registry().for_each_page(self.subproc().arenas(), |page| {
+            if self.has_page(page) {
+                visit(page);
+            }
+        });
     }
 
     /// Whether the entry still describes a page, and one of this heap's.

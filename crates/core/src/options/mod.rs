@@ -10,7 +10,6 @@
 
 mod hardening;
 mod parse;
-mod print;
 mod store;
 mod table;
 
@@ -19,7 +18,6 @@ pub use parse::{Invalid, parse};
 pub use store::{Environment, OptionStore};
 pub use table::{Kind, OptionId, Spec, Standing};
 
-use crate::diag::Output;
 use ferrimalloc_prim::env;
 
 static OPTIONS: OptionStore = OptionStore::new();
@@ -41,12 +39,6 @@ pub fn after_fork() {
 pub fn get(option: OptionId) -> i64 {
     OPTIONS.init(&ProcessEnvironment);
     OPTIONS.get(option)
-}
-
-/// The value of `option` brought into `min..=max`; `min` wins where they cross.
-#[doc(alias = "mi_option_get_clamp")]
-pub fn get_clamp(option: OptionId, min: i64, max: i64) -> i64 {
-    get(option).min(max).max(min)
 }
 
 /// The value of `option` as a size: in bytes for [`Kind::KiB`], 0 if negative.
@@ -93,12 +85,6 @@ pub fn set_enabled_default(option: OptionId, enabled: bool) {
 pub fn is_chosen(option: OptionId) -> bool {
     init();
     OPTIONS.is_chosen(option)
-}
-
-/// Writes every option with its value, whether somebody set it, and whether it has an effect.
-pub fn print(out: &mut dyn Output) {
-    init();
-    print::print(&OPTIONS, out);
 }
 
 struct ProcessEnvironment;

@@ -6,7 +6,7 @@
 
 use super::parse::{Invalid, parse};
 use super::table::{Kind, OptionId, Spec, Standing};
-use crate::diag::{self, Level, Message, Settings};
+use crate::diag::{self, Message, Settings};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicI64, AtomicU64, Attempt};
 
@@ -37,12 +37,6 @@ pub struct OptionStore {
     /// One bit per option: set by the program or the environment.
     chosen: AtomicU64,
     values: [AtomicI64; OptionId::COUNT],
-}
-
-impl Default for OptionStore {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl OptionStore {
@@ -187,7 +181,7 @@ impl<'a> Found<'a> {
 
     /// Says, to those who ask for verbose messages, that the variable is not what it should be.
     fn comment(&self, spec: &Spec) {
-        diag::verbose(Level::Events, |line| match spec.standing {
+        diag::verbose(|line| match spec.standing {
             _ if self.name != spec.name => {
                 self.write_name(line).text(" is deprecated: use ").text(self.prefix);
                 write_capitals(line, spec.name);

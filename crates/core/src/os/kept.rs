@@ -7,7 +7,7 @@
 //! address space, and nothing else. A child of `fork` whose parent held the lock finds it held for ever, and
 //! forgets too; hence nobody ever waits for it.
 
-use super::address::Region;
+use super::Region;
 use crate::sync::{AtomicUsize, Lock, Ordering};
 use core::ptr;
 

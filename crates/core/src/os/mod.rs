@@ -1,7 +1,6 @@
 //! Floor 3: address space from the operating system, aligned, and where its users want it; and what may be done with
 //! memory by its provenance (`private`).
 
-mod address;
 mod kept;
 mod numa;
 mod private;
@@ -10,12 +9,18 @@ mod region;
 pub(crate) mod tests;
 pub mod tool_hooks;
 
-pub use address::Region;
 pub use numa::{current_numa_node, numa_nodes};
-pub use private::{PrivateMemory, reserve};
+pub use private::{PrivateMemory, reserve, reserve_exactly, reserve_near};
 pub use region::{offer_again, release};
 
 use ferrimalloc_prim::mem;
+
+/// Address space of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Region {
+    pub start: *mut u8,
+    pub bytes: usize,
+}
 
 /// Bytes of the machine's smallest unit of memory.
 #[inline]

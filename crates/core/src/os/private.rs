@@ -8,10 +8,11 @@
 //! So provenance is a value: what drops, moves, closes or advises is a method of [`PrivateMemory`], which [`reserve`]
 //! makes. The value tells where memory comes from, not who may use it; that is the precondition of each method.
 
-use ferrimalloc_prim::mem::{self, Access, Thp};
+use ferrimalloc_prim::mem::{self, Access, Thp, ThpMode};
 
-use super::address::Region;
+use super::Region;
 use super::region;
+use crate::options::{self, OptionId};
 
 /// Some of our own private memory: whole OS pages. Can be copied, since it is no right to use the memory.
 ///
@@ -36,6 +37,18 @@ pub fn reserve(
     hints: impl Iterator<Item = usize>,
 ) -> Option<PrivateMemory> {
     let Region { start, bytes } = region::reserve(bytes, align, access, admits, hints)?;
+    Some(PrivateMemory { start, bytes, is_left_out: false })
+}
+
+/// Reserves `bytes`, whole OS pages: at `hint` if they can be had there.
+pub fn reserve_near(hint: usize, bytes: usize, access: Access) -> Option<PrivateMemory> {
+    let start = mem::map(hint, bytes, access).ok()?;
+    Some(PrivateMemory { start, bytes, is_left_out: false })
+}
+
+/// Reserves the `bytes` at `place`, whole OS pages, or nothing.
+pub fn reserve_exactly(place: usize, bytes: usize, access: Access) -> Option<PrivateMemory> {
+    let Region { start, bytes } = region::map_exactly(place, bytes, access)?;
     Some(PrivateMemory { start, bytes, is_left_out: false })
 }
 
@@ -102,10 +115,14 @@ impl PrivateMemory {
         unsafe { mem::move_pages(self.start, to.start, self.bytes) }.is_ok()
     }
 
-    /// Leaves the memory out of core files until it is [`dump`](Self::dump)ed. Debuggers that write such files read even what
-    /// is inaccessible.
+    /// Leaves memory of more than `most_bytes` out of core files until it is [`dump`](Self::dump)ed. Debuggers that write such
+    /// files read even what is inaccessible. Less than that is little, and programs that allow only certain system calls, and
+    /// no advice, can have it; so can those that set option `allow_thp` to 0.
     #[must_use]
-    pub fn leave_out(self) -> PrivateMemory {
+    pub fn leave_out_above(self, most_bytes: usize) -> PrivateMemory {
+        if self.bytes <= most_bytes || !options::is_enabled(OptionId::AllowThp) {
+            return self;
+        }
         // SAFETY: mapped by `reserve`; contents stay.
         unsafe { mem::dont_dump(self.start, self.bytes) };
         PrivateMemory { is_left_out: true, ..self }
@@ -116,6 +133,14 @@ impl PrivateMemory {
         if self.is_left_out {
             // SAFETY: mapped by `reserve`; contents stay.
             unsafe { mem::dump(self.start, self.bytes) };
+        }
+    }
+
+    /// Has memory that is to be touched bit by bit begin without huge pages, which the system would use by itself under
+    /// `THP=always`.
+    pub fn refuse_huge_at_first(self) {
+        if mem::config().thp == ThpMode::Always && options::is_enabled(OptionId::AllowThp) {
+            self.advise(Thp::Refuse);
         }
     }
 

@@ -6,7 +6,7 @@
 
 use ferrimalloc_prim::mem::{self, Access};
 
-use super::address::Region;
+use super::Region;
 use super::kept;
 use crate::base::{align_down, align_up};
 
@@ -49,6 +49,7 @@ fn reserve_aligned(hint: usize, bytes: usize, align: usize, access: Access) -> O
     }
     // SAFETY: just mapped and unused.
     unsafe { release(Region { start, bytes }) };
+    // Right below a place that the system has chosen there mostly is room, too.
     if let Some(region) = map_exactly(align_down(start as usize, align), bytes, access) {
         return Some(region);
     }
@@ -57,8 +58,8 @@ fn reserve_aligned(hint: usize, bytes: usize, align: usize, access: Access) -> O
     Some(trim(start, larger, bytes, align))
 }
 
-/// Right below a place that the system has chosen there mostly is room, too.
-fn map_exactly(place: usize, bytes: usize, access: Access) -> Option<Region> {
+/// Maps `bytes` just there, or nothing.
+pub(super) fn map_exactly(place: usize, bytes: usize, access: Access) -> Option<Region> {
     let start = mem::map(place, bytes, access).ok()?;
     if start as usize == place {
         return Some(Region { start, bytes });

@@ -1,6 +1,6 @@
 //! The profiler's samples, as a page sees them: where its list ends early, and which single block is one.
 //!
-//! The fast path of `malloc` knows nothing of samples. If the list `free` of a page reaches as far as the next sample, it is *cut*
+//! A file of its own, so that the lists can be read without it. The fast path of `malloc` knows nothing of samples. If the list `free` of a page reaches as far as the next sample, it is *cut*
 //! there: it ends before that block, and the rest waits in the side word. So the allocation that is to be a sample finds
 //! the list exhausted, and comes to the slow path, which joins the rest again. Blocks in the rest count as if they were on
 //! `free` (Invariant 1 of `layout`): a page that has a rest is never taken for full, nor, by its count alone, for empty.
@@ -9,26 +9,28 @@
 //!  free ──> a ─> b ─> null      rest ──> c ─> d ─> null        the allocation after b is a sample
 //! ```
 //! The side word has the first block's distance from the page's start in its lower half, in units of 8 bytes, and the number of
-//! blocks in its upper.
+//! blocks in its upper, whose top bit is set. No address has that, nor a number of bytes. A page with a rest is never `Lifo`.
 
 use core::ptr;
 
 use super::block::Block;
-use super::layout::{Flag, Page};
+use super::layout::Page;
 use super::owned::Owned;
 use super::ownership::BlockOffset;
 use crate::sync::{Relaxed, pin};
+
+const IS_REST: u64 = 1 << 63;
 
 impl Page {
     /// The blocks that were cut off `free`: the first, and how many.
     #[inline]
     pub(super) fn rest(&self) -> Option<(*mut Block, usize)> {
-        if !self.has_flag(Flag::Sampled) || self.is_singleton() {
+        let word = self.side_word.get() as u64;
+        if word & IS_REST == 0 {
             return None;
         }
-        let word = self.side_word.get() as u64;
         let first = BlockOffset::from_bytes((word & u64::from(u32::MAX)) as usize * 8);
-        Some((self.block_at(first).cast(), (word >> 32) as usize))
+        Some((self.block_at(first).cast(), ((word & !IS_REST) >> 32) as usize))
     }
 
     /// Whether `free` was ended early.
@@ -45,8 +47,8 @@ impl Page {
     /// The profiler's record of a single block that is a sample.
     #[inline]
     pub fn sample(&self) -> Option<*const ()> {
-        let is_sample = self.has_flag(Flag::Sampled) && self.is_singleton();
-        is_sample.then(|| ptr::with_exposed_provenance(self.handed.get() as usize))
+        let record = self.handed.get() as usize;
+        (self.is_singleton() && record != 0).then(|| ptr::with_exposed_provenance(record))
     }
 }
 
@@ -60,9 +62,7 @@ impl Owned {
         // SAFETY: as before.
         let rest = if kept > 0 { unsafe { Block::next(last) } } else { list };
         let distance = (rest as usize - self.start() as usize) as u64 / 8;
-        self.side_word.set((distance | ((count - kept) as u64) << 32) as usize);
-        pin();
-        self.raise(Flag::Sampled);
+        self.side_word.set((distance | ((count - kept) as u64) << 32 | IS_REST) as usize);
         pin();
         if kept > 0 {
             // SAFETY: as before.
@@ -79,7 +79,7 @@ impl Owned {
         debug_assert!(self.free.get().is_null());
         self.free.set(first);
         pin();
-        self.drop_flag(Flag::Sampled);
+        self.side_word.set(0);
         pin();
         count
     }

@@ -9,7 +9,6 @@ use core::ptr;
 
 use super::layout::{Flag, Page};
 use super::owned::{Freed, Owned};
-use super::ownership::Owner;
 
 use super::ownership::Chain;
 use crate::base::*;
@@ -83,7 +82,7 @@ impl Owned {
         pin();
         self.outstanding.set(self.outstanding.get() + 1);
         self.hand(1);
-        self.start().wrapping_add(index * self.block_bytes())
+        self.block_start(index)
     }
 
     /// Frees a block; by the owner.
@@ -121,7 +120,7 @@ impl Owned {
 
     #[cold]
     fn report_doubles(&self, doubles: Doubles) {
-        let block = self.start().wrapping_add(doubles.index * self.block_bytes());
+        let block = self.block_start(doubles.index);
         diag::error(ErrorKind::DoubleFree, block, Detail::Bytes(self.block_bytes()));
     }
 
@@ -131,13 +130,13 @@ impl Owned {
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
         let left = self.reserved() - capacity;
         let count = (EXTEND_BYTES / bytes).max(1).next_multiple_of(OPEN_BLOCKS).min(left);
-        if !self.commit_up_to(self.start().wrapping_add((capacity + count) * bytes)) {
+        if !self.commit_up_to(self.block_start(capacity + count)) {
             return false;
         }
         if count == left {
             self.note_filled();
         }
-        tool_hooks::closed(self.start().wrapping_add(capacity * bytes), count * bytes);
+        tool_hooks::closed(self.block_start(capacity), count * bytes);
         self.block_bitmap().open(capacity, count);
         pin();
         self.capacity.set((capacity + count) as u16);
@@ -150,7 +149,7 @@ impl Owned {
     pub fn for_each_free_hardened(&self, visit: impl FnMut(*mut u8)) {
         let bitmap = self.block_bitmap();
         let free = (0..self.capacity()).filter(|&index| bitmap.is_free(index));
-        free.map(|index| self.start().wrapping_add(index * self.block_bytes())).for_each(visit);
+        free.map(|index| self.block_start(index)).for_each(visit);
     }
 
     /// Tells valgrind that the blocks in use have gone with their page; by the owner.
@@ -160,12 +159,6 @@ impl Owned {
             return tool_hooks::freed(self.start());
         }
         let used = (0..self.capacity()).filter(|&index| self.block_bitmap().is_used(index));
-        used.for_each(|index| tool_hooks::freed(self.start().wrapping_add(index * self.block_bytes())));
+        used.for_each(|index| tool_hooks::freed(self.block_start(index)));
     }
-}
-
-/// The owner word of a hardened page that thread `tid` owns.
-#[inline]
-pub fn owned_and_hardened(tid: usize) -> Owner {
-    Owner::thread(tid).hardened()
 }

@@ -92,12 +92,6 @@ impl HeapWord {
     }
 }
 
-impl Default for HeapWord {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl HeapGuard<'_> {
     pub fn heap(&self) -> *const () {
         self.heap
@@ -120,12 +114,6 @@ impl HeapLocks {
     /// All of them, for `fork`.
     pub fn each(&self) -> impl Iterator<Item = &Lock<()>> {
         self.0.iter()
-    }
-}
-
-impl Default for HeapLocks {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

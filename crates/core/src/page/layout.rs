@@ -16,6 +16,9 @@
 //!    page was empty ([`Owned::relink`](super::Owned::relink)).
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
 //! 5. A hardened page (see `hardened`) has empty lists; its block bitmap says which blocks are free.
+//! 6. With [`Flag::Lifo`], `free` is empty, `local_free` is both freed to and allocated from, and all blocks that are
+//!    not on it are in use or in the remote list. `outstanding` then says how many more frees there are until that ends,
+//!    and invariants 1 and 2 hold again ([`Owned::end_lifo`](super::Owned::end_lifo)): so slow paths keep coming.
 //!
 //! # Who may touch what
 //! Every field that a thread may read without owning the page is atomic; loads and stores are relaxed, and cost what plain
@@ -44,9 +47,8 @@ pub enum Flag {
     FreeIsZero = 1,
     /// Never-used blocks (beyond `capacity`) read as zero.
     FreshIsZero = 2,
-    /// Of a page of many blocks: `free` was ended before the block whose allocation is the profiler's next sample, and the
-    /// rest waits (`cut`). Of a single block: that block is a sample.
-    Sampled = 4,
+    /// Invariant 6.
+    Lifo = 4,
     /// Empty and kept by its theap for a while.
     Retired = 8,
     /// In its theap's queue.
@@ -346,10 +348,22 @@ impl Page {
         distance < SLICE_BYTES || distance < self.slices() * SLICE_BYTES
     }
 
+    /// Where the block of that number starts, whether it has been lent or not.
+    #[inline]
+    pub(super) fn block_start(&self, index: usize) -> *mut u8 {
+        self.start().wrapping_add(index * self.block_bytes())
+    }
+
+    /// The number, below `limit`, of the block that starts at `p`; `None` for anything else.
+    pub(super) fn block_index(&self, p: *const u8, limit: usize) -> Option<usize> {
+        let (distance, bytes) = ((p as usize).wrapping_sub(self.start() as usize), self.block_bytes());
+        let is_block = bytes > 0 && distance.is_multiple_of(bytes) && distance / bytes < limit;
+        is_block.then(|| distance / bytes)
+    }
+
     /// Whether `p` is the address of a block that this page has lent at some time.
     pub fn is_block_start(&self, p: *const u8) -> bool {
-        let distance = (p as usize).wrapping_sub(self.start() as usize);
-        distance.is_multiple_of(self.block_bytes()) && distance / self.block_bytes() < self.capacity()
+        self.block_index(p, self.capacity()).is_some()
     }
 }
 

@@ -24,9 +24,9 @@ mod snapshot;
 mod tests;
 
 pub use block::Block;
-pub use hardened::owned_and_hardened;
 pub use heap_word::{HeapGuard, HeapLocks, HeapWord, Lifetime};
 pub use layout::{Flag, Lookup, Origin, Page, PageRef, Placement};
+pub use lists::Source;
 pub use owned::{EMPTY_PAGE, EmptyPage, Freed, Owned, OwnedPage, Pushed, SinglePage, Threshold};
 pub use ownership::{Chain, Owner};
 pub use snapshot::{Marks, Walk};

@@ -7,8 +7,8 @@
 //!    it is handed out; a run of fresh blocks is linked before `free` points to it.
 //! 2. *No block beyond `capacity` is in use*: `capacity` has risen before the first of them is handed out. Those may be on
 //!    `free` already; they are never-used blocks still.
-//! 3. *`outstanding` is 0 only if no block is in use*: it rises before blocks that it counts are handed out, and falls after a
-//!    block has come back.
+//! 3. *`outstanding` is 0 only if no block is in use*, but with [`Flag::Lifo`]: it rises before blocks that it counts are
+//!    handed out, and falls after a block has come back.
 //! 4. A chain of blocks may be on two lists (between the stores of `recycle`), or on none (taken from the remote word, and
 //!    not yet put on a list; gathered by a thread that is gone).
 //!
@@ -38,7 +38,7 @@ impl Owned {
     /// Makes an orphan's lists and counts agree with what is certain of its blocks, and answers how many are in use. The
     /// page is in no queue and not listed.
     pub fn mend(&self) -> usize {
-        for flag in [Flag::Queued, Flag::Retired, Flag::KeptFull] {
+        for flag in [Flag::Queued, Flag::Retired, Flag::KeptFull, Flag::Lifo] {
             self.drop_flag(flag);
         }
         // Links may have been written beyond `capacity`, and dirty blocks been put on `free`.
@@ -49,8 +49,10 @@ impl Owned {
             () if self.has_block_bitmap() => self.mend_hardened(),
             () => self.mend_lists(),
         };
-        // What is in use or on `free` has been put on `free` before.
-        self.handed.set(self.handed.get().max(self.outstanding() as u64));
+        // What is in use or on `free` has been put on `free` before. (A single block may have the profiler's record there.)
+        if !self.is_singleton() {
+            self.handed.set(self.handed.get().max(self.outstanding() as u64));
+        }
         used
     }
 
@@ -81,7 +83,7 @@ impl Owned {
         let rest = self.rest();
         if let Some((first, _)) = rest {
             self.reach(first, self.reserved(), &mut marks);
-            self.drop_flag(Flag::Sampled);
+            self.side_word.set(0);
         }
         let local = self.reach(self.local_free.get(), self.reserved(), &mut marks);
         let remote = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
@@ -103,7 +105,7 @@ impl Owned {
             if block.is_null() {
                 return reach;
             }
-            match self.linkable_index(block) {
+            match self.block_index(block.cast(), self.reserved()) {
                 Some(index) if index >= self.capacity() => reach.is_sound = false,
                 Some(index) if !marks.is_set(index) => {
                     marks.set(index);
@@ -117,17 +119,11 @@ impl Owned {
         Reach { is_sound: reach.is_sound && block.is_null(), ..reach }
     }
 
-    /// The number of a block for which there is room; `None` for anything else.
-    fn linkable_index(&self, block: *mut Block) -> Option<usize> {
-        let (distance, bytes) = ((block as usize).wrapping_sub(self.start() as usize), self.block_bytes());
-        (distance.is_multiple_of(bytes) && distance / bytes < self.reserved()).then(|| distance / bytes)
-    }
-
     /// Makes one list, in the order of addresses, of the marked blocks.
     fn relink_marked(&self, marks: &Marks) {
         let mut list = ptr::null_mut();
         for index in (0..self.capacity()).rev().filter(|&index| marks.is_set(index)) {
-            let block = self.start().wrapping_add(index * self.block_bytes()).cast();
+            let block = self.block_start(index).cast();
             // SAFETY: a marked block is free, and the page the caller's.
             unsafe { Block::set_next(block, list) };
             list = block;

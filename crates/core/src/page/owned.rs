@@ -345,6 +345,7 @@ impl OwnedPage {
         page.slices.set(at.slices as u32);
         page.committed.set(0);
         page.handed.set(0);
+        page.side_word.set(0);
         page.arena.set(match at.origin {
             Origin::Arena(arena) => ptr::from_ref(arena).cast_mut(),
             Origin::Os(_) => ptr::null_mut(),
@@ -604,13 +605,12 @@ impl SinglePage {
     /// The block is a sample of the profiler, which has a record of it.
     pub fn set_sample(&mut self, record: *const ()) {
         self.0.handed.set(record.expose_provenance() as u64);
-        self.0.flags.set(self.0.flags.get() | Flag::Sampled as u8);
     }
 
     /// Takes the profiler's record away from the block, if it is a sample.
     pub fn take_sample(&mut self) -> Option<*const ()> {
         let record = self.0.sample()?;
-        self.0.flags.set(self.0.flags.get() & !(Flag::Sampled as u8));
+        self.0.handed.set(0);
         Some(record)
     }
 

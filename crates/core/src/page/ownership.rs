@@ -414,12 +414,6 @@ impl Remote {
     }
 }
 
-impl Default for Remote {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// The words of a page. Zeroed memory is valid: no page.
 #[repr(C)]
 pub struct Ownership {
@@ -506,12 +500,6 @@ impl Ownership {
     #[inline]
     pub fn set_listed(&self, listed: bool) {
         self.listed.set(listed);
-    }
-}
-
-impl Default for Ownership {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

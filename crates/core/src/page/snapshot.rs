@@ -9,9 +9,10 @@
 //! memory stays readable; where it doesn't, the caller says [`Walk::Never`].
 
 use super::block::Block;
-use super::layout::Page;
+use super::layout::{Flag, Page};
+use super::lists::LIFO_FREES;
 use crate::base::*;
-use crate::sync::Relaxed;
+use crate::sync::{AtomicPtr, Relaxed};
 
 /// Whether free lists may be followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,12 +46,6 @@ impl Marks {
     }
 }
 
-impl Default for Marks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Page {
     /// How many blocks are in use. Exact for the owner, and for pages that nobody owns.
     pub fn in_use(&self, walk: Walk) -> usize {
@@ -58,15 +53,25 @@ impl Page {
         if self.owner().is_unowned() {
             return self.ownership.used().saturating_sub(waiting);
         }
-        let ready = if walk == Walk::Allowed { self.count_ready() } else { 0 };
-        (self.outstanding.get() as usize).saturating_sub(waiting + ready)
+        let (outstanding, ready) = match self.has_flag(Flag::Lifo) {
+            true => (self.capacity.get() as usize, self.count_ready(&self.local_free, walk)),
+            false => (self.outstanding.get() as usize, self.count_ready(&self.free, walk)),
+        };
+        outstanding.saturating_sub(waiting + ready)
     }
 
     /// How many blocks have been allocated since the page was made, each as often as that was. Exact for the owner,
     /// and for pages that nobody owns.
     pub fn allocated(&self, walk: Walk) -> u64 {
-        let ready = if walk == Walk::Allowed { self.count_ready() } else { 0 };
-        self.handed.get().saturating_sub(ready as u64)
+        let (freed, ready) = match self.has_flag(Flag::Lifo) {
+            true => (LIFO_FREES.saturating_sub(self.outstanding.get()), self.count_ready(&self.local_free, walk)),
+            false => (0, self.count_ready(&self.free, walk)),
+        };
+        (self.handed.get() + u64::from(freed)).saturating_sub(ready as u64)
+    }
+
+    fn count_ready(&self, list: &AtomicPtr<Block>, walk: Walk) -> usize {
+        if walk == Walk::Allowed { self.count_listed(list) + self.rest_count() } else { 0 }
     }
 
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
@@ -96,9 +101,7 @@ impl Page {
 
     /// Calls `visit` with every block that is not marked until it answers false.
     pub fn for_each_unmarked(&self, marks: &Marks, mut visit: impl FnMut(*mut u8) -> bool) -> bool {
-        (0..self.linked_blocks())
-            .filter(|&index| !marks.is_set(index))
-            .all(|index| visit(self.start().wrapping_add(index * self.block_bytes())))
+        (0..self.linked_blocks()).filter(|&index| !marks.is_set(index)).all(|index| visit(self.block_start(index)))
     }
 
     /// Whether `p` lies in the page's slices; false for an entry that is no page's first.
@@ -111,27 +114,19 @@ impl Page {
         (self.capacity.get() as usize).min(Marks::WORDS * 64)
     }
 
-    /// Blocks on `free`, and those that were cut off.
-    fn count_ready(&self) -> usize {
-        let mut blocks = self.rest_count();
-        self.for_each_listed(self.free.get(), |_| blocks += 1);
+    fn count_listed(&self, list: &AtomicPtr<Block>) -> usize {
+        let mut blocks = 0;
+        self.for_each_listed(list.get(), |_| blocks += 1);
         blocks
     }
 
     fn for_each_listed(&self, first: *mut Block, mut visit: impl FnMut(usize)) {
         let mut block = first;
         for _ in 0..self.linked_blocks() {
-            let Some(index) = self.index_of(block) else { return };
+            let Some(index) = self.block_index(block.cast(), self.linked_blocks()) else { return };
             visit(index);
             // SAFETY: the block is inside the page's area, whose memory the caller knows to be readable.
             block = unsafe { Block::peek_next(block) };
         }
-    }
-
-    /// The number of a block that has been linked; `None` for anything else.
-    fn index_of(&self, block: *mut Block) -> Option<usize> {
-        let (distance, bytes) = ((block as usize).wrapping_sub(self.start() as usize), self.block_bytes());
-        let is_block = bytes > 0 && distance % bytes == 0 && distance / bytes < self.linked_blocks();
-        is_block.then(|| distance / bytes)
     }
 }

@@ -457,6 +457,91 @@ fn a_look_from_outside_counts_and_marks_what_is_in_use() {
     assert_eq!(page.in_use(Walk::Allowed), 4, "one of five has been freed by others");
 }
 
+/// Takes and frees blocks of a page that is allocated from as it is freed to.
+fn lifo_page(blocks: usize) -> (&'static Owned, Vec<*mut u8>) {
+    let page = page(2000);
+    let mut all = take(page, page.capacity().max(1));
+    while page.has_free() || all.len() < blocks {
+        all.extend(take(page, 1));
+    }
+    put(page, all.pop().unwrap());
+    assert!(!page.may_begin_lifo(|| false) && page.may_begin_lifo(|| true) && !page.may_begin_lifo(|| true));
+    (page, all)
+}
+
+fn pop(page: &'static Owned) -> *mut u8 {
+    // SAFETY: the test's page.
+    unsafe { page.source().pop() }
+}
+
+#[test]
+fn the_block_freed_last_is_taken_first() {
+    let _ground = ground();
+    let (page, mut all) = lifo_page(8);
+    all.push(pop(page));
+    assert!(!all.last().unwrap().is_null() && pop(page).is_null());
+    for _ in 0..100 {
+        let (one, other) = (all.pop().unwrap(), all.pop().unwrap());
+        assert!(put(page, one) == Freed::InUse && put(page, other) == Freed::InUse);
+        all.extend([pop(page), pop(page)]);
+        assert!(all.ends_with(&[other, one]));
+    }
+}
+
+#[test]
+fn taking_the_last_freed_ends_after_some_frees() {
+    let _ground = ground();
+    let (page, mut all) = lifo_page(8);
+    all.push(pop(page));
+    let mut frees = 0;
+    loop {
+        frees += 1;
+        if put(page, all.pop().unwrap()) == Freed::Empty {
+            break;
+        }
+        all.push(pop(page));
+    }
+    assert_eq!(frees, 256);
+    page.end_lifo();
+    assert!(!page.is(Flag::Lifo) && page.outstanding() == page.capacity() && page.used() == all.len());
+    assert!(page.local_free.get().is_null() && page.has_free());
+    page.end_lifo();
+    assert_eq!(page.used(), all.len(), "it ends once");
+}
+
+#[test]
+fn what_is_in_use_and_was_allocated_is_known_while_the_last_freed_is_taken() {
+    let _ground = ground();
+    let (page, mut all) = lifo_page(8);
+    let mut allocated = all.len() as u64 + 1;
+    for round in 0..50 {
+        let puts = 1 + round % 5;
+        for _ in 0..puts {
+            put(page, all.pop().unwrap());
+        }
+        for _ in 0..puts {
+            all.push(pop(page));
+            allocated += 1;
+        }
+        let mut marks = Marks::new();
+        assert_eq!(page.mark_free(&mut marks), all.len());
+        assert_eq!(page.in_use(Walk::Allowed), all.len());
+        assert_eq!(page.allocated(Walk::Allowed), allocated);
+    }
+    page.end_lifo();
+    assert_eq!((page.in_use(Walk::Allowed), page.allocated(Walk::Allowed)), (all.len(), allocated));
+    all.into_iter().for_each(|block| _ = put(page, block));
+    assert!(page.collect_is_empty());
+    assert_eq!(page.allocated_before(), allocated);
+}
+
+#[test]
+fn a_vanished_owner_may_have_taken_the_last_freed() {
+    let _ground = ground();
+    let (page, all) = lifo_page(8);
+    assert!(page.mend() == all.len() && !page.is(Flag::Lifo) && page.collect() == all.len());
+}
+
 #[test]
 fn a_look_at_a_damaged_list_ends() {
     let _ground = ground();

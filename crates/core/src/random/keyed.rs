@@ -104,12 +104,6 @@ impl Keyed {
     }
 }
 
-impl Default for Keyed {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn words(bytes: &[u8; KEY_WORDS * 4]) -> Key {
     let (chunks, _) = bytes.as_chunks::<4>();
     core::array::from_fn(|index| u32::from_le_bytes(chunks[index]))

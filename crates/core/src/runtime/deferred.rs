@@ -1,25 +1,15 @@
-//! The deferred-free hook: a function of the program's that slow paths call, to free what it has put off.
+//! The deferred-free hook: a function of the program's that slow paths call, to free what it has put off. A file
+//! of its own, since it is the one hook that is called from inside of an allocation.
 
 use core::ffi::{c_ulonglong, c_void};
 
 use super::thread::Thread;
 use crate::base::*;
-use crate::diag::{Callback, Hook};
+use crate::diag::Hook;
 use crate::sync::{AtomicBool, Ordering};
 
 /// Frees what the program has deferred: `force` asks for all of it; `heartbeat` grows with every call of a thread.
 pub type DeferredFreeFn = unsafe extern "C" fn(force: bool, heartbeat: c_ulonglong, arg: *mut c_void);
-
-impl Callback for DeferredFreeFn {
-    fn erase(self) -> *mut c_void {
-        self as *mut c_void
-    }
-
-    unsafe fn restore(word: *mut c_void) -> Self {
-        // SAFETY: the caller's promise: the word is a `DeferredFreeFn`.
-        unsafe { core::mem::transmute::<*mut c_void, DeferredFreeFn>(word) }
-    }
-}
 
 static HOOK: Hook<DeferredFreeFn> = Hook::new();
 static HAS_HOOK: AtomicBool = AtomicBool::new(false);

@@ -5,6 +5,8 @@
 //!
 //! Invariant: nobody works on a theap of a heap that may end, unless the theap's thread is allocating there, but under
 //! this lock; a heap ends under it, too, and moves its theaps to a heap that stays.
+//!
+//! A file of its own, for the model checker.
 
 use crate::sync::{Lock, LockGuard, const_unless_loom};
 
@@ -36,11 +38,5 @@ impl Ends {
     /// Held over `fork`.
     pub fn lock(&self) -> &Lock<()> {
         &self.0
-    }
-}
-
-impl Default for Ends {
-    fn default() -> Self {
-        Self::new()
     }
 }

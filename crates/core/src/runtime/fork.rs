@@ -1,4 +1,4 @@
-//! `fork`: the child has one thread, and memory as it was at that moment.
+//! `fork`: the child has one thread, and memory as it was at that moment. A file of its own, since it knows all the others' locks.
 //!
 //! Before the fork this thread takes every lock, so that no other thread is inside a critical section. Our handlers are
 //! registered before all others (`process`): others' prepare before ours, and may allocate, free, and wait for threads
@@ -8,12 +8,11 @@
 //! (`orphans`). Slices that another thread was just claiming are lost to the child, and so are the few remote frees
 //! that it had gathered.
 
-use super::process::reopening;
-use super::thread::{Thread, current_theap, ended_threads, heap_ends};
+use super::thread::{Thread, current_theap};
 use super::{current_subproc, deferred, gather, late, orphans, process, scavenger, subprocs, thread};
 use crate::arena::page_map;
 use crate::diag;
-use crate::heap::{Subproc, adopt_orphans_first};
+use crate::heap::{Subproc, adopt_orphans_first, unlock};
 use crate::options;
 use crate::profile;
 
@@ -21,55 +20,55 @@ pub(super) extern "C" fn prepare() {
     // Those of an earlier fork: only one thread survives a fork.
     adopt_orphans_first();
     scavenger::lock_all();
-    orphans::adopting().lock_raw();
-    heap_ends().lock().lock_raw();
-    reopening().lock_raw();
+    orphans::ADOPTING.lock_raw();
+    thread::ENDS.lock().lock_raw();
+    process::REOPENING.lock_raw();
     subprocs::lock_all();
     page_map::lock().lock_raw();
-    ended_threads().lock_raw();
-    late::lock().lock_raw();
+    thread::ENDED.lock_raw();
+    late::LIST.lock_raw();
     profile::lock_for_fork().lock_raw();
+}
+
+/// Releases what `prepare` took: in the parent by unlocking, in the child by making the locks new.
+///
+/// # Safety
+/// `prepare` took the locks on this thread, or in the child on the one that this is a copy of, and there is no other.
+unsafe fn unlock_all(child: bool) {
+    // SAFETY: the precondition.
+    unsafe {
+        unlock(profile::lock_for_fork(), child);
+        unlock(&late::LIST, child);
+        unlock(&thread::ENDED, child);
+        unlock(page_map::lock(), child);
+        subprocs::unlock_all(child);
+        unlock(&process::REOPENING, child);
+        unlock(thread::ENDS.lock(), child);
+        unlock(&orphans::ADOPTING, child);
+        scavenger::unlock_all(child);
+    }
 }
 
 pub(super) extern "C" fn parent() {
     // SAFETY: `prepare` took the locks on this thread.
-    unsafe {
-        profile::lock_for_fork().unlock_raw();
-        late::lock().unlock_raw();
-        ended_threads().unlock_raw();
-        page_map::lock().unlock_raw();
-        subprocs::unlock_all(false);
-        reopening().unlock_raw();
-        heap_ends().lock().unlock_raw();
-        orphans::adopting().unlock_raw();
-        scavenger::unlock_all();
-    }
+    unsafe { unlock_all(false) };
 }
 
 pub(super) extern "C" fn child() {
     // SAFETY: `prepare` took the locks on the thread that this one is a copy of; there is no other.
     unsafe {
-        profile::lock_for_fork().reinit();
-        thread::after_fork();
-        ended_threads().reinit();
-        page_map::lock().reinit();
-        subprocs::unlock_all(true);
+        unlock_all(true);
         gather::after_fork();
         process::after_fork();
-        reopening().reinit();
-        heap_ends().lock().reinit();
-        orphans::adopting().reinit();
-        scavenger::after_fork();
     }
+    thread::after_fork();
+    scavenger::after_fork();
     diag::after_fork();
     options::after_fork();
     deferred::after_fork();
     orphans::after_fork();
     reseed();
-    subprocs::for_each_subproc(|subproc| {
-        forget_threads(subproc);
-        true
-    });
+    subprocs::for_each_subproc(forget_threads);
 }
 
 /// The keys of this thread's hardened pages are to differ from the parent's from now on, and so are its samples.

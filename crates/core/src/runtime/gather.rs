@@ -45,10 +45,7 @@ pub fn subproc_stats_exclusive(subproc: &Subproc) -> RawStats {
 pub fn subproc_stats(subproc: &Subproc) -> RawStats {
     adopt_orphans_first();
     let mut all = subproc_stats_exclusive(subproc);
-    subproc.for_each_heap(|heap| {
-        all.merge(&heap_stats(heap));
-        true
-    });
+    subproc.for_each_heap(|heap| all.merge(&heap_stats(heap)));
     all
 }
 
@@ -56,10 +53,7 @@ pub fn subproc_stats(subproc: &Subproc) -> RawStats {
 pub fn reset_stats(subproc: &Subproc) {
     adopt_orphans_first();
     subproc.arenas().stats().reset();
-    subproc.for_each_heap(|heap| {
-        reset_heap_stats(heap);
-        true
-    });
+    subproc.for_each_heap(reset_heap_stats);
 }
 
 fn reset_heap_stats(heap: &Heap) {
@@ -91,10 +85,7 @@ pub fn hand_over_counts() {
 fn walked(heap: &Heap) -> RawStats {
     let mut found = RawStats::new();
     Theap::for_each_of(heap, |theap| theap.add_counts_to(&mut found));
-    heap.for_each_own_page(|page| {
-        add_page(&mut found, page);
-        true
-    });
+    heap.for_each_own_page(|page| add_page(&mut found, page));
     found
 }
 

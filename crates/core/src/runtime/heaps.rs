@@ -12,7 +12,7 @@ use crate::theap::Theap;
 
 use super::gather::merge_heap_stats;
 use super::live_theap;
-use super::thread::{Thread, current_theap, heap_ends};
+use super::thread::{ENDS, Thread, current_theap};
 
 /// A new heap in this thread's sub-process; `None` without memory.
 pub fn heap_new() -> Option<&'static Heap> {
@@ -50,9 +50,9 @@ pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
 /// Keeps threads from ending, and others from ending heaps; counts if that takes waiting.
 fn begin_end(heap: &Heap) -> LockGuard<'static, ()> {
     adopt_orphans_first();
-    heap_ends().unless_now().unwrap_or_else(|| {
+    ENDS.unless_now().unwrap_or_else(|| {
         heap.subproc().arenas().stats().heaps_delete_wait.increment();
-        heap_ends().begin()
+        ENDS.begin()
     })
 }
 
@@ -63,7 +63,6 @@ fn move_pages(from: &Heap, to: &'static Heap) {
     from.registry().for_each_page(from.subproc().arenas(), |page| {
         to.registry().take_over(page, from.registry());
         page.heap_word().move_to(to.handle());
-        true
     });
 }
 
@@ -109,13 +108,11 @@ fn release_pages(heap: &'static Heap) {
             // Until the second step the registry has it.
             page.hold();
         }
-        true
     });
     let _no_thread_guards_it = lock_heap(heap);
     heap.registry().for_each_page(arenas, |page| {
         // SAFETY: no thread uses the heap, and no page of it is left that could be claimed.
         release_page_of(heap, unsafe { page.take_over() });
-        true
     });
 }
 

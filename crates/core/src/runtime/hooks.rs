@@ -1,23 +1,48 @@
 //! What the C library is told about us, and what we do when it calls: when we are loaded, and at the process's end. (For
 //! threads' ends see `thread`, for forks `fork`.)
 //!
-//! At the end the statistics are printed and all memory is released, if the options say so.
+//! At the end the statistics are printed and all memory is released, if the options say so. How statistics and options look
+//! is not known here: the crate `ferrimalloc-report` registers what prints them.
 
 use ferrimalloc_prim::{load, pin, process as prim_process, thread as prim_thread};
 
-use super::{fork, gather, process, scavenger, subprocs, thread};
-use crate::diag::{self, DefaultOutput, Level};
+use super::{fork, process, scavenger, subprocs, thread};
+use crate::diag;
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::profile;
-use crate::report;
-use crate::sync::Ordering;
+use crate::sync::{AtomicBool, Ordering, Published};
 
 ferrimalloc_prim::at_load!(at_load);
 
+/// What prints the options and the statistics.
+pub struct Reports {
+    /// Called when the process has started, where option `verbose` asks for it.
+    pub at_start: fn(),
+    /// Called when it ends, where option `show_stats` asks for it.
+    pub at_end: fn(),
+}
+
+static REPORTS: Published<Reports> = Published::new();
+/// Whether the process had started before anybody registered `REPORTS`.
+static IS_START_UNREPORTED: AtomicBool = AtomicBool::new(false);
+
+/// Has `reports` called from now on: at once, if the process has started and is verbose. When we are loaded.
+pub fn register_reports(reports: &'static Reports) {
+    REPORTS.publish(reports);
+    if IS_START_UNREPORTED.swap(false, Ordering::Relaxed) {
+        (reports.at_start)();
+    }
+}
+
+fn reports() -> Option<&'static Reports> {
+    // SAFETY: null, or what `register_reports` was given.
+    unsafe { REPORTS.get().as_ref() }
+}
+
 /// Tells the C library about us, once, and the user about the options. May allocate.
 pub(super) fn ensure_hooks() {
-    process::hooks().call(|| {
+    process::HOOKS.call(|| {
         let _ = prim_thread::register_exit_hook(thread::on_thread_exit);
         if !load::CALLS {
             handle_forks();
@@ -43,19 +68,21 @@ extern "C" fn at_load() {
 /// Not from inside an allocation where `at_load` does it: the C library allocates while it registers others' handlers, with a
 /// lock held.
 fn handle_forks() {
-    if !process::handles_forks().swap(true, Ordering::Relaxed) {
+    if !process::HANDLES_FORKS.swap(true, Ordering::Relaxed) {
         prim_process::at_fork(fork::prepare, fork::parent, fork::child);
     }
 }
 
 fn announce() {
     let mut is_verbose = false;
-    diag::verbose(Level::Events, |line| {
+    diag::verbose(|line| {
         is_verbose = true;
         line.text("process started, ").size(os::numa_nodes()).text(" NUMA nodes");
     });
-    if is_verbose {
-        report::print_options(&mut DefaultOutput);
+    match reports() {
+        Some(reports) if is_verbose => (reports.at_start)(),
+        Some(_) => {}
+        None => IS_START_UNREPORTED.store(is_verbose, Ordering::Relaxed),
     }
 }
 
@@ -66,22 +93,16 @@ extern "C" fn at_exit() {
 /// Ends the process as far as the allocator is concerned, once: prints statistics (`show_stats`), releases all memory
 /// (`destroy_on_exit`). Allocation goes on working; the blocks that there were are gone in the second case.
 pub fn process_done() {
-    process::end().call(|| {
+    process::DONE.call(|| {
         scavenger::close();
         profile::finish();
-        if options::is_enabled(OptionId::ShowStats) {
-            print_process_stats();
+        if let Some(reports) = reports().filter(|_| options::is_enabled(OptionId::ShowStats)) {
+            (reports.at_end)();
         }
         if options::is_enabled(OptionId::DestroyOnExit) {
             destroy_all();
         }
     });
-}
-
-fn print_process_stats() {
-    let stats = gather::subproc_stats(process::main_subproc());
-    report::print_stats(&mut DefaultOutput, "subproc 0 (main)", &stats);
-    report::print_process(&mut DefaultOutput, &prim_process::info(), stats.committed.peak, os::numa_nodes());
 }
 
 /// Gives all memory back. What the C library's streams keep in blocks of ours is written out before.

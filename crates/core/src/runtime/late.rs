@@ -29,8 +29,8 @@ const LOOKS: usize = 8;
 static FRESH: u64 = 1;
 static ENDED: u64 = 2;
 static NUMBERS: AtomicUsize = AtomicUsize::new(0);
-/// Those who were looked at least recently come first.
-static LIST: Lock<List<Entry>> = Lock::new(List::new());
+/// Those who were looked at least recently come first. Held over `fork`.
+pub(super) static LIST: Lock<List<Entry>> = Lock::new(List::new());
 static LISTED: AtomicUsize = AtomicUsize::new(0);
 
 // Whether the thread has ended once: `FRESH` or `ENDED`.
@@ -136,18 +136,8 @@ pub(super) fn forget() {
     LISTED.store(0, Ordering::Relaxed);
 }
 
-/// Held over `fork`.
-pub(super) fn lock() -> &'static Lock<List<Entry>> {
-    &LIST
-}
-
 /// In the child of a fork: nobody is late but this thread, if it is (`mine`).
-///
-/// # Safety
-/// There is no other thread.
-pub(super) unsafe fn after_fork(mine: Option<&'static Entry>) {
-    // SAFETY: the precondition.
-    unsafe { LIST.reinit() };
+pub(super) fn after_fork(mine: Option<&'static Entry>) {
     let list = LIST.lock();
     list.clear();
     let mine = mine.filter(|mine| mine.is_listed.get());

@@ -4,7 +4,7 @@
 //! [`ENOUGH`] of them it is a consumer, and gets a theap, without pages, to gather in. A thread that has ended is no
 //! exception: whoever allocates after its end is looked after by [`late`](super::late).
 //!
-//! How many there were is how far the thread's word is up the [`STEPS`], so that a thread begins at the first without doing
+//! A file of its own, since it has a thread-local word of its own. How many there were is how far the thread's word is up the [`STEPS`], so that a thread begins at the first without doing
 //! anything.
 
 use core::ptr;

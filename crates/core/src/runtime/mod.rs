@@ -4,7 +4,7 @@
 //! * `ends`: a heap's end, and who must not meet it; `late`: threads that allocate after their end.
 //! * `thread`: a thread's theaps, and its end; `lone`: threads that only free.
 //! * `deferred`: the hook for frees that the program has put off.
-//! * `gather`: statistics when somebody asks; `draw`: the arenas as pictures.
+//! * `gather`: statistics when somebody asks; `slices`: what each slice of an arena is used for.
 //! * `subprocs`: making and ending sub-processes.
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
 //! * `profiling`: starting and stopping the profiler.
@@ -13,7 +13,6 @@
 //! * `start`: a thread's first allocation; `heaps`: making, deleting and destroying heaps.
 
 mod deferred;
-mod draw;
 mod ends;
 mod fork;
 mod gather;
@@ -25,6 +24,7 @@ mod orphans;
 mod process;
 mod profiling;
 mod scavenger;
+mod slices;
 mod start;
 mod subprocs;
 #[cfg(test)]
@@ -32,21 +32,21 @@ pub(crate) mod tests;
 mod thread;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};
-pub use draw::draw_arenas;
 pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
-pub use hooks::process_done;
+pub use hooks::{Reports, process_done, register_reports};
 pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
 pub use profiling::profile_at;
 pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_start, scavenger_step, scavenger_stop};
+pub use slices::{PageShape, PageStanding, SliceKind, slice_kind};
 pub use start::{join_subproc, live_theap, theap_for};
 pub use subprocs::{
-    Undestroyed, current_subproc, find_heap, find_subproc, for_each_subproc, page_around, subproc_destroy, subproc_new,
-    visit_heaps, with_heap,
+    Undestroyed, current_subproc, find_heap, find_in_subprocs, find_subproc, for_each_subproc, page_around,
+    subproc_destroy, subproc_new, visit_heaps, with_heap,
 };
 #[cfg(test)]
-pub(crate) use thread::heap_ends;
+pub(crate) use thread::ENDS;
 pub use thread::{Thread, current_theap, is_own, set_default_theap, thread_done};
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

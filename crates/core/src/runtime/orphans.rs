@@ -29,16 +29,11 @@ use ferrimalloc_prim::futex::Seen;
 use ferrimalloc_prim::thread::{IDS_COME_AGAIN, id as thread_id};
 
 /// Held over `fork`, before all other locks.
-static ADOPTING: Lock<()> = Lock::new(());
+pub(super) static ADOPTING: Lock<()> = Lock::new(());
 /// By which id the forking thread owns pages.
 static SURVIVOR: AtomicUsize = AtomicUsize::new(0);
 
 static ADOPT: Adopt = Adopt(adopt);
-
-/// Held over `fork`.
-pub(super) fn adopting() -> &'static Lock<()> {
-    &ADOPTING
-}
 
 /// In the child of a fork: all threads but this one are gone.
 pub(super) fn after_fork() {
@@ -71,12 +66,7 @@ fn adopt() {
 }
 
 fn for_each_heap(mut work: impl FnMut(&'static Heap)) {
-    for_each_subproc(|subproc| {
-        subproc.for_each_heap(|heap| {
-            work(heap);
-            true
-        })
-    });
+    for_each_subproc(|subproc| subproc.for_each_heap(&mut work));
 }
 
 /// Calls `work` with each page that is owned, but not by the survivor.
@@ -85,7 +75,6 @@ fn each_orphan(heap: &'static Heap, survivor: usize, work: impl Fn(PageRef)) {
         if is_orphan(page, survivor) {
             work(page);
         }
-        true
     });
 }
 

@@ -17,12 +17,15 @@ use crate::sync::{AtomicBool, Lock, Once, Ordering};
 
 static MAIN: Subproc = Subproc::new();
 static SETUP: Once = Once::new();
-static HOOKS: Once = Once::new();
-static DONE: Once = Once::new();
-static REOPENING: Lock<()> = Lock::new(());
+/// The second step: whether the C library has been told of us. See `hooks`.
+pub(super) static HOOKS: Once = Once::new();
+/// What happens once at the end.
+pub(super) static DONE: Once = Once::new();
+/// Held over `fork`.
+pub(super) static REOPENING: Lock<()> = Lock::new(());
 static HAS_NO_HUGE_PAGES: AtomicBool = AtomicBool::new(false);
 /// Whether the C library knows about our fork handlers.
-static HANDLES_FORKS: AtomicBool = AtomicBool::new(false);
+pub(super) static HANDLES_FORKS: AtomicBool = AtomicBool::new(false);
 
 /// 1 GiB.
 const HUGE_PAGE_BYTES: usize = 1 << 30;
@@ -114,26 +117,6 @@ pub fn reserve_huge_on(
         });
     }
     (arena, had)
-}
-
-/// The second step: whether the C library has been told of us. See `hooks`.
-pub(super) fn hooks() -> &'static Once {
-    &HOOKS
-}
-
-/// Whether the C library knows about our fork handlers.
-pub(super) fn handles_forks() -> &'static AtomicBool {
-    &HANDLES_FORKS
-}
-
-/// What happens once at the end.
-pub(super) fn end() -> &'static Once {
-    &DONE
-}
-
-/// Held over `fork`.
-pub(super) fn reopening() -> &'static Lock<()> {
-    &REOPENING
 }
 
 /// In the child of a fork: what another thread was just beginning or ending is begun anew.

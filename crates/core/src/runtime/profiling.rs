@@ -1,4 +1,4 @@
-//! Starting and stopping the profiler.
+//! Starting and stopping the profiler. A file of its own, as neither threads nor the profiler's floor know both.
 
 use super::thread::{Thread, current_theap};
 use crate::profile;

@@ -17,6 +17,7 @@ use ferrimalloc_prim::thread::{ServiceThread, name_current};
 use super::main_subproc;
 use super::subprocs::each_subproc_unless_locked;
 use crate::arena::{ArenaSet, scavenger_bell};
+use crate::heap::unlock;
 use crate::options::{self, OptionId};
 use crate::sync::Lock;
 
@@ -178,28 +179,20 @@ pub(super) fn lock_all() {
     WORKING.lock_raw();
 }
 
-/// After it, in the parent.
+/// After it; see [`unlock`].
 ///
 /// # Safety
-/// The caller has called [`lock_all`].
-pub(super) unsafe fn unlock_all() {
+/// As for that: [`lock_all`] took the locks.
+pub(super) unsafe fn unlock_all(child: bool) {
     // SAFETY: the precondition.
     unsafe {
-        WORKING.unlock_raw();
-        CONTROL.unlock_raw();
+        unlock(&WORKING, child);
+        unlock(&CONTROL, child);
     }
 }
 
-/// After it, in the child, which has no scavenger.
-///
-/// # Safety
-/// The caller has called [`lock_all`] in the parent; there is no other thread.
-pub(super) unsafe fn after_fork() {
+/// In the child of a fork, which has no scavenger: the thread to be joined is the parent's.
+pub(super) fn after_fork() {
     scavenger_bell().leave();
-    // SAFETY: the precondition. The thread to be joined is the parent's.
-    unsafe {
-        (*CONTROL.data_ptr()).thread = None;
-        WORKING.reinit();
-        CONTROL.reinit();
-    }
+    CONTROL.lock().thread = None;
 }

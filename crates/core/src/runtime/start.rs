@@ -1,4 +1,4 @@
-//! A thread's first allocation, and the process's.
+//! A thread's first allocation, and the process's. A file of its own, since `hooks`, which it arms, needs `thread`.
 
 use super::hooks::ensure_hooks;
 use super::process::{ensure_process, main_subproc};

@@ -11,7 +11,7 @@ use crate::theap::Theap;
 
 use super::main_subproc;
 use super::process::ensure_process;
-use super::thread::{Thread, current_theap, heap_ends};
+use super::thread::{ENDS, Thread, current_theap};
 
 /// The newest sub-process besides the main one.
 pub(super) struct Newest(Option<&'static Subproc>);
@@ -32,7 +32,7 @@ pub fn subproc_new() -> Option<&'static Subproc> {
     if !ensure_process() {
         return None;
     }
-    let (subproc, _) = Subproc::create(main_subproc())?;
+    let subproc = Subproc::create(main_subproc())?;
     let mut newest = OTHERS.lock();
     subproc.set_next(newest.0);
     newest.0 = Some(subproc);
@@ -49,21 +49,22 @@ pub fn current_subproc() -> &'static Subproc {
 
 /// The live sub-process with this address, which is not followed.
 pub fn find_subproc(handle: *const Subproc) -> Option<&'static Subproc> {
-    let mut found = None;
-    for_each_subproc(|subproc| {
-        found = core::ptr::eq(subproc, handle).then_some(subproc);
-        found.is_none()
-    });
-    found
+    find_in_subprocs(|subproc| core::ptr::eq(subproc, handle).then_some(subproc))
 }
 
-/// Calls `visit` with every sub-process, the main one first, until it answers false. The list is locked meanwhile.
-pub fn for_each_subproc(mut visit: impl FnMut(&'static Subproc) -> bool) -> bool {
-    if !visit(main_subproc()) {
-        return false;
-    }
+/// Calls `visit` with every sub-process, the main one first. The list is locked meanwhile.
+pub fn for_each_subproc(mut visit: impl FnMut(&'static Subproc)) {
+    visit(main_subproc());
     let newest = OTHERS.lock();
-    each(newest.0).all(visit)
+    each(newest.0).for_each(visit);
+}
+
+/// What `pick` makes of the first sub-process of which it makes something. The list is locked meanwhile.
+pub fn find_in_subprocs<R>(mut pick: impl FnMut(&'static Subproc) -> Option<R>) -> Option<R> {
+    pick(main_subproc()).or_else(|| {
+        let newest = OTHERS.lock();
+        each(newest.0).find_map(pick)
+    })
 }
 
 /// Calls `visit` with the main sub-process, and with all others unless their list is locked now.
@@ -87,16 +88,9 @@ pub fn find_heap(handle: *const Heap) -> Option<&'static Heap> {
 /// sub-process's list of heaps is locked.
 pub fn with_heap<R>(handle: *const Heap, work: impl FnOnce(&'static Heap) -> R) -> Option<R> {
     adopt_orphans_first();
-    let (mut work, mut result) = (Some(work), None);
-    for_each_subproc(|subproc| {
-        subproc.for_each_heap(|heap| {
-            if core::ptr::eq(heap, handle) {
-                result = work.take().map(|work| work(heap));
-            }
-            result.is_none()
-        })
-    });
-    result
+    let mut work = Some(work);
+    let mut pick = |heap: &'static Heap| if core::ptr::eq(heap, handle) { Some(work.take()?(heap)) } else { None };
+    find_in_subprocs(|subproc| subproc.find_heap(&mut pick))
 }
 
 /// Calls `visit` with each heap of a sub-process, newest first, until it answers false; it may make and end heaps, and other
@@ -122,7 +116,7 @@ pub unsafe fn subproc_destroy(subproc: &'static Subproc) -> Result<(), Undestroy
         return Err(Undestroyed::InUse);
     }
     adopt_orphans_first();
-    let _no_heap_ends = heap_ends().begin();
+    let _no_heap_ends = ENDS.begin();
     leave(subproc);
     if has_theaps(subproc) {
         return Err(Undestroyed::HasThreads);
@@ -152,11 +146,7 @@ fn leave(subproc: &'static Subproc) {
 }
 
 fn has_theaps(subproc: &Subproc) -> bool {
-    !subproc.for_each_heap(|heap| {
-        let mut theaps = 0;
-        Theap::for_each_of(heap, |_| theaps += 1);
-        theaps == 0
-    })
+    subproc.find_heap(|heap| Theap::find_of(heap, |_| true)).is_some()
 }
 
 fn unlist(subproc: &'static Subproc) {
@@ -172,12 +162,7 @@ fn unlist(subproc: &'static Subproc) {
 /// # Safety
 /// Nobody uses any of it any more.
 pub(super) unsafe fn release_memory(subproc: &'static Subproc) {
-    subproc.for_each_heap(|heap| {
-        heap.for_each_own_page(|page| {
-            erase(page);
-            true
-        })
-    });
+    subproc.for_each_heap(|heap| heap.for_each_own_page(erase));
     // SAFETY: the precondition.
     unsafe { subproc.arenas().destroy() };
     subproc.close();
@@ -245,12 +230,7 @@ pub fn page_around(p: *const u8) -> Option<PageRef> {
     if let Lookup::Page(page) = Page::lookup(p) {
         return page.holds(p).then_some(page);
     }
-    let mut found = None;
-    for_each_subproc(|subproc| {
-        found = page_in(subproc, p);
-        found.is_none()
-    });
-    found
+    find_in_subprocs(|subproc| page_in(subproc, p))
 }
 
 fn page_in(subproc: &'static Subproc, p: *const u8) -> Option<PageRef> {
@@ -258,13 +238,8 @@ fn page_in(subproc: &'static Subproc, p: *const u8) -> Option<PageRef> {
     if arena.is_some_and(|arena| arena.is_free(arena.slice_of(p))) {
         return None;
     }
-    let mut found = None;
-    subproc.for_each_heap(|heap| {
-        found = match arena {
-            Some(arena) => heap.registry().page_around(arena, p),
-            None => heap.registry().os_page_around(p),
-        };
-        found.is_none()
-    });
-    found
+    subproc.find_heap(|heap| match arena {
+        Some(arena) => heap.registry().page_around(arena, p),
+        None => heap.registry().os_page_around(p),
+    })
 }

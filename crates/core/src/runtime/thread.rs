@@ -12,7 +12,7 @@ use ferrimalloc_prim::thread as prim;
 
 use super::ends::Ends;
 use super::late;
-use super::process::{hooks, main_subproc};
+use super::process::{HOOKS, main_subproc};
 use super::theap_word;
 use crate::base::*;
 use crate::heap::{Cached, Heap, Subproc, adopt_orphans_first};
@@ -44,10 +44,10 @@ struct Remembered {
     theap: Cell<*const Theap>,
 }
 
-/// Structures of ended threads.
-static ENDED: Lock<Cached> = Lock::new(Cached::new());
+/// Structures of ended threads. Held over `fork`.
+pub(super) static ENDED: Lock<Cached> = Lock::new(Cached::new());
 
-static ENDS: Ends = Ends::new();
+pub(crate) static ENDS: Ends = Ends::new();
 
 /// The default theap of this thread, or the empty theap.
 #[inline(always)]
@@ -115,7 +115,7 @@ impl Thread {
             return None;
         };
         thread.main.set(theap);
-        subproc.enter_thread();
+        subproc.arenas().stats().threads.increase(1);
         set_current(theap);
         tell();
         if thread.is_late() {
@@ -129,7 +129,7 @@ impl Thread {
     fn create(subproc: &'static Subproc) -> Option<&'static Thread> {
         let thread = Self::memory()?;
         thread.tid.set(prim::id());
-        let is_late = late::has_ended() || hooks().is_done() && !prim::has_exit_hook();
+        let is_late = late::has_ended() || HOOKS.is_done() && !prim::has_exit_hook();
         thread.owner.set(if is_late { late::number() } else { prim::id() });
         thread.late.reset();
         thread.subproc.set(subproc);
@@ -203,13 +203,12 @@ impl Thread {
     /// Its theap in `heap`, made if there is none; `None` without memory.
     #[inline]
     pub(super) fn theap_for(&'static self, heap: &'static Heap) -> Option<&'static Theap> {
-        let thread = self;
-        let remembered = &thread.remembered[heap.id() % REMEMBERED];
+        let remembered = &self.remembered[heap.id() % REMEMBERED];
         if remembered.heap_id.get() == heap.id() {
             // SAFETY: remembered theaps are this thread's and live.
             return unsafe { remembered.theap.get().as_ref() };
         }
-        thread.find_or_make(heap)
+        self.find_or_make(heap)
     }
 
     #[cold]
@@ -324,7 +323,7 @@ impl Thread {
         while let Some(theap) = self.theaps().next() {
             self.end_theap(theap);
         }
-        self.subproc().leave_thread();
+        self.subproc().arenas().stats().threads.decrease(1);
         self.recycle();
     }
 
@@ -341,22 +340,7 @@ pub fn is_own(theap: &Theap) -> bool {
 }
 
 /// In the child of a fork.
-///
-/// # Safety
-/// There is no other thread.
-pub(super) unsafe fn after_fork() {
+pub(super) fn after_fork() {
     let theap = current_theap();
-    let mine = (!theap.is_empty_theap()).then(|| &Thread::of(theap).late);
-    // SAFETY: the precondition.
-    unsafe { late::after_fork(mine) };
-}
-
-/// The ends of heaps.
-pub(crate) fn heap_ends() -> &'static Ends {
-    &ENDS
-}
-
-/// Held over `fork`.
-pub(super) fn ended_threads() -> &'static Lock<Cached> {
-    &ENDED
+    late::after_fork((!theap.is_empty_theap()).then(|| &Thread::of(theap).late));
 }

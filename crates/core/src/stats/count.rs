@@ -66,14 +66,6 @@ impl StatCount {
         self.total.fetch_add(found.current.wrapping_sub(found.total), Relaxed);
     }
 
-    /// Corrects an earlier [`increase`](Self::increase) that was too small, or by a negative `amount` too large.
-    /// A peak that was too high remains.
-    pub fn adjust(&self, amount: i64) {
-        self.total.fetch_add(amount, Relaxed);
-        let current = self.current.fetch_add(amount, Relaxed).wrapping_add(amount);
-        self.raise_peak(current);
-    }
-
     /// Adds `other`, as something that went on beside this one. True peaks are not known then: this one becomes what
     /// is here plus the peak there, if that is more.
     pub fn merge(&self, other: &RawCount) {
@@ -204,18 +196,6 @@ impl RawCounter {
     }
 }
 
-impl Default for StatCount {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Default for StatCounter {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -232,9 +212,7 @@ mod tests {
         count.decrease(4);
         count.increase(1);
         assert_eq!(count.snapshot(), raw(11, 10, 7));
-        count.adjust(-2);
-        assert_eq!(count.snapshot(), raw(9, 10, 5));
-        count.adjust(8);
+        count.increase(6);
         assert_eq!(count.snapshot(), raw(17, 13, 13));
     }
 

@@ -221,11 +221,6 @@ impl Stats {
         self.map(StatCount::snapshot, StatCounter::snapshot)
     }
 
-    /// Adds `other`, which goes on unchanged.
-    pub fn merge_from(&self, other: &Stats) {
-        self.merge_raw(&other.snapshot());
-    }
-
     /// Takes everything out, leaving zeros; what is counted meanwhile is in the result or stays.
     pub fn take(&self) -> RawStats {
         self.map(StatCount::take, StatCounter::take)
@@ -236,20 +231,24 @@ impl Stats {
         self.zip(found, StatCount::rebase, StatCounter::rebase);
     }
 
-    /// Adds numbers.
+    /// Adds numbers. Touches those fields only to which there is something to add.
     pub fn merge_raw(&self, other: &RawStats) {
-        self.zip(other, StatCount::merge, StatCounter::merge);
+        let merge_count = |count: &StatCount, other: &RawCount| {
+            if !other.is_empty() {
+                count.merge(other);
+            }
+        };
+        let merge_counter = |counter: &StatCounter, other: &RawCounter| {
+            if other.total != 0 {
+                counter.merge(other);
+            }
+        };
+        self.zip(other, merge_count, merge_counter);
     }
 
     /// Starts counting from here: totals and peaks become what there is now.
     pub fn reset(&self) {
         self.map(StatCount::restart, StatCounter::restart);
-    }
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -298,12 +297,6 @@ impl RawStats {
     pub unsafe fn read_from(from: *const RawStats) -> Option<RawStats> {
         // SAFETY: the caller's promise covers the header, and the table if the header fits.
         unsafe { header_fits(from).then(|| from.read()) }
-    }
-}
-
-impl Default for RawStats {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -377,7 +370,7 @@ mod tests {
         let (total, part) = (Stats::new(), Stats::new());
         part.committed.increase(100);
         part.purged.add(7);
-        total.merge_from(&part);
+        total.merge_raw(&part.snapshot());
         total.merge_raw(&part.take());
         assert_eq!(part.snapshot(), RawStats::new());
         let mut raw = total.snapshot();

@@ -45,9 +45,3 @@ impl Attempt {
         let _ = self.0.compare_exchange(BEGUN, NEW, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
-
-impl Default for Attempt {
-    fn default() -> Self {
-        Self::new()
-    }
-}

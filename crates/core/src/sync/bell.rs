@@ -35,12 +35,6 @@ pub struct Bell {
     word: AtomicU32,
 }
 
-impl Default for Bell {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Bell {
     const_unless_loom! {
         /// A bell without a servant.

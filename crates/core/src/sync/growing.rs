@@ -57,9 +57,3 @@ impl<T: Node> GrowingList<T> {
         self.0.store(ptr::null_mut(), Ordering::Relaxed);
     }
 }
-
-impl<T: Node> Default for GrowingList<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}

@@ -118,12 +118,6 @@ impl Once {
     }
 }
 
-impl Default for Once {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

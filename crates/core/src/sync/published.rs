@@ -44,9 +44,3 @@ impl<T> Published<T> {
         self.0.swap(ptr::null_mut(), Ordering::Relaxed)
     }
 }
-
-impl<T> Default for Published<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}

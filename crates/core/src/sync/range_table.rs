@@ -27,12 +27,6 @@ pub struct RangeTable<T, const SHIFT: u32> {
     outside: AtomicUsize,
 }
 
-impl<T, const SHIFT: u32> Default for RangeTable<T, SHIFT> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<T, const SHIFT: u32> RangeTable<T, SHIFT> {
     const_unless_loom! {
         /// Of no addresses. `const` except under loom.

@@ -34,9 +34,3 @@ impl References {
         true
     }
 }
-
-impl Default for References {
-    fn default() -> Self {
-        Self::new()
-    }
-}

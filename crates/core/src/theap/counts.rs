@@ -57,46 +57,22 @@ impl Counts {
         add(&self.events[event as usize], amount);
     }
 
-    fn move_to(&self, event: Event, put: impl Fn(usize)) {
-        move_word(&self.events[event as usize], put);
+    fn get(&self, event: Event) -> i64 {
+        self.events[event as usize].get() as i64
     }
 
-    fn peek(&self, event: Event) -> i64 {
-        peek(&self.events[event as usize])
-    }
-}
-
-#[inline]
-fn add(word: &AtomicUsize, amount: usize) {
-    word.set(word.get() + amount);
-}
-
-fn move_word(word: &AtomicUsize, put: impl Fn(usize)) {
-    let count = word.get();
-    word.set(0);
-    if count > 0 {
-        put(count);
-    }
-}
-
-/// By any thread.
-fn peek(word: &AtomicUsize) -> i64 {
-    word.get() as i64
-}
-
-impl Counts {
     /// Adds them to `stats`; by any thread.
     pub fn add_to(&self, stats: &mut RawStats) {
-        stats.pages_reclaim_on_free.total += self.peek(Event::Reclaimed);
-        stats.pages_retire.total += self.peek(Event::Retired);
-        stats.page_searches_count.total += self.peek(Event::Search);
-        stats.page_searches.total += self.peek(Event::Searched);
-        stats.pages_abandoned.total += self.peek(Event::Abandoned);
-        stats.pages_extended.total += self.peek(Event::Extended);
-        stats.page_committed.total += self.peek(Event::Committed);
-        stats.malloc_normal.total += self.peek(Event::Allocated);
+        stats.pages_reclaim_on_free.total += self.get(Event::Reclaimed);
+        stats.pages_retire.total += self.get(Event::Retired);
+        stats.page_searches_count.total += self.get(Event::Search);
+        stats.page_searches.total += self.get(Event::Searched);
+        stats.pages_abandoned.total += self.get(Event::Abandoned);
+        stats.pages_extended.total += self.get(Event::Extended);
+        stats.page_committed.total += self.get(Event::Committed);
+        stats.malloc_normal.total += self.get(Event::Allocated);
         for (bin, blocks) in stats.malloc_bins.iter_mut().zip(&self.blocks) {
-            bin.total += peek(blocks);
+            bin.total += blocks.get() as i64;
         }
     }
 
@@ -112,16 +88,14 @@ impl Counts {
 
     /// Moves them to `stats`; by the theap's thread.
     pub fn hand_over(&self, stats: &Stats) {
-        self.move_to(Event::Reclaimed, |count| stats.pages_reclaim_on_free.add(count));
-        self.move_to(Event::Retired, |count| stats.pages_retire.add(count));
-        self.move_to(Event::Search, |count| stats.page_searches_count.add(count));
-        self.move_to(Event::Searched, |count| stats.page_searches.add(count));
-        self.move_to(Event::Abandoned, |count| stats.pages_abandoned.pass(count as u64));
-        self.move_to(Event::Extended, |count| stats.pages_extended.add(count));
-        self.move_to(Event::Committed, |bytes| stats.page_committed.pass(bytes as u64));
-        self.move_to(Event::Allocated, |bytes| stats.malloc_normal.pass(bytes as u64));
-        for (bin, blocks) in stats.malloc_bins.iter().zip(&self.blocks) {
-            move_word(blocks, |blocks| bin.pass(blocks as u64));
-        }
+        let mut counted = RawStats::new();
+        self.add_to(&mut counted);
+        self.reset();
+        stats.merge_raw(&counted);
     }
+}
+
+#[inline]
+fn add(word: &AtomicUsize, amount: usize) {
+    word.set(word.get() + amount);
 }

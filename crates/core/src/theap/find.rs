@@ -13,10 +13,11 @@ const THOROUGH_EVERY: usize = 8;
 impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
     pub fn find_page(&'static self, bin: Bin) -> Option<&'static Owned> {
-        if let Some(first) = self.queue(bin).first()
-            && self.refill(first)
-        {
-            return Some(first);
+        if let Some(first) = self.queue(bin).first() {
+            self.queues.end_lifo(first);
+            if self.refill(first) {
+                return Some(first);
+            }
         }
         self.search_queue(bin).or_else(|| self.take_listed(bin)).or_else(|| self.fresh(bin))
     }

@@ -2,7 +2,7 @@
 //!
 //! A page keeps a pointer to the theap that owned it last. By the time somebody follows it, the theap may have ended
 //! and its memory serve another thread. So that memory is never used for anything but theaps, and these two words
-//! tell a thread whether the theap is its own.
+//! tell a thread whether the theap is its own. A file of its own, for the model checker.
 //!
 //! Invariants
 //! 1. A thread finds its own number in a theap only while that theap is its own: it wrote the number itself, and takes
@@ -58,11 +58,5 @@ impl Identity {
     #[inline]
     pub fn serves(&self, tid: usize, heap: *const ()) -> bool {
         self.tid() == tid && ptr::eq(self.heap(), heap)
-    }
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Self::new()
     }
 }

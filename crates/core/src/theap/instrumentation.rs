@@ -57,7 +57,7 @@ impl Instrumentation {
     }
 
     fn keyed<T>(&self, draw: impl FnOnce(&mut Keyed) -> T) -> T {
-        let mut keys = self.keys.take().unwrap_or_default();
+        let mut keys = self.keys.take().unwrap_or_else(Keyed::new);
         let drawn = draw(&mut keys);
         self.keys.set(Some(keys));
         drawn

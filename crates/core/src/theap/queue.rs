@@ -6,7 +6,7 @@ use core::cell::Cell;
 use core::ptr;
 
 use crate::base::*;
-use crate::page::{EMPTY_PAGE, Flag, Owned, OwnedPage};
+use crate::page::{EMPTY_PAGE, Flag, Owned, OwnedPage, Source};
 use crate::sync::pin;
 
 /// The entries of the direct table that belong to each class.
@@ -21,21 +21,35 @@ static DIRECT_RANGE: [(u8, u8); Bin::COUNT] = {
     ranges
 };
 
-/// A queue of pages, whose rights it holds. Valid when zeroed.
+/// A queue of pages, whose rights it holds. `source` is always that of the first page.
 pub struct Queue {
     pages: List<Owned>,
+    /// What the first page's blocks are taken from.
+    source: Cell<Source>,
     /// How many of its pages are marked as kept full.
     kept_full: Cell<usize>,
 }
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { pages: List::new(), kept_full: Cell::new(0) }
+        Self { pages: List::new(), source: Cell::new(Source::EMPTY), kept_full: Cell::new(0) }
     }
 
     #[inline]
     pub fn first(&self) -> Option<&'static Owned> {
         self.pages.first()
+    }
+
+    #[cfg(test)]
+    pub(super) fn source(&self) -> Source {
+        self.source.get()
+    }
+
+    /// Takes a block of the first page; null if its list is exhausted, or there is no page.
+    #[inline(always)]
+    pub fn pop(&self) -> *mut u8 {
+        // SAFETY: the queue holds the page's right.
+        unsafe { self.source.get().pop() }
     }
 
     /// The pages in order. The one that was just answered may leave the queue.
@@ -134,6 +148,7 @@ impl Queues {
         if !page.is(Flag::Queued) {
             return None;
         }
+        self.end_lifo(page);
         let queue = self.of(page.bin());
         queue.forget_kept_full(page);
         page.drop_flag(Flag::Queued);
@@ -179,11 +194,36 @@ impl Queues {
     }
 
     fn update_direct(&self, bin: Bin) {
-        let first = self.of(bin).first().filter(|_| !self.is_hidden.get());
+        let first = self.of(bin).first();
+        self.of(bin).source.set(first.map_or(Source::EMPTY, Owned::source));
+        let first = first.filter(|_| !self.is_hidden.get());
         let first = first.map_or(EMPTY_PAGE.as_ptr(), ptr::from_ref);
         let (from, end) = DIRECT_RANGE[bin.index()];
         for direct in &self.direct[usize::from(from)..usize::from(end)] {
             direct.set(first);
+        }
+    }
+
+    /// Takes a block that this thread has freed, if the class's first page has one and `may` agrees, and goes on with the
+    /// one freed last.
+    #[inline(always)]
+    pub fn pop_last_freed(&self, bin: Bin, may: impl FnOnce() -> bool) -> *mut u8 {
+        let queue = self.of(bin);
+        match queue.first() {
+            Some(first) if first.may_begin_lifo(may) => {
+                queue.source.set(first.source());
+                queue.pop()
+            }
+            _ => ptr::null_mut(),
+        }
+    }
+
+    /// Ends that.
+    #[inline]
+    pub fn end_lifo(&self, page: &'static Owned) {
+        if page.is(Flag::Lifo) {
+            page.end_lifo();
+            self.of(page.bin()).source.set(page.source());
         }
     }
 
@@ -198,6 +238,7 @@ impl Queues {
         for queue in &self.queues {
             queue.pages.clear();
             queue.kept_full.set(0);
+            queue.source.set(Source::EMPTY);
         }
         for direct in &self.direct {
             direct.set(EMPTY_PAGE.as_ptr());
@@ -206,13 +247,10 @@ impl Queues {
     }
 
     /// Calls `visit` with every page in the queues; the page may leave its queue meanwhile.
-    pub fn for_each_page(&self, visit: impl FnMut(&'static Owned)) {
-        self.queues.iter().flat_map(Queue::pages).for_each(visit);
-    }
-}
-
-impl Default for Queues {
-    fn default() -> Self {
-        Self::new()
+    pub fn for_each_page(&self, mut visit: impl FnMut(&'static Owned)) {
+        for page in self.queues.iter().flat_map(Queue::pages) {
+            self.end_lifo(page);
+            visit(page);
+        }
     }
 }

@@ -135,12 +135,6 @@ impl<P: RemotePage> RemoteBatch<P> {
     }
 }
 
-impl<P: RemotePage> Default for RemoteBatch<P> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<P: RemotePage> Chain<P> {
     const fn new() -> Self {
         Self {

@@ -1,4 +1,5 @@
-//! Frees into pages that this thread does not own: pushed at once, or gathered and pushed together (`remote_batch`).
+//! Frees into pages that this thread does not own: pushed at once, or gathered and pushed together by `remote_batch`,
+//! which the model checker runs without real pages; hence a file of its own.
 
 use core::ptr;
 

@@ -1,4 +1,5 @@
-//! The empty pages that a theap keeps for a while: how many, and how much of them has been touched, is bounded.
+//! The empty pages that a theap keeps for a while: how many, and how much of them has been touched, is bounded. A file
+//! of its own, since `theap` has it and `upkeep` decides about it.
 
 use core::cell::Cell;
 use core::ptr;

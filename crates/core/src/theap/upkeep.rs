@@ -16,8 +16,12 @@ const MAX_AGE: u8 = 2;
 const TICK: u32 = 64;
 
 impl Theap {
-    /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it.
+    /// The last block of an owned, queued page has been freed by its owner: keeps the page or releases it. Or enough
+    /// have been freed to the list that is allocated from.
     pub fn page_emptied(&self, page: &'static Owned) {
+        if page.is(Flag::Lifo) {
+            return self.queues.end_lifo(page);
+        }
         if page.is(Flag::Retired) || self.retired.has_room_for(page) {
             self.keep(page);
         } else {
@@ -72,6 +76,7 @@ impl Theap {
     pub(super) fn expire_retired(&self, force: Force) {
         for index in (0..self.retired.count()).rev() {
             let page = self.retired.get(index);
+            self.queues.end_lifo(page);
             if !page.seems_unused_since_retired() {
                 self.retired.remove(index);
             } else if force == Force::All || page.grow_older() >= MAX_AGE {
@@ -109,6 +114,12 @@ impl Theap {
             self.until_tick.set(TICK - 1);
         }
         self.count_tick()
+    }
+
+    /// Takes a block of the class that this thread has freed, if no other work is due (`Queues::pop_last_freed`).
+    #[inline(always)]
+    pub fn pop_last_freed(&self, bin: Bin) -> *mut u8 {
+        self.queues.pop_last_freed(bin, || self.skips_upkeep())
     }
 
     /// Counts a list that was used up and replaced by what the thread itself has freed. False, and nothing counted, if

@@ -30,8 +30,7 @@ impl Books {
                 if std::env::var_os("FERRIMALLOC_TEST_PAGES").is_some() {
                     eprintln!("heap {} {}", heap.id(), describe(page));
                 }
-                true
-            })
+            });
         });
         Books { pages, slices: subproc.arenas().in_use_slices() }
     }

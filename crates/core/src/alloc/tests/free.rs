@@ -18,7 +18,6 @@ fn pages_of_all_heaps() -> usize {
     let mut pages = 0;
     heap_main().unwrap().for_each_own_page(|_| {
         pages += 1;
-        true
     });
     pages
 }
@@ -34,7 +33,6 @@ fn freed_blocks_are_used_again() {
             let mut pages = 0;
             heap.for_each_own_page(|_| {
                 pages += 1;
-                true
             });
             pages
         };

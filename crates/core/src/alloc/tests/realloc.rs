@@ -9,6 +9,7 @@ use crate::heap::Heap;
 use crate::options::OptionId;
 use crate::runtime::{heap_destroy, heap_new_in_arena};
 use crate::theap::Theap;
+use ferrimalloc_prim::mem;
 
 fn filled(size: usize, seed: usize) -> *mut u8 {
     let p = malloc(size);
@@ -86,6 +87,40 @@ fn growing_in_small_steps_moves_rarely() {
     }
     release(p);
     assert!(moves < 45, "{moves} moves: a quarter of room each time makes it about 35");
+}
+
+/// A vector that grows by half each time, to 400 KiB: how often it moves beyond `from`.
+fn moves_beyond(from: usize) -> usize {
+    let (mut p, mut size, mut moves) = (malloc(32), 32, 0);
+    while size < 400_000 {
+        fill(p, 3);
+        size += size / 2;
+        let grown = resize(p, size);
+        moves += usize::from(grown != p && size > from);
+        p = grown;
+    }
+    release(p);
+    moves
+}
+
+#[test]
+fn a_vector_gets_a_page_of_its_own_and_hardly_moves_any_more() {
+    let _ground = ground();
+    let moves = moves_beyond(64 << 10);
+    let is_free = mem::config().overcommits && mem::config().address_limit_bytes == usize::MAX;
+    assert!(moves <= if is_free { 2 } else { 5 }, "{moves} moves, of 5 sizes");
+}
+
+#[cfg(feature = "sim")]
+#[test]
+fn where_addresses_are_scarce_it_shares_pages() {
+    use ferrimalloc_prim::sim;
+    let _ground = ground();
+    let config = mem::MemConfig { address_limit_bytes: 1 << 40, ..*mem::config() };
+    sim::set_config(Some(std::boxed::Box::leak(std::boxed::Box::new(config))));
+    let moves = moves_beyond(64 << 10);
+    sim::set_config(None);
+    assert!(moves >= 4, "{moves} moves, of 5 sizes");
 }
 
 /// An arena to itself, so that blocks lie side by side.
@@ -333,5 +368,46 @@ mod on_sim {
         sim::refuse(Kind::MovePages, Fault::From(1));
         let grown = room.resize(p, 9 * MIB);
         assert!(sim::refusals(Kind::MovePages) == 1 && holds(grown, 4 * MIB, 0xC4));
+    }
+}
+
+/// Not on the simulated system, which takes no advice.
+#[cfg(not(feature = "sim"))]
+mod advice {
+    use super::*;
+    use ferrimalloc_prim::mem::{ThpMode, config};
+
+    /// How many bytes of a block the system may back with huge pages.
+    fn advised(p: *mut u8, bytes: usize) -> usize {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let (mut here, mut advised) = (0, 0);
+        for line in smaps.lines() {
+            let first = line.split_whitespace().next().unwrap();
+            if let Some((start, end)) = first.split_once('-') {
+                let at = |address| usize::from_str_radix(address, 16).unwrap().clamp(p.addr(), p.addr() + bytes);
+                here = at(end) - at(start);
+            } else if first == "VmFlags:" && line.split_whitespace().any(|flag| flag == "hg") {
+                advised += here;
+            }
+        }
+        advised
+    }
+
+    /// What it holds fills it, so what it gains will be filled.
+    #[test]
+    fn a_block_that_grows_is_advised_whether_it_moves_or_not() {
+        if config().thp == ThpMode::Never {
+            return;
+        }
+        let _ground = ground();
+        let mut p = malloc(8 * MIB);
+        for size in (8..160).step_by(8).map(|mib| mib * MIB) {
+            p = resize(p, size);
+            fill(p, 7);
+            if size > 32 * MIB {
+                assert_eq!(advised(p, size), size, "of {} MiB", size / MIB);
+            }
+        }
+        release(p);
     }
 }

@@ -135,7 +135,7 @@ fn other_heaps_theaps_are_not_touched_while_a_heap_ends() {
     let theap = runtime::theap_for(heap).unwrap();
     assert!(!malloc_in(theap, 64).is_null());
     {
-        let _a_heap_ends = runtime::heap_ends().begin();
+        let _a_heap_ends = runtime::ENDS.begin();
         collect_reduce(0);
         assert_eq!(theap.page_count(), 1, "reduced beside the end of a heap");
         let mut worked_on = 0;

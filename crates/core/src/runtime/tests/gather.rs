@@ -1,7 +1,6 @@
-//! Statistics and pictures when somebody asks.
+//! Statistics when somebody asks.
 
 use super::*;
-use crate::report::testing::Lines;
 use crate::stats::stats_bin_of;
 
 #[test]
@@ -55,27 +54,4 @@ fn what_an_ended_heap_has_counted_is_kept() {
     let before = subproc_stats(main_subproc()).pages.total;
     destroy(heap);
     assert_eq!(subproc_stats(main_subproc()).pages.total, before);
-}
-
-#[test]
-fn the_picture_shows_what_slices_are_for() {
-    let _ground = ground();
-    on_a_thread(|| {
-        let subproc = subproc_new().unwrap();
-        assert!(join_subproc(subproc));
-        let picture = || {
-            let mut lines = Lines::default();
-            draw_arenas(&mut lines, subproc);
-            lines.0.concat()
-        };
-        let blocks: Vec<_> = (0..3).map(|_| take(live_theap().unwrap(), 64)).collect();
-        let before = picture();
-        take(live_theap().unwrap(), 200_000);
-        let after = picture();
-        assert!(before != after && after.lines().count() > 3, "{after}");
-        assert!(join_subproc(main_subproc()));
-        drop(blocks);
-        // SAFETY: the test is done with it.
-        assert_eq!(unsafe { subproc_destroy(subproc) }, Ok(()));
-    });
 }

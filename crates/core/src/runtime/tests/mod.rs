@@ -83,7 +83,6 @@ fn pages_of(heap: &Heap) -> usize {
     let mut pages = 0;
     heap.for_each_own_page(|_| {
         pages += 1;
-        true
     });
     pages
 }

@@ -56,7 +56,6 @@ fn they_are_found_by_their_addresses_and_in_their_order() {
     let mut seen: Vec<*const Subproc> = Vec::new();
     for_each_subproc(|subproc| {
         seen.push(subproc);
-        true
     });
     assert!(ptr::eq(seen[0], main_subproc()) && seen[1..4] == [2, 1, 0].map(|index| ptr::from_ref(made[index])));
     assert!(find_subproc(made[1]).is_some() && find_subproc(ptr::null()).is_none());

@@ -10,11 +10,12 @@ use crate::heap::Heap;
 use crate::heap::tests::new_subproc;
 use crate::options::OptionId;
 use crate::os::tests::Alone;
-use crate::page::{EMPTY_PAGE, Flag, Freed, Lifetime, Lookup, Owned, Owner, Page};
+use crate::page::{EMPTY_PAGE, Flag, Freed, Lifetime, Lookup, Owned, Owner, Page, Source};
 
 mod batch;
 mod collect;
 mod find;
+mod lifo;
 mod orphans;
 mod ownership;
 mod queue;
@@ -61,7 +62,6 @@ impl Bed {
         let mut pages = 0;
         self.heap.for_each_own_page(|_| {
             pages += 1;
-            true
         });
         pages
     }
@@ -156,6 +156,10 @@ fn check(theap: &Theap) {
                 && page.theap() == theap.handle()
         };
         assert!(forward.iter().all(is_ours), "{bin:?}: a page that is not ours");
+        let source = forward.first().map_or(Source::EMPTY, |page| page.source());
+        assert!(queue.source() == source, "{bin:?}: what blocks are taken from");
+        let lifo = forward.iter().filter(|page| page.is(Flag::Lifo));
+        assert!(lifo.eq(forward.first().filter(|page| page.is(Flag::Lifo))), "{bin:?}: only the first page can be");
         assert_eq!(queue.kept_full(), forward.iter().filter(|page| page.is(Flag::KeptFull)).count(), "{bin:?}");
         pages += forward.len();
     }

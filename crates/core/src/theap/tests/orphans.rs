@@ -110,7 +110,6 @@ fn adopt(bed: &Bed) {
             // SAFETY: its owner stopped for good.
             Theap::abandon_orphan(unsafe { page.take_over() });
         }
-        true
     });
     bed.theap.forget_pages();
 }

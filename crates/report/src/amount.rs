@@ -1,6 +1,6 @@
 //! Numbers as people read them, and the columns they stand in.
 
-use crate::diag::{Message, Output};
+use ferrimalloc_core::diag::{Message, Output};
 
 /// A number with its unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,7 +112,7 @@ fn seconds(line: &mut Message, millis: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::{Lines, text};
+    use crate::testing::{Lines, text};
 
     fn written(amount: Amount) -> std::string::String {
         let mut line = Message::new();

@@ -1,7 +1,7 @@
 //! What the process used of the machine.
 
 use super::amount::{Amount, put_line, title};
-use crate::diag::{Message, Output};
+use ferrimalloc_core::diag::{Message, Output};
 use ferrimalloc_prim::process::ProcessInfo;
 
 /// Writes time, memory and faults of the process, how many bytes this allocator has committed at most, and how many
@@ -37,7 +37,7 @@ fn write_memory(line: &mut Message, process: &ProcessInfo, peak_committed: i64) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::Lines;
+    use crate::testing::Lines;
 
     #[test]
     fn says_time_and_memory() {

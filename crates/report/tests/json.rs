@@ -1,9 +1,8 @@
 //! The JSON of statistics, read by a parser that is not ours.
-#![cfg(not(loom))]
 
-use ferrimalloc_core::report::{stats_json, stats_json_bytes, stats_json_into};
 use ferrimalloc_core::stats::{FieldVisitor, RawCount, RawCounter, RawStats, Stats};
 use ferrimalloc_prim::process::{self, ProcessInfo};
+use ferrimalloc_report::{stats_json, stats_json_bytes, stats_json_into};
 use serde_json::Value;
 
 fn sample() -> RawStats {
@@ -12,7 +11,7 @@ fn sample() -> RawStats {
     stats.mmap_calls.add(3);
     stats.malloc_bins[5].increase(2);
     stats.chunk_bins[0].increase(1);
-    stats.pages.adjust(-5);
+    stats.pages.decrease(5);
     stats.snapshot()
 }
 

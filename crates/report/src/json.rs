@@ -4,13 +4,13 @@
 //! `tests/report_json.rs` reads it with a parser.
 
 use super::version::{INTERFACE_VERSION, VERSION};
-use crate::diag::Message;
-use crate::stats::{
+use ferrimalloc_core::diag::Message;
+use ferrimalloc_core::stats::{
     CHUNK_BINS, FieldVisitor, RawCount, RawCounter, RawStats, STAT_VERSION, STATS_BINS, page_bytes_of, stats_bin_size,
 };
 use ferrimalloc_prim::process::ProcessInfo;
 
-/// In the order of [`ChunkBin`](crate::stats::ChunkBin).
+/// In the order of [`ChunkBin`](ferrimalloc_core::stats::ChunkBin).
 const CHUNK_KEYS: [&str; CHUNK_BINS] = ["S", "X", "M", "L", "H", " "];
 
 /// Takes the text piece by piece.

@@ -1,60 +1,21 @@
-//! An arena drawn slice by slice, one character each.
+//! Arenas drawn slice by slice, one character each.
 
 use super::amount::put_line;
-use crate::base::SLICE_BYTES;
-use crate::diag::{Message, Output};
-
-/// What a slice is used for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SliceKind {
-    /// The arena's own description.
-    Info,
-    /// Other metadata of the allocator.
-    Meta,
-    /// The first slice of a page.
-    Page(PageShape, PageStanding),
-    /// A further slice of what began before.
-    Inside,
-    /// Free, and waiting to be purged.
-    FreePurgeable,
-    /// Free and committed.
-    FreeCommitted,
-    /// Free address space.
-    FreeReserved,
-}
-
-/// How large the blocks of a page are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PageShape {
-    Small,
-    Medium,
-    Large,
-    /// One block.
-    Singleton,
-}
-
-/// Who has a page.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PageStanding {
-    /// A thread that allocates from it.
-    Owned,
-    /// Nobody, and it has free blocks.
-    Abandoned,
-    /// No free block is left.
-    Full,
-}
+use ferrimalloc_core::base::SLICE_BYTES;
+use ferrimalloc_core::diag::{Message, Output};
+use ferrimalloc_core::heap::Subproc;
+use ferrimalloc_core::runtime::{PageShape, PageStanding, SliceKind, slice_kind};
 
 /// An arena to be drawn.
-#[derive(Clone, Copy, Debug)]
-pub struct ArenaShape {
+struct ArenaShape {
     /// Its number.
-    pub index: usize,
+    index: usize,
     /// Where it begins.
-    pub start: *const u8,
+    start: *const u8,
     /// How many slices it has.
-    pub slices: usize,
+    slices: usize,
     /// The NUMA node it belongs to, if to one.
-    pub numa_node: Option<usize>,
+    numa_node: Option<usize>,
 }
 
 const MIB: usize = 1 << 20;
@@ -64,36 +25,43 @@ const LINE_SLICES: usize = 128;
 /// Slices between blanks.
 const GROUP_SLICES: usize = 64;
 
-impl SliceKind {
-    /// The character that stands for it.
-    pub const fn symbol(self) -> u8 {
-        match self {
-            SliceKind::Info => b'i',
-            SliceKind::Meta => b'm',
-            SliceKind::Page(_, PageStanding::Full) => b'f',
-            SliceKind::Page(shape, PageStanding::Owned) => shape.symbol(),
-            SliceKind::Page(shape, PageStanding::Abandoned) => shape.symbol().to_ascii_uppercase(),
-            SliceKind::Inside => b'-',
-            SliceKind::FreePurgeable => b'~',
-            SliceKind::FreeCommitted => b'_',
-            SliceKind::FreeReserved => b'.',
-        }
+/// Draws all arenas of a sub-process.
+#[doc(alias = "mi_arenas_print")]
+pub fn print_arenas(out: &mut dyn Output, subproc: &Subproc) {
+    draw_legend(out);
+    for arena in subproc.arenas().arenas() {
+        let shape =
+            ArenaShape { index: arena.index(), start: arena.start(), slices: arena.slices(), numa_node: arena.numa() };
+        draw_arena(out, &shape, &|slice| slice_kind(arena, slice));
     }
 }
 
-impl PageShape {
-    const fn symbol(self) -> u8 {
-        match self {
-            PageShape::Small => b'p',
-            PageShape::Medium => b'q',
-            PageShape::Large => b'l',
-            PageShape::Singleton => b's',
-        }
+/// The character that stands for a slice.
+const fn symbol(kind: SliceKind) -> u8 {
+    match kind {
+        SliceKind::Info => b'i',
+        SliceKind::Meta => b'm',
+        SliceKind::Page(_, PageStanding::Full) => b'f',
+        SliceKind::Page(shape, PageStanding::Owned) => symbol_of_shape(shape),
+        SliceKind::Page(shape, PageStanding::Abandoned) => symbol_of_shape(shape).to_ascii_uppercase(),
+        SliceKind::Inside => b'-',
+        SliceKind::FreePurgeable => b'~',
+        SliceKind::FreeCommitted => b'_',
+        SliceKind::FreeReserved => b'.',
+    }
+}
+
+const fn symbol_of_shape(shape: PageShape) -> u8 {
+    match shape {
+        PageShape::Small => b'p',
+        PageShape::Medium => b'q',
+        PageShape::Large => b'l',
+        PageShape::Singleton => b's',
     }
 }
 
 /// Explains the characters.
-pub fn draw_legend(out: &mut dyn Output) {
+fn draw_legend(out: &mut dyn Output) {
     put_line(out, |line| {
         line.text("each character is a slice of ").size(SLICE_BYTES / 1024);
         line.text(" KiB: i arena, m metadata, - more of the one before; ");
@@ -107,8 +75,7 @@ pub fn draw_legend(out: &mut dyn Output) {
 
 /// Draws an arena whose slice number `n` is a `kind_of(n)`. A line of equal slices stands for those like it that
 /// follow.
-#[doc(alias = "mi_arenas_print")]
-pub fn draw_arena(out: &mut dyn Output, arena: &ArenaShape, kind_of: &dyn Fn(usize) -> SliceKind) {
+fn draw_arena(out: &mut dyn Output, arena: &ArenaShape, kind_of: &dyn Fn(usize) -> SliceKind) {
     put_line(out, |line| write_heading(line, arena));
     let mut start = 0;
     while start < arena.slices {
@@ -142,7 +109,7 @@ fn write_slices(line: &mut Message, slices: core::ops::Range<usize>, kind_of: &d
         if slice % GROUP_SLICES == 0 {
             line.text(" ");
         }
-        line.character(kind_of(slice).symbol());
+        line.character(symbol(kind_of(slice)));
     }
 }
 
@@ -170,7 +137,7 @@ fn write_summary(line: &mut Message, arena: &ArenaShape, kind_of: &dyn Fn(usize)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::Lines;
+    use crate::testing::Lines;
     use core::ptr;
     use std::string::String;
     use std::vec::Vec;
@@ -228,13 +195,13 @@ mod tests {
     fn symbols_differ() {
         let mut symbols = Vec::new();
         for shape in [PageShape::Small, PageShape::Medium, PageShape::Large, PageShape::Singleton] {
-            symbols.push(SliceKind::Page(shape, PageStanding::Owned).symbol());
-            symbols.push(SliceKind::Page(shape, PageStanding::Abandoned).symbol());
+            symbols.push(symbol(SliceKind::Page(shape, PageStanding::Owned)));
+            symbols.push(symbol(SliceKind::Page(shape, PageStanding::Abandoned)));
         }
         use SliceKind::*;
         let others = [Info, Meta, Inside, FreePurgeable, FreeCommitted, FreeReserved];
-        symbols.extend(others.map(SliceKind::symbol));
-        symbols.push(Page(PageShape::Small, PageStanding::Full).symbol());
+        symbols.extend(others.map(symbol));
+        symbols.push(symbol(Page(PageShape::Small, PageStanding::Full)));
         let all = symbols.len();
         symbols.sort_unstable();
         symbols.dedup();

@@ -1,18 +1,27 @@
-//! Floor 2: what the statistics, the options and the arenas look like to people and to programs.
+//! What the statistics, the options and the arenas look like to people and to programs: no part of an allocator, so a crate
+//! beside the core. The faces use it.
 //!
-//! Everything here takes numbers that a higher floor has gathered and writes them to an [`Output`](crate::diag::Output) line
-//! by line, or as JSON to a sink. Nothing allocates, and nothing is read that could change while it is written.
+//! The core hands out facts (tables of numbers, what a slice is used for); here they are written to an
+//! [`Output`](ferrimalloc_core::diag::Output) line by line, or as JSON to a sink. Nothing allocates, so that it may be used
+//! from inside an allocator.
+//!
+//! What is printed when a process starts (`verbose`) and ends (`show_stats`) the core asks for: `moments` tells it what to call
+//! when we are loaded.
+#![no_std]
+#[cfg(test)]
+extern crate std;
 
 mod amount;
 mod arena_map;
 mod json;
+mod moments;
 mod options;
 mod process;
 mod stats;
 mod version;
 
 pub use amount::{Amount, line, title};
-pub use arena_map::{ArenaShape, PageShape, PageStanding, SliceKind, draw_arena, draw_legend};
+pub use arena_map::print_arenas;
 pub use json::{JsonFit, stats_json, stats_json_bytes, stats_json_into};
 pub use options::print_options;
 pub use process::print_process;
@@ -21,8 +30,8 @@ pub use version::{INTERFACE_VERSION, VERSION};
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use crate::diag::{Message, Output};
     use core::ffi::CStr;
+    use ferrimalloc_core::diag::{Message, Output};
     use std::string::{String, ToString};
     use std::vec::Vec;
 

@@ -1,6 +1,6 @@
 //! Who we are.
 
-use crate::diag::Message;
+use ferrimalloc_core::diag::Message;
 
 /// The version of mimalloc whose interface this is: `major * 10000 + minor * 100 + patch`.
 #[doc(alias = "mi_version")]

@@ -1,12 +1,12 @@
 //! A table of statistics as text.
 
 use super::amount::{Amount, line, put_line, title};
-use crate::diag::{Message, Output};
-use crate::stats::{CHUNK_BINS, HUGE_BIN, RawCount, RawStats, stats_bin_size};
+use ferrimalloc_core::diag::{Message, Output};
+use ferrimalloc_core::stats::{CHUNK_BINS, HUGE_BIN, RawCount, RawStats, stats_bin_size};
 
 /// The columns of a count.
 const COLUMNS: [&str; 3] = ["peak", "total", "current"];
-/// In the order of [`ChunkBin`](crate::stats::ChunkBin).
+/// In the order of [`ChunkBin`](ferrimalloc_core::stats::ChunkBin).
 const CHUNK_NAMES: [&str; CHUNK_BINS] = ["small", "other", "medium", "large", "huge", "free"];
 
 /// What the numbers of a count are.
@@ -129,8 +129,8 @@ fn chunks(out: &mut dyn Output, bins: &[RawCount; CHUNK_BINS]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::Lines;
-    use crate::stats::Stats;
+    use crate::testing::Lines;
+    use ferrimalloc_core::stats::Stats;
 
     fn printed(stats: &Stats) -> std::string::String {
         let mut lines = Lines::default();

@@ -1,23 +1,52 @@
-//! The arenas as pictures: what each slice is used for.
+//! What each slice of an arena is used for, for pictures of arenas.
 
 use crate::arena::Arena;
-use crate::diag::Output;
-use crate::heap::{Subproc, walk_of};
+use crate::heap::walk_of;
 use crate::page::{Owner, Page};
-use crate::report::{self, ArenaShape, PageShape, PageStanding, SliceKind};
 use crate::theap::Theap;
 
-/// Draws all arenas of a sub-process.
-pub fn draw_arenas(out: &mut dyn Output, subproc: &Subproc) {
-    report::draw_legend(out);
-    for arena in subproc.arenas().arenas() {
-        let shape =
-            ArenaShape { index: arena.index(), start: arena.start(), slices: arena.slices(), numa_node: arena.numa() };
-        report::draw_arena(out, &shape, &|slice| kind_of(arena, slice));
-    }
+/// What a slice is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SliceKind {
+    /// The arena's own description.
+    Info,
+    /// Other metadata of the allocator.
+    Meta,
+    /// The first slice of a page.
+    Page(PageShape, PageStanding),
+    /// A further slice of what began before.
+    Inside,
+    /// Free, and waiting to be purged.
+    FreePurgeable,
+    /// Free and committed.
+    FreeCommitted,
+    /// Free address space.
+    FreeReserved,
 }
 
-fn kind_of(arena: &Arena, slice: usize) -> SliceKind {
+/// How large the blocks of a page are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageShape {
+    Small,
+    Medium,
+    Large,
+    /// One block.
+    Singleton,
+}
+
+/// Who has a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageStanding {
+    /// A thread that allocates from it.
+    Owned,
+    /// Nobody, and it has free blocks.
+    Abandoned,
+    /// No free block is left.
+    Full,
+}
+
+/// What a slice of an arena is used for. Others may change it while we look.
+pub fn slice_kind(arena: &Arena, slice: usize) -> SliceKind {
     if slice < arena.info_slices() {
         SliceKind::Info
     } else if arena.is_free(slice) {
