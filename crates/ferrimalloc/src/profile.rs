@@ -1,7 +1,7 @@
 //! The heap profiler: who has allocated what is in use.
 //!
 //! One block per so many bytes ([`Settings::rate_bytes`]; 512 KiB by default) is a sample: its stack is recorded, and when it is freed.
-//! Sums of samples estimate, without bias, what there was. Off, the profiler costs nothing; at the default rate about nothing.
+//! Sums of samples estimate, without bias, what there was. Off, the profiler costs nothing; `docs/PROFILING.md` says what it costs when it is on.
 //!
 //! ```
 //! use ferrimalloc::MiMalloc;
