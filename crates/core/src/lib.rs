@@ -37,7 +37,7 @@ mod floors {
 #[path = ""]
 mod protocols {
     pub mod arena {
-        pub mod holding;
+        pub mod slice_states;
         pub mod slots;
     }
     pub mod diag {

@@ -2,13 +2,13 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_arena`.
 //!
 //! The memory behind a slice is a cell that loom watches: only who holds the slice may touch it. The numbers in the comments
-//! are the invariants in `src/arena/holding.rs`.
+//! are the invariants in `src/arena/slice_states.rs`.
 #![cfg(loom)]
 
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use ferrimalloc_core::arena::holding::{Holding, Taken};
+use ferrimalloc_core::arena::slice_states::{SliceStates, Taken};
 use ferrimalloc_core::bitmap::{BitRange, Bitmap, CHUNK_BITS, FIELD_BITS};
 use ferrimalloc_core::stats::count::{RawCount, StatCount, StatCounter};
 use loom::cell::UnsafeCell;
@@ -23,7 +23,7 @@ const SECOND: BitRange = BitRange::one(FIELD_BITS);
 
 /// An arena of which two slices are used.
 struct Slices {
-    holding: Holding,
+    slice_states: SliceStates,
     memory: [UnsafeCell<usize>; 2],
     unused: StatCount,
 }
@@ -46,12 +46,12 @@ impl Slices {
     /// Both are free, and nothing is behind them.
     fn new() -> Arc<Slices> {
         let slices = Slices {
-            holding: Holding::new([(); 4].map(|()| bitmap())),
+            slice_states: SliceStates::new([(); 4].map(|()| bitmap())),
             memory: Default::default(),
             unused: StatCount::new(),
         };
-        slices.holding.note_committed(PAIR);
-        slices.holding.untake(PAIR);
+        slices.slice_states.note_committed(PAIR);
+        slices.slice_states.untake(PAIR);
         Arc::new(slices)
     }
 
@@ -78,11 +78,11 @@ impl Slices {
 
     /// What `Arena::claim_at` does, and then the block is used.
     fn allocate(&self, range: BitRange) -> bool {
-        if !self.holding.free().try_claim(range) {
+        if !self.slice_states.free().try_claim(range) {
             return false;
         }
-        let Taken { purgeable, clean } = self.holding.note_taken(range);
-        let waits = |slice: usize| self.holding.is_purgeable(slice);
+        let Taken { purgeable, clean } = self.slice_states.note_taken(range);
+        let waits = |slice: usize| self.slice_states.is_purgeable(slice);
         assert!(!(range.start..range.end()).any(waits), "what is held does not wait to be purged");
         if clean == range.len {
             (range.start..range.end()).for_each(|slice| assert_eq!(self.contents(slice), 0, "known to be zero"));
@@ -93,7 +93,7 @@ impl Slices {
     }
 
     fn free(&self, range: BitRange) {
-        let purgeable = self.holding.give_back(range, 0, true);
+        let purgeable = self.slice_states.give_back(range, 0, true);
         self.unused.increase(purgeable);
     }
 
@@ -101,15 +101,15 @@ impl Slices {
     fn purge(&self, range: BitRange) -> bool {
         let drop_memory = || {
             self.write(range, 0);
-            self.holding.note_clean(range);
+            self.slice_states.note_clean(range);
         };
-        let purged = self.holding.purge(range, drop_memory);
+        let purged = self.slice_states.purge(range, drop_memory);
         self.unused.decrease(purged.unwrap_or(0));
         purged.is_some()
     }
 
     fn purge_all(&self) {
-        self.holding.for_each_purgeable_rev(|run| {
+        self.slice_states.for_each_purgeable_rev(|run| {
             if !self.purge(run) {
                 (run.start..run.end()).for_each(|slice| _ = self.purge(BitRange::one(slice)));
             }
@@ -121,10 +121,10 @@ impl Slices {
     fn finish(&self) {
         let mut waiting = 0;
         for slice in PAIR.start..PAIR.end() {
-            assert!(self.holding.is_free(slice), "lost");
-            assert_eq!(self.holding.is_purgeable(slice), self.contents(slice) != 0, "invariant 3");
-            assert_eq!(self.holding.is_dirty(slice), self.contents(slice) != 0, "known to be zero");
-            waiting += i64::from(self.holding.is_purgeable(slice));
+            assert!(self.slice_states.is_free(slice), "lost");
+            assert_eq!(self.slice_states.is_purgeable(slice), self.contents(slice) != 0, "invariant 3");
+            assert_eq!(self.slice_states.is_dirty(slice), self.contents(slice) != 0, "known to be zero");
+            waiting += i64::from(self.slice_states.is_purgeable(slice));
         }
         assert_eq!(self.unused.current(), waiting, "invariant 2");
     }
@@ -206,15 +206,15 @@ fn what_was_not_used_stays_clean() {
     bounded(2, || {
         let slices = Slices::new();
         let purger = spawn(&slices, Slices::purge_all);
-        assert!(slices.holding.free().try_claim(PAIR));
-        assert_eq!(slices.holding.note_taken(PAIR), Taken { purgeable: 0, clean: 2 });
+        assert!(slices.slice_states.free().try_claim(PAIR));
+        assert_eq!(slices.slice_states.note_taken(PAIR), Taken { purgeable: 0, clean: 2 });
         slices.write(FIRST, 1);
-        let purgeable = slices.holding.give_back(PAIR, 1, true);
+        let purgeable = slices.slice_states.give_back(PAIR, 1, true);
         slices.unused.increase(purgeable);
         join(purger);
         slices.finish();
-        assert!(slices.holding.free().try_claim(SECOND));
-        assert_eq!(slices.holding.note_taken(SECOND), Taken { purgeable: 0, clean: 1 });
+        assert!(slices.slice_states.free().try_claim(SECOND));
+        assert_eq!(slices.slice_states.note_taken(SECOND), Taken { purgeable: 0, clean: 1 });
     });
 }
 

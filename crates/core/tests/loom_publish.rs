@@ -11,7 +11,7 @@ use ferrimalloc_core::arena::slots::Slots;
 use ferrimalloc_core::diag::pair::Pair;
 use ferrimalloc_core::diag::reentrancy_guard::{Entry, ReentrancyGuard};
 use ferrimalloc_core::profile::rule::{Base, Rule, RuleTable};
-use ferrimalloc_core::sync::{Attempt, GrowingList, Node, Published, RangeTable};
+use ferrimalloc_core::sync::{GrowingList, Node, Published, RangeTable, TryOnce};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -141,8 +141,8 @@ fn a_table_begins_and_grows_while_it_is_used() {
 #[test]
 fn an_attempt_is_made_once() {
     loom::model(|| {
-        let shared = Arc::new((Attempt::new(), Made::new(0)));
-        let work = |(attempt, made): &(Attempt, &Made)| {
+        let shared = Arc::new((TryOnce::new(), Made::new(0)));
+        let work = |(attempt, made): &(TryOnce, &Made)| {
             let begun = !attempt.is_done() && attempt.begin();
             if begun {
                 made.write(made.read() + 1);

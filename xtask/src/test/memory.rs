@@ -71,6 +71,18 @@ const METERS: &[Meter] = &[
             figure("left_in_a_child_kib", 40.0 * 1024.0),
         ],
     ),
+    Meter::least(
+        "holes.c",
+        &[
+            // 20,000 blocks, each in an OS page to itself: 78 MiB. Without holes 205 MiB.
+            figure("one_in_20_kib", 90.0 * 1024.0),
+            figure("one_in_20_of_ended_threads_kib", 90.0 * 1024.0),
+            // 5 % of blocks up to 8 KiB; without holes 19 times what is live.
+            Figure { name: "mixed_survivors_kib", per: Some("mixed_live_kib"), most: 3.0 },
+            // A quarter of the first; nobody asks, but the thread goes on with other blocks for seconds. Without holes 53 MiB.
+            figure("one_in_20_by_ticks_kib", 32.0 * 1024.0),
+        ],
+    ),
     Meter::least("sparse.c", &[figure("sparse_rss_mib", 24.0), figure("sparse_advised_mib", 8.0)]),
 ];
 

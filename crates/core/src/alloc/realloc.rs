@@ -65,9 +65,6 @@ unsafe extern "C" fn realloc_slow(p: *mut u8, size: usize) -> *mut u8 {
 /// # Safety
 /// As for [`realloc`].
 pub unsafe fn realloc_in(theap: &'static Theap, p: *mut u8, size: usize, zero: Zero) -> *mut u8 {
-    if p.is_null() {
-        return alloc_in(theap, size, zero);
-    }
     // SAFETY: the precondition.
     unsafe { resize(theap, p, size, Alignment::NATURAL, zero) }
 }
@@ -84,9 +81,6 @@ pub unsafe fn realloc_aligned_at_in(
     offset: usize,
     zero: Zero,
 ) -> *mut u8 {
-    if p.is_null() {
-        return alloc_aligned_at_in(theap, size, align, offset, zero);
-    }
     // SAFETY: the precondition.
     unsafe { resize(theap, p, size, Alignment { align, offset }, zero) }
 }
@@ -94,8 +88,11 @@ pub unsafe fn realloc_aligned_at_in(
 /// The only way to resize, so that no path forgets the alignment.
 ///
 /// # Safety
-/// As for [`realloc`], and `p` is not null.
+/// As for [`realloc`].
 unsafe fn resize(theap: &'static Theap, p: *mut u8, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
+    if p.is_null() {
+        return alloc_anew(theap, size, at, zero);
+    }
     let Some((page, usable)) = resizable(p) else { return invalid(p, size) };
     if size > MAX_REQUEST {
         return fail(size);
@@ -112,6 +109,13 @@ unsafe fn resize(theap: &'static Theap, p: *mut u8, size: usize, at: Alignment, 
         }
         // The new block is at least as large as what is copied.
         move_to(alloc_for(theap, usable, size, at, zero), p, usable.min(size))
+    }
+}
+
+fn alloc_anew(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
+    match at {
+        Alignment::NATURAL => alloc_in(theap, size, zero),
+        Alignment { align, offset } => alloc_aligned_at_in(theap, size, align, offset, zero),
     }
 }
 
@@ -315,51 +319,12 @@ pub unsafe fn realloc_into(
     alignment: Alignment,
     zero: Zero,
 ) -> *mut u8 {
-    let Alignment { align, offset } = alignment;
     let is_elsewhere = !p.is_null() && heap_of_block(p).is_some_and(|heap| !ptr::eq(heap, theap.heap()));
     // SAFETY: the precondition.
     unsafe {
         if is_elsewhere {
-            let block = alloc_aligned_at_in(theap, size, align, offset, zero);
-            move_contents(p, block, size)
-        } else if alignment == Alignment::NATURAL {
-            realloc_in(theap, p, size, zero)
-        } else {
-            realloc_aligned_at_in(theap, p, size, align, offset, zero)
+            return move_to(alloc_anew(theap, size, alignment, zero), p, usable_size(p).min(size));
         }
-    }
-}
-
-/// Copies what fits of `p` into `block`, of `size` bytes, and frees `p`; nothing if `block` is null.
-///
-/// # Safety
-/// Both are blocks, `block` may be null.
-unsafe fn move_contents(p: *mut u8, block: *mut u8, size: usize) -> *mut u8 {
-    if !block.is_null() {
-        // SAFETY: both blocks have that many bytes and are distinct; `p` is not used any more.
-        unsafe {
-            ptr::copy_nonoverlapping(p, block, usable_size(p).min(size));
-            free(p);
-        }
-    }
-    block
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_stays_if_it_is_large_enough_and_not_much_too_large() {
-        for usable in [8, 16, 48, 4096, 65_536, 131_072, 131_088, 200_000, 262_144, 524_288, 1 << 30] {
-            for size in [0, 1, usable / 4, usable / 2 - 1, usable / 2, usable * 3 / 4, usable - 1, usable, usable + 1] {
-                let is_right = size <= usable && size >= usable / 2 && size > 0;
-                assert_eq!(
-                    stays(size, usable),
-                    is_right && !single::is_much(usable - size, usable),
-                    "{size} of {usable}"
-                );
-            }
-        }
+        resize(theap, p, size, alignment, zero)
     }
 }

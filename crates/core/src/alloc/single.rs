@@ -14,7 +14,7 @@ use core::ptr;
 use super::fail::fail;
 use super::marking;
 use super::upkeep;
-use crate::arena::{Arena, ArenaSet, Share};
+use crate::arena::{Arena, ArenaSet, PageKind};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::heap::{SingleRequest, heap_of_page, release_page};
@@ -113,7 +113,7 @@ impl SingleBlock {
             return false;
         }
         page.set_slices(page.slices() + more);
-        arena.usage().note_filled(more, Share::One);
+        arena.usage().note_filled(more, PageKind::Single);
         true
     }
 
@@ -130,7 +130,7 @@ impl SingleBlock {
         page.set_slices(kept);
         match origin {
             Origin::Arena(arena) => {
-                arena.usage().note_unfilled(slices - kept, Share::One);
+                arena.usage().note_unfilled(slices - kept, PageKind::Single);
                 let tail = BitRange::new(arena.slice_of(self.page.memory()) + kept, slices - kept);
                 ArenaSet::of(arena).release(arena, tail, 0);
             }
@@ -219,7 +219,7 @@ pub(super) fn alloc_uncounted(theap: &'static Theap, request: &SingleRequest) ->
     upkeep::in_slow_path(theap);
     let page = theap.heap().fresh_single(request, theap.tid(), theap.handle(), theap.seed())?;
     let is_zero = page.is(Flag::FreshIsZero);
-    let page = page.lend_single(theap.tid());
+    let page = page.hand_out_single(theap.tid());
     if request.zero == Zero::Zeroed && !is_zero {
         // SAFETY: the block is ours and that large.
         unsafe { ptr::write_bytes(page.start(), 0, request.bytes) };

@@ -6,7 +6,7 @@ use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
 use crate::profile;
 use crate::runtime::{
-    Thread, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
+    Thread, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
 };
 use crate::theap::{Theap, Tick};
 
@@ -32,7 +32,9 @@ fn tick(theap: &'static Theap) {
     profile::catch_up();
     theap.follow_profiler();
     theap.upkeep();
-    let arenas = theap.heap().subproc().arenas();
+    let subproc = theap.heap().subproc();
+    collect_unowned(subproc, Force::Routine);
+    let arenas = subproc.arenas();
     arenas.purge_due(Force::Routine);
     consider_scavenger(arenas);
 }
@@ -55,7 +57,7 @@ pub(super) fn make_room(theap: &'static Theap) {
 }
 
 /// Collects this thread's theaps, if it has any, and purges: what is due, or with `Force::All` everything that can be given
-/// back.
+/// back, also inside of pages.
 pub fn collect(force: Force) {
     let theap = current_theap();
     if !theap.is_empty_theap() {
@@ -65,6 +67,7 @@ pub fn collect(force: Force) {
         thread.collect(force);
         thread.for_each_theap(Theap::audit);
     }
+    collect_unowned(current_subproc(), force);
     current_subproc().arenas().purge_due(force);
 }
 

@@ -1,13 +1,13 @@
-//! An arena: a stretch of slices, with four bitmaps over them (`holding`) and what each part of it is used for.
+//! An arena: a stretch of slices, with four bitmaps over them (`slice_states`) and what each part of it is used for.
 //!
 //! The description and the bitmaps live in the arena's own first slices.
 
 use core::ffi::c_void;
 use core::ptr;
 
-use super::holding::{Beginning, Holding};
 use super::mapping::{Backing, CommitFn, LEAST_STEP, UNIT_SLICES, goes_in_steps, open};
 use super::search_hint::SearchHint;
+use super::slice_states::{Initial, SliceStates};
 use super::usage::Usage;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS};
@@ -97,7 +97,7 @@ pub struct Arena {
     sharing: Sharing,
     numa: Option<usize>,
     commit: Option<(CommitFn, *mut c_void)>,
-    pub(super) holding: Holding,
+    pub(super) slice_states: SliceStates,
     /// Two MiB units that are advised to be huge pages.
     pub(super) advised: Bitmap,
     /// Those that were and are not any more.
@@ -240,7 +240,7 @@ impl Arena {
             sharing: setup.sharing,
             numa: setup.numa,
             commit: setup.commit,
-            holding: Holding::new(offsets.bitmaps.map(|offset| bitmap(offset, slices))),
+            slice_states: SliceStates::new(offsets.bitmaps.map(|offset| bitmap(offset, slices))),
             advised: bitmap(offsets.units[0], thp_units(slices)),
             refused: bitmap(offsets.units[1], thp_units(slices)),
             chunk_kinds,
@@ -272,7 +272,7 @@ impl Arena {
         self.usage().note_committed(committed.len);
         let dirty = if setup.zero == Zero::Any { all } else { BitRange::default() };
         tool_hooks::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
-        self.holding.begin(Beginning { committed, dirty, free });
+        self.slice_states.begin(Initial { committed, dirty, free });
     }
 
     /// The arena's place in its set.
@@ -338,24 +338,24 @@ impl Arena {
     }
 
     pub fn is_free(&self, slice: usize) -> bool {
-        self.holding.is_free(slice)
+        self.slice_states.is_free(slice)
     }
 
     pub fn is_committed(&self, slice: usize) -> bool {
-        self.holding.is_committed(BitRange::one(slice))
+        self.slice_states.is_committed(BitRange::one(slice))
     }
 
     pub fn is_dirty(&self, slice: usize) -> bool {
-        self.holding.is_dirty(slice)
+        self.slice_states.is_dirty(slice)
     }
 
     pub fn is_purgeable(&self, slice: usize) -> bool {
-        self.holding.is_purgeable(slice)
+        self.slice_states.is_purgeable(slice)
     }
 
     /// Whether nothing but the arena's own structures is claimed.
     pub fn is_empty(&self) -> bool {
-        self.holding.free().count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
+        self.slice_states.free().count_set(BitRange { start: 0, len: self.slices }) == self.slices - self.info_slices
     }
 
     pub(super) fn commit_fn(&self) -> Option<(CommitFn, *mut c_void)> {
@@ -396,12 +396,12 @@ impl Arena {
 
     /// Some of the memory behind claimed slices can't be touched: whoever claims them next commits it.
     pub fn note_inaccessible(&self, range: BitRange) {
-        self.holding.note_decommitted(range);
+        self.slice_states.note_decommitted(range);
     }
 
     /// The memory behind claimed slices has moved elsewhere ([`PrivateMemory::move_to`]): they read as zero.
     pub fn note_moved_out(&self, range: BitRange) {
-        self.holding.note_clean(range);
+        self.slice_states.note_clean(range);
     }
 
     /// Gives the memory behind claimed slices back and makes them read as zero; false if that is not possible.
@@ -429,7 +429,7 @@ impl Arena {
             }
         };
         if zero {
-            self.holding.note_clean(range);
+            self.slice_states.note_clean(range);
         }
         zero
     }
@@ -438,7 +438,7 @@ impl Arena {
     fn make_inaccessible(&self, range: BitRange, memory: PrivateMemory) {
         // SAFETY: the caller has claimed the slices.
         if unsafe { memory.close() } {
-            self.holding.note_decommitted(range);
+            self.slice_states.note_decommitted(range);
         }
     }
 
@@ -448,7 +448,7 @@ impl Arena {
         // SAFETY: the contract of the user's function: any range of its memory that nobody uses.
         let done = unsafe { commit(false, memory.cast(), bytes, &mut zero, arg) };
         if done {
-            self.holding.note_decommitted(range);
+            self.slice_states.note_decommitted(range);
         }
         done && zero
     }

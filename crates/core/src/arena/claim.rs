@@ -1,7 +1,7 @@
 //! Claiming an arena's slices, and giving them back.
 
 use super::arena::{Arena, KIND_NONE, Kind};
-use super::holding::Taken;
+use super::slice_states::Taken;
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS, Fit, Hint};
 use crate::os::tool_hooks;
@@ -70,7 +70,7 @@ impl Arena {
 
     /// Claims exactly these slices, if all of them are free.
     pub fn claim_at(&'static self, range: BitRange) -> Option<Claim> {
-        if range.start + range.len > self.slices() || !self.holding.free().try_claim(range) {
+        if range.start + range.len > self.slices() || !self.slice_states.free().try_claim(range) {
             return None;
         }
         self.make_usable(range)
@@ -80,13 +80,13 @@ impl Arena {
         let phase = self.start() as usize / SLICE_BYTES % align;
         let fit = Fit::new(slices).aligned(align, phase);
         if slices > CHUNK_BITS || align > CHUNK_BITS {
-            return self.holding.free().find_claim_spanning(fit);
+            return self.slice_states.free().find_claim_spanning(fit);
         }
         let hint = Hint { chunk: 0, field: seed };
         let first = if kind == Kind::Other { self.hint.first_chunk(slices) } else { 0 };
         let own = |chunk| chunk >= first && self.chunk_kind(chunk) == kind as u8;
         let unused = |chunk| self.chunk_kind(chunk) == KIND_NONE && self.take_chunk(chunk, kind);
-        let free = self.holding.free();
+        let free = self.slice_states.free();
         let near = free.find_claim(fit, hint, own).or_else(|| free.find_claim(fit, hint, unused));
         if kind == Kind::Other
             && let Some(start) = near
@@ -119,7 +119,7 @@ impl Arena {
     fn give_chunk(&self, chunk: usize) {
         let start = chunk * CHUNK_BITS;
         let len = CHUNK_BITS.min(self.slices() - start);
-        if self.holding.free().is_all_set(BitRange { start, len }) {
+        if self.slice_states.free().is_all_set(BitRange { start, len }) {
             self.untake_chunk(chunk);
         }
     }
@@ -145,12 +145,12 @@ impl Arena {
     /// The same, but commits the first `now` slices only.
     fn make_usable_from(&'static self, range: BitRange, now: usize) -> Option<Claim> {
         let Some(fresh) = self.ensure_committed(BitRange::new(range.start, now)) else {
-            self.holding.untake(range);
+            self.slice_states.untake(range);
             self.hint.note_released(range.start / CHUNK_BITS);
             self.usage().stats().arena_rollback_count.increment();
             return None;
         };
-        let Taken { purgeable, clean } = self.holding.note_taken(range);
+        let Taken { purgeable, clean } = self.slice_states.note_taken(range);
         let committed_zero = fresh == Zero::Zeroed && now == range.len;
         let zero = if clean == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
         self.usage().note_claimed(range.len, purgeable, clean);
@@ -167,7 +167,7 @@ impl Arena {
     /// Gives claimed slices back, of which the last `clean` have never been used since they were claimed as zero. Answers how
     /// many of them have memory that may be purged.
     pub(super) fn give_back(&self, range: BitRange, clean: usize) -> usize {
-        let purgeable = self.holding.give_back(range, clean, self.can_purge());
+        let purgeable = self.slice_states.give_back(range, clean, self.can_purge());
         for chunk in range.start / CHUNK_BITS..(range.start + range.len).div_ceil(CHUNK_BITS) {
             self.give_chunk(chunk);
         }

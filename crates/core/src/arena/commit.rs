@@ -5,7 +5,7 @@
 //! the system costs as much for many slices as for one, free neighbours become accessible with them: an eighth of
 //! what is accessible already, in whole aligned steps. So there are few calls, and few mappings.
 //!
-//! The neighbours are claimed for that moment like an allocation (`holding`, invariant 1), since somebody else could
+//! The neighbours are claimed for that moment like an allocation (`slice_states`, invariant 1), since somebody else could
 //! be changing them. They stay free and unused: what is known of their contents does not change.
 //!
 //! Where the kernel accounts strictly, accessible memory is charged for, so only what is claimed becomes accessible. The
@@ -31,7 +31,7 @@ impl Arena {
     /// Makes slices accessible that the caller has claimed: `Some(Zeroed)` if all of it was not and is zero for that
     /// reason; `None` if refused.
     pub(super) fn ensure_committed(&self, range: BitRange) -> Option<Zero> {
-        if self.holding.is_committed(range) {
+        if self.slice_states.is_committed(range) {
             return Some(Zero::Any);
         }
         let (zero, newly) = self.commit_step(range).or_else(|| self.commit_exactly(range))?;
@@ -43,7 +43,7 @@ impl Arena {
     fn commit_exactly(&self, range: BitRange) -> Option<(Zero, usize)> {
         let memory = self.slice_memory(range.start);
         let zero = open(self.backing(), self.commit_fn(), memory, range.len * SLICE_BYTES)?;
-        Some((zero, self.holding.note_committed(range)))
+        Some((zero, self.slice_states.note_committed(range)))
     }
 
     /// With free neighbours; `None` if there are none, or that is refused.
@@ -56,7 +56,7 @@ impl Arena {
         let before = self.take_below(BitRange::between(range.start / step * step, range.start));
         let after = self.take_above(BitRange::between(range.end(), end));
         let done = self.commit_exactly(BitRange::between(before.start, after.end()));
-        [before, after].into_iter().filter(|taken| !taken.is_empty()).for_each(|taken| self.holding.untake(taken));
+        [before, after].into_iter().filter(|taken| !taken.is_empty()).for_each(|taken| self.slice_states.untake(taken));
         done
     }
 
@@ -75,7 +75,7 @@ impl Arena {
     }
 
     fn take(&self, part: BitRange) -> bool {
-        part.is_empty() || self.holding.is_inaccessible(part) && self.holding.free().try_claim(part)
+        part.is_empty() || self.slice_states.is_inaccessible(part) && self.slice_states.free().try_claim(part)
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! * `page_map`: from an address to the metadata of its slice.
 //! * `mapping`: memory from the system for an arena, and how it becomes accessible.
-//! * `holding`: who holds a slice, and what is known of the memory behind it: free, committed, dirty, to be purged.
-//! * `usage`: what the arenas of a set count together; `purging`: what purging knows of them, by time (`tide`) and by amount
+//! * `slice_states`: who holds a slice, and what is known of the memory behind it: free, committed, dirty, to be purged.
+//! * `usage`: what the arenas of a set count together; `purging`: what purging knows of them, by time (`watermarks`) and by amount
 //!   (`purge_policy`).
 //! * `arena`: a stretch of slices, and what they are used for; `commit`: making them accessible in steps; `thp`: advice about
 //!   transparent huge pages, and `fill`: whether big blocks need any.
 //! * `claim`: claiming slices, and giving them back; `search_hint`: where an arena need not be searched.
 //! * `arenas`: those of a sub-process: claiming from any of them, reserving another; `slots`: where they are registered.
 //! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
+//! * `looks`: when to look for what is empty inside of pages.
 //! * `meta`: memory for the allocator's own structures; `pool`: slices that hold small pieces of it.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
@@ -19,7 +20,7 @@ mod arenas;
 mod claim;
 mod commit;
 mod fill;
-mod holding;
+mod looks;
 mod manage;
 mod mapping;
 mod meta;
@@ -29,19 +30,21 @@ mod purge;
 mod purge_policy;
 mod purging;
 mod search_hint;
+mod slice_states;
 mod slots;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thp;
-mod tide;
 mod usage;
+mod watermarks;
 
 pub use arena::{Arena, Kind, Setup, Sharing};
 pub use arenas::{ArenaSet, MAX_ARENAS, Want};
 pub use claim::{Claim, Extent};
+pub use looks::Looks;
 pub use manage::{Refusal, UserMemory};
 pub use mapping::{Backing, Commit, CommitFn, LargePages};
 pub use pool::Meta;
 pub use purge::scavenger_bell;
 
-pub use usage::{Share, Usage};
+pub use usage::{PageKind, Usage};

@@ -2,7 +2,7 @@
 //!
 //! Two rules, and neither needs a thread of its own. Where there is one, the scavenger, it does what the rules say, and
 //! releases only ring for it:
-//! 1. *After a delay.* As much as has been free throughout the last `purge_delay` (`tide`) is purged by a later call of
+//! 1. *After a delay.* As much as has been free throughout the last `purge_delay` (`watermarks`) is purged by a later call of
 //!    the allocator. What goes into use again and again in the meantime stays.
 //! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded
 //!    (`purge_policy`). The release that exceeds the bound purges what is above it and a quarter of it, at once. So a
@@ -13,7 +13,7 @@
 //! killed.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
-//! memory is being taken (see `holding`).
+//! memory is being taken (see `slice_states`).
 
 use core::ops::ControlFlow;
 
@@ -99,7 +99,9 @@ impl ArenaSet {
     /// delay. True if there is much left.
     pub fn scavenge(&self) -> bool {
         self.purge_due(Force::Routine);
-        self.purge_excess(self.usage().purging.unused_slices().saturating_sub(self.usage().purging.tide.recent_low()));
+        self.purge_excess(
+            self.usage().purging.unused_slices().saturating_sub(self.usage().purging.watermarks.recent_low()),
+        );
         self.has_much_unused()
     }
 
@@ -140,6 +142,16 @@ impl ArenaSet {
         self.arenas().rev().for_each(|arena| self.purge_arena(arena, target, unit));
     }
 
+    /// How long unused memory is kept, in milliseconds; `None`: for ever.
+    pub fn purge_delay(&self) -> Option<u64> {
+        delay_millis()
+    }
+
+    /// Begins a look at the pages that no thread owns, if one is due; answers how many may be punched.
+    pub fn begin_look(&self) -> Option<usize> {
+        self.usage().looks.begin(delay_millis())
+    }
+
     /// Purges what is due by now. Cheap when nothing is.
     pub fn purge_due(&self, force: Force) {
         if force == Force::All {
@@ -152,14 +164,14 @@ impl ArenaSet {
         let Some(delay) = delay_millis() else { return };
         self.usage().purging.end_parts(delay, self.held());
         if self.usage().purging.take_due() {
-            self.purge_down_to(unused.saturating_sub(self.usage().purging.tide.low()));
+            self.purge_down_to(unused.saturating_sub(self.usage().purging.watermarks.low()));
         }
     }
 
     /// Purges everything that is free, whatever the delay.
     pub fn purge_all(&self) {
         self.purge_down_to(0);
-        os::offer_again();
+        os::retry_unmaps();
     }
 
     /// Purges units of so many slices, at multiples of that.
@@ -169,7 +181,7 @@ impl ArenaSet {
         }
         self.usage().stats_note_purge();
         let way = purge_way();
-        arena.holding.for_each_purgeable_rev(|run| {
+        arena.slice_states.for_each_purgeable_rev(|run| {
             let units = BitRange::between(run.start.next_multiple_of(unit), run.end() / unit * unit);
             self.purge_pieces(arena, units, unit, target, way)
         });
@@ -218,12 +230,30 @@ impl ArenaSet {
             arena.refuse_sparse(run);
             arena.drop_memory(run, way);
         };
-        let Some(purged) = arena.holding.purge(run, drop_memory) else { return false };
+        let Some(purged) = arena.slice_states.purge(run, drop_memory) else { return false };
         if purged > 0 {
             self.forget_unused(purged);
             self.usage().stats_note_purged(run.len, way == PurgeWay::Reset);
         }
         true
+    }
+}
+
+impl Arena {
+    /// Gives the memory of some OS pages back, inside of slices that the caller holds. False if the system refuses, or the
+    /// memory is not ours. What they hold is undefined then.
+    ///
+    /// # Safety
+    /// Nobody needs what they hold.
+    pub unsafe fn drop_os_pages(&self, start: *mut u8, bytes: usize) -> bool {
+        let Some(memory) = self.private_at(start, bytes) else { return false };
+        let way = purge_way();
+        // SAFETY: the precondition. (Closing them, too, would split mappings.)
+        let is_done = unsafe { if way == PurgeWay::Reset { memory.reset() } else { memory.discard() } };
+        if is_done {
+            self.usage().note_hole(bytes, way == PurgeWay::Reset);
+        }
+        is_done
     }
 }
 

@@ -116,7 +116,7 @@ fn decayed(amount: usize, parts: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tide::Tide;
+    use super::super::watermarks::Watermarks;
     use super::*;
     use crate::random::Fast;
 
@@ -126,7 +126,7 @@ mod tests {
     /// A process whose memory is given back by this policy, on a clock of its own.
     struct Process {
         policy: PurgePolicy,
-        tide: Tide,
+        watermarks: Watermarks,
         now: u64,
         held: Held,
         purges: usize,
@@ -139,26 +139,26 @@ mod tests {
     impl Process {
         fn new() -> Process {
             let held = Held { unused: 0, in_use: 0 };
-            let (policy, tide) = (PurgePolicy::new(), Tide::new());
-            Process { policy, tide, now: 1, held, purges: 0, purged: 0, released: 0, touched: 0 }
+            let (policy, watermarks) = (PurgePolicy::new(), Watermarks::new());
+            Process { policy, watermarks, now: 1, held, purges: 0, purged: 0, released: 0, touched: 0 }
         }
 
         fn claim(&mut self, slices: usize) {
             let reused = slices.min(self.held.unused);
             self.held = Held { unused: self.held.unused - reused, in_use: self.held.in_use + slices };
-            self.tide.note(self.held.unused);
+            self.watermarks.note(self.held.unused);
             self.policy.note_fresh(slices - reused);
             self.touched += slices - reused;
         }
 
         fn release(&mut self, slices: usize) {
             self.policy.note_in_use(self.held.in_use);
-            let parts = self.tide.end_parts(self.now, DELAY, self.held.unused);
+            let parts = self.watermarks.end_parts(self.now, DELAY, self.held.unused);
             if parts > 0 {
-                self.policy.end_parts(parts, self.held, self.tide.range());
+                self.policy.end_parts(parts, self.held, self.watermarks.range());
             }
             self.held = Held { unused: self.held.unused + slices, in_use: self.held.in_use - slices };
-            self.tide.note(self.held.unused);
+            self.watermarks.note(self.held.unused);
             self.released += slices;
             if let Some(target) = self.policy.target(self.held, usize::MAX) {
                 self.purges += 1;

@@ -3,7 +3,7 @@
 use ferrimalloc_prim::{clock, process};
 
 use super::purge_policy::{FLOOR_SLICES, Held, PurgePolicy};
-use super::tide::Tide;
+use super::watermarks::Watermarks;
 use crate::base::*;
 use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 
@@ -15,7 +15,7 @@ pub struct Purging {
     /// Free slices that have memory behind them.
     unused: AtomicIsize,
     /// The low and high water of that.
-    pub(super) tide: Tide,
+    pub(super) watermarks: Watermarks,
     /// Whether a part of a delay has ended, and nobody has purged since.
     is_due: AtomicBool,
     /// Whether a release has had to purge.
@@ -29,7 +29,7 @@ impl Purging {
     pub const fn new() -> Self {
         Self {
             unused: AtomicIsize::new(0),
-            tide: Tide::new(),
+            watermarks: Watermarks::new(),
             is_due: AtomicBool::new(false),
             wants_scavenger: AtomicBool::new(false),
             policy: PurgePolicy::new(),
@@ -40,7 +40,7 @@ impl Purging {
     /// The arenas have gone.
     pub fn forget(&self) {
         self.unused.store(0, Ordering::Relaxed);
-        self.tide.note(0);
+        self.watermarks.note(0);
         self.policy.forget();
     }
 
@@ -58,7 +58,7 @@ impl Purging {
     pub(super) fn change_unused(&self, slices: isize) {
         if slices != 0 {
             let unused = self.unused.fetch_add(slices, Ordering::Relaxed) + slices;
-            self.tide.note(unused.max(0) as usize);
+            self.watermarks.note(unused.max(0) as usize);
         }
     }
 
@@ -85,11 +85,11 @@ impl Purging {
 
     /// Sees to the parts of a delay that have passed. True if nobody has purged since the one before.
     pub(super) fn end_parts(&self, delay: u64, held: Held) -> bool {
-        let parts = self.tide.end_parts(clock::now_millis(), delay, held.unused);
+        let parts = self.watermarks.end_parts(clock::now_millis(), delay, held.unused);
         if parts == 0 {
             return false;
         }
-        self.policy.end_parts(parts, held, self.tide.range());
+        self.policy.end_parts(parts, held, self.watermarks.range());
         self.is_due.swap(true, Ordering::Relaxed)
     }
 

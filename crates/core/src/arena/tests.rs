@@ -55,7 +55,6 @@ fn managed(set: &'static ArenaSet, memory: &UserMemory) -> &'static Arena {
 }
 
 /// An arena for those only who name it.
-#[cfg(feature = "sim")]
 pub(crate) fn user_arena(set: &ArenaSet, bytes: usize) -> &'static Arena {
     // SAFETY: fresh memory that stays mapped.
     unsafe { set.manage(&UserMemory { sharing: Sharing::Exclusive, ..user(bytes) }) }.unwrap()
@@ -762,10 +761,10 @@ mod on_sim {
         let claim = set.claim(&want(LARGE_PAGE_SLICES)).unwrap();
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 0, "the process is small");
-        set.usage().note_filled(64 * MIB / SLICE_BYTES, Share::One);
+        set.usage().note_filled(64 * MIB / SLICE_BYTES, PageKind::Single);
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 0, "big blocks don't tell that pages fill");
-        set.usage().note_filled(64 * MIB / SLICE_BYTES, Share::Many);
+        set.usage().note_filled(64 * MIB / SLICE_BYTES, PageKind::Shared);
         claim.arena.advise_filling(claim.range);
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 1);
@@ -774,7 +773,7 @@ mod on_sim {
     /// A large heap, of which the first units are in use: pages of a slice each, and their arena.
     fn large_heap(set: &'static ArenaSet, units: usize) -> (&'static Arena, Vec<Claim>) {
         configure(|config| config.thp = ThpMode::Madvise);
-        set.usage().note_filled(64 * MIB / SLICE_BYTES, Share::Many);
+        set.usage().note_filled(64 * MIB / SLICE_BYTES, PageKind::Shared);
         let arena = set.claim(&want(1)).expect("memory").arena;
         let slices = (UNIT_SLICES..(1 + units) * UNIT_SLICES).map(BitRange::one);
         let claims: Vec<Claim> = slices.map(|slice| arena.claim_at(slice).expect("free")).collect();

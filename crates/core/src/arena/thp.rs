@@ -123,11 +123,25 @@ impl Arena {
 
     /// Takes the advice back from the units that `range`, which is held to be purged, leaves sparse.
     pub(super) fn refuse_sparse(&self, range: BitRange) {
+        self.refuse(range, |unit| self.is_sparse(unit, range));
+    }
+
+    /// Takes it back from the units of a page that is about to get holes.
+    pub fn refuse_holes(&self, range: BitRange) {
+        self.refuse(range, |_| true);
+    }
+
+    /// Whether units that `range` touches are advised.
+    pub fn is_advised(&self, range: BitRange) -> bool {
+        !self.advised.is_all_clear(self.whole(touched(range)))
+    }
+
+    fn refuse(&self, range: BitRange, is_to_be_refused: impl Fn(usize) -> bool) {
         let units = self.whole(touched(range));
         if self.advised.is_all_clear(units) {
             return;
         }
-        let units = trimmed(units, |unit| self.is_sparse(unit, range));
+        let units = trimmed(units, is_to_be_refused);
         if !units.is_empty() && self.usage().refused_units() + units.len <= MAX_REFUSED_UNITS {
             self.advised.clear(units);
             self.usage().note_refused(self.refused.set(units));
@@ -147,14 +161,14 @@ impl Arena {
     /// Whether nobody but the claimer of `claimed` has slices of the unit, or nearly all are taken.
     fn is_to_be_full(&self, unit: usize, claimed: BitRange) -> bool {
         let slices = slices_of(BitRange::one(unit));
-        let free = self.holding.free().count_set(slices);
+        let free = self.slice_states.free().count_set(slices);
         free <= FULL_FREE_SLICES || free + slices.intersect(claimed).len == UNIT_SLICES
     }
 
     /// Whether many slices of the unit are free, with those of `purged`.
     fn is_sparse(&self, unit: usize, purged: BitRange) -> bool {
         let slices = slices_of(BitRange::one(unit));
-        self.holding.free().count_set(slices) + slices.intersect(purged).len >= SPARSE_FREE_SLICES
+        self.slice_states.free().count_set(slices) + slices.intersect(purged).len >= SPARSE_FREE_SLICES
     }
 
     fn tell_system(&self, slices: BitRange, advice: Thp) {

@@ -1,6 +1,7 @@
 //! What the arenas of a set count together: slices in use, filled, accessible; and what purging and huge pages go by.
 
 use super::fill::FillHistory;
+use super::looks::Looks;
 use super::purging::Purging;
 use crate::base::*;
 use crate::stats::Stats;
@@ -8,9 +9,9 @@ use crate::sync::{AtomicUsize, Ordering};
 
 /// How many blocks a page is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Share {
-    Many,
-    One,
+pub enum PageKind {
+    Shared,
+    Single,
 }
 
 /// The counts. Valid when zeroed.
@@ -27,6 +28,7 @@ pub struct Usage {
     refused: AtomicUsize,
     pub(super) purging: Purging,
     pub(super) fills: FillHistory,
+    pub(super) looks: Looks,
     stats: Stats,
 }
 
@@ -40,6 +42,7 @@ impl Usage {
             refused: AtomicUsize::new(0),
             purging: Purging::new(),
             fills: FillHistory::new(),
+            looks: Looks::new(),
             stats: Stats::new(),
         }
     }
@@ -59,21 +62,21 @@ impl Usage {
         not_negative(&self.single)
     }
 
-    fn filled_of(&self, share: Share) -> &AtomicUsize {
-        match share {
-            Share::Many => &self.filled,
-            Share::One => &self.single,
+    fn filled_of(&self, kind: PageKind) -> &AtomicUsize {
+        match kind {
+            PageKind::Shared => &self.filled,
+            PageKind::Single => &self.single,
         }
     }
 
     /// A page has lent its last fresh block, or has become larger since.
-    pub fn note_filled(&self, slices: usize, share: Share) {
-        self.filled_of(share).fetch_add(slices, Ordering::Relaxed);
+    pub fn note_filled(&self, slices: usize, kind: PageKind) {
+        self.filled_of(kind).fetch_add(slices, Ordering::Relaxed);
     }
 
     /// Such a page is about to be released.
-    pub fn note_unfilled(&self, slices: usize, share: Share) {
-        self.filled_of(share).fetch_sub(slices, Ordering::Relaxed);
+    pub fn note_unfilled(&self, slices: usize, kind: PageKind) {
+        self.filled_of(kind).fetch_sub(slices, Ordering::Relaxed);
     }
 
     /// Slices claimed at the moment.
@@ -146,12 +149,26 @@ impl Usage {
         self.stats.committed.decrease(bytes);
     }
 
+    /// The memory of a stretch of OS pages, inside of slices in use, has been given back.
+    pub(super) fn note_hole(&self, bytes: usize, reset: bool) {
+        self.stats.committed.decrease(bytes);
+        self.stats_note_purged_bytes(bytes, reset);
+    }
+
+    /// Such memory is wanted again, or counted as a whole with its slices.
+    pub fn note_holes_opened(&self, bytes: usize) {
+        self.stats.committed.increase(bytes);
+    }
+
     pub(super) fn stats_note_purge(&self) {
         self.stats.arena_purges.increment();
     }
 
     pub(super) fn stats_note_purged(&self, slices: usize, reset: bool) {
-        let bytes = slices * SLICE_BYTES;
+        self.stats_note_purged_bytes(slices * SLICE_BYTES, reset);
+    }
+
+    fn stats_note_purged_bytes(&self, bytes: usize, reset: bool) {
         if reset {
             self.stats.reset.add(bytes);
             self.stats.reset_calls.increment();

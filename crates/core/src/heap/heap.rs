@@ -226,11 +226,11 @@ impl Linked for Heap {
 static NEXT_HEAP_ID: AtomicUsize = AtomicUsize::new(1);
 
 /// A stack of metadata pieces of one kind, kept for reuse; their first word links them.
-pub struct Cached(*mut u8);
+pub struct FreeStack(*mut u8);
 // SAFETY: pieces on the stack belong to nobody.
-unsafe impl Send for Cached {}
+unsafe impl Send for FreeStack {}
 
-impl Cached {
+impl FreeStack {
     pub const fn new() -> Self {
         Self(ptr::null_mut())
     }
@@ -262,7 +262,7 @@ pub struct Subproc {
     main_heap: Published<Heap>,
     heaps: Lock<List<Heap>>,
     /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
-    theap_cache: Lock<Cached>,
+    theap_cache: Lock<FreeStack>,
     threads: AtomicUsize,
     /// The next one in the list of all, for the runtime floor.
     next: AtomicPtr<Subproc>,
@@ -274,7 +274,7 @@ impl Subproc {
             arenas: ArenaSet::new(),
             main_heap: Published::new(),
             heaps: Lock::new(List::new()),
-            theap_cache: Lock::new(Cached::new()),
+            theap_cache: Lock::new(FreeStack::new()),
             threads: AtomicUsize::new(0),
             next: AtomicPtr::new(ptr::null_mut()),
         }
@@ -313,7 +313,7 @@ impl Subproc {
     }
 
     /// Memory of ended theaps.
-    pub fn theap_cache(&self) -> &Lock<Cached> {
+    pub fn theap_cache(&self) -> &Lock<FreeStack> {
         &self.theap_cache
     }
 
@@ -369,7 +369,7 @@ impl Subproc {
     /// Forgets the main heap, whose memory has gone with the arenas: the next user opens the sub-process again.
     pub fn close(&self) {
         self.heaps.lock().clear();
-        *self.theap_cache.lock() = Cached::new();
+        *self.theap_cache.lock() = FreeStack::new();
         self.main_heap.take();
     }
 

@@ -310,6 +310,8 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
     let (origin, start, slices) = (page.origin(), page.memory(), page.slices());
     page.note_unfilled();
     let clean = clean_slices(&page);
+    // Behind it: they tell where the frontier is.
+    page.forget_holes();
     let is_fresh_single = page.is_singleton() && page.is(Flag::FreshIsZero);
     page.erase();
     match origin {

@@ -40,7 +40,7 @@ fn single(bytes: usize) -> SingleRequest {
 
 fn fresh_single(heap: &'static Heap, request: &SingleRequest) -> &'static Owned {
     let page = heap.fresh_single(request, ME, ptr::null(), 0).unwrap();
-    page.mark_single_lent();
+    page.mark_single_handed_out();
     page.hold()
 }
 
@@ -88,7 +88,7 @@ fn take_listed(heap: &'static Heap, bytes: usize) -> Option<&'static Owned> {
 fn pieces_of_metadata_come_back_last_first() {
     let mut pieces = [[0usize; 2]; 3];
     let starts = pieces.each_mut().map(|piece| piece.as_mut_ptr().cast::<u8>());
-    let mut cached = Cached::new();
+    let mut cached = FreeStack::new();
     // SAFETY: words of the test's own.
     starts.iter().for_each(|start| unsafe { cached.push(*start) });
     assert_eq!([cached.pop(), cached.pop(), cached.pop()], [2, 1, 0].map(|index| Some(starts[index])));

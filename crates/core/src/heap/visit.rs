@@ -79,7 +79,7 @@ fn area_of(page: &Page, used: usize) -> Area {
     Area {
         blocks: page.start(),
         reserved_bytes: if single { page.area_bytes() } else { page.reserved() * block_bytes },
-        committed_bytes: page.capacity() * block_bytes,
+        committed_bytes: page.frontier() * block_bytes,
         used,
         block_bytes,
         usable_bytes: block_bytes - page.canary_bytes(),

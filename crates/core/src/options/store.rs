@@ -8,7 +8,7 @@ use super::parse::{Invalid, parse};
 use super::table::{Kind, OptionId, Spec, Standing};
 use crate::diag::{self, Message, Settings};
 use crate::sync::Ordering::Relaxed;
-use crate::sync::{AtomicI64, AtomicU64, Attempt};
+use crate::sync::{AtomicI64, AtomicU64, TryOnce};
 
 /// The first found wins.
 pub(super) const PREFIXES: [&str; 2] = ["FERRIMALLOC_", "MIMALLOC_"];
@@ -33,7 +33,7 @@ pub trait Environment {
 
 /// All options of a process.
 pub struct OptionStore {
-    reading: Attempt,
+    reading: TryOnce,
     /// One bit per option: set by the program or the environment.
     chosen: AtomicU64,
     values: [AtomicI64; OptionId::COUNT],
@@ -47,7 +47,7 @@ impl OptionStore {
             values[index] = AtomicI64::new(OptionId::ALL[index].spec().default);
             index += 1;
         }
-        OptionStore { reading: Attempt::new(), chosen: AtomicU64::new(0), values }
+        OptionStore { reading: TryOnce::new(), chosen: AtomicU64::new(0), values }
     }
 
     /// Reads the environment unless that was done, or cannot be done yet.

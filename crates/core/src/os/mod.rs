@@ -1,17 +1,17 @@
 //! Floor 3: address space from the operating system, aligned, and where its users want it; and what may be done with
 //! memory by its provenance (`private`).
 
-mod kept;
 mod numa;
 mod private;
 mod region;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tool_hooks;
+mod unmap_retry;
 
 pub use numa::{current_numa_node, numa_nodes};
 pub use private::{PrivateMemory, reserve, reserve_exactly, reserve_near};
-pub use region::{offer_again, release};
+pub use region::{release, retry_unmaps};
 
 use ferrimalloc_prim::mem;
 

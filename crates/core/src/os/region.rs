@@ -7,7 +7,7 @@
 use ferrimalloc_prim::mem::{self, Access};
 
 use super::Region;
-use super::kept;
+use super::unmap_retry;
 use crate::base::{align_down, align_up};
 
 /// How many other places are tried when a region is not where it can be used.
@@ -22,7 +22,7 @@ pub fn reserve(
     admits: impl Fn(usize) -> bool,
     hints: impl Iterator<Item = usize>,
 ) -> Option<Region> {
-    offer_again();
+    retry_unmaps();
     core::iter::once(0).chain(hints).take(ATTEMPTS).find_map(|hint| reserve_at(hint, bytes, align, access, &admits))
 }
 
@@ -97,15 +97,15 @@ pub unsafe fn release(region: Region) {
     unsafe {
         if mem::unmap(region.start, region.bytes).is_err() {
             let _ = mem::discard(region.start, region.bytes);
-            kept::keep(region);
+            unmap_retry::note_refused(region);
         }
     }
 }
 
 /// Offers regions to the system again that it would not take back.
-pub fn offer_again() {
+pub fn retry_unmaps() {
     // SAFETY: what is kept came from `release`: ours, and used by nobody.
-    kept::offer_again(|region| unsafe { mem::unmap(region.start, region.bytes).is_ok() });
+    unmap_retry::retry(|region| unsafe { mem::unmap(region.start, region.bytes).is_ok() });
 }
 
 #[cfg(test)]

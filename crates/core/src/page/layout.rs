@@ -12,8 +12,9 @@
 //!    the remote list, whose blocks count as in use. So `malloc` counts nothing, and when `free` is exhausted
 //!    `|local_free| = capacity - outstanding` without walking.
 //! 2. `outstanding == 0` implies that every block is on `local_free`: the page is empty.
-//! 3. Blocks beyond `capacity` (up to `reserved`) are neither in use nor on a list: never linked, or forgotten when the
-//!    page was empty ([`Owned::relink`](super::Owned::relink)).
+//! 3. Blocks beyond the *frontier* (up to `reserved`) are neither in use nor on a list: never linked, or forgotten when the
+//!    page was empty ([`Owned::relink`](super::Owned::relink)). The frontier is `capacity`, but in a page with holes: there
+//!    `capacity` counts the blocks below the frontier that are not withdrawn (see `holes`).
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
 //! 5. A hardened page (see `hardened`) has empty lists; its block bitmap says which blocks are free.
 //! 6. With [`Flag::Lifo`], `free` is empty, `local_free` is both freed to and allocated from, and all blocks that are
@@ -45,7 +46,7 @@ pub(super) const EXTEND_TOUCHED_BYTES: usize = 4 * EXTEND_BYTES;
 pub enum Flag {
     /// Invariant 4.
     FreeIsZero = 1,
-    /// Never-used blocks (beyond `capacity`) read as zero.
+    /// Never-used blocks (beyond the frontier) read as zero.
     FreshIsZero = 2,
     /// Invariant 6.
     Lifo = 4,
@@ -53,7 +54,7 @@ pub enum Flag {
     Retired = 8,
     /// In its theap's queue.
     Queued = 16,
-    /// Has blocks beyond `capacity`.
+    /// Has blocks beyond the frontier, or withdrawn ones.
     Extensible = 32,
     /// Was found full by a search of its queue, and has been kept.
     KeptFull = 64,
@@ -104,8 +105,9 @@ pub struct Page {
     /// The owner's, in a theap's queue; else those of the heap's list of pages with a mapping of their own, under its lock.
     pub(super) links: Links,
     /// Of a hardened page: where its block bitmap is, or of a single block, the bytes of padding behind it. Of an ordinary
-    /// one: the rest of `free`, if that was ended early (`cut`); or if it is retired, what `free` was, to see whether the page
-    /// has been used since.
+    /// one: the rest of `free`, if that was ended early (`cut`); if it is retired, what `free` was, to see whether the page
+    /// has been used since; of an entry of one with holes, which OS pages of the slice are holes, and in a page's first one
+    /// its frontier. Of any other one, above that: what its lists looked like (`punch`).
     pub(super) side_word: AtomicUsize,
     /// How many blocks have been put on `free` so far, each as often as that was: those and not on `free` now have
     /// been allocated. Of a single block that is a sample: the profiler's record of it.
@@ -116,7 +118,8 @@ pub struct Page {
     pub(super) reserved: AtomicU16,
     /// How many slices are committed, of a page that is committed as it fills; else 0.
     pub(super) committed: Cell<u8>,
-    pub(super) retired_age: Cell<u8>,
+    /// How long it has been retired, or how often it has been found unchanged (`punch`); above that, [`Page::HOLES`].
+    pub(super) age_and_holes: AtomicU8,
 }
 
 const _: () = assert!(size_of::<Page>() == ENTRY_BYTES);
@@ -160,7 +163,7 @@ impl Page {
             slices: AtomicU32::new(0),
             reserved: AtomicU16::new(0),
             committed: Cell::new(0),
-            retired_age: Cell::new(0),
+            age_and_holes: AtomicU8::new(0),
         }
     }
 
@@ -306,10 +309,36 @@ impl Page {
         self.reserved.get() as usize
     }
 
-    /// How many blocks have ever been linked.
+    /// How many blocks are in use or on a list.
     #[inline]
     pub fn capacity(&self) -> usize {
         self.capacity.get() as usize
+    }
+
+    /// Set while some of its OS pages have been given back, and their blocks are withdrawn (`holes`).
+    pub(super) const HOLES: u8 = 0x80;
+    pub(super) const MAX_AGE: u8 = Self::HOLES - 1;
+
+    #[inline]
+    pub fn has_holes(&self) -> bool {
+        self.age_and_holes.get() & Self::HOLES != 0
+    }
+
+    pub(super) fn age(&self) -> u8 {
+        self.age_and_holes.get() & !Self::HOLES
+    }
+
+    /// Where the frontier is in the side word of a page with holes.
+    pub(super) const FRONTIER_SHIFT: u32 = 16;
+
+    /// How many blocks have ever been linked.
+    #[inline]
+    pub fn frontier(&self) -> usize {
+        if self.has_holes() {
+            self.side_word.get() >> Self::FRONTIER_SHIFT & usize::from(u16::MAX)
+        } else {
+            self.capacity()
+        }
     }
 
     /// How much of the page's memory has been used since it was made, at least. Bytes from its first block.
@@ -318,7 +347,7 @@ impl Page {
         if self.has_flag(Flag::Touched) {
             self.reserved() * self.block_bytes()
         } else {
-            self.capacity() * self.block_bytes()
+            self.frontier() * self.block_bytes()
         }
     }
 
@@ -330,7 +359,7 @@ impl Page {
 
     /// How often blocks have been linked since the page was made or relinked.
     pub fn extensions(&self) -> usize {
-        self.capacity().div_ceil(self.extension())
+        self.frontier().div_ceil(self.extension())
     }
 
     /// The block that holds address `p`.
@@ -363,7 +392,7 @@ impl Page {
 
     /// Whether `p` is the address of a block that this page has lent at some time.
     pub fn is_block_start(&self, p: *const u8) -> bool {
-        self.block_index(p, self.capacity()).is_some()
+        self.block_index(p, self.frontier()).is_some()
     }
 }
 

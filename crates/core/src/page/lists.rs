@@ -229,9 +229,13 @@ impl Owned {
         back
     }
 
-    /// Links the next few blocks beyond `capacity`. `free` is exhausted, and there are some.
+    /// Links the next few withdrawn blocks or, if there are none, blocks beyond the frontier. `free` is exhausted, and there
+    /// are some.
     #[inline(never)]
     fn extend(&self) -> bool {
+        if self.has_holes() {
+            return self.open_holes();
+        }
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
         let left = self.reserved() - capacity;
         let count = self.extension().min(left);
@@ -268,6 +272,9 @@ impl Owned {
     /// together.
     pub fn relink(&self) {
         debug_assert!(self.used() == 0 && self.remote_count() == 0);
+        if self.has_holes() {
+            self.forget_blocks();
+        }
         self.refill();
         if self.has_block_bitmap() {
             return;
@@ -289,6 +296,7 @@ impl Owned {
         pin();
         self.capacity.set(0);
         pin();
+        self.forget_holes();
         self.free.set(ptr::null_mut());
         pin();
         self.local_free.set(ptr::null_mut());
@@ -319,7 +327,7 @@ impl Owned {
     }
 
     /// A singleton's only block is in use.
-    pub fn mark_single_lent(&self) {
+    pub fn mark_single_handed_out(&self) {
         self.capacity.set(1);
         pin();
         self.outstanding.set(1);

@@ -8,17 +8,20 @@
 //! * `layout`: the description, as any thread may see it; `snapshot`: a look at any page that changes nothing.
 //! * `owned`: the right to touch a page, as a value. With it go `lists` (the owner's work on the free lists, of which a
 //!   `block` is an element) and `hardened` (the same for pages that keep a bitmap instead).
+//! * `holes`: OS pages of a page that have been given back, and their blocks; `punch`: giving them back.
 //! * `orphan`: what becomes of a page whose owner a fork has left behind.
 
 mod block;
 mod cut;
 mod hardened;
 pub mod heap_word;
+mod holes;
 mod layout;
 mod lists;
 mod orphan;
 mod owned;
 pub mod ownership;
+mod punch;
 mod snapshot;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -5,8 +5,8 @@
 //!
 //! 1. *A list reaches free blocks only.* A block is linked before it becomes the head of a list; it is off the list before
 //!    it is handed out; a run of fresh blocks is linked before `free` points to it.
-//! 2. *No block beyond `capacity` is in use*: `capacity` has risen before the first of them is handed out. Those may be on
-//!    `free` already; they are never-used blocks still.
+//! 2. *No block beyond the frontier is in use*: `capacity` has risen before the first of them is handed out. Those may be on
+//!    `free` already; they are never-used blocks still. No withdrawn block is in use (`holes`).
 //! 3. *`outstanding` is 0 only if no block is in use*, but with [`Flag::Lifo`]: it rises before blocks that it counts are
 //!    handed out, and falls after a block has come back.
 //! 4. A chain of blocks may be on two lists (between the stores of `recycle`), or on none (taken from the remote word, and
@@ -28,9 +28,9 @@ use crate::sync::Relaxed;
 
 /// What a walk of a list has found.
 struct Reach {
-    /// Blocks below `capacity` that no list before had reached.
+    /// Linked blocks that no list before had reached.
     fresh: usize,
-    /// Whether it ended as lists do, with each block below `capacity` and met for the first time.
+    /// Whether it ended as lists do, with each block linked and met for the first time.
     is_sound: bool,
 }
 
@@ -74,8 +74,11 @@ impl Owned {
     }
 
     fn mend_lists(&self) -> usize {
+        self.mend_holes();
         if self.capacity() < self.reserved() {
             self.raise(Flag::Extensible);
+        } else if self.is(Flag::Extensible) {
+            self.note_filled();
         }
         let chain = self.take_remote();
         let mut marks = Marks::new();
@@ -97,7 +100,7 @@ impl Owned {
         self.capacity() - marks.count()
     }
 
-    /// Marks what a list of at most `limit` blocks reaches. Blocks beyond `capacity` are passed by.
+    /// Marks what a list of at most `limit` blocks reaches. Blocks beyond the frontier and withdrawn ones are passed by.
     fn reach(&self, first: *mut Block, limit: usize, marks: &mut Marks) -> Reach {
         let mut reach = Reach { fresh: 0, is_sound: true };
         let mut block = first;
@@ -106,7 +109,7 @@ impl Owned {
                 return reach;
             }
             match self.block_index(block.cast(), self.reserved()) {
-                Some(index) if index >= self.capacity() => reach.is_sound = false,
+                Some(index) if index >= self.frontier() || self.is_withdrawn(index) => reach.is_sound = false,
                 Some(index) if !marks.is_set(index) => {
                     marks.set(index);
                     reach.fresh += 1;
@@ -122,7 +125,7 @@ impl Owned {
     /// Makes one list, in the order of addresses, of the marked blocks.
     fn relink_marked(&self, marks: &Marks) {
         let mut list = ptr::null_mut();
-        for index in (0..self.capacity()).rev().filter(|&index| marks.is_set(index)) {
+        for index in (0..self.frontier()).rev().filter(|&index| marks.is_set(index)) {
             let block = self.block_start(index).cast();
             // SAFETY: a marked block is free, and the page the caller's.
             unsafe { Block::set_next(block, list) };

@@ -68,7 +68,7 @@ use super::block::Block;
 use super::heap_word::Lifetime;
 use super::layout::{Flag, Origin, Page, PageRef, Placement};
 use super::ownership::{BlockOffset, Chain, Owner, Push};
-use crate::arena::Share;
+use crate::arena::PageKind;
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::sync::{Relaxed, pin};
@@ -344,6 +344,7 @@ impl OwnedPage {
         page.reserved.set(at.reserved);
         page.slices.set(at.slices as u32);
         page.committed.set(0);
+        page.age_and_holes.set(0);
         page.handed.set(0);
         page.side_word.set(0);
         page.arena.set(match at.origin {
@@ -521,12 +522,12 @@ impl Owned {
         self.drop_flag(Flag::Extensible);
         pin();
         if let Origin::Arena(arena) = self.origin() {
-            arena.usage().note_filled(self.slices(), self.share());
+            arena.usage().note_filled(self.slices(), self.kind());
         }
     }
 
-    fn share(&self) -> Share {
-        if self.is_singleton() { Share::One } else { Share::Many }
+    fn kind(&self) -> PageKind {
+        if self.is_singleton() { PageKind::Single } else { PageKind::Shared }
     }
 
     /// The page is about to have blocks beyond `capacity` again, or to be released.
@@ -534,7 +535,7 @@ impl Owned {
         if !self.is(Flag::Extensible)
             && let Origin::Arena(arena) = self.origin()
         {
-            arena.usage().note_unfilled(self.slices(), self.share());
+            arena.usage().note_unfilled(self.slices(), self.kind());
         }
     }
 
@@ -543,7 +544,7 @@ impl Owned {
     /// Remembers that the page is empty now.
     pub fn note_retired(&self) {
         self.raise(Flag::Retired);
-        self.retired_age.set(0);
+        self.set_age(0);
         if !self.owner().is_hardened() && self.rest().is_none() {
             self.side_word.set(self.free.get().addr());
         }
@@ -560,10 +561,15 @@ impl Owned {
         self.free.get().addr() == self.side_word.get() && self.local_free.get().is_null()
     }
 
+    /// At most [`Page::MAX_AGE`].
+    pub(super) fn set_age(&self, age: u8) {
+        self.age_and_holes.set(self.age_and_holes.get() & Page::HOLES | age.min(Page::MAX_AGE));
+    }
+
     /// One tick older; returns the age before.
     pub fn grow_older(&self) -> u8 {
-        let age = self.retired_age.get();
-        self.retired_age.set(age.saturating_add(1));
+        let age = self.age();
+        self.set_age(age + 1);
         age
     }
 }
@@ -641,8 +647,8 @@ impl Deref for SinglePage {
 
 impl OwnedPage {
     /// Lends the only block of a new page and gives the page up, with thread `hint` as the one that had it.
-    pub fn lend_single(self, hint: usize) -> SinglePage {
-        self.mark_single_lent();
+    pub fn hand_out_single(self, hint: usize) -> SinglePage {
+        self.mark_single_handed_out();
         let page = self.page();
         let given_up = self.let_go(hint, 1, 1);
         debug_assert!(given_up.is_ok(), "no block of a new page has been freed");

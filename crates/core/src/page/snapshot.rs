@@ -86,11 +86,17 @@ impl Page {
         if let Some((rest, _)) = self.rest() {
             self.for_each_listed(rest, |index| marks.set(index));
         }
+        let linked = self.linked_blocks();
+        self.for_each_withdrawn(|index| {
+            if index < linked {
+                marks.set(index);
+            }
+        });
         let chain = self.ownership.peek();
         if chain.count > 0 {
             self.for_each_listed(self.block_at(chain.head).cast(), |index| marks.set(index));
         }
-        self.linked_blocks() - marks.count()
+        linked.saturating_sub(marks.count())
     }
 
     fn mark_free_hardened(&self, marks: &mut Marks) -> usize {
@@ -111,7 +117,7 @@ impl Page {
 
     /// Blocks that have ever been linked, as far as marks have room.
     fn linked_blocks(&self) -> usize {
-        (self.capacity.get() as usize).min(Marks::WORDS * 64)
+        self.frontier().min(self.reserved()).min(Marks::WORDS * 64)
     }
 
     fn count_listed(&self, list: &AtomicPtr<Block>) -> usize {

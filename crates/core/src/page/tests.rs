@@ -10,6 +10,8 @@ use crate::arena::{Extent, Kind, Want};
 use crate::base::*;
 use crate::sync::Relaxed;
 
+mod holes;
+
 const ME: usize = 16;
 
 fn place(slices: usize, bin: Bin, block_bytes: usize, extent: Extent) -> Placement {
@@ -341,7 +343,7 @@ fn a_singletons_only_block_is_in_use_unless_it_has_come_back() {
     let _ground = ground();
     let lent = |pin| {
         let page = singleton(2, 0);
-        _ = stop_at(pin, || page.mark_single_lent());
+        _ = stop_at(pin, || page.mark_single_handed_out());
         page
     };
     // Not lent yet: nobody has the block.
@@ -560,7 +562,7 @@ fn a_look_at_a_damaged_list_ends() {
 fn a_lent_singleton_is_full() {
     let _ground = ground();
     let page = singleton(20, 0);
-    page.mark_single_lent();
+    page.mark_single_handed_out();
     assert!(!page.has_available() && page.used() == 1 && page.is_singleton());
     let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
     assert_eq!(arena.usage().single_slices(), 20);

@@ -8,54 +8,27 @@ use super::chacha::{self, BLOCK_WORDS, KEY_WORDS, Key, NONCE_WORDS};
 use super::fast::Fast;
 use ferrimalloc_prim::{clock, entropy, thread};
 
-/// Where the first key came from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Seed {
-    /// The operating system.
-    System,
-    /// Clock and addresses, as the system had nothing to give: better than constants, not a secret. Try
-    /// [`Keyed::reseed`] later.
-    Weak,
-}
-
 /// A generator for keys.
 pub struct Keyed {
     key: Key,
     /// Numbers not handed out yet; the words from `left` on are used up and zero.
     pool: [u32; BLOCK_WORDS - KEY_WORDS],
     left: usize,
-    seed: Seed,
 }
 
 impl Keyed {
-    /// A generator with a fresh key: one system call.
+    /// A generator with a fresh key: one system call. Where the system has nothing to give, the key is made of the time and of
+    /// addresses: better than a constant, but no secret.
     pub fn new() -> Keyed {
-        let mut bytes = [0; KEY_WORDS * 4];
-        if entropy::fill(&mut bytes) {
-            return Keyed::from_key(words(&bytes), Seed::System);
+        Keyed::from_key(system_key().unwrap_or_else(weak_key))
+    }
+
+    /// Takes a fresh key from the system if it has one to give: after a `fork`, in the child.
+    pub fn reseed(&mut self) {
+        match system_key() {
+            Some(key) => *self = Keyed::from_key(key),
+            None => self.stir(&weak_key()),
         }
-        Keyed::from_key(weak_key(), Seed::Weak)
-    }
-
-    /// Where its key came from.
-    pub fn seed(&self) -> Seed {
-        self.seed
-    }
-
-    /// Another generator, as good as this one; neither tells about the other.
-    pub fn split(&mut self) -> Keyed {
-        Keyed::from_key(core::array::from_fn(|_| self.next_u32()), self.seed)
-    }
-
-    /// Takes a fresh key from the system if it has one to give: after a `fork`, in the child, or a weak start.
-    pub fn reseed(&mut self) -> Seed {
-        let fresh = Keyed::new();
-        if fresh.seed == Seed::System {
-            *self = fresh;
-        } else {
-            self.stir(&fresh.key);
-        }
-        self.seed
     }
 
     /// The next number.
@@ -73,13 +46,8 @@ impl Keyed {
         }
     }
 
-    /// A number below `bound`, all equally likely but for a bias of `bound` in 2^64; 0 if `bound` is.
-    pub fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
-    }
-
-    const fn from_key(key: Key, seed: Seed) -> Keyed {
-        Keyed { key, pool: [0; BLOCK_WORDS - KEY_WORDS], left: 0, seed }
+    const fn from_key(key: Key) -> Keyed {
+        Keyed { key, pool: [0; BLOCK_WORDS - KEY_WORDS], left: 0 }
     }
 
     fn next_u32(&mut self) -> u32 {
@@ -104,9 +72,13 @@ impl Keyed {
     }
 }
 
-fn words(bytes: &[u8; KEY_WORDS * 4]) -> Key {
+fn system_key() -> Option<Key> {
+    let mut bytes = [0; KEY_WORDS * 4];
+    if !entropy::fill(&mut bytes) {
+        return None;
+    }
     let (chunks, _) = bytes.as_chunks::<4>();
-    core::array::from_fn(|index| u32::from_le_bytes(chunks[index]))
+    Some(core::array::from_fn(|index| u32::from_le_bytes(chunks[index])))
 }
 
 /// A key from what differs between processes: time, thread, where the stack and the library lie.
@@ -127,22 +99,21 @@ mod tests {
 
     #[test]
     fn the_system_gives_keys() {
-        assert_eq!(Keyed::new().seed(), Seed::System);
+        assert!(system_key().is_some() && system_key() != system_key());
     }
 
     #[test]
     fn numbers_do_not_repeat() {
         let (mut one, mut two) = (Keyed::new(), Keyed::new());
-        let mut child = one.split();
         let mut seen = HashSet::new();
         for _ in 0..1000 {
-            assert!(seen.insert(one.next_u64()) && seen.insert(two.next_u64()) && seen.insert(child.next_u64()));
+            assert!(seen.insert(one.next_u64()) && seen.insert(two.next_u64()));
         }
     }
 
     #[test]
     fn the_stream_is_determined_by_the_key_and_leaves_no_trace() {
-        let stream = || Keyed::from_key([7; KEY_WORDS], Seed::Weak);
+        let stream = || Keyed::from_key([7; KEY_WORDS]);
         let (mut one, mut two) = (stream(), stream());
         for _ in 0..100 {
             assert_eq!(one.next_u64(), two.next_u64());
@@ -157,12 +128,12 @@ mod tests {
 
     #[test]
     fn reseeding_changes_the_stream() {
-        let mut keyed = Keyed::from_key([7; KEY_WORDS], Seed::Weak);
-        let mut same = Keyed::from_key([7; KEY_WORDS], Seed::Weak);
-        assert_eq!(keyed.reseed(), Seed::System);
+        let mut keyed = Keyed::from_key([7; KEY_WORDS]);
+        let mut same = Keyed::from_key([7; KEY_WORDS]);
+        keyed.reseed();
         assert_ne!(keyed.next_u64(), same.next_u64());
         same.stir(&[1; KEY_WORDS]);
-        assert_ne!(same.next_u64(), Keyed::from_key([7; KEY_WORDS], Seed::Weak).next_u64());
+        assert_ne!(same.next_u64(), Keyed::from_key([7; KEY_WORDS]).next_u64());
     }
 
     #[test]
@@ -171,10 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_never_zero_and_bounds_hold() {
+    fn keys_are_never_zero() {
         let mut keyed = Keyed::new();
         assert!((0..100).all(|_| keyed.next_key() != 0));
-        assert!((0..1000).all(|_| keyed.below(10) < 10));
-        assert_eq!(keyed.below(0), 0);
     }
 }

@@ -11,4 +11,4 @@ mod fast;
 mod keyed;
 
 pub use fast::Fast;
-pub use keyed::{Keyed, Seed};
+pub use keyed::Keyed;

@@ -8,7 +8,7 @@
 //! * `subprocs`: making and ending sub-processes.
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
 //! * `profiling`: starting and stopping the profiler.
-//! * `scavenger`: a thread of our own that purges.
+//! * `scavenger`: a thread of our own that purges; `unowned`: collecting pages that no thread owns.
 //! * `hooks`: what the C library is told about us, and the process's end.
 //! * `start`: a thread's first allocation; `heaps`: making, deleting and destroying heaps.
 
@@ -30,6 +30,7 @@ mod subprocs;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thread;
+mod unowned;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};
 pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
@@ -48,5 +49,6 @@ pub use subprocs::{
 #[cfg(test)]
 pub(crate) use thread::ENDS;
 pub use thread::{Thread, current_theap, is_own, set_default_theap, thread_done};
+pub use unowned::collect_unowned;
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

@@ -15,7 +15,7 @@ use super::late;
 use super::process::{HOOKS, main_subproc};
 use super::theap_word;
 use crate::base::*;
-use crate::heap::{Cached, Heap, Subproc, adopt_orphans_first};
+use crate::heap::{FreeStack, Heap, Subproc, adopt_orphans_first};
 use crate::sync::Lock;
 use crate::theap::{EMPTY_THEAP, Theap};
 
@@ -45,7 +45,7 @@ struct Remembered {
 }
 
 /// Structures of ended threads. Held over `fork`.
-pub(super) static ENDED: Lock<Cached> = Lock::new(Cached::new());
+pub(super) static ENDED: Lock<FreeStack> = Lock::new(FreeStack::new());
 
 pub(crate) static ENDS: Ends = Ends::new();
 
@@ -72,7 +72,7 @@ pub(super) fn forget_threads() {
     prim::arm_exit_hook(ptr::null_mut());
     set_current(&EMPTY_THEAP);
     late::forget();
-    *ENDED.lock() = Cached::new();
+    *ENDED.lock() = FreeStack::new();
 }
 
 /// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.

@@ -11,7 +11,6 @@
 
 mod wait;
 
-mod attempt;
 mod bell;
 mod growing;
 mod lock;
@@ -21,8 +20,8 @@ mod published;
 mod range_table;
 mod references;
 mod relaxed;
+mod try_once;
 
-pub use attempt::Attempt;
 pub use bell::{Bell, Heard};
 pub use growing::{GrowingList, Node};
 pub use lock::{Lock, LockGuard};
@@ -34,6 +33,7 @@ pub use published::Published;
 pub use range_table::RangeTable;
 pub use references::References;
 pub use relaxed::Relaxed;
+pub use try_once::TryOnce;
 pub use wait::{thread_id, yield_now};
 
 #[cfg(not(loom))]

@@ -27,6 +27,7 @@ mod tests;
 mod theap;
 mod upkeep;
 
+pub use ownership::punch_unowned;
 pub use remote_free::count_freed;
 pub use theap::{EMPTY_THEAP, Theap};
 pub use upkeep::Tick;

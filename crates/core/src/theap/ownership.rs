@@ -12,7 +12,7 @@ use super::counts::Event;
 use super::remote_free::{count_freed, push_one};
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::{heap_of_page, release_or_list, release_page};
+use crate::heap::{Heap, heap_of_page, release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Chain, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
 use crate::sync::pin;
@@ -59,7 +59,7 @@ impl Theap {
             return release_page(page);
         }
         self.counts.add(Event::Abandoned);
-        abandon(page, used);
+        abandon(page, used, NOBODY);
     }
 
     /// Collects, then gives pages up until those left take at most `target_bytes`; answers how many bytes they take.
@@ -87,7 +87,7 @@ impl Theap {
             return release_page(page);
         }
         heap_of_page(&page).stats().pages_abandoned.pass(1);
-        abandon(page, used);
+        abandon(page, used, NOBODY);
     }
 }
 
@@ -96,15 +96,45 @@ fn listing_threshold(used: usize) -> usize {
     (used / LISTING_SHARE).max(1)
 }
 
-/// Lets go of a page of which `used` blocks are in use and that is in no queue any more.
-fn abandon(page: OwnedPage, used: usize) {
-    if page.has_available() {
+/// No thread would have the page back.
+const NOBODY: usize = 0;
+
+/// Lets go of a page of which `used` blocks are in use and that is in no queue any more. Thread `hint` would have it back.
+fn abandon(page: OwnedPage, used: usize, hint: usize) {
+    if !page.is_listed() && page.has_available() {
         heap_of_page(&page).registry().list(&page);
     }
     let threshold = if page.is_listed() { used } else { listing_threshold(used) };
-    if let Err(page) = page.let_go(0, used, threshold) {
+    if let Err(page) = page.let_go(hint, used, threshold) {
         release_or_list(page);
     }
+}
+
+/// Gives back what is empty of a page of `heap`, if nobody owns it; with `Force::Routine` if it is quiet. The heap doesn't end
+/// meanwhile. True if it was looked into.
+pub fn punch_unowned(heap: &Heap, page: PageRef, force: Force) -> bool {
+    if !page.is_let_go() || !page.may_be_punched() {
+        return false;
+    }
+    let Some((page, threshold)) = page.claim_in_place() else { return false };
+    // The slice may have become another page, or a thread may have been quicker.
+    let is_right = heap.has(&page) && page.may_be_punched();
+    if !is_right || force == Force::Routine && !page.is_quiet() {
+        page.put_back(threshold).unwrap_or_else(release_or_list);
+        return false;
+    }
+    let used = page.collect();
+    if used == 0 {
+        release_page(page);
+        return true;
+    }
+    match force {
+        Force::All => page.punch(Force::All),
+        Force::Routine => page.punch_quiet(),
+    };
+    let hint = page.owner().tid();
+    abandon(page, used, hint);
+    true
 }
 
 /// Taking back.

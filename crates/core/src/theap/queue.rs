@@ -83,8 +83,6 @@ const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 pub struct Queues {
     direct: [Cell<*const Owned>; DIRECT],
     queues: [Queue; Bin::COUNT],
-    /// How many pages are in the queues.
-    pages: Cell<usize>,
     /// Whether the whole table is kept at the empty page, so that every `malloc` asks.
     is_hidden: Cell<bool>,
 }
@@ -94,7 +92,6 @@ impl Queues {
         Self {
             direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
             queues: [const { Queue::new() }; Bin::COUNT],
-            pages: Cell::new(0),
             is_hidden: Cell::new(false),
         }
     }
@@ -107,8 +104,9 @@ impl Queues {
     }
 
     /// How many pages are in the queues.
+    #[cfg(test)]
     pub fn page_count(&self) -> usize {
-        self.pages.get()
+        self.queues.iter().flat_map(Queue::pages).count()
     }
 
     /// The queue of a class that shares pages.
@@ -139,7 +137,6 @@ impl Queues {
     fn entered(&self, page: OwnedPage) -> &'static Owned {
         let page = page.hold();
         page.raise(Flag::Queued);
-        self.pages.set(self.pages.get() + 1);
         page
     }
 
@@ -153,7 +150,6 @@ impl Queues {
         queue.forget_kept_full(page);
         page.drop_flag(Flag::Queued);
         pin();
-        self.pages.set(self.pages.get() - 1);
         self.unlink(page);
         // SAFETY: the queue held the right, as the flag tells, and doesn't any more.
         Some(unsafe { page.take_out() })
@@ -243,7 +239,6 @@ impl Queues {
         for direct in &self.direct {
             direct.set(EMPTY_PAGE.as_ptr());
         }
-        self.pages.set(0);
     }
 
     /// Calls `visit` with every page in the queues; the page may leave its queue meanwhile.

@@ -34,6 +34,8 @@ impl Theap {
     #[cold]
     #[inline(never)]
     fn change_sampling(&self) {
+        // Visiting ends `Flag::Lifo`: such a page would not come to the slow path. None begins it while the own countdown is 0.
+        self.for_each_page(|_| {});
         self.sampling.follow(self.heap().profiling().rate());
         self.instrumentation.set_profiled(self.is_profiled());
         self.until_tick.set(0);

@@ -17,7 +17,7 @@ use super::instrumentation::Instrumentation;
 use super::queue::{Queue, Queues};
 use super::remote_free::Batch;
 use super::retired::Retired;
-use crate::arena::Meta;
+use crate::arena::{Looks, Meta};
 use crate::base::*;
 use crate::heap::{Heap, Subproc, TheapLinks};
 use crate::page::{Owned, Page};
@@ -37,6 +37,7 @@ pub struct Theap {
     /// Slow paths until the next upkeep.
     pub(super) until_tick: Cell<u32>,
     pub(super) ticks: Cell<u32>,
+    pub(super) looks: Looks,
     pub(super) counts: Counts,
     pub(super) retired: Retired,
     pub(super) batch: Batch,
@@ -64,6 +65,7 @@ impl Theap {
             is_doubtful: Cell::new(false),
             until_tick: Cell::new(0),
             ticks: Cell::new(0),
+            looks: Looks::new(),
             counts: Counts::new(),
             retired: Retired::new(),
             batch: Batch::new(),
@@ -262,6 +264,7 @@ impl Theap {
     }
 
     /// How many pages are in its queues.
+    #[cfg(test)]
     pub fn page_count(&self) -> usize {
         self.queues.page_count()
     }

@@ -154,23 +154,47 @@ impl Theap {
         Tick::Due
     }
 
-    /// Releases retired pages that have not been used for some time.
+    /// Releases retired pages that have not been used for some time, and punches quiet ones.
     pub fn upkeep(&self) {
         self.expire_retired(Force::Routine);
+        self.punch_quiet_pages();
+    }
+
+    /// Gives back what is empty of pages in which nothing has happened for some time, if it is time to look for some.
+    fn punch_quiet_pages(&self) {
+        let Some(mut left) = self.looks.begin(self.heap().subproc().arenas().purge_delay()) else { return };
+        self.for_each_page(|page| {
+            if left > 0 && page.is_quiet() {
+                left -= 1;
+                if page.collect_is_empty() {
+                    self.release(page);
+                } else {
+                    page.punch_quiet();
+                }
+            }
+        });
     }
 
     /// Takes over what others have freed into the theap's pages and releases those that are empty; `Force::All`
-    /// includes the retired ones.
+    /// includes the retired ones, and gives back what is empty of the others.
     pub fn collect(&self, force: Force) {
         self.batch.flush();
         self.expire_retired(force);
         self.for_each_page(|page| self.collect_page(page, force));
+        if force == Force::Routine {
+            self.punch_quiet_pages();
+        }
     }
 
     fn collect_page(&self, page: &'static Owned, force: Force) {
         let is_kept = force == Force::Routine && page.is(Flag::Retired);
-        if !is_kept && page.collect_is_empty() {
+        if is_kept {
+            return;
+        }
+        if page.collect_is_empty() {
             self.release(page);
+        } else if force == Force::All {
+            page.punch(Force::All);
         }
     }
 }

@@ -15,6 +15,7 @@ use ferrimalloc_prim::{Errno, errno};
 
 mod aligned;
 mod free;
+mod holes;
 mod realloc;
 mod sizes;
 mod upkeep;

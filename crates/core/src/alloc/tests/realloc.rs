@@ -345,7 +345,7 @@ mod on_sim {
         assert!(resize(p, 8 * MIB) == p && holds(p, 8 * MIB, 4) && usable_size(p) == 8 * MIB);
         assert_eq!((sim::calls(Kind::Discard), sim::mapped_bytes()), (1, mapped));
         release(p);
-        crate::os::offer_again();
+        crate::os::retry_unmaps();
         assert_eq!(sim::mapped_bytes(), mapped - 32 * MIB);
     }
 

@@ -163,7 +163,7 @@ fn a_single_block_left_behind_is_left_to_whoever_frees_it() {
     for lends in [true, false] {
         let page = bed.heap.fresh_single(&request, ME, bed.theap.handle(), 0).unwrap();
         if lends {
-            page.mark_single_lent();
+            page.mark_single_handed_out();
         }
         let here = page.page();
         Theap::abandon_orphan(page);

@@ -36,14 +36,14 @@ impl Marks {
 }
 
 /// The marks of an amount that rises and falls. Valid when zeroed.
-pub struct Tide {
+pub struct Watermarks {
     /// When the present part ends, in milliseconds; 0: nothing has been noted yet.
     ends: AtomicU64,
     present: Marks,
     past: [Marks; PARTS],
 }
 
-impl Tide {
+impl Watermarks {
     pub const fn new() -> Self {
         Self { ends: AtomicU64::new(0), present: Marks::new(), past: [const { Marks::new() }; PARTS] }
     }
@@ -105,61 +105,61 @@ mod tests {
 
     const DELAY: u64 = 400;
 
-    /// A tide that has begun at 1,000 ms with nothing.
-    fn begun() -> Tide {
-        let tide = Tide::new();
-        assert_eq!(tide.end_parts(1000, DELAY, 0), PARTS);
-        tide
+    /// Marks that have begun at 1,000 ms with nothing.
+    fn begun() -> Watermarks {
+        let watermarks = Watermarks::new();
+        assert_eq!(watermarks.end_parts(1000, DELAY, 0), PARTS);
+        watermarks
     }
 
     #[test]
     fn what_stays_for_a_delay_is_the_low_water() {
-        let tide = begun();
-        tide.note(70);
+        let watermarks = begun();
+        watermarks.note(70);
         for (now, low) in [(1100, 0), (1200, 0), (1300, 0), (1400, 0), (1500, 70)] {
-            assert_eq!(tide.end_parts(now, DELAY, 70), 1);
-            assert_eq!(tide.low(), low, "at {now}");
+            assert_eq!(watermarks.end_parts(now, DELAY, 70), 1);
+            assert_eq!(watermarks.low(), low, "at {now}");
         }
-        assert_eq!(tide.range(), 0);
+        assert_eq!(watermarks.range(), 0);
     }
 
     #[test]
     fn the_recent_low_water_looks_back_one_part_at_least() {
-        let tide = begun();
-        tide.note(70);
-        assert_eq!(tide.recent_low(), 0);
-        tide.end_parts(1100, DELAY, 70);
-        assert_eq!(tide.recent_low(), 0, "less than a part");
-        tide.end_parts(1200, DELAY, 70);
-        assert_eq!(tide.recent_low(), 70);
-        tide.note(30);
-        assert_eq!(tide.recent_low(), 30);
+        let watermarks = begun();
+        watermarks.note(70);
+        assert_eq!(watermarks.recent_low(), 0);
+        watermarks.end_parts(1100, DELAY, 70);
+        assert_eq!(watermarks.recent_low(), 0, "less than a part");
+        watermarks.end_parts(1200, DELAY, 70);
+        assert_eq!(watermarks.recent_low(), 70);
+        watermarks.note(30);
+        assert_eq!(watermarks.recent_low(), 30);
     }
 
     #[test]
     fn parts_in_which_nothing_happened_count() {
-        let tide = begun();
-        tide.note(70);
-        assert_eq!(tide.end_parts(1550, DELAY, 70), 5);
-        assert_eq!(tide.low(), 70);
-        assert_eq!(tide.end_parts(1551, DELAY, 70), 0, "the next part has just begun");
+        let watermarks = begun();
+        watermarks.note(70);
+        assert_eq!(watermarks.end_parts(1550, DELAY, 70), 5);
+        assert_eq!(watermarks.low(), 70);
+        assert_eq!(watermarks.end_parts(1551, DELAY, 70), 0, "the next part has just begun");
     }
 
     #[test]
     fn what_rises_and_falls_is_the_range() {
-        let tide = begun();
+        let watermarks = begun();
         for step in 0..8 {
-            tide.note(100);
-            tide.note(20);
-            tide.end_parts(1100 + step * 100, DELAY, 20);
+            watermarks.note(100);
+            watermarks.note(20);
+            watermarks.end_parts(1100 + step * 100, DELAY, 20);
         }
-        assert_eq!((tide.low(), tide.range()), (20, 80));
+        assert_eq!((watermarks.low(), watermarks.range()), (20, 80));
     }
 
     #[test]
     fn zero_delays_have_parts_too() {
-        let tide = begun();
-        assert_eq!(tide.end_parts(1000, 0, 5), 0);
-        assert!(tide.end_parts(1001 + DELAY, 0, 5) > 0);
+        let watermarks = begun();
+        assert_eq!(watermarks.end_parts(1000, 0, 5), 0);
+        assert!(watermarks.end_parts(1001 + DELAY, 0, 5) > 0);
     }
 }

@@ -12,13 +12,13 @@ const DONE: u32 = 2;
 
 /// A piece of work's state. Zeroed memory is that of one not begun.
 #[repr(transparent)]
-pub struct Attempt(AtomicU32);
+pub struct TryOnce(AtomicU32);
 
-impl Attempt {
+impl TryOnce {
     const_unless_loom! {
         /// Not begun. `const` except under loom.
         pub const fn new() -> Self {
-            Attempt(AtomicU32::new(NEW))
+            TryOnce(AtomicU32::new(NEW))
         }
     }
 

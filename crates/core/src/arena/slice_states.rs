@@ -20,7 +20,7 @@ use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS};
 use core::ops::ControlFlow;
 
 /// The slices of an arena.
-pub struct Holding {
+pub struct SliceStates {
     free: Bitmap,
     committed: Bitmap,
     dirty: Bitmap,
@@ -38,23 +38,23 @@ pub struct Taken {
 
 /// Which slices of a new arena are what. Ranges may be empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Beginning {
+pub struct Initial {
     pub committed: BitRange,
     pub dirty: BitRange,
     pub free: BitRange,
 }
 
-impl Holding {
+impl SliceStates {
     /// Of four bitmaps as long as each other, all clear: everything is held by the caller.
     pub fn new([free, committed, dirty, purge]: [Bitmap; 4]) -> Self {
-        Holding { free, committed, dirty, purge }
+        SliceStates { free, committed, dirty, purge }
     }
 
     /// Says how slices are to begin. Only while nobody else knows them.
-    pub fn begin(&self, beginning: Beginning) {
-        self.committed.set_unshared(beginning.committed);
-        self.dirty.set_unshared(beginning.dirty);
-        self.free.set_unshared(beginning.free);
+    pub fn begin(&self, initial: Initial) {
+        self.committed.set_unshared(initial.committed);
+        self.dirty.set_unshared(initial.dirty);
+        self.free.set_unshared(initial.free);
     }
 
     /// Which slices nobody holds: to search and take some.

@@ -1,7 +1,8 @@
 //! Regions that the system would not take back, to be offered to it again.
 //!
 //! An `unmap` is refused when a mapping would have to be split and the process has as many as it may have
-//! (`vm.max_map_count`). The addresses would be lost for good, and where they are limited, all of them in the end. So they are noted here and offered again before the next region is reserved.
+//! (`vm.max_map_count`). The addresses would be lost for good, and where they are limited, all of them in the end. So they
+//! are noted here and offered again before the next region is reserved.
 //!
 //! The list is short because neighbours are joined. When it is full, the smallest region is forgotten: that costs
 //! address space, and nothing else. A child of `fork` whose parent held the lock finds it held for ever, and
@@ -14,43 +15,43 @@ use core::ptr;
 const MOST: usize = 32;
 
 /// Regions of ours that nobody uses; those of no bytes are empty places.
-struct Kept([Region; MOST]);
+struct RefusedUnmaps([Region; MOST]);
 
 // SAFETY: the regions are nobody's: whoever has the list may do with them what it likes.
-unsafe impl Send for Kept {}
+unsafe impl Send for RefusedUnmaps {}
 
 const NOWHERE: Region = Region { start: ptr::null_mut(), bytes: 0 };
 
-static KEPT: Lock<Kept> = Lock::new(Kept([NOWHERE; MOST]));
+static REFUSED: Lock<RefusedUnmaps> = Lock::new(RefusedUnmaps([NOWHERE; MOST]));
 /// How many regions are in the list, to be looked at without the lock.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Notes a region that the system would not take back.
 #[cold]
-pub(super) fn keep(region: Region) {
-    if let Some(mut kept) = KEPT.try_lock() {
-        kept.add(region);
-        COUNT.store(kept.count(), Ordering::Relaxed);
+pub(super) fn note_refused(region: Region) {
+    if let Some(mut refused) = REFUSED.try_lock() {
+        refused.add(region);
+        COUNT.store(refused.count(), Ordering::Relaxed);
     }
 }
 
-/// Offers everything that is kept to the system again, by `unmap`, which tells whether it was taken.
+/// Offers everything that was refused to the system again, by `unmap`, which tells whether it was taken.
 #[inline]
-pub(super) fn offer_again(unmap: impl Fn(Region) -> bool) {
+pub(super) fn retry(unmap: impl Fn(Region) -> bool) {
     if COUNT.load(Ordering::Relaxed) > 0 {
-        offer_all(unmap);
+        retry_all(unmap);
     }
 }
 
 #[cold]
-fn offer_all(unmap: impl Fn(Region) -> bool) {
-    if let Some(mut kept) = KEPT.try_lock() {
-        kept.retain(|region| !unmap(region));
-        COUNT.store(kept.count(), Ordering::Relaxed);
+fn retry_all(unmap: impl Fn(Region) -> bool) {
+    if let Some(mut refused) = REFUSED.try_lock() {
+        refused.retain(|region| !unmap(region));
+        COUNT.store(refused.count(), Ordering::Relaxed);
     }
 }
 
-impl Kept {
+impl RefusedUnmaps {
     fn count(&self) -> usize {
         self.0.iter().filter(|region| region.bytes > 0).count()
     }
@@ -96,38 +97,39 @@ mod tests {
         Region { start: ptr::without_provenance_mut(start), bytes }
     }
 
-    fn places(kept: &Kept) -> Vec<(usize, usize)> {
-        let mut places: Vec<_> = kept.0.iter().filter(|r| r.bytes > 0).map(|r| (r.start as usize, r.bytes)).collect();
+    fn places(refused: &RefusedUnmaps) -> Vec<(usize, usize)> {
+        let mut places: Vec<_> =
+            refused.0.iter().filter(|r| r.bytes > 0).map(|r| (r.start as usize, r.bytes)).collect();
         places.sort_unstable();
         places
     }
 
     #[test]
     fn neighbours_are_joined() {
-        let mut kept = Kept([NOWHERE; MOST]);
-        kept.add(region(100, 10));
-        kept.add(region(120, 10));
-        assert_eq!(places(&kept), [(100, 10), (120, 10)]);
-        kept.add(region(110, 10));
-        assert_eq!(places(&kept), [(100, 30)]);
+        let mut refused = RefusedUnmaps([NOWHERE; MOST]);
+        refused.add(region(100, 10));
+        refused.add(region(120, 10));
+        assert_eq!(places(&refused), [(100, 10), (120, 10)]);
+        refused.add(region(110, 10));
+        assert_eq!(places(&refused), [(100, 30)]);
     }
 
     #[test]
     fn the_smallest_is_forgotten() {
-        let mut kept = Kept([NOWHERE; MOST]);
-        (1..=MOST).for_each(|number| kept.add(region(number * 1000, number)));
-        kept.add(region(1 << 20, 50));
-        assert_eq!((kept.count(), places(&kept)[0]), (MOST, (2000, 2)));
-        kept.add(region(2 << 20, 1));
-        assert_eq!(places(&kept).last(), Some(&(1 << 20, 50)));
+        let mut refused = RefusedUnmaps([NOWHERE; MOST]);
+        (1..=MOST).for_each(|number| refused.add(region(number * 1000, number)));
+        refused.add(region(1 << 20, 50));
+        assert_eq!((refused.count(), places(&refused)[0]), (MOST, (2000, 2)));
+        refused.add(region(2 << 20, 1));
+        assert_eq!(places(&refused).last(), Some(&(1 << 20, 50)));
     }
 
     #[test]
     fn what_is_taken_leaves_the_list() {
-        let mut kept = Kept([NOWHERE; MOST]);
-        kept.add(region(100, 10));
-        kept.add(region(200, 20));
-        kept.retain(|region| region.bytes == 20);
-        assert_eq!(places(&kept), [(200, 20)]);
+        let mut refused = RefusedUnmaps([NOWHERE; MOST]);
+        refused.add(region(100, 10));
+        refused.add(region(200, 20));
+        refused.retain(|region| region.bytes == 20);
+        assert_eq!(places(&refused), [(200, 20)]);
     }
 }

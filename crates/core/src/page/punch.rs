@@ -1,0 +1,210 @@
+//! Punching holes: giving the OS pages of a page back that no block in use has a part of (`holes`).
+//!
+//! By the page's owner, who has taken what others have freed. The free blocks are found by walking the lists, which reads
+//! each of them; what stays on the lists is linked anew in the order of addresses.
+
+use core::ops::Range;
+use core::ptr;
+
+use super::block::Block;
+use super::holes::{Grid, OsPages};
+use super::layout::{Flag, Origin, Page};
+use super::owned::Owned;
+use super::snapshot::Marks;
+use crate::arena::Arena;
+use crate::base::*;
+use crate::bitmap::BitRange;
+use crate::os;
+use crate::sync::{Relaxed, pin};
+
+/// A page is sparse if so much of it is free OS pages: a quarter.
+const SPARSE_SHARE: usize = 4;
+/// Very sparse, if half of it is.
+const VERY_SPARSE_SHARE: usize = 2;
+
+/// After so many looks without a change a page is quiet.
+const QUIET_LOOKS: u8 = 8;
+/// A quiet page that has been punched, or could not be.
+const DONE: u8 = Page::MAX_AGE;
+/// Where the side word of an ordinary page holds the mark of the last look: above the holes and the frontier.
+const MARK_SHIFT: u32 = 32;
+const MARK_MASK: usize = 0xFFFF << MARK_SHIFT;
+
+/// The free blocks of a page.
+struct FreeBlocks {
+    /// Which are free: on a list, or withdrawn.
+    marks: Marks,
+    /// How many are on `free`.
+    ready: usize,
+    /// How many are on `local_free`.
+    local: usize,
+}
+
+impl Page {
+    /// Whether there may be holes in the page, as far as its kind goes.
+    fn suits_holes(&self) -> bool {
+        !self.is_singleton() && !self.owner().is_hardened() && os::os_page_bytes() <= SLICE_BYTES
+    }
+
+    /// Whether the page's free blocks could make a hole, going by their number. Exact for pages that nobody owns.
+    pub fn may_be_punched(&self) -> bool {
+        let free = self.capacity().saturating_sub(self.in_use(super::snapshot::Walk::Never));
+        self.suits_holes() && free * self.block_bytes() >= os::os_page_bytes()
+    }
+}
+
+impl Owned {
+    /// Gives back the OS pages without a block in use; answers how many bytes. With `Force::Routine`, and where huge OS pages
+    /// are, which holes split, only if they are a good part of the page. The remote list has been taken. Walks the lists.
+    pub fn punch(&self, force: Force) -> usize {
+        let Origin::Arena(arena) = self.origin() else { return 0 };
+        if !self.suits_holes() || self.is_in_use_otherwise() {
+            return 0;
+        }
+        let Some(free) = self.free_blocks() else { return 0 };
+        let mut holes = self.holes_to_be(&free.marks);
+        let slices = BitRange::new(arena.slice_of(self.memory()), self.slices());
+        let empty_bytes = holes.size() * os::os_page_bytes() + self.hole_bytes();
+        let is_worth_it = match (force, arena.is_advised(slices)) {
+            (Force::All, false) => true,
+            (Force::All, true) | (Force::Routine, false) => empty_bytes * SPARSE_SHARE >= self.touched_bytes(),
+            (Force::Routine, true) => empty_bytes * VERY_SPARSE_SHARE >= self.touched_bytes(),
+        };
+        if holes.size() == 0 || !is_worth_it {
+            return 0;
+        }
+        arena.refuse_holes(slices);
+        self.drop_os_pages(arena, &mut holes);
+        if holes.size() > 0 {
+            self.withdraw(&free, &holes);
+        }
+        holes.size() * os::os_page_bytes()
+    }
+
+    /// A look, one of a few per purge delay: whether the page has just become quiet, so that it should be punched. It is quiet
+    /// once no block of it has come or gone in a while; until one does it is not told a second time.
+    pub fn is_quiet(&self) -> bool {
+        if !self.suits_holes() || self.is_in_use_otherwise() {
+            return false;
+        }
+        let (word, mark) = (self.side_word.get(), self.mark());
+        if word & MARK_MASK != mark {
+            self.side_word.set(word & !MARK_MASK | mark);
+            self.set_age(0);
+            return false;
+        }
+        if self.age() == DONE {
+            return false;
+        }
+        self.set_age((self.age() + 1).min(DONE - 1));
+        self.age() >= QUIET_LOOKS
+    }
+
+    /// Punches a quiet page, if it is sparse; answers how many bytes that gives back.
+    pub fn punch_quiet(&self) -> usize {
+        let bytes = self.punch(Force::Routine);
+        self.side_word.set(self.side_word.get() & !MARK_MASK | self.mark());
+        self.set_age(DONE);
+        bytes
+    }
+
+    /// Nearly always another one when a block has come or gone.
+    fn mark(&self) -> usize {
+        let lists = self.free.get().addr() ^ self.local_free.get().addr().rotate_left(24);
+        let counts = self.outstanding() + (self.remote_count() << 20) + self.capacity();
+        (lists ^ counts).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48 << MARK_SHIFT
+    }
+
+    /// Kept for a moment because it is empty, allocated from at `local_free`, or cut at the profiler's next sample.
+    fn is_in_use_otherwise(&self) -> bool {
+        self.has_flag(Flag::Retired) || self.has_flag(Flag::Lifo) || self.is_cut()
+    }
+
+    /// Walks the lists; `None` if a list is not as it should be: then somebody has written to a freed block.
+    fn free_blocks(&self) -> Option<FreeBlocks> {
+        let mut marks = Marks::new();
+        let ready = self.mark_list(self.free.get(), &mut marks)?;
+        let local = self.mark_list(self.local_free.get(), &mut marks)?;
+        self.for_each_withdrawn(|block| marks.set(block));
+        (local == self.capacity() - self.outstanding()).then_some(FreeBlocks { marks, ready, local })
+    }
+
+    fn mark_list(&self, first: *mut Block, marks: &mut Marks) -> Option<usize> {
+        let (mut block, mut count) = (first, 0);
+        while !block.is_null() {
+            let index = self.block_index(block.cast(), self.frontier()).filter(|&index| !marks.is_set(index))?;
+            marks.set(index);
+            count += 1;
+            // SAFETY: a block of the page on a list of its owner, the caller.
+            block = unsafe { Block::next(block) };
+        }
+        Some(count)
+    }
+
+    /// The OS pages of which every block is free, and that are no holes yet.
+    fn holes_to_be(&self, marks: &Marks) -> OsPages {
+        let (grid, frontier) = (self.grid(), self.frontier());
+        let mut holes = OsPages::NONE;
+        for os_page in grid.os_pages_below(frontier, frontier == self.reserved()) {
+            let blocks = grid.blocks_of(os_page);
+            let is_free = (blocks.start..blocks.end.min(frontier)).all(|block| marks.is_set(block));
+            holes.mark(os_page, is_free && !self.is_hole(os_page));
+        }
+        holes
+    }
+
+    /// Has the system take the memory, neighbours by one call; leaves out what it refuses.
+    fn drop_os_pages(&self, arena: &Arena, holes: &mut OsPages) {
+        let bytes = os::os_page_bytes();
+        let end = self.slices() * SLICE_BYTES / bytes;
+        let mut next = 0;
+        while let Some(run) = next_run(holes, next..end) {
+            let start = self.memory().wrapping_add(run.start * bytes);
+            // SAFETY: no block in these OS pages is in use, and the caller owns the page.
+            if !unsafe { arena.drop_os_pages(start, run.len() * bytes) } {
+                run.clone().for_each(|os_page| holes.mark(os_page, false));
+            }
+            next = run.end;
+        }
+    }
+
+    /// Takes the blocks of the new holes off the lists, and enters the holes. What stays is on `local_free` then.
+    fn withdraw(&self, free: &FreeBlocks, holes: &OsPages) {
+        let grid = self.grid();
+        let is_kept =
+            |&block: &usize| free.marks.is_set(block) && !self.is_withdrawn(block) && !has_part_of(grid, block, holes);
+        let used = self.capacity() - free.ready - free.local;
+        let (mut list, mut kept) = (ptr::null_mut(), 0);
+        for block in (0..self.frontier()).rev().filter(is_kept) {
+            let block = self.block_start(block).cast();
+            // SAFETY: a free block, and the caller owns the page.
+            unsafe { Block::set_next(block, list) };
+            list = block;
+            kept += 1;
+        }
+        pin();
+        self.local_free.set(list);
+        pin();
+        self.free.set(ptr::null_mut());
+        self.handed.set(self.handed.get() - free.ready as u64);
+        pin();
+        self.enter_holes(holes);
+        self.note_unfilled();
+        self.raise(Flag::Extensible);
+        pin();
+        self.capacity.set((used + kept) as u16);
+        pin();
+        self.outstanding.set(used as u32);
+        pin();
+    }
+}
+
+fn has_part_of(grid: Grid, block: usize, holes: &OsPages) -> bool {
+    grid.os_pages_of(block).any(|os_page| holes.has(os_page))
+}
+
+/// The first run of neighbours in a range.
+fn next_run(holes: &OsPages, mut range: Range<usize>) -> Option<Range<usize>> {
+    let start = range.find(|&os_page| holes.has(os_page))?;
+    Some(start..range.find(|&os_page| !holes.has(os_page)).unwrap_or(range.end))
+}
