@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use ferrimalloc_core::alloc;
-use ferrimalloc_core::base::{Alignment, Zero};
+use ferrimalloc_core::base::{Alignment, Force, Zero};
 use ferrimalloc_core::profile::{self, Amount, Counts};
 use ferrimalloc_core::runtime;
 
@@ -80,7 +80,7 @@ macro_rules! sites {
         }
     )*};
 }
-sites!(site_a, site_b, site_c, site_d, site_e);
+sites!(site_a, site_b, site_c, site_d, site_e, site_f);
 
 type Site = fn(usize) -> *mut u8;
 
@@ -146,6 +146,40 @@ fn what_is_in_use_is_told_and_threads_follow() {
     let (allocated, in_use) = sums(site_e);
     assert_eq!(in_use, Amount::default(), "freed by another thread");
     assert_near(allocated.count, BLOCKS, tolerance(BLOCKS, alloc::good_size(100), RATE));
+}
+
+/// Holes take blocks off lists that were cut, and put others on them that weren't counted yet.
+#[test]
+fn sums_are_right_where_pages_have_holes() {
+    const RATE: usize = 4 << 10;
+    const SIZE: usize = 500;
+    const CYCLES: usize = 20_000;
+    let _profiling = Profiling::at(RATE);
+    let blocks: Vec<_> = (0..4_000).map(|_| site_a(SIZE)).collect();
+    // What stays fills OS pages, so that every free block lies in a hole.
+    let (kept, freed): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|&p| p as usize >> 12 & 15 == 5);
+    freed.into_iter().for_each(free);
+    let mut most = 0;
+    for cycle in 0..CYCLES {
+        // Of what is opened for a block the others go again at once.
+        alloc::collect(Force::All);
+        most = most.max(hole_bytes());
+        let burst: Vec<_> = (0..1 + cycle % 3).map(|_| site_f(SIZE)).collect();
+        burst.into_iter().for_each(free);
+    }
+    assert!(most > 1 << 20, "{most}");
+    let (allocated, in_use) = sums(site_f);
+    let blocks = (0..CYCLES).map(|cycle| 1 + cycle % 3).sum();
+    assert_near(allocated.count, blocks, tolerance(blocks, alloc::good_size(SIZE), RATE));
+    assert_eq!(in_use, Amount::default());
+    kept.into_iter().for_each(free);
+    assert_eq!(sums(site_a).1, Amount::default());
+}
+
+fn hole_bytes() -> usize {
+    let mut bytes = 0;
+    runtime::main_subproc().main_heap().unwrap().for_each_own_page(|page| bytes += page.hole_bytes());
+    bytes
 }
 
 /// At so high a rate nearly every block is a sample, so every path meets some.

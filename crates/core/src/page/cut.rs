@@ -8,29 +8,28 @@
 //! ```text
 //!  free ──> a ─> b ─> null      rest ──> c ─> d ─> null        the allocation after b is a sample
 //! ```
-//! The side word has the first block's distance from the page's start in its lower half, in units of 8 bytes, and the number of
-//! blocks in its upper, whose top bit is set. No address has that, nor a number of bytes. A page with a rest is never `Lifo`.
+//! The upper half of the side word has the number of the rest's first block, and above that how many there are: where no address
+//! reaches, nor a number of bytes. The lower half is that of the page's holes, if it has some; a page that is punched loses its
+//! rest, which is linked anew with all that is free. A page with a rest is never `Lifo`.
 
 use core::ptr;
 
 use super::block::Block;
 use super::layout::Page;
 use super::owned::Owned;
-use super::ownership::BlockOffset;
 use crate::sync::{Relaxed, pin};
 
-const IS_REST: u64 = 1 << 63;
+const FIRST_SHIFT: u32 = Page::ABOVE_HOLES_SHIFT;
+const COUNT_SHIFT: u32 = FIRST_SHIFT + u16::BITS;
+const _: () = assert!(COUNT_SHIFT + u16::BITS == usize::BITS, "`reserved` has 16 bits, as both");
 
 impl Page {
     /// The blocks that were cut off `free`: the first, and how many.
     #[inline]
     pub(super) fn rest(&self) -> Option<(*mut Block, usize)> {
-        let word = self.side_word.get() as u64;
-        if word & IS_REST == 0 {
-            return None;
-        }
-        let first = BlockOffset::from_bytes((word & u64::from(u32::MAX)) as usize * 8);
-        Some((self.block_at(first).cast(), ((word & !IS_REST) >> 32) as usize))
+        let word = self.side_word.get();
+        let (first, count) = (usize::from((word >> FIRST_SHIFT) as u16), word >> COUNT_SHIFT);
+        (count > 0).then(|| (self.block_start(first).cast(), count))
     }
 
     /// Whether `free` was ended early.
@@ -61,8 +60,8 @@ impl Owned {
         let last = if kept > 0 { unsafe { nth(list, kept - 1) } } else { ptr::null_mut() };
         // SAFETY: as before.
         let rest = if kept > 0 { unsafe { Block::next(last) } } else { list };
-        let distance = (rest as usize - self.start() as usize) as u64 / 8;
-        self.side_word.set((distance | ((count - kept) as u64) << 32 | IS_REST) as usize);
+        let first = (rest as usize - self.start() as usize) / self.block_bytes();
+        self.side_word.set(self.holes_in_side_word() | first << FIRST_SHIFT | (count - kept) << COUNT_SHIFT);
         pin();
         if kept > 0 {
             // SAFETY: as before.
@@ -79,9 +78,14 @@ impl Owned {
         debug_assert!(self.free.get().is_null());
         self.free.set(first);
         pin();
-        self.side_word.set(0);
-        pin();
+        self.forget_rest();
         count
+    }
+
+    /// The blocks of the rest are on another list, or known to be free.
+    pub(super) fn forget_rest(&self) {
+        self.side_word.set(self.holes_in_side_word());
+        pin();
     }
 }
 

@@ -288,6 +288,7 @@ impl Owned {
     }
 
     fn forget_blocks(&self) {
+        debug_assert!(!self.is_cut());
         self.note_unfilled();
         pin();
         self.raise(Flag::Extensible);

@@ -86,7 +86,7 @@ impl Owned {
         let rest = self.rest();
         if let Some((first, _)) = rest {
             self.reach(first, self.reserved(), &mut marks);
-            self.side_word.set(0);
+            self.forget_rest();
         }
         let local = self.reach(self.local_free.get(), self.reserved(), &mut marks);
         let remote = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };

@@ -546,7 +546,7 @@ impl Owned {
         self.raise(Flag::Retired);
         self.set_age(0);
         if !self.owner().is_hardened() && self.rest().is_none() {
-            self.side_word.set(self.free.get().addr());
+            self.side_word.set(look_of(self.free.get()));
         }
     }
 
@@ -558,7 +558,7 @@ impl Owned {
         if self.rest().is_some() {
             return self.used() == 0;
         }
-        self.free.get().addr() == self.side_word.get() && self.local_free.get().is_null()
+        look_of(self.free.get()) == self.side_word.get() && self.local_free.get().is_null()
     }
 
     /// At most [`Page::MAX_AGE`].
@@ -572,6 +572,11 @@ impl Owned {
         self.set_age(age + 1);
         age
     }
+}
+
+/// What fits below the length of a rest (`cut`): on all machines of today the whole address.
+fn look_of(block: *mut Block) -> usize {
+    block.addr() & (usize::MAX >> u16::BITS)
 }
 
 /// The page of a single block, for the thread that has the block: nobody owns the page, and nobody else has an address in

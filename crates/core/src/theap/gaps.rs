@@ -130,7 +130,7 @@ impl Sampling {
         let blocks = gap.get() as usize;
         if blocks >= count {
             gap.set((blocks - count) as u32);
-        } else if !page.is_cut() && !page.has_holes() {
+        } else if !page.is_cut() {
             gap.set(self.draw_blocks(page.bin()));
             page.cut(blocks, count);
         }
