@@ -402,7 +402,8 @@ FM_API void mi_collect(bool force) FM_NOTHROW;
 FM_API void mi_collect_reduce(size_t target_thread_owned) FM_NOTHROW;
 
 /* Not in mimalloc: the scavenger, a thread that gives idle memory back so that no free has to. It starts by itself if
- * MIMALLOC_SCAVENGE says so (1: always, auto: in a process with threads; 0, the default: never). Starts it now; false without a thread. */
+ * MIMALLOC_SCAVENGE says so (1: always, auto: in a process with threads; 0, the default: never), and leaves with the last thread that allocates.
+ * Starts it now; false without a thread. */
 FM_API bool mi_scavenger_start(void) FM_NOTHROW;
 /* Ends it and waits until it is gone; none starts by itself from then on. */
 FM_API void mi_scavenger_stop(void) FM_NOTHROW;

@@ -16,6 +16,7 @@ use core::ptr;
 
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Zero;
+use ferrimalloc_core::options::CHECKS_FREES;
 use ferrimalloc_prim::{cxx, cxx_new_loop, output, process, symbol_forward, symbol_word};
 
 use crate::standard::aliases;
@@ -88,15 +89,15 @@ aliases! {
 symbol_forward! {
     _Znam => NEW;
     _ZnamSt11align_val_t => NEW_ALIGNED;
-    _ZdlPvm => DELETE;
+    _ZdlPvm => DELETE, checked by checked_delete where CHECKS_FREES;
     _ZdlPvRKSt9nothrow_t => DELETE;
     _ZdaPv => DELETE;
-    _ZdaPvm => DELETE_ARRAY;
+    _ZdaPvm => DELETE_ARRAY, checked by checked_delete_array where CHECKS_FREES;
     _ZdaPvRKSt9nothrow_t => DELETE_ARRAY;
-    _ZdlPvmSt11align_val_t => DELETE_ALIGNED, without second;
+    _ZdlPvmSt11align_val_t => DELETE_ALIGNED, without second, checked by checked_delete_aligned where CHECKS_FREES;
     _ZdlPvSt11align_val_tRKSt9nothrow_t => DELETE_ALIGNED;
     _ZdaPvSt11align_val_t => DELETE_ALIGNED;
-    _ZdaPvmSt11align_val_t => DELETE_ARRAY_ALIGNED, without second;
+    _ZdaPvmSt11align_val_t => DELETE_ARRAY_ALIGNED, without second, checked by checked_delete_array_aligned where CHECKS_FREES;
     _ZdaPvSt11align_val_tRKSt9nothrow_t => DELETE_ARRAY_ALIGNED;
 }
 
@@ -206,7 +207,42 @@ unsafe fn delete(p: *mut c_void) {
 }
 
 #[inline(always)]
-unsafe fn delete_aligned(p: *mut c_void, _align: usize) {
+unsafe fn delete_aligned(p: *mut c_void, align: usize) {
+    alloc::check_free(p.cast(), None, align);
     // SAFETY: as above.
     unsafe { delete(p) }
+}
+
+/// Calls the function of a pointer, or of a pointer and an alignment, whose address a word holds.
+///
+/// # Safety
+/// There is such a function, and the block is its to delete.
+unsafe fn call(form: usize, p: *mut c_void, align: usize) {
+    // SAFETY: the precondition: a function may be called with an argument more, in C's convention.
+    unsafe { core::mem::transmute::<usize, unsafe extern "C" fn(*mut c_void, usize)>(form)(p, align) }
+}
+
+/// Sized forms of `delete`, while the levels ask for a look at what they pass along.
+unsafe extern "C" fn checked_delete(p: *mut c_void, size: usize) {
+    alloc::check_free(p.cast(), Some(size), DEFAULT_ALIGN);
+    // SAFETY: the contract of `operator delete`.
+    unsafe { call(DELETE, p, DEFAULT_ALIGN) }
+}
+
+unsafe extern "C" fn checked_delete_array(p: *mut c_void, size: usize) {
+    alloc::check_free(p.cast(), Some(size), DEFAULT_ALIGN);
+    // SAFETY: as above.
+    unsafe { call(DELETE_ARRAY, p, DEFAULT_ALIGN) }
+}
+
+unsafe extern "C" fn checked_delete_aligned(p: *mut c_void, size: usize, align: usize) {
+    alloc::check_free(p.cast(), Some(size), align);
+    // SAFETY: as above.
+    unsafe { call(DELETE_ALIGNED, p, align) }
+}
+
+unsafe extern "C" fn checked_delete_array_aligned(p: *mut c_void, size: usize, align: usize) {
+    alloc::check_free(p.cast(), Some(size), align);
+    // SAFETY: as above.
+    unsafe { call(DELETE_ARRAY_ALIGNED, p, align) }
 }

@@ -15,6 +15,7 @@ use core::ptr;
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Zero;
 use ferrimalloc_core::diag::{self, Detail, ErrorKind};
+use ferrimalloc_core::options::CHECKS_FREES;
 use ferrimalloc_core::os;
 use ferrimalloc_prim::{Errno, errno, symbol_forward, symbol_word};
 
@@ -61,8 +62,8 @@ symbol_word!(USABLE_SIZE, "malloc_usable_size", "ferrimalloc_process_usable_size
 symbol_forward! {
     cfree => FREE;
     vfree => FREE;
-    free_sized => FREE;
-    free_aligned_sized => FREE;
+    free_sized => FREE, checked by checked_free_sized where CHECKS_FREES;
+    free_aligned_sized => FREE, checked by checked_free_aligned_sized where CHECKS_FREES;
     malloc_size => USABLE_SIZE;
 }
 
@@ -81,6 +82,19 @@ global_asm!(
     strndup = sym process_strndup,
     reallocarray = sym process_reallocarray,
 );
+
+/// C23's sized forms of `free`, while the levels ask for a look at what they pass along.
+unsafe extern "C" fn checked_free_sized(p: *mut c_void, size: usize) {
+    alloc::check_free(p.cast(), Some(size), 1);
+    // SAFETY: the contract of the C function.
+    unsafe { process_free(p) }
+}
+
+unsafe extern "C" fn checked_free_aligned_sized(p: *mut c_void, align: usize, size: usize) {
+    alloc::check_free(p.cast(), Some(size), align);
+    // SAFETY: as above.
+    unsafe { process_free(p) }
+}
 
 /// The process's `malloc`.
 unsafe fn process_malloc(size: usize) -> *mut c_void {

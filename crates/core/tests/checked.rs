@@ -110,7 +110,7 @@ fn after_a_second_free_no_block_is_handed_out_twice() {
 fn one_byte_behind_a_block_is_found_when_it_is_freed() {
     for (secure, debug) in [(3, 0), (4, 0), (5, 0), (0, 1)] {
         at(secure, debug, || {
-            for size in SIZES {
+            for size in SIZES.into_iter().filter(|&size| size > 0) {
                 let (p, q) = (alloc::malloc(size), alloc::malloc(size));
                 assert_eq!(alloc::usable_size(p), size);
                 damage(p, size);
@@ -256,5 +256,231 @@ fn threads_without_levels_and_with_them_free_each_others_blocks() {
         options::set_hardening(Hardening::NONE);
         let ordinary = thread::spawn(move || checked.into_iter().for_each(|p| free(p as *mut u8)));
         assert_eq!(reported(|| ordinary.join().expect("no panic")), 0);
+    });
+}
+
+/// The code of the first error that `misuse` causes; 0 if there is none.
+fn first_reported(misuse: impl FnOnce()) -> i32 {
+    let before = REPORTS.load(Ordering::Relaxed);
+    misuse();
+    if REPORTS.load(Ordering::Relaxed) > before { LAST.load(Ordering::Relaxed) } else { 0 }
+}
+
+/// Allocates until what was freed before is used again; no block may come twice.
+fn blocks_until_reuse(size: usize) -> Vec<*mut u8> {
+    let blocks: Vec<_> = (0..4000).map(|_| alloc::malloc(size)).collect();
+    assert_eq!(blocks.iter().collect::<HashSet<_>>().len(), blocks.len(), "a block was handed out twice");
+    blocks
+}
+
+#[test]
+fn ordinary_pages_find_double_frees_at_once_and_interleaved_when_the_list_is_used() {
+    for shape in [&[0, 0][..], &[0, 1, 0], &[1, 0, 0], &[2, 1, 0, 1]] {
+        at(0, 0, || {
+            let blocks: Vec<_> = (0..3).map(|_| alloc::malloc(96)).collect();
+            shape.iter().for_each(|&index| free(blocks[index]));
+            assert_eq!(first_reported(|| drop(blocks_until_reuse(96))), DOUBLE_FREE, "{shape:?}");
+        });
+    }
+}
+
+#[test]
+fn ordinary_pages_find_double_frees_of_blocks_in_inner_slices_at_once() {
+    at(0, 0, || {
+        // Blocks of three slices and more: most start in an inner slice of their page.
+        let blocks: Vec<_> = (0..8).map(|_| alloc::malloc(200_000)).collect();
+        let inner = blocks[5];
+        assert_eq!(reported(|| free(inner)), 0);
+        assert_eq!(reported(|| free(inner)), DOUBLE_FREE);
+        let mut again = Vec::new();
+        assert_eq!(reported(|| again.extend((0..20).map(|_| alloc::malloc(200_000)))), 0);
+        assert_eq!(again.iter().collect::<HashSet<_>>().len(), again.len());
+        again.into_iter().chain(blocks.into_iter().filter(|&p| p != inner)).for_each(free);
+    });
+}
+
+#[test]
+fn ordinary_pages_find_double_frees_that_would_make_them_empty() {
+    for size in [300_000, 400_000] {
+        at(0, 0, || {
+            // Of so large blocks one is linked at a time: the page is empty when the only block in use is freed.
+            let p = alloc::malloc(size);
+            assert_eq!(reported(|| free(p)), 0);
+            assert_eq!(first_reported(|| free(p)), DOUBLE_FREE, "{size}");
+            let blocks: Vec<_> = (0..30).map(|_| alloc::malloc(size)).collect();
+            assert_eq!(blocks.iter().collect::<HashSet<_>>().len(), blocks.len());
+            blocks.into_iter().for_each(free);
+        });
+    }
+}
+
+#[test]
+fn ordinary_pages_find_double_frees_by_another_thread_at_once() {
+    at(0, 0, || {
+        let (p, _stays) = (alloc::malloc(96) as usize, alloc::malloc(96));
+        thread::spawn(move || {
+            // A thread that has allocated gathers what it frees for others.
+            free(alloc::malloc(10));
+            assert_eq!(reported(|| free(p as *mut u8)), 0);
+            assert_eq!(reported(|| free(p as *mut u8)), DOUBLE_FREE);
+        })
+        .join()
+        .expect("no panic");
+    });
+}
+
+#[test]
+fn big_blocks_are_freed_once_at_every_level() {
+    for (secure, debug) in [(0, 0), (2, 0), (4, 0), (0, 3)] {
+        at(secure, debug, || {
+            let p = alloc::malloc(3 << 20);
+            assert_eq!(reported(|| free(p)), 0);
+            assert_eq!(reported(|| free(p)), INVALID, "its page has gone");
+        });
+    }
+}
+
+/// Two blocks of a page of which the second follows the first.
+fn neighbours(size: usize) -> (*mut u8, *mut u8) {
+    let mut blocks: Vec<_> = (0..64).map(|_| alloc::malloc(size) as usize).collect();
+    blocks.sort_unstable();
+    let near = blocks.windows(2).map(|pair| pair[1] - pair[0]).min().expect("64 blocks");
+    let pair = blocks.windows(2).find(|pair| pair[1] - pair[0] == near).expect("two neighbours");
+    (pair[0] as *mut u8, pair[1] as *mut u8)
+}
+
+#[test]
+fn one_byte_before_a_block_is_found_when_it_is_freed() {
+    for (secure, debug) in [(3, 0), (4, 0), (5, 0), (0, 1)] {
+        at(secure, debug, || {
+            for size in [1, 8, 24, 100, 1000, 5000] {
+                let (_, p) = neighbours(size);
+                damage(p.wrapping_sub(1), 0);
+                assert_eq!(reported(|| free(p)), CORRUPT, "{size}");
+                // As it was: other tests use the page.
+                damage(p.wrapping_sub(1), 0);
+                let (before, p) = neighbours(size);
+                free(before);
+                damage(p.wrapping_sub(1), 0);
+                assert_eq!(reported(|| free_elsewhere(p)), CORRUPT, "{size}, a free block before it");
+                damage(p.wrapping_sub(1), 0);
+            }
+        });
+    }
+}
+
+#[test]
+fn freed_memory_is_zero_from_level_four_on_and_a_write_to_it_is_found() {
+    for level in [4, 5] {
+        at(level, 0, || {
+            for size in [1, 24, 100, 1000, 5000, 40_000] {
+                let (p, _stays) = (alloc::malloc(size), alloc::malloc(size));
+                let others: Vec<_> = (0..(300_000 / size).clamp(300, 3000)).map(|_| alloc::malloc(size)).collect();
+                // SAFETY: our own block; its page stays readable.
+                unsafe { p.write_bytes(0xAA, size) };
+                assert_eq!(reported(|| free(p)), 0);
+                // Blocks rest until there are many.
+                others.into_iter().for_each(free);
+                // SAFETY: as above.
+                assert!((0..size).all(|at| unsafe { p.add(at).read_volatile() } == 0), "{size}");
+                damage(p, size.min(1000) / 2);
+                let mut blocks = Vec::new();
+                let count = (300_000 / size).clamp(1200, 9000);
+                assert_eq!(reported(|| blocks.extend((0..count).map(|_| alloc::malloc(size)))), CORRUPT, "{size}");
+                // SAFETY: our own blocks.
+                let is_zero = |p: *mut u8| (0..size).all(|at| unsafe { p.add(at).read() } == 0);
+                assert!(blocks.iter().all(|&p| is_zero(p)), "fresh ones, too");
+                blocks.into_iter().for_each(free);
+            }
+        });
+    }
+}
+
+#[cfg(not(feature = "sim"))]
+#[test]
+fn big_blocks_are_cleared_before_their_memory_is_used_again() {
+    for size in [600_000, 3 << 20] {
+        at(4, 0, || {
+            let p = alloc::malloc(size);
+            // SAFETY: our own block; its memory stays mapped, since nothing is purged at once.
+            unsafe {
+                p.write_bytes(0xAA, size);
+                free(p);
+                assert!((0..size).all(|at| p.add(at).read_volatile() == 0), "{size}");
+            }
+        });
+    }
+}
+
+/// How many of 1000 blocks come again within so many allocations of their size.
+fn reused_within(allocations: usize) -> usize {
+    let mut blocks: Vec<_> = (0..4000).map(|_| alloc::malloc(40)).collect();
+    let is_reused = |round: usize| {
+        let p = blocks.swap_remove(round * 7 % 3000);
+        free(p);
+        let next: Vec<_> = (0..allocations).map(|_| alloc::malloc(40)).collect();
+        let is_reused = next.contains(&p);
+        blocks.push(next[0]);
+        next[1..].iter().for_each(|&p| free(p));
+        is_reused
+    };
+    let reused = (0..1000).map(is_reused).filter(|&is_reused| is_reused).count();
+    blocks.into_iter().for_each(free);
+    reused
+}
+
+#[test]
+fn what_was_freed_is_seldom_used_again_soon() {
+    at(4, 0, || assert!(reused_within(1) <= 60));
+    at(5, 0, || assert!(reused_within(10) <= 60));
+}
+
+#[cfg(not(feature = "sim"))]
+#[test]
+fn requests_for_nothing_get_addresses_without_memory() {
+    for (secure, debug) in [(3, 0), (4, 0), (5, 0), (0, 1), (0, 3)] {
+        at(secure, debug, || {
+            let blocks: Vec<_> = (0..9000).map(|_| alloc::malloc(0)).collect();
+            assert_eq!(blocks.iter().collect::<HashSet<_>>().len(), blocks.len());
+            for p in [blocks[0], blocks[8999], alloc::zalloc(0)] {
+                assert!(is_inaccessible(p as usize));
+                assert_eq!(reported(|| assert_eq!(alloc::usable_size(p), 0)), 0);
+                // SAFETY: our own block.
+                let p = unsafe { alloc::realloc(p, 100) };
+                damage(p, 99);
+                assert_eq!(reported(|| free(p)), 0);
+            }
+            let p = blocks[77];
+            assert_eq!(reported(|| free(p)), 0);
+            assert_eq!(reported(|| free(p)), DOUBLE_FREE);
+            assert_eq!(reported(|| free_elsewhere(blocks[78])), 0);
+            assert_eq!(reported(|| free_elsewhere(blocks[78])), DOUBLE_FREE);
+            // The page's memory is of use again.
+            blocks[1..8999].iter().filter(|&&p| p != blocks[77] && p != blocks[78]).for_each(|&p| free(p));
+            alloc::collect(Force::All);
+            (0..200).map(|_| alloc::malloc(60_000)).for_each(|p| {
+                damage(p, 59_999);
+                free(p);
+            });
+        });
+    }
+}
+
+#[test]
+fn clearing_is_an_option() {
+    at(2, 0, || {
+        options::set(OptionId::ZeroOnFree, 1);
+        let heap = runtime::heap_new().expect("memory");
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let theap = runtime::theap_for(heap).expect("memory");
+                let (p, _stays) = (alloc::alloc_in(theap, 100, Zero::Any), alloc::alloc_in(theap, 100, Zero::Any));
+                damage(p, 50);
+                free(p);
+                // SAFETY: the page stays readable.
+                assert_eq!(unsafe { p.add(50).read_volatile() }, 0);
+            });
+        });
+        options::set(OptionId::ZeroOnFree, 2);
     });
 }

@@ -11,7 +11,7 @@
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use ferrimalloc_core::hardened::block_bitmap::{AlreadyFree, BlockBitmap, Doubles, OwnedBlockBitmap, Style};
+use ferrimalloc_core::hardened::block_bitmap::{AlreadyFree, BlockBitmap, Doubles, OwnedBlockBitmap, Secrets, Style};
 use ferrimalloc_core::page::ownership::{BlockOffset, Push, Remote};
 use loom::cell::{Cell, UnsafeCell};
 use loom::sync::Arc;
@@ -20,7 +20,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 
 const BLOCKS: usize = 3;
 const BLOCK_BYTES: usize = 48;
-const STYLE: Style = Style { pads: false, fills: false, verifies: false };
+const SECRETS: Secrets = Secrets { key: 1, order: 1 };
 
 /// A hardened page: what `page/checks.rs` and `theap/checked.rs` do with the bitmap and the remote word.
 struct Page {
@@ -46,7 +46,8 @@ impl Page {
     /// Owned by the caller, all blocks in use.
     fn full() -> Arc<Page> {
         // SAFETY: zeroed, aligned, large enough; given back with the page.
-        let bitmap = unsafe { BlockBitmap::create(alloc_zeroed(layout()), BLOCKS, BLOCK_BYTES, 1, STYLE).owned() };
+        let bitmap =
+            unsafe { BlockBitmap::create(alloc_zeroed(layout()), BLOCKS, BLOCK_BYTES, SECRETS, Style::BARE).owned() };
         let page = Page {
             bitmap,
             remote: Remote::new(),
@@ -70,7 +71,13 @@ impl Page {
     }
 
     fn take(&self) -> Option<usize> {
-        let block = self.bitmap(OwnedBlockBitmap::take)?;
+        let take = |bitmap: &OwnedBlockBitmap| {
+            bitmap.take().or_else(|| {
+                bitmap.wake(1);
+                bitmap.take()
+            })
+        };
+        let block = self.bitmap(take)?;
         self.outstanding.set(self.outstanding.get() + 1);
         self.touch(block);
         Some(block)

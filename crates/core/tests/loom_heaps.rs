@@ -565,7 +565,7 @@ fn gather(blocks: &[(&'static Gathered, usize)]) {
     let batch = RemoteBatch::<Gathered>::new();
     for &(page, index) in blocks {
         // SAFETY: blocks of the model.
-        unsafe { batch.add(page, block(index)) };
+        unsafe { batch.add(page, block(index)) }.expect("each once");
     }
     batch.flush();
     batch.flush();
@@ -615,7 +615,7 @@ fn gathered_blocks_of_some_weight_arrive_by_themselves() {
             let batch = RemoteBatch::<Gathered>::new();
             for (page, index) in [(light, 1), (heavy, 1), (heavy, 2)] {
                 // SAFETY: blocks of the model.
-                unsafe { batch.add(page, block(index)) };
+                unsafe { batch.add(page, block(index)) }.expect("each once");
             }
             assert!(!batch.is_pending());
             batch.flush();

@@ -1,13 +1,13 @@
-//! Models of the lock, the once and the bell, every interleaving of them. Run with
+//! Models of the lock, the once, the bell and presence, every interleaving of them. Run with
 //! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_sync`.
 //!
-//! A futex wait really sleeps here, so a lost wake-up is found as a deadlock. The numbers in the comments are the invariants in `src/sync/lock.rs`, `once.rs` and `bell.rs`.
+//! A futex wait really sleeps here, so a lost wake-up is found as a deadlock. The numbers in the comments are the invariants in `src/sync/lock.rs`, `once.rs`, `bell.rs` and `presence.rs`.
 #![cfg(loom)]
 
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use ferrimalloc_core::sync::{AtomicUsize, Bell, Heard, Lock, Once, Ordering, Progress};
+use ferrimalloc_core::sync::{AtomicUsize, Bell, Heard, Left, Lock, Once, Ordering, Presence, Progress};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -188,4 +188,31 @@ fn a_dismissal_beside_a_ring() {
         owner.join().expect("no panic");
         assert!(!bell.is_attended() && bell.ring() == Heard::Nobody);
     });
+}
+
+/// Invariants of presence, as the scavenger needs them: one of those who leave hires a servant before; the last to leave
+/// sees that, and dismisses him.
+#[test]
+fn the_last_to_leave_dismisses_the_servant() {
+    loom::model(|| {
+        let shared = Arc::new((Presence::new(), Bell::new()));
+        (0..2).for_each(|_| shared.0.enter());
+        let other = shared.clone();
+        let other = thread::spawn(move || {
+            assert!(other.1.attend());
+            leave_last(&other)
+        });
+        let last = leave_last(&shared);
+        let other_last = other.join().expect("no panic");
+        assert!(last != other_last, "one of the two is the last");
+        assert!(shared.1.is_dismissed());
+    });
+}
+
+fn leave_last((presence, bell): &(Presence, Bell)) -> bool {
+    let is_last = presence.leave() == Left::Last;
+    if is_last && bell.is_attended() {
+        bell.dismiss();
+    }
+    is_last
 }

@@ -5,7 +5,6 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Zero;
 
 use crate::global::MiMalloc;
@@ -93,9 +92,9 @@ macro_rules! implement {
                 }
 
                 #[inline]
-                unsafe fn deallocate(&self, block: NonNull<u8>, _layout: Layout) {
+                unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
                     // SAFETY: the contract of the trait: a block of this allocator.
-                    unsafe { alloc::free(block.as_ptr()) }
+                    unsafe { request::free(block.as_ptr(), layout) }
                 }
 
                 #[inline]

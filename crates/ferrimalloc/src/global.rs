@@ -38,9 +38,9 @@ unsafe impl GlobalAlloc for MiMalloc {
     }
 
     #[inline]
-    unsafe fn dealloc(&self, p: *mut u8, _layout: Layout) {
+    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
         // SAFETY: the contract of `GlobalAlloc`.
-        unsafe { alloc::free(p) }
+        unsafe { request::free(p, layout) }
     }
 
     #[inline]

@@ -26,6 +26,18 @@ fn rounded(size: usize, align: usize) -> usize {
     size.wrapping_add(align - 1) & !(align - 1)
 }
 
+/// Frees a block that was allocated, or resized last, for `layout`.
+///
+/// # Safety
+/// `p` is a block of this allocator that nobody uses any more.
+#[inline(always)]
+pub unsafe fn free(p: *mut u8, layout: Layout) {
+    let (size, align) = (layout.size(), layout.align());
+    let sealed = if is_natural(size, align) { rounded(size, align) } else { size };
+    // SAFETY: the precondition.
+    unsafe { alloc::free_as(p, sealed, align) }
+}
+
 /// A block for `layout`; null without memory.
 #[inline(always)]
 pub fn allocate(layout: Layout, zero: Zero) -> *mut u8 {

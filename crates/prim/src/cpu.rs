@@ -101,12 +101,19 @@ const INLINE_BYTES: usize = 64;
 /// `p` is aligned to 16 bytes, `bytes` is a multiple of 16 and not 0, and that memory is writable and the caller's.
 #[inline(always)]
 pub unsafe fn clear_block(p: *mut u8, bytes: usize) {
+    // SAFETY: the precondition.
+    unsafe { if bytes > INLINE_BYTES { core::ptr::write_bytes(p, 0, bytes) } else { clear_short(p, bytes) } }
+}
+
+/// The same for at most 64 bytes.
+///
+/// # Safety
+/// As for [`clear_block`].
+#[inline(always)]
+pub unsafe fn clear_short(p: *mut u8, bytes: usize) {
     let pair = |offset: usize| p.wrapping_add(offset & !15).cast::<Pair>();
     // SAFETY: the precondition; all offsets are below `bytes`, and all bits zero is a value of a pair.
     unsafe {
-        if bytes > INLINE_BYTES {
-            return core::ptr::write_bytes(p, 0, bytes);
-        }
         let zero: Pair = core::mem::zeroed();
         pair(0).write(zero);
         pair(bytes / 4).write(zero);
@@ -115,8 +122,75 @@ pub unsafe fn clear_block(p: *mut u8, bytes: usize) {
     }
 }
 
+/// Whether the `bytes` bytes at `p` are zero. Without a branch for small ones, as in [`clear_block`].
+///
+/// # Safety
+/// `p` is aligned to 16 bytes, `bytes` is a multiple of 16 and not 0, and that memory is readable.
+#[inline(always)]
+pub unsafe fn is_clear(p: *const u8, bytes: usize) -> bool {
+    if bytes <= INLINE_BYTES {
+        // SAFETY: the precondition.
+        return unsafe { is_clear_short(p, bytes) };
+    }
+    // SAFETY: the precondition; all offsets are below `bytes`.
+    let pair = |offset: usize| unsafe { p.wrapping_add(offset & !15).cast::<[u64; 2]>().read() };
+    let four = |at: usize, step: usize, last: usize| {
+        let (a, b, c, d) = (pair(at), pair(at + step), pair(at + 2 * step), pair(last));
+        [a[0] | b[0] | c[0] | d[0], a[1] | b[1] | c[1] | d[1]]
+    };
+    let mut found = four(0, INLINE_BYTES / 4, bytes - 16);
+    let mut at = INLINE_BYTES / 4 * 3;
+    while at < bytes {
+        let more = four(at.min(bytes - INLINE_BYTES), 16, at.min(bytes - INLINE_BYTES) + 48);
+        found = [found[0] | more[0], found[1] | more[1]];
+        at += INLINE_BYTES;
+    }
+    found[0] | found[1] == 0
+}
+
+/// The same for at most 64 bytes.
+///
+/// # Safety
+/// As for [`is_clear`].
+#[inline(always)]
+pub unsafe fn is_clear_short(p: *const u8, bytes: usize) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the precondition; all offsets are below `bytes`; SSE2 is part of x86-64.
+    unsafe {
+        use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_or_si128, _mm_setzero_si128};
+        let pair = |offset: usize| _mm_load_si128(p.wrapping_add(offset & !15).cast());
+        let front = _mm_or_si128(pair(0), pair(bytes / 4));
+        let back = _mm_or_si128(pair(bytes / 2), pair(bytes - 16));
+        _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_or_si128(front, back), _mm_setzero_si128())) == 0xFFFF
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: as above.
+    unsafe {
+        let pair = |offset: usize| p.wrapping_add(offset & !15).cast::<u128>().read();
+        pair(0) | pair(bytes / 4) | pair(bytes / 2) | pair(bytes - 16) == 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn every_byte_that_is_not_clear_is_found() {
+        for pairs in 1..40 {
+            let mut memory = [0u128; 64];
+            let start: *mut u8 = memory.as_mut_ptr().cast();
+            // SAFETY: the array is larger.
+            unsafe {
+                start.add(pairs * 16).write(1);
+                assert!(super::is_clear(start, pairs * 16));
+                for at in 0..pairs * 16 {
+                    start.add(at).write(4);
+                    assert!(!super::is_clear(start, pairs * 16), "{pairs} {at}");
+                    start.add(at).write(0);
+                }
+            }
+        }
+    }
+
     #[test]
     fn clearing_is_exact() {
         for pairs in 1..40 {

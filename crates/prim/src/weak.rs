@@ -38,16 +38,41 @@ macro_rules! symbol_word {
 
 /// Defines `extern "C"` functions, by their names for the linker, that are other names of whatever the process has under
 /// another name: the function whose address is in the word. One jump. `without second` drops the second argument: the third is passed in its place.
+/// `checked by CHECK where FLAG` goes to the function CHECK instead, with all arguments, while the byte FLAG isn't 0.
 #[macro_export]
 macro_rules! symbol_forward {
-    ($($name:ident => $word:path $(, without $second:ident)?;)*) => {$(
+    ($($name:ident => $word:path $(, without $second:ident)? $(, checked by $check:path where $flag:path)?;)*) => {$(
         #[doc(hidden)]
         #[unsafe(naked)]
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name() {
-            ::core::arch::naked_asm!($($crate::__symbol_drop_text!($second),)? $crate::__symbol_forward_text!(), word = sym $word)
+            ::core::arch::naked_asm!(
+                $($crate::__symbol_check_text!($check),)?
+                $($crate::__symbol_drop_text!($second),)?
+                $crate::__symbol_forward_text!(),
+                word = sym $word,
+                $(check = sym $check, flag = sym $flag,)?
+            )
         }
     )*};
+}
+
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_check_text {
+    ($check:path) => {
+        "cmp byte ptr [rip + {flag}], 0\njne {check}"
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_check_text {
+    ($check:path) => {
+        "adrp x16, {flag}\nldrb w16, [x16, :lo12:{flag}]\ncbz w16, 2f\nb {check}\n2:"
+    };
 }
 
 #[cfg(target_arch = "x86_64")]

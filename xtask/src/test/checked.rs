@@ -45,6 +45,8 @@ const fn debug(level: &'static str) -> Setting {
 
 const ALL_GUARDED: Setting = ("MIMALLOC_GUARDED_SAMPLE_RATE", "1");
 const NONE_GUARDED: Setting = ("MIMALLOC_GUARDED_SAMPLE_RATE", "0");
+const ABORT: Setting = ("MIMALLOC_ABORT", "1");
+const NO_ABORT: Setting = ("MIMALLOC_ABORT", "0");
 const PRECISE: Setting = ("MIMALLOC_GUARDED_PRECISE", "1");
 
 const CHECKED: [Setting; 7] = [secure("2"), secure("3"), secure("4"), secure("5"), debug("1"), debug("2"), debug("3")];
@@ -52,8 +54,8 @@ const PADDED: [Setting; 6] = [secure("3"), secure("4"), secure("5"), debug("1"),
 const VERIFIED: [Setting; 2] = [debug("2"), debug("3")];
 
 const OVERFLOW: End = Aborted("buffer overflow");
-const DOUBLE: End = Reported("double free");
-const INVALID: End = Reported("not a block");
+const DOUBLE: End = Aborted("double free");
+const INVALID: End = Aborted("not a block");
 
 /// Each misuse with the levels that notice it, one at a time.
 const NOTICED: &[(&str, End, &[Setting])] = &[
@@ -63,12 +65,16 @@ const NOTICED: &[(&str, End, &[Setting])] = &[
     ("double-free-elsewhere", DOUBLE, &CHECKED),
     ("use-after-free", Aborted("write after free"), &VERIFIED),
     ("wild-free", INVALID, &CHECKED),
-    ("wild-free", INVALID, &[secure("1")]),
+    ("wild-free", Reported("not a block"), &[secure("1")]),
     ("inner-free", INVALID, &CHECKED),
 ];
 
 /// The same for several settings at a time.
 const TRIALS: &[Trial] = &[
+    Trial { misuse: "double-free", end: Reported("double free"), settings: &[secure("4"), NO_ABORT] },
+    Trial { misuse: "overflow", end: Reported("buffer overflow"), settings: &[secure("4"), NO_ABORT] },
+    Trial { misuse: "wild-free", end: INVALID, settings: &[ABORT] },
+    Trial { misuse: "wild-free", end: Unnoticed, settings: &[] },
     Trial { misuse: "overflow-large", end: OVERFLOW, settings: &[secure("4")] },
     Trial { misuse: "behind", end: Faulted, settings: &[ALL_GUARDED] },
     Trial { misuse: "behind", end: Faulted, settings: &[ALL_GUARDED, secure("4")] },

@@ -69,6 +69,15 @@ pub const GUESTS: &[Guest] = &[
     guest("guest-secure-execution", "secure-execution.sh", "set-user-ID programs ignore options in variables"),
     guest("guest-spawn", "spawn.c", "vfork, posix_spawn, system and popen beside threads"),
     guest("guest-atfork", "atfork.sh", "fork handlers that start and join threads"),
+    guest("guest-last-thread", "last-thread.c", "the last thread ends by pthread_exit"),
+    Guest {
+        options: &[("MIMALLOC_SCAVENGE", "auto")],
+        ..guest("guest-last-thread-auto", "last-thread.c", "the same beside a scavenger that the option asks for")
+    },
+    Guest {
+        options: &[("MIMALLOC_SCAVENGE", "1")],
+        ..guest("guest-last-thread-always", "last-thread.c", "the same beside one in every process")
+    },
     guest("guest-tls-destructors", "tls-destructors.cpp", "destructors that allocate in every round"),
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! A *case* is a stage of [`STAGES`], a guest, or a program of the matrix. A failed case never stops the next one.
 
+mod attacks;
 mod c_interface;
 mod c_programs;
 pub mod cargo_stages;
@@ -9,6 +10,7 @@ mod checked;
 mod disassembly;
 mod faces;
 mod guests;
+mod insight;
 mod listing;
 mod memory;
 mod profiles;
@@ -81,9 +83,11 @@ const STAGES: &[Stage] = &[
     slow_stage("scaling", "atomic read-modify-writes per allocation", scaling::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
     slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
+    stage("insight", "the command ferrimalloc reads processes that use the library", insight::check),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
     stage("profile", "the heap profiler in programs of which is known what they allocate", profiles::check),
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
+    stage("attacks", "the catalogue of attacks at every level, against the table in SECURITY.md", attacks::check),
     stage("stress", "threads, forks, ends of processes, libraries, the system out of memory", |testbed| {
         stress::check(testbed, Reach::Quick)
     }),

@@ -89,19 +89,19 @@ export! {
 
     /// Frees a block whose size the caller knows.
     fn mi_free_size(p: *mut c_void, size: usize) {
-        let _ = size;
+        alloc::check_free(p.cast(), Some(size), 1);
         do_free(p);
     }
 
     /// Frees a block whose size and alignment the caller knows.
     fn mi_free_size_aligned(p: *mut c_void, size: usize, alignment: usize) {
-        let _ = (size, alignment);
+        alloc::check_free(p.cast(), Some(size), alignment);
         do_free(p);
     }
 
     /// Frees a block whose alignment the caller knows.
     fn mi_free_aligned(p: *mut c_void, alignment: usize) {
-        let _ = alignment;
+        alloc::check_free(p.cast(), None, alignment);
         do_free(p);
     }
 }

@@ -4,15 +4,16 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::hardened::{self, Verdict};
+use super::hardened::{self, Length, Verdict};
 use super::single::SingleBlock;
 use crate::base::WORD_BYTES;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
-use crate::page::{Freed, Owned, Owner, Page, PageRef};
+use crate::page::{Flag, Freed, Lookup, Owned, Owner, Page, PageRef};
 use crate::runtime::theap_to_free_by;
+use crate::sync::Relaxed;
 use crate::theap::Theap;
 
 /// Frees a block; null is fine. An address that is no block of ours is ignored, and reported if the options ask for
@@ -28,6 +29,50 @@ pub unsafe fn free(p: *mut u8) {
     unsafe { free_own(mine, p) }
 }
 
+/// Like [`free`], of a block that the caller takes for one of `size` bytes at a multiple of `align`. That is checked where blocks
+/// have canaries, and costs nothing elsewhere.
+///
+/// # Safety
+/// As for [`free`].
+#[inline(always)]
+pub unsafe fn free_as(p: *mut u8, size: usize, align: usize) {
+    let Some(page) = Page::near_entry(p) else { return free_far(p) };
+    let Some(mine) = page.if_mine() else { return free_slow_as(p, page, size, align) };
+    // SAFETY: the block is the caller's.
+    unsafe { free_own(mine, p) }
+}
+
+#[inline(never)]
+extern "C" fn free_slow_as(p: *mut u8, entry: PageRef, size: usize, align: usize) {
+    check_free(p, Some(size), align);
+    free_slow(p, entry);
+}
+
+/// Reports it if the block at `p`, about to be freed, has another size, or no such alignment: where blocks have canaries. What is
+/// no block is left to `free`.
+#[inline]
+pub fn check_free(p: *mut u8, size: Option<usize>, align: usize) {
+    if options::CHECKS_FREES.get() {
+        check_free_slow(p, size, align);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn check_free_slow(p: *mut u8, size: Option<usize>, align: usize) {
+    let Lookup::Page(page) = Page::lookup(p) else { return };
+    if !page.owner().is_hardened() {
+        return;
+    }
+    let Some(actual) = hardened::sealed_size(p, page) else { return };
+    if let Some(given) = size.filter(|&given| given != actual) {
+        diag::error(ErrorKind::SizeMismatch, p, Detail::Sizes { given, actual });
+    }
+    if !(p as usize).is_multiple_of(align.max(1)) {
+        diag::error(ErrorKind::AlignmentMismatch, p, Detail::Alignment(align));
+    }
+}
+
 /// Frees a block of a page that this thread owns.
 ///
 /// # Safety
@@ -40,11 +85,13 @@ unsafe fn free_own(page: &'static Owned, p: *mut u8) {
     }
 }
 
-/// The last lent block came back: the page is empty.
+/// The last lent block came back: the page is empty, unless a block came back twice.
 #[cold]
 #[inline(never)]
 extern "C" fn free_emptied(page: &'static Owned) {
-    Theap::of_page(page).page_emptied(page);
+    if !page.mend_doubles() {
+        Theap::of_page(page).page_emptied(page);
+    }
 }
 
 /// Null, or where few of our pages are, or none.
@@ -63,6 +110,9 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
     if page.owner() == Owner::STUB {
         page = page.head();
         if let Some(mine) = page.if_mine() {
+            if p.cast_const() == mine.freed_last() {
+                return free_twice(page, p);
+            }
             // SAFETY: the block is the caller's.
             return unsafe { free_own(mine, p) };
         }
@@ -73,9 +123,38 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
     free_not_ordinary(p, page);
 }
 
-#[cold]
 #[inline(never)]
 extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
+    match page.if_mine_and_hardened() {
+        Some(mine) if hardened::length_of(mine) == Length::Short => free_hardened_own(p, mine, Length::Short),
+        Some(mine) => free_hardened_long(p, mine),
+        None => free_hardened_slow(p, page),
+    }
+}
+
+/// Apart from others, since what calls `memset` needs a stack.
+#[inline(never)]
+extern "C" fn free_hardened_long(p: *mut u8, mine: &'static Owned) {
+    free_hardened_own(p, mine, Length::Any);
+}
+
+#[inline(always)]
+fn free_hardened_own(p: *mut u8, mine: &'static Owned, length: Length) {
+    match hardened::free_own(p, mine, length) {
+        Some(Freed::InUse) => (),
+        Some(Freed::Empty) => hardened_emptied(mine),
+        None => free_hardened_slow(p, mine.page()),
+    }
+}
+
+/// As [`free_emptied`]; mostly it is empty and kept again, and nothing else changes.
+#[inline(always)]
+fn hardened_emptied(page: &'static Owned) {
+    if page.is(Flag::Retired) { page.note_retired() } else { free_emptied(page) }
+}
+
+#[inline(never)]
+extern "C" fn free_hardened_slow(p: *mut u8, page: PageRef) {
     adopt_orphans_first();
     if hardened::free(p, page) == Verdict::Release {
         free_single(page, p);
@@ -109,6 +188,13 @@ fn free_single(page: PageRef, block: *mut u8) {
         Some(block) => block.release(),
         None => free_invalid(block),
     }
+}
+
+/// The block that was freed before is freed again.
+#[cold]
+#[inline(never)]
+fn free_twice(page: PageRef, p: *mut u8) {
+    page.report(ErrorKind::DoubleFree, p, p);
 }
 
 #[cold]

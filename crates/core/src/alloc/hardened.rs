@@ -15,15 +15,17 @@
 
 use core::ptr;
 
-use super::marking;
+use ferrimalloc_prim::cpu;
+
+use super::hardened_single::{
+    alloc_guarded, alloc_sample, alloc_single, clear_gained, clear_single, resize_single, verify_single,
+};
 use super::single::{self, SingleBlock};
 use super::upkeep;
 use crate::base::*;
-use crate::diag::{self, Detail, ErrorKind};
-use crate::hardened::{AlreadyFree, CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
-use crate::heap::{SingleRequest, guard_single, may_guard};
-use crate::options::{self, OptionId};
-use crate::os::{self, tool_hooks};
+use crate::diag::ErrorKind;
+use crate::hardened::{AlreadyFree, BlockBitmap, CANARY_BYTES, Canary, Work};
+use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Page, PageRef};
 use crate::runtime::current_theap;
 use crate::theap::Theap;
@@ -42,19 +44,56 @@ fn bin_for(theap: &Theap, room: usize, align: usize) -> Option<Bin> {
     Bin::of_aligned(room.checked_add(theap.style().canary_bytes())?, align)
 }
 
-/// Allocates a block of `size` bytes from the page at hand, through a theap that checks and does nothing else; null if
-/// that has none.
-#[inline]
-pub(super) fn malloc(theap: &'static Theap, size: usize) -> *mut u8 {
-    if size > SMALL_SIZE_MAX {
-        return ptr::null_mut();
+/// Allocates a block of `size` bytes from a hardened page of a class that has room for it; null if that has none at hand.
+/// Calls nothing but what it ends with, so that most requests need no stack.
+#[inline(always)]
+pub(super) fn malloc_from(page: &'static Owned, size: usize) -> *mut u8 {
+    let bitmap = page.block_bitmap();
+    let block = page.take_ready_of(bitmap);
+    if block.is_null() {
+        return malloc_unready(page, size);
     }
-    let Some(page) = theap.queue(Bin::of(size + theap.style().canary_bytes())).first() else { return ptr::null_mut() };
-    let block = page.take_hardened();
-    if !block.is_null() {
-        hand_out(page.page(), block, size, Zero::Any);
+    if !is_short(bitmap) {
+        let is_done = !BUILD.is_watched() && bitmap.work() == Work::Bare;
+        return if is_done { block } else { hand_out_any(page, block, size) };
+    }
+    let canary = Canary { block, room: bitmap.block_bytes() - CANARY_BYTES, key: bitmap.key() };
+    // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
+    unsafe {
+        if bitmap.work() == Work::Cleared && !cpu::is_clear_short(block, bitmap.block_bytes()) {
+            return hand_out_any(page, block, size);
+        }
+        if !canary.close_short(size) {
+            return hand_out_any(page, block, size);
+        }
     }
     block
+}
+
+/// Whether the page's blocks are as short as [`free_own`] and [`malloc_from`] treat without a call.
+#[inline(always)]
+fn is_short(bitmap: &BlockBitmap) -> bool {
+    let has_canary = bitmap.work() == Work::Padded || bitmap.work() == Work::Cleared;
+    !BUILD.is_watched() && has_canary && bitmap.block_bytes() <= SHORT_BYTES
+}
+
+#[inline(never)]
+extern "C" fn malloc_unready(page: &'static Owned, size: usize) -> *mut u8 {
+    let block = page.take_hardened();
+    if block.is_null() { block } else { hand_out_any(page, block, size) }
+}
+
+#[inline(never)]
+extern "C" fn hand_out_any(page: &'static Owned, block: *mut u8, size: usize) -> *mut u8 {
+    hand_out(page.page(), page.block_bitmap(), block, size, Zero::Any);
+    block
+}
+
+/// The same for larger requests, through a theap that checks and does nothing else.
+#[inline(always)]
+pub(super) fn malloc_medium(theap: &'static Theap, size: usize) -> *mut u8 {
+    let Some(bin) = bin_for(theap, size, 1) else { return ptr::null_mut() };
+    theap.queue(bin).first().map_or(ptr::null_mut(), |page| malloc_unready(page, size))
 }
 
 /// Allocates a block of `size` bytes from a class that has room for it; `None` without memory.
@@ -62,40 +101,143 @@ fn alloc_block(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Opti
     if let Some(page) = theap.queue(bin).first() {
         let block = page.take_hardened();
         if !block.is_null() {
-            hand_out(page.page(), block, size, zero);
+            hand_out(page.page(), page.block_bitmap(), block, size, zero);
             return Some(block);
         }
     }
     let page = upkeep::find_page(theap, bin)?;
     let block = page.take_hardened();
-    hand_out(page.page(), block, size, zero);
+    hand_out(page.page(), page.block_bitmap(), block, size, zero);
     Some(block)
 }
 
-#[inline]
-fn hand_out(page: PageRef, block: *mut u8, size: usize, zero: Zero) {
-    let bitmap = page.block_bitmap();
+/// As many bytes of a free block are verified, where free blocks are zero.
+const VERIFIED_BYTES: usize = 1024;
+
+#[inline(always)]
+fn hand_out(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: usize, zero: Zero) {
+    let work = bitmap.work();
+    if BUILD.is_watched() || work == Work::ByStyle || work == Work::Bare {
+        return hand_out_by_style(page, bitmap, block, size, zero);
+    }
+    let bytes = bitmap.block_bytes();
+    // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
+    unsafe {
+        if work == Work::Cleared && !cpu::is_clear(block, bytes.min(VERIFIED_BYTES)) {
+            report_written(page, block);
+        }
+        Canary { block, room: bytes - CANARY_BYTES, key: bitmap.key() }.close_fresh(size);
+        if zero == Zero::Zeroed && (work == Work::Padded || bytes > VERIFIED_BYTES) {
+            ptr::write_bytes(block, 0, size);
+        }
+    }
+}
+
+#[inline(never)]
+fn hand_out_by_style(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: usize, zero: Zero) {
     let style = bitmap.style();
     let room = page.block_bytes() - style.canary_bytes();
     let _quiet = tool_hooks::quiet();
     tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
+        if style.clears && !bitmap.is_void() && !is_clear(block, page.block_bytes().min(VERIFIED_BYTES)) {
+            report_written(page, block);
+        }
         if style.fills {
             let filled = page.filled(block);
-            if style.verifies {
-                filled.verify();
+            if style.verifies
+                && !bitmap.is_void()
+                && let Some(at) = filled.verify()
+            {
+                page.report(ErrorKind::WriteAfterFree, block, at);
             }
             filled.on_alloc(size);
         }
-        if style.pads {
-            Canary { block, room, key: bitmap.key() }.close(size);
+        if style.pads && !bitmap.is_void() {
+            page.canary_of(block).close(size);
         }
-        if zero == Zero::Zeroed {
+        if zero == Zero::Zeroed && !bitmap.is_void() {
             ptr::write_bytes(block, 0, if style.pads { size } else { room });
         }
     }
     tool_hooks::allocated(block, size, page.block_bytes(), zero);
+}
+
+/// The same as [`cpu::is_clear`] for any number of bytes that is a multiple of 8.
+///
+/// # Safety
+/// That memory is readable.
+unsafe fn is_clear(p: *const u8, bytes: usize) -> bool {
+    // SAFETY: the precondition; blocks are aligned to words.
+    (0..bytes / WORD_BYTES).all(|index| unsafe { p.cast::<u64>().add(index).read() } == 0)
+}
+
+/// A free block is not zero any more: says so, and clears it.
+#[cold]
+#[inline(never)]
+fn report_written(page: PageRef, block: *mut u8) {
+    let bytes = page.block_bytes();
+    // SAFETY: the block was just taken.
+    let at = (0..bytes).find(|&at| unsafe { block.add(at).read() } != 0).unwrap_or(0);
+    // SAFETY: as above.
+    unsafe { ptr::write_bytes(block, 0, bytes) };
+    page.report(ErrorKind::WriteAfterFree, block, block.wrapping_add(at));
+}
+
+/// Blocks up to this size are freed by [`free_own`] without calling anything.
+const SHORT_BYTES: usize = 64;
+
+/// Frees block `p` of a page that this thread owns, if all is as it should be; `None`, and nothing has happened, if it has to
+/// be looked at more closely.
+#[inline(always)]
+pub(super) fn free_own(p: *mut u8, page: &'static Owned, length: Length) -> Option<Freed> {
+    let bitmap = page.block_bitmap();
+    let (work, bytes) = (bitmap.work(), bitmap.block_bytes());
+    if BUILD.is_watched() || work == Work::ByStyle {
+        return None;
+    }
+    let index = page.index_in(bitmap, p)?;
+    if work == Work::Bare {
+        return page.put_of(bitmap, index).ok();
+    }
+    let canary = |block| Canary { block, room: bytes - CANARY_BYTES, key: bitmap.key() };
+    // SAFETY: a block of the page that is or was in use, and the one before it, which was opened first.
+    unsafe {
+        let is_whole = match length {
+            Length::Short => canary(p).is_whole_short(),
+            Length::Any => canary(p).is_whole(),
+        };
+        if !is_whole || index > 0 && !canary(p.wrapping_sub(bytes)).is_free_or_whole() {
+            return None;
+        }
+    }
+    let freed = page.put_of(bitmap, index).ok()?;
+    // SAFETY: the block was the caller's, and is not handed out before this thread asks for one.
+    unsafe {
+        canary(p).open();
+        if work == Work::Cleared {
+            match length {
+                Length::Short => cpu::clear_short(p, bytes),
+                Length::Any => ptr::write_bytes(p, 0, bytes),
+            }
+        }
+    }
+    Some(freed)
+}
+
+/// How long a page's blocks are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Length {
+    /// At most [`SHORT_BYTES`].
+    Short,
+    Any,
+}
+
+/// Which of the two holds for this page.
+#[inline(always)]
+pub(super) fn length_of(page: &Owned) -> Length {
+    if page.block_bytes() <= SHORT_BYTES { Length::Short } else { Length::Any }
 }
 
 /// Frees block `p` of a hardened page after looking at everything that can be looked at.
@@ -106,28 +248,56 @@ pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
     if page.is_singleton() {
         return free_single(p, page);
     }
-    let Some(index) = page.index_of_start(p) else { return refuse(ErrorKind::InvalidFree, p) };
+    let Some(index) = page.index_of_start(p) else { return refuse(page, ErrorKind::InvalidFree, p) };
     let bitmap = page.block_bitmap();
     if !bitmap.is_used(index) {
-        return refuse(ErrorKind::DoubleFree, p);
+        return refuse(page, ErrorKind::DoubleFree, p);
     }
-    let style = bitmap.style();
-    tool_hooks::reached(p, page.block_bytes());
-    if style.pads {
+    if !bitmap.is_void() {
         // SAFETY: the block is in use, by the caller.
-        if let Err(at) = unsafe { canary_of(p, page).verify() } {
-            report_overflow(p, at);
-        }
-        if style.fills {
-            // SAFETY: the block is the caller's until it is freed below.
-            unsafe { page.filled(p).on_free() };
-        }
+        unsafe { retire(p, page, index) };
     }
-    tool_hooks::put_away(p, page.block_bytes());
     match page.if_mine_of_any_kind() {
         Some(mine) => put(mine, index, p),
         None => put_remote(page, index, p),
     }
+}
+
+/// Looks at what surrounds a block that is about to be freed, and makes it what free blocks are.
+///
+/// # Safety
+/// The block is in use, by the caller.
+unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
+    let style = page.block_bitmap().style();
+    tool_hooks::reached(p, page.block_bytes());
+    // SAFETY: the precondition.
+    unsafe {
+        if style.pads {
+            if let Err(at) = page.canary_of(p).verify() {
+                report_overflow(page, p, at);
+            } else if index > 0 && !is_whole_before(p, page) {
+                page.report(ErrorKind::BlockUnderflow, p, p.wrapping_sub(CANARY_BYTES));
+            }
+            if style.fills { page.filled(p).on_free() } else { page.canary_of(p).open() }
+        }
+        if style.clears {
+            ptr::write_bytes(p, 0, page.block_bytes());
+        }
+    }
+    tool_hooks::put_away(p, page.block_bytes());
+}
+
+/// Whether what stands behind the block before this one is what should be there. It may be in use or free, and change
+/// meanwhile. (AddressSanitizer has it closed, and knows of such accesses anyway.)
+///
+/// # Safety
+/// The block is not the first of its page, whose blocks have canaries.
+unsafe fn is_whole_before(p: *mut u8, page: PageRef) -> bool {
+    let before = p.wrapping_sub(page.block_bytes());
+    let fills = page.block_bitmap().style().fills;
+    // SAFETY: the precondition; blocks are opened in the order of their addresses.
+    BUILD.is_watched()
+        || unsafe { page.canary_of(before).is_free_or_whole() || fills && page.filled(before).is_marked() }
 }
 
 #[inline]
@@ -138,47 +308,63 @@ fn put(page: &'static Owned, index: usize, p: *mut u8) -> Verdict {
             Theap::of_page(page).page_emptied(page);
             Verdict::Done
         }
-        Err(AlreadyFree) => refuse(ErrorKind::DoubleFree, p),
+        Err(AlreadyFree) => refuse(page, ErrorKind::DoubleFree, p),
     }
 }
 
 fn put_remote(page: PageRef, index: usize, p: *mut u8) -> Verdict {
     if page.block_bitmap().put_remote(index).is_err() {
-        return refuse(ErrorKind::DoubleFree, p);
+        return refuse(page, ErrorKind::DoubleFree, p);
     }
     // SAFETY: the block is marked.
     unsafe { current_theap().free_foreign(page, p) };
     Verdict::Done
 }
 
-fn free_single(p: *mut u8, page: &Page) -> Verdict {
+fn free_single(p: *mut u8, page: PageRef) -> Verdict {
     if p != page.start() {
-        return refuse(ErrorKind::InvalidFree, p);
+        return refuse(page, ErrorKind::InvalidFree, p);
     }
     verify_single(p, page);
+    if page.clears_single() {
+        // SAFETY: the block is the caller's.
+        unsafe { clear_single(page) };
+    }
     Verdict::Release
 }
 
-fn verify_single(p: *mut u8, page: &Page) {
-    let slack = page.padding_bytes();
-    let padding = p.wrapping_add(page.block_bytes() - slack);
-    tool_hooks::reached(padding, slack.min(FILLED_BYTES));
-    // SAFETY: the padding is the end of a block in use.
-    if let Err(at) = unsafe { verify_filler(padding, slack) } {
-        report_overflow(p, at);
-    }
-    tool_hooks::put_away(padding, slack.min(FILLED_BYTES));
-}
-
 #[cold]
-fn refuse(kind: ErrorKind, p: *mut u8) -> Verdict {
-    diag::error(kind, p, Detail::Nothing);
+fn refuse(page: &Page, kind: ErrorKind, p: *mut u8) -> Verdict {
+    page.report(kind, p, p);
     Verdict::Done
 }
 
 #[cold]
-fn report_overflow(block: *mut u8, at: *mut u8) {
-    diag::error(ErrorKind::BlockOverflow, block, Detail::At(at));
+fn report_overflow(page: &Page, block: *mut u8, at: *mut u8) {
+    page.report(ErrorKind::BlockOverflow, block, at);
+}
+
+/// The size that the block at `p` of a hardened page was sealed with; `None` if there is no block, if it is free or damaged, or if
+/// blocks there have no seal. Says nothing.
+pub(super) fn sealed_size(p: *mut u8, page: PageRef) -> Option<usize> {
+    if page.is_singleton() {
+        return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
+    }
+    let bitmap = page.block_bitmap();
+    let is_block = page.index_in(bitmap, p).is_some_and(|index| bitmap.is_used(index));
+    match () {
+        () if !is_block || !bitmap.style().pads => None,
+        () if bitmap.is_void() => Some(0),
+        () => {
+            let canary = page.canary_of(p);
+            let _quiet = tool_hooks::quiet();
+            tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
+            // SAFETY: the block is in use.
+            let size = unsafe { canary.size() };
+            tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
+            size
+        }
+    }
 }
 
 /// How many bytes the block at `p` of a hardened page has for its user; `None` if there is no block, or it is free.
@@ -192,21 +378,19 @@ pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if !page.block_bitmap().style().pads {
         return Some(page.block_bytes());
     }
-    let canary = canary_of(p, page);
+    if page.block_bitmap().is_void() {
+        return Some(0);
+    }
+    let canary = page.canary_of(p);
     let _quiet = tool_hooks::quiet();
     tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
     // SAFETY: the block is in use.
     let size = unsafe { canary.size() };
     tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
     Some(size.unwrap_or_else(|| {
-        report_overflow(p, p.wrapping_add(canary.room));
+        report_overflow(page, p, p.wrapping_add(canary.room));
         canary.room
     }))
-}
-
-#[inline]
-fn canary_of(block: *mut u8, page: &Page) -> Canary {
-    Canary { block, room: page.block_bytes() - CANARY_BYTES, key: page.block_bitmap().key() }
 }
 
 /// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
@@ -240,97 +424,22 @@ fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> 
     if !page.block_bitmap().style().pads {
         return true;
     }
-    let canary = canary_of(p, page);
+    if page.block_bitmap().is_void() {
+        return size == 0;
+    }
+    let canary = page.canary_of(p);
     if size > canary.room {
         return false;
     }
     // SAFETY: the block is the caller's, and has that much room.
     unsafe {
         if let Err(at) = canary.verify() {
-            report_overflow(p, at);
+            report_overflow(page, p, at);
         }
         canary.close(size);
         clear_gained(p, usable, size, zero);
     }
     true
-}
-
-fn resize_single(mut block: SingleBlock, usable: usize, size: usize, zero: Zero) -> bool {
-    let page = block.page();
-    verify_single(page.start(), page);
-    if !block.resize(size + SINGLE_PADDING) {
-        return false;
-    }
-    // SAFETY: the block is the caller's, and has that many bytes now.
-    unsafe {
-        close_single(&mut block, size);
-        clear_gained(block.hand_out(), usable, size, zero);
-    }
-    true
-}
-
-/// # Safety
-/// The block has `size` bytes and is the caller's.
-unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
-    if zero == Zero::Zeroed && size > usable {
-        // SAFETY: the precondition.
-        unsafe { ptr::write_bytes(p.wrapping_add(usable), 0, size - usable) };
-    }
-}
-
-/// A block with the contents of `from`, of which `usable` bytes were the user's, and `size` bytes, moved without
-/// copying if that can be helped; `None` without memory. `from` still has to be released.
-pub(super) fn move_single(
-    theap: &'static Theap,
-    from: &mut SingleBlock,
-    usable: usize,
-    size: usize,
-    at: Alignment,
-    zero: Zero,
-) -> Option<*mut u8> {
-    let mut block = single::alloc_moved(theap, from, size.checked_add(SINGLE_PADDING)?, at)?;
-    // SAFETY: the block is new, and has that many bytes.
-    unsafe {
-        close_single(&mut block, size);
-        clear_gained(block.page().start(), usable, size, zero);
-    }
-    Some(block.hand_out())
-}
-
-/// Allocates a block with a page of its own, checked if blocks get padding: there is nothing else to check.
-fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
-    if !theap.style().pads {
-        return single::alloc_spare(theap, size, at, 0, zero).map(SingleBlock::hand_out);
-    }
-    let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, at, 0, zero)?;
-    Some(hand_out_single(block, size, zero))
-}
-
-/// Makes a new page of a single block a checked one, whose block is handed out.
-#[inline(always)]
-fn hand_out_single(mut block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
-    // SAFETY: the block is new.
-    unsafe { close_single(&mut block, size) };
-    let p = block.hand_out();
-    tool_hooks::allocated(p, size, size, zero);
-    p
-}
-
-/// Bytes that a block with a page of its own gets behind what was asked for, at least.
-pub(super) const SINGLE_PADDING: usize = 16;
-
-/// Marks a block with a page of its own, just allocated or resized, as one of `size` bytes; the rest is padding.
-///
-/// # Safety
-/// The block is the caller's.
-unsafe fn close_single(block: &mut SingleBlock, size: usize) {
-    let page = block.page_mut();
-    let slack = page.block_bytes() - size;
-    page.set_padding(slack);
-    tool_hooks::reached(page.start(), page.area_bytes());
-    // SAFETY: the precondition; the slack is the block's end.
-    unsafe { fill_slack(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
-    tool_hooks::closed(page.start().wrapping_add(size), page.area_bytes() - size);
 }
 
 // Requests through a theap that is instrumented: guarded blocks first, then hardened ones.
@@ -405,16 +514,6 @@ fn is_shared(theap: &Theap, size: usize, align: usize) -> bool {
     bin_for(theap, size, align).is_some()
 }
 
-/// A sample of the profiler in place of a block of a hardened page.
-#[cold]
-fn alloc_sample(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
-    let bytes = align_up(size.max(1) + SINGLE_PADDING, os::os_page_bytes())?;
-    let request = SingleRequest { bytes, align: align.max(SLICE_BYTES), offset: 0, spare_bytes: 0, zero };
-    let mut block = single::alloc_uncounted(theap, &request)?;
-    marking::mark(theap, block.page_mut(), size.max(1));
-    Some(if theap.style().pads { hand_out_single(block, size, zero) } else { block.hand_out() })
-}
-
 fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answer {
     if theap.levels().guards_pages()
         && at.offset == 0
@@ -426,32 +525,4 @@ fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answe
         return Answer::OutOfMemory;
     }
     alloc_single(theap, size, at, zero).into()
-}
-
-// Guarded blocks.
-
-/// What `malloc` promises of every block.
-const NATURAL_ALIGN: usize = 16;
-
-/// Allocates a guarded block; `None` if that can't be done: for want of memory or mappings, or with such an alignment.
-fn alloc_guarded(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
-    let guard_bytes = os::os_page_bytes();
-    if align > guard_bytes || size > MAX_REQUEST || !may_guard() {
-        return None;
-    }
-    let bytes = align_up(size.max(1), unit(align))?;
-    let request = SingleRequest { bytes, align: guard_bytes, offset: bytes, spare_bytes: guard_bytes, zero };
-    let mut block = single::alloc_request(theap, &request)?;
-    if !guard_single(block.page_mut()) {
-        block.release();
-        return None;
-    }
-    theap.heap().stats().malloc_guarded_count.increment();
-    Some(if theap.is_hardened() { hand_out_single(block, size, zero) } else { block.hand_out() })
-}
-
-/// Blocks end at multiples of this from their start.
-fn unit(align: usize) -> usize {
-    let natural = if options::is_enabled(OptionId::UnsafeGuardedPrecise) { 1 } else { NATURAL_ALIGN };
-    natural.max(align)
 }

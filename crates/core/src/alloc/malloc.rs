@@ -75,7 +75,7 @@ fn clear(page: &Owned, block: *mut u8) {
 extern "C" fn malloc_medium(size: usize) -> *mut u8 {
     let theap = current_theap();
     if size > LARGE_BLOCK_MAX || theap.is_instrumented() {
-        return malloc_slow(size);
+        return malloc_asked(theap, size);
     }
     let bin = Bin::of_geometric(size);
     // SAFETY: sizes up to the largest of a shared page have a class below the singletons'.
@@ -89,7 +89,10 @@ extern "C" fn malloc_medium(size: usize) -> *mut u8 {
 #[inline(never)]
 extern "C" fn malloc_again(size: usize, page: &'static Owned) -> *mut u8 {
     let block = page.pop_recycled(|| current_theap().skips_upkeep());
-    if block.is_null() { malloc_slow(size) } else { block }
+    if !block.is_null() {
+        return block;
+    }
+    if page.owner().is_hardened() { malloc_hardened(size, page) } else { malloc_slow(size) }
 }
 
 /// The same for blocks of many cache lines: the last one freed is the next.
@@ -102,10 +105,6 @@ fn malloc_medium_again(size: usize, bin: Bin) -> *mut u8 {
 #[cold]
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
-    let theap = current_theap();
-    if theap.is_only_hardened() {
-        return malloc_hardened(theap, size);
-    }
     match live_theap() {
         Some(theap) => alloc_in(theap, size, Zero::Any),
         None => fail(size),
@@ -140,10 +139,18 @@ pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
     alloc_ordinary(theap, size, zero)
 }
 
+/// The first page of the class is a hardened one, whose list is always empty.
 #[inline(never)]
-fn malloc_hardened(theap: &'static Theap, size: usize) -> *mut u8 {
-    let block = hardened::malloc(theap, size);
-    if block.is_null() { alloc_watched(theap, size, Zero::Any) } else { block }
+extern "C" fn malloc_hardened(size: usize, page: &'static Owned) -> *mut u8 {
+    let block = hardened::malloc_from(page, size);
+    if block.is_null() { malloc_slow(size) } else { block }
+}
+
+/// Requests that are large, or have to ask.
+#[inline(never)]
+extern "C" fn malloc_asked(theap: &'static Theap, size: usize) -> *mut u8 {
+    let block = if theap.is_only_hardened() { hardened::malloc_medium(theap, size) } else { core::ptr::null_mut() };
+    if block.is_null() { malloc_slow(size) } else { block }
 }
 
 #[inline(never)]
@@ -170,7 +177,7 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
         None => {
             let page = find_page(theap, bin)?;
             if theap.is_profiled() && theap.takes_sample(page) {
-                return alloc_sample(theap, bin, page, zero);
+                return alloc_sample(theap, page, zero);
             }
             (page, page.pop())
         }
@@ -181,11 +188,11 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
     Some(block)
 }
 
-/// A sample of the profiler; the page has blocks of the class.
+/// A sample of the profiler in place of a block of the page.
 #[cold]
 #[inline(never)]
-fn alloc_sample(theap: &'static Theap, bin: Bin, page: &'static Owned, zero: Zero) -> Option<*mut u8> {
-    sampled::alloc(theap, bin, zero).or_else(|| {
+fn alloc_sample(theap: &'static Theap, page: &'static Owned, zero: Zero) -> Option<*mut u8> {
+    sampled::alloc(theap, page.bin(), zero).or_else(|| {
         // No memory for that: an ordinary block.
         page.join();
         let block = page.pop();

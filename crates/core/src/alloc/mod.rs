@@ -8,12 +8,14 @@
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway. `fail`: what is said when a request can't be met.
 //! * `query`: questions about a block.
 //! * `sampled`: allocations that are the profiler's samples; `marking`: how a block becomes one.
-//! * `hardened`: where the fast paths fail: allocation that is checked or guarded.
+//! * `hardened`: where the fast paths fail: allocation that is checked or guarded; `hardened_single`: of blocks with a page of
+//!   their own.
 
 mod aligned;
 mod fail;
 mod free;
 mod hardened;
+mod hardened_single;
 mod malloc;
 mod marking;
 mod query;
@@ -27,7 +29,7 @@ mod upkeep;
 pub use crate::base::Alignment;
 pub use crate::runtime::{DeferredFreeFn, register_deferred_free};
 pub use aligned::{alloc_aligned_at_in, malloc_aligned, malloc_aligned_at};
-pub use free::free;
+pub use free::{check_free, free, free_as};
 pub use malloc::{alloc_in, malloc, malloc_at_once, malloc_in, zalloc};
 pub use query::{good_size, heap_of, is_ours, is_under_utilized, usable_size};
 pub use realloc::{expand, realloc, realloc_aligned_at_in, realloc_in, realloc_into};

@@ -2,7 +2,7 @@
 
 use super::hardened;
 use crate::base;
-use crate::diag::{self, Detail, ErrorKind};
+use crate::diag::ErrorKind;
 use crate::heap::{Heap, walk_of};
 use crate::options::{self, Hardening};
 use crate::os;
@@ -13,7 +13,7 @@ use crate::runtime::page_around;
 /// ours.
 pub fn usable_size(p: *const u8) -> usize {
     match Page::lookup(p) {
-        Lookup::Page(page) => size_of_block(p, page).unwrap_or_else(|| no_block(p)),
+        Lookup::Page(page) => size_of_block(p, page).unwrap_or_else(|| no_block(p, page)),
         Lookup::None => 0,
     }
 }
@@ -32,8 +32,8 @@ pub(super) fn size_of_block(p: *const u8, page: PageRef) -> Option<usize> {
 }
 
 #[cold]
-fn no_block(p: *const u8) -> usize {
-    diag::error(ErrorKind::InvalidPointer, p, Detail::Nothing);
+fn no_block(p: *const u8, page: PageRef) -> usize {
+    page.report(ErrorKind::InvalidPointer, p, p);
     0
 }
 

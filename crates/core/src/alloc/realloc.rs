@@ -5,7 +5,8 @@ use core::ptr;
 use super::aligned::alloc_aligned_at_in;
 use super::fail::fail;
 use super::free::free;
-use super::hardened::{self, Answer, SINGLE_PADDING};
+use super::hardened::{self, Answer};
+use super::hardened_single::{self, SINGLE_PADDING};
 use super::malloc::{alloc_in, alloc_ordinary, malloc};
 use super::query::{heap_of_block, size_of_block, usable_size};
 use super::single::{self, SingleBlock};
@@ -193,7 +194,7 @@ fn move_single(
     zero: Zero,
 ) -> *mut u8 {
     let moved = if from.page().owner().is_hardened() {
-        hardened::move_single(theap, &mut from, usable, size, at, zero)
+        hardened_single::move_single(theap, &mut from, usable, size, at, zero)
     } else {
         single::alloc_moved(theap, &mut from, size, at).map(|to| {
             if zero == Zero::Zeroed {

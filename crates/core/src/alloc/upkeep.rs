@@ -36,7 +36,9 @@ fn tick(theap: &'static Theap) {
     collect_unowned(subproc, Force::Routine);
     let arenas = subproc.arenas();
     arenas.purge_due(Force::Routine);
-    consider_scavenger(arenas);
+    if !Thread::of(theap).is_late() {
+        consider_scavenger(arenas);
+    }
 }
 
 /// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is

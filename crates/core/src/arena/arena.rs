@@ -3,6 +3,7 @@
 //! The description and the bitmaps live in the arena's own first slices.
 
 use core::ffi::c_void;
+use core::mem::offset_of;
 use core::ptr;
 
 use super::mapping::{Backing, CommitFn, LEAST_STEP, UNIT_SLICES, goes_in_steps, open};
@@ -128,6 +129,35 @@ impl Setup {
         }
         commit(info_slices.next_multiple_of(LEAST_STEP).min(most)).or_else(|| commit(info_slices))
     }
+}
+
+/// Where the fields of an arena's description lie, for a reader in another process.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ArenaOffsets {
+    pub start: u32,
+    pub slices: u32,
+    pub info_slices: u32,
+    /// Where the addresses of the bitmaps' first words lie: free, committed, dirty, purge.
+    pub bitmaps: [u32; 4],
+}
+
+impl ArenaOffsets {
+    pub const HERE: ArenaOffsets = {
+        let states = offset_of!(Arena, slice_states);
+        let [free, committed, dirty, purge] = SliceStates::FIELDS_AT;
+        ArenaOffsets {
+            start: offset_of!(Arena, start) as u32,
+            slices: offset_of!(Arena, slices) as u32,
+            info_slices: offset_of!(Arena, info_slices) as u32,
+            bitmaps: [
+                (states + free) as u32,
+                (states + committed) as u32,
+                (states + dirty) as u32,
+                (states + purge) as u32,
+            ],
+        }
+    };
 }
 
 /// A cursor through the memory in which an arena's structures are laid out.

@@ -8,6 +8,7 @@ use super::pool::MetaPool;
 use super::slots::Slots;
 use super::thp;
 use super::usage::Usage;
+use core::mem::offset_of;
 use core::ptr;
 
 use crate::base::*;
@@ -24,6 +25,8 @@ pub const MAX_ARENAS: usize = 160;
 const GROW_EVERY: usize = 4;
 /// The smallest arena that is reserved for more than what is asked for: 1 MiB.
 const MIN_RESERVE: usize = 1 << 20;
+/// The smallest where addresses are limited: 512 KiB.
+const LEAST_RESERVE: usize = MIN_RESERVE / 2;
 /// The size of the first arena where large blocks are not to use any: 16 MiB.
 const SMALL_RESERVE: usize = 16 << 20;
 /// The size of the first arena otherwise: 4 MiB. A small process is to have few addresses.
@@ -33,8 +36,17 @@ const FIRST_GROWTH: usize = 16;
 
 /// The share of a limit that an arena takes.
 const LIMIT_SHARE: usize = 32;
+/// A limit up to this leaves no room for a page of each class in each thread: 256 MiB.
+const NARROW_BYTES: usize = 256 << 20;
 /// How many arenas a claim reserves, at most, if others take the slices of each before it does.
 const RESERVE_TRIES: usize = 8;
+
+/// Whether another arena may be reserved for a claim, where the present ones are full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reserve {
+    Never,
+    IfFull,
+}
 
 /// What is asked of the arenas.
 #[derive(Clone, Copy)]
@@ -50,11 +62,21 @@ pub struct Want {
     /// Spreads threads over an arena: each starts its search elsewhere.
     pub seed: usize,
     pub extent: Extent,
+    pub reserve: Reserve,
 }
 
 impl Want {
     pub fn new(slices: usize, kind: Kind) -> Want {
-        Want { slices, align_slices: 1, kind, arena: None, numa: None, seed: 0, extent: Extent::Whole }
+        Want {
+            slices,
+            align_slices: 1,
+            kind,
+            arena: None,
+            numa: None,
+            seed: 0,
+            extent: Extent::Whole,
+            reserve: Reserve::IfFull,
+        }
     }
 }
 
@@ -70,6 +92,13 @@ pub struct ArenaSet {
 }
 
 impl ArenaSet {
+    /// Where the addresses of arenas, their count, and the statistics lie.
+    pub const WORDS_AT: [usize; 3] = {
+        let [places, count] = Slots::<Arena, MAX_ARENAS>::WORDS_AT;
+        let arenas = offset_of!(ArenaSet, arenas);
+        [arenas + places, arenas + count, offset_of!(ArenaSet, usage) + Usage::STATS_AT]
+    };
+
     pub const fn new() -> Self {
         Self {
             arenas: Slots::new(),
@@ -121,6 +150,12 @@ impl ArenaSet {
         thp::is_worth_advising(self.filled_slices())
     }
 
+    /// Whether addresses are so few, by a limit from the start or since an arena was refused, that it is better to use
+    /// what there is, also if that takes time or wastes some of it, than to reserve another arena.
+    pub fn is_narrow(&self) -> bool {
+        mem::config().address_limit_bytes <= NARROW_BYTES || self.ceiling_bytes() <= NARROW_BYTES / LIMIT_SHARE
+    }
+
     /// Held over `fork`.
     pub fn lock(&self) -> &Lock<()> {
         &self.reserving
@@ -141,6 +176,10 @@ impl ArenaSet {
         if let Some(arena) = want.arena {
             arena.hint.forget();
             return claim_in(arena, want).ok();
+        }
+        if want.reserve == Reserve::Never {
+            self.shared().for_each(|arena| arena.hint.forget());
+            return self.claim_present(want).ok();
         }
         match self.claim_present(want) {
             Err(Miss::Full) => self.claim_reserving(want).or_else(|| self.claim_far(want).ok()),
@@ -203,8 +242,13 @@ impl ArenaSet {
                 return None;
             }
             bytes = (bytes / 2).next_multiple_of(SLICE_BYTES).max(need);
-            self.ceiling.store(bytes, Ordering::Relaxed);
+            self.lower_ceiling(bytes);
         }
+    }
+
+    /// Arenas larger than this were refused.
+    pub(crate) fn lower_ceiling(&self, bytes: usize) {
+        self.ceiling.store(bytes, Ordering::Relaxed);
     }
 
     fn bytes_needed(&self, want: &Want) -> Option<usize> {
@@ -221,9 +265,9 @@ impl ArenaSet {
         };
         let doublings = (self.arenas.count() / GROW_EVERY).min(8);
         let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
-        let share = align_down(mem::config().address_limit_bytes / LIMIT_SHARE, MIN_RESERVE).max(MIN_RESERVE);
-        let limit = share.min(self.ceiling_bytes());
-        bytes.min(MAX_BITS * SLICE_BYTES).min(limit).next_multiple_of(MIN_RESERVE)
+        let share = mem::config().address_limit_bytes / LIMIT_SHARE;
+        let limit = align_down(share.min(self.ceiling_bytes()), LEAST_RESERVE).max(LEAST_RESERVE);
+        bytes.min(MAX_BITS * SLICE_BYTES).next_multiple_of(MIN_RESERVE).min(limit)
     }
 
     fn ceiling_bytes(&self) -> usize {

@@ -38,8 +38,8 @@ mod thp;
 mod usage;
 mod watermarks;
 
-pub use arena::{Arena, Kind, Setup, Sharing};
-pub use arenas::{ArenaSet, MAX_ARENAS, Want};
+pub use arena::{Arena, ArenaOffsets, Kind, Setup, Sharing};
+pub use arenas::{ArenaSet, MAX_ARENAS, Reserve, Want};
 pub use claim::{Claim, Extent};
 pub use looks::Looks;
 pub use manage::{Refusal, UserMemory};

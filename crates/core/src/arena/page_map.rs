@@ -17,14 +17,14 @@
 //! A table can only be read until an arena comes to lie in its range, whose entries are then made writable. So the
 //! gaps between our mappings cost addresses (a 512th of theirs), and no memory in any accounting.
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use ferrimalloc_prim::mem::{self, Access};
 
 use crate::base::*;
 use crate::bitmap::CHUNK_BITS;
 use crate::os::{self, PrivateMemory};
-use crate::sync::{AtomicUsize, Lock, Ordering, RangeTable};
+use crate::sync::{AtomicBool, AtomicUsize, Lock, Ordering, RangeTable};
 
 /// An entry as this floor sees it: bytes. The page floor lays its `Page` over it.
 #[repr(C, align(128))]
@@ -163,6 +163,16 @@ pub fn cover(start: *const u8, bytes: usize) -> bool {
         .is_some_and(|range| open(range, region))
 }
 
+/// Where the table of the home range, the other ranges and their count lie, for a reader in another process.
+pub fn places() -> [*const (); 3] {
+    [ptr::from_ref(home::words()).cast(), (&raw const FAR).cast(), (&raw const FAR_COUNT).cast()]
+}
+
+/// Where a range's top, its table's end and the complement of its length lie.
+pub const RANGE_WORDS_AT: [usize; 3] = Range::WORDS_AT;
+/// From one range to the next.
+pub const RANGE_BYTES: usize = size_of::<Range>();
+
 /// Addresses of a region.
 #[derive(Clone, Copy)]
 struct Span {
@@ -256,6 +266,8 @@ fn rooms_above(first: Span) -> impl Iterator<Item = usize> {
 
 /// A table up to this size may be in core files.
 const DUMPED_BYTES: usize = 1 << 20;
+/// Whether a part of a table is kept out of them.
+static IS_LEFT_OUT: AtomicBool = AtomicBool::new(false);
 
 /// The table goes to half the address of what it describes: far from where the system places mappings, so that it can
 /// grow, and as hard to guess.
@@ -273,7 +285,9 @@ fn begin_at(range: &Range, start: usize, top: usize) -> bool {
 
 /// A core file must not hold a large table, and a touched entry must not cost a huge page.
 fn advise(table: PrivateMemory) {
-    let _ = table.leave_out_above(DUMPED_BYTES);
+    if table.leave_out_above(DUMPED_BYTES).is_left_out() {
+        IS_LEFT_OUT.store(true, Ordering::Relaxed);
+    }
     table.refuse_huge_at_first();
 }
 
@@ -283,8 +297,14 @@ fn open(range: &Range, region: Span) -> bool {
     let os_page = mem::config().os_page_bytes;
     let from = align_down(table(region.start), os_page);
     let end = table(region.end.next_multiple_of(SLICE_BYTES)).next_multiple_of(os_page);
+    let part = range.end().cast::<u8>().with_addr(from);
     // SAFETY: a part of the table, which is whole OS pages; its contents stay.
-    unsafe { mem::protect(range.end().cast::<u8>().with_addr(from), end - from, Access::ReadWrite).is_ok() }
+    let is_open = unsafe { mem::protect(part, end - from, Access::ReadWrite).is_ok() };
+    if is_open && IS_LEFT_OUT.load(Ordering::Relaxed) {
+        // SAFETY: the same. A core file can be read as a heap only with its pages' descriptions (`advise`).
+        unsafe { mem::dump(part, end - from) };
+    }
+    is_open
 }
 
 /// Has the system back the entries of `bytes` from `start` on, which are ours, with memory now.

@@ -45,6 +45,14 @@ pub struct Initial {
 }
 
 impl SliceStates {
+    /// Where the fields of the bitmaps free, committed, dirty and purge are told.
+    pub const FIELDS_AT: [usize; 4] = [
+        core::mem::offset_of!(SliceStates, free) + Bitmap::FIELDS_AT,
+        core::mem::offset_of!(SliceStates, committed) + Bitmap::FIELDS_AT,
+        core::mem::offset_of!(SliceStates, dirty) + Bitmap::FIELDS_AT,
+        core::mem::offset_of!(SliceStates, purge) + Bitmap::FIELDS_AT,
+    ];
+
     /// Of four bitmaps as long as each other, all clear: everything is held by the caller.
     pub fn new([free, committed, dirty, purge]: [Bitmap; 4]) -> Self {
         SliceStates { free, committed, dirty, purge }

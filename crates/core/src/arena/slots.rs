@@ -15,6 +15,9 @@ pub struct Slots<T, const N: usize> {
 }
 
 impl<T: 'static, const N: usize> Slots<T, N> {
+    /// Where the places and their count lie.
+    pub const WORDS_AT: [usize; 2] = [core::mem::offset_of!(Self, places), core::mem::offset_of!(Self, count)];
+
     const_unless_loom! {
         /// With nothing in it. `const` except under loom.
         pub const fn new() -> Self {

@@ -805,6 +805,20 @@ mod on_sim {
     }
 
     #[test]
+    fn a_page_with_holes_takes_advice_back_from_its_unit_however_full_it_is() {
+        let _ground = ground();
+        let set = new_set();
+        // The first arena of a process would be too small.
+        let large = set.claim(&Want::new(CHUNK_BITS / 2, Kind::Other)).unwrap();
+        set.release(large.arena, large.range, large.range.len);
+        let (arena, claims) = large_heap(set, 2);
+        assert!(arena.is_advised(claims[0].range) && !arena.is_advised(BitRange::one(3 * UNIT_SLICES)));
+        arena.refuse_holes(claims[0].range);
+        assert!(!arena.is_advised(claims[0].range) && arena.is_advised(claims[UNIT_SLICES].range));
+        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused_units()), (3, 1));
+    }
+
+    #[test]
     fn refused_units_are_advised_again_when_they_are_to_be_full() {
         let _ground = ground();
         let set = new_set();

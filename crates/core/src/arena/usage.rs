@@ -33,6 +33,9 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Where the statistics lie.
+    pub const STATS_AT: usize = core::mem::offset_of!(Usage, stats);
+
     pub const fn new() -> Self {
         Self {
             filled: AtomicUsize::new(0),

@@ -11,6 +11,9 @@ pub struct Links {
 }
 
 impl Links {
+    /// Where the next element's address lies.
+    pub const NEXT_AT: usize = core::mem::offset_of!(Links, next);
+
     pub const fn new() -> Self {
         Self { next: Cell::new(ptr::null()), prev: Cell::new(ptr::null()) }
     }
@@ -32,6 +35,9 @@ pub struct List<T> {
 unsafe impl<T: Sync> Send for List<T> {}
 
 impl<T: Linked> List<T> {
+    /// Where the first element's address lies.
+    pub const FIRST_AT: usize = core::mem::offset_of!(Self, first);
+
     pub const fn new() -> Self {
         Self { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()), _elements: PhantomData }
     }

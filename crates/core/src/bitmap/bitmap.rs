@@ -48,6 +48,18 @@ struct Chunk {
 
 const _: () = assert!(UNDER_LOOM || size_of::<Chunk>() == ALIGN_BYTES);
 
+/// A slice is its address, then its length: [`Bitmap::FIELDS_AT`] relies on it.
+const _: () = {
+    #[repr(C)]
+    struct Words {
+        _address: *const Chunk,
+        len: usize,
+    }
+    // SAFETY: a slice is two words; which of them is the length is what is looked at.
+    let words: Words = unsafe { core::mem::transmute::<&'static [Chunk], Words>(&[]) };
+    assert!(words.len == 0);
+};
+
 /// A bitmap in somebody's memory: a handle of a few words, to be kept with what it describes.
 ///
 /// All operations may be called by any thread at any time. Ranges must lie within the bitmap; one that does not fit the
@@ -59,6 +71,9 @@ pub struct Bitmap {
 }
 
 impl Bitmap {
+    /// Where the address of the first field lies. It is the first word of the slice of chunks.
+    pub const FIELDS_AT: usize = core::mem::offset_of!(Bitmap, chunks);
+
     /// Bytes of memory for `bits` bits, a multiple of 64; about 1/8 byte per bit.
     pub const fn layout_bytes(bits: usize) -> usize {
         let bytes = chunks_for(bits) * size_of::<Chunk>() + map_words_for(bits) * size_of::<AtomicU64>();

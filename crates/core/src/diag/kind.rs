@@ -14,6 +14,8 @@ pub enum ErrorKind {
     CorruptMetadata,
     /// Bytes behind a block were written.
     BlockOverflow,
+    /// Bytes before a block were written.
+    BlockUnderflow,
     /// A block was written after it was freed.
     WriteAfterFree,
     /// `free` of an address that is no block of ours.
@@ -24,6 +26,8 @@ pub enum ErrorKind {
     InvalidPointer,
     /// A size was passed along with a block that does not fit it.
     SizeMismatch,
+    /// An alignment was passed along with a block that does not fit it.
+    AlignmentMismatch,
     /// An alignment that is no power of two, or larger than supported.
     InvalidAlignment,
     /// A heap, arena or sub-process that is null, dead, foreign, or not allowed here.
@@ -38,11 +42,13 @@ pub enum ErrorKind {
     RequestTooLarge,
 }
 
-/// Whether the heap can still be trusted after an error.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What an error says about the program.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
-    /// The call failed or was ignored; nothing else is affected.
+    /// The call failed, as calls may.
     Contained,
+    /// The program uses memory that is not its to use so. The call was ignored; nothing else is affected yet.
+    Misuse,
     /// Memory was overwritten that the allocator relies on.
     Corruption,
 }
@@ -62,8 +68,8 @@ impl ErrorKind {
         use ErrorKind::*;
         match self {
             DoubleFree => code::EAGAIN,
-            CorruptFreeList | CorruptMetadata | BlockOverflow | WriteAfterFree => code::EFAULT,
-            InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch => code::EINVAL,
+            CorruptFreeList | CorruptMetadata | BlockOverflow | BlockUnderflow | WriteAfterFree => code::EFAULT,
+            InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch | AlignmentMismatch => code::EINVAL,
             InvalidAlignment | InvalidHandle | InvalidArgument => code::EINVAL,
             OutOfMemory => code::ENOMEM,
             CountOverflow | RequestTooLarge => code::EOVERFLOW,
@@ -71,7 +77,15 @@ impl ErrorKind {
     }
 
     pub const fn severity(self) -> Severity {
-        if self.code() == code::EFAULT { Severity::Corruption } else { Severity::Contained }
+        use ErrorKind::*;
+        match self {
+            CorruptFreeList | CorruptMetadata | BlockOverflow | BlockUnderflow | WriteAfterFree => Severity::Corruption,
+            DoubleFree | InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch | AlignmentMismatch => {
+                Severity::Misuse
+            }
+            InvalidAlignment | InvalidHandle | InvalidArgument => Severity::Contained,
+            OutOfMemory | CountOverflow | RequestTooLarge => Severity::Contained,
+        }
     }
 
     /// The reason in words.
@@ -82,11 +96,13 @@ impl ErrorKind {
             CorruptFreeList => "corrupted free list: freed memory was overwritten",
             CorruptMetadata => "corrupted metadata of the allocator",
             BlockOverflow => "buffer overflow: bytes behind the block were overwritten",
+            BlockUnderflow => "buffer underflow: bytes before the block were overwritten",
             WriteAfterFree => "write after free: the block was changed after it was freed",
             InvalidFree => "free of an address that is not a block of this allocator",
             InvalidRealloc => "realloc of an address that is not a block of this allocator",
             InvalidPointer => "the address is not a block of this allocator",
             SizeMismatch => "the size passed along does not fit the block",
+            AlignmentMismatch => "the alignment passed along does not fit the block",
             InvalidAlignment => "invalid alignment",
             InvalidHandle => "the heap, arena or sub-process cannot be used for this",
             InvalidArgument => "invalid argument",
@@ -94,6 +110,28 @@ impl ErrorKind {
             CountOverflow => "count times size overflows",
             RequestTooLarge => "the request is larger than any allocation can be",
         }
+    }
+}
+
+/// The block that an error is about.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    pub block: *const u8,
+    /// As much as its user has, if that is known; else all that it takes.
+    pub bytes: usize,
+    /// Where exactly it was noticed.
+    pub at: *const u8,
+    /// As the C interface names it.
+    pub heap: *const (),
+    /// The thread that owns the block's page, or owned it last; 0 if there is none.
+    pub owner: usize,
+}
+
+impl About {
+    fn write(self, line: &mut Message) -> &mut Message {
+        line.text(", block of ").size(self.bytes).text(" bytes at ").address(self.block).text(", offset ");
+        line.decimal(self.at.addr().wrapping_sub(self.block.addr()) as i64);
+        line.text(", heap ").address(self.heap).text(", owned by thread ").hex(self.owner)
     }
 }
 
@@ -117,6 +155,8 @@ pub enum Detail {
     Alignment(usize),
     /// Where exactly it was noticed.
     At(*const u8),
+    /// The block at fault, and where in it.
+    Block(About),
     /// The function or argument at fault.
     Named(&'static str),
 }
@@ -135,6 +175,7 @@ impl Detail {
             }
             Detail::Alignment(bytes) => line.text(", alignment ").size(bytes),
             Detail::At(place) => line.text(", at ").address(place),
+            Detail::Block(about) => about.write(line),
             Detail::Named(name) => line.text(", in ").text(name),
         };
     }
@@ -154,9 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn only_overwritten_memory_is_corruption() {
+    fn overwritten_memory_is_worse_than_misuse_and_that_than_failure() {
         assert_eq!(ErrorKind::BlockOverflow.severity(), Severity::Corruption);
-        assert_eq!(ErrorKind::DoubleFree.severity(), Severity::Contained);
-        assert_eq!(ErrorKind::InvalidFree.severity(), Severity::Contained);
+        assert_eq!(ErrorKind::DoubleFree.severity(), Severity::Misuse);
+        assert_eq!(ErrorKind::InvalidFree.severity(), Severity::Misuse);
+        assert_eq!(ErrorKind::OutOfMemory.severity(), Severity::Contained);
+        assert!(Severity::Corruption > Severity::Misuse && Severity::Misuse > Severity::Contained);
     }
 }

@@ -18,9 +18,9 @@ mod reentrancy_guard;
 mod reporter;
 
 pub use hook::{ErrorFn, Hook, HookOutput, Output, OutputFn};
-pub use kind::{Detail, ErrorKind};
+pub use kind::{About, Detail, ErrorKind};
 pub use message::Message;
-pub use reporter::{Audience, OnCorruption, Reporter, Settings};
+pub use reporter::{Audience, Fatal, Reporter, Settings};
 
 use core::ffi::{CStr, c_void};
 
@@ -72,9 +72,9 @@ pub fn configure(settings: Settings) {
     REPORTER.configure(settings);
 }
 
-/// What to do about corruption when no error hook is registered.
-pub fn on_corruption(policy: OnCorruption) {
-    REPORTER.on_corruption(policy);
+/// Which errors end the process when no error hook is registered.
+pub fn end_process_on(fatal: Fatal) {
+    REPORTER.end_process_on(fatal);
 }
 
 /// How many errors were reported so far, shown or not.

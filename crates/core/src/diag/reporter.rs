@@ -7,9 +7,9 @@ use super::hook::{ErrorFn, ErrorHook, OutputFn, OutputHook};
 use super::kind::{Detail, ErrorKind, Severity};
 use super::message::Message;
 use super::reentrancy_guard::{Entry, ReentrancyGuard};
-use crate::sync::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
+use crate::sync::{AtomicBool, AtomicI64, AtomicU8, AtomicUsize, Ordering::Relaxed};
 use core::ffi::{CStr, c_void};
-use ferrimalloc_prim::{output, process};
+use ferrimalloc_prim::{output, process, thread};
 
 /// How much is said, as the options of the same names have it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,13 +38,29 @@ pub enum Audience {
     Everyone,
 }
 
-/// The reaction to corrupted memory, when no error hook is registered.
+/// Which errors end the process after they have been reported, when no error hook is registered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OnCorruption {
-    /// Say so and go on.
-    Report,
-    /// Say so and end the process: in the secure and debug modes.
-    Abort,
+#[repr(u8)]
+pub enum Fatal {
+    None,
+    /// Overwritten memory.
+    Corruption,
+    /// Whatever the program does wrong with memory.
+    Misuse,
+}
+
+impl Fatal {
+    fn holds(self, severity: Severity) -> bool {
+        match self {
+            Fatal::None => false,
+            Fatal::Corruption => severity >= Severity::Corruption,
+            Fatal::Misuse => severity >= Severity::Misuse,
+        }
+    }
+
+    fn from_raw(raw: u8) -> Fatal {
+        [Fatal::Corruption, Fatal::Misuse].into_iter().find(|&fatal| fatal as u8 == raw).unwrap_or(Fatal::None)
+    }
 }
 
 /// Everything that one process's messages need.
@@ -53,7 +69,7 @@ pub struct Reporter {
     verbose: AtomicI64,
     max_errors: AtomicI64,
     max_warnings: AtomicI64,
-    aborts: AtomicBool,
+    fatal: AtomicU8,
     errors: AtomicUsize,
     warnings: AtomicUsize,
     output: OutputHook,
@@ -69,7 +85,7 @@ impl Reporter {
             verbose: AtomicI64::new(start.verbose),
             max_errors: AtomicI64::new(start.max_errors),
             max_warnings: AtomicI64::new(start.max_warnings),
-            aborts: AtomicBool::new(false),
+            fatal: AtomicU8::new(Fatal::None as u8),
             errors: AtomicUsize::new(0),
             warnings: AtomicUsize::new(0),
             output: OutputHook::new(),
@@ -85,8 +101,8 @@ impl Reporter {
         self.max_warnings.store(settings.max_warnings, Relaxed);
     }
 
-    pub fn on_corruption(&self, policy: OnCorruption) {
-        self.aborts.store(policy == OnCorruption::Abort, Relaxed);
+    pub fn end_process_on(&self, fatal: Fatal) {
+        self.fatal.store(fatal as u8, Relaxed);
     }
 
     pub fn register_output(&self, fun: Option<OutputFn>, arg: *mut c_void) {
@@ -172,7 +188,7 @@ impl Reporter {
     }
 
     fn react(&self, kind: ErrorKind) {
-        if kind.severity() == Severity::Corruption && self.aborts.load(Relaxed) {
+        if Fatal::from_raw(self.fatal.load(Relaxed)).holds(kind.severity()) {
             process::abort();
         }
     }
@@ -186,14 +202,19 @@ fn error_line(kind: ErrorKind, pointer: *const u8, detail: Detail) -> Message {
     }
     line.text(kind.words());
     detail.write(&mut line);
+    if kind.severity() > Severity::Contained {
+        line.text(", by thread ").hex(thread::id());
+    }
     line.end_line();
     line
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::kind::About;
     use super::*;
     use core::ptr;
+    use std::format;
     use std::string::{String, ToString};
     use std::sync::Mutex;
     use std::vec::Vec;
@@ -231,8 +252,29 @@ mod tests {
     fn an_error_names_the_pointer_and_the_reason() {
         let lines = Lines::default();
         complain(&listening(&lines, showing()));
-        let expected = "ferrimalloc: error: 0x1230: double free: the block is free already, 16 bytes\n";
+        let thread = thread::id();
+        let expected = format!(
+            "ferrimalloc: error: 0x1230: double free: the block is free already, 16 bytes, by thread {thread:#x}\n"
+        );
         assert_eq!(*lines.lock().unwrap(), [expected]);
+    }
+
+    #[test]
+    fn an_error_about_a_block_names_size_offset_heap_and_owner() {
+        let lines = Lines::default();
+        let about = About {
+            block: ptr::without_provenance(0x1200),
+            bytes: 48,
+            at: ptr::without_provenance(0x1230),
+            heap: ptr::without_provenance(0x5000),
+            owner: 0x7700,
+        };
+        listening(&lines, showing()).error(ErrorKind::InvalidFree, about.at, Detail::Block(about));
+        let line = lines.lock().unwrap().concat();
+        assert!(
+            line.contains(", block of 48 bytes at 0x1200, offset 48, heap 0x5000, owned by thread 0x7700, "),
+            "{line}"
+        );
     }
 
     #[test]
@@ -276,7 +318,7 @@ mod tests {
         let codes = Mutex::new(Vec::<i32>::new());
         let reporter = Reporter::new();
         reporter.register_error(Some(keep_code), ptr::from_ref(&codes).cast_mut().cast());
-        reporter.on_corruption(OnCorruption::Abort);
+        reporter.end_process_on(Fatal::Corruption);
         reporter.error(ErrorKind::CorruptFreeList, ptr::null(), Detail::Nothing);
         reporter.error(ErrorKind::RequestTooLarge, ptr::null(), Detail::Nothing);
         assert_eq!(*codes.lock().unwrap(), [14, 75]);
@@ -296,7 +338,7 @@ mod tests {
     fn corruption_ends_the_process_where_the_policy_says_so() {
         if std::env::var(ABORTS).is_ok() {
             let reporter = Reporter::new();
-            reporter.on_corruption(OnCorruption::Abort);
+            reporter.end_process_on(Fatal::Corruption);
             reporter.error(ErrorKind::InvalidFree, ptr::null(), Detail::Nothing);
             assert_eq!(reporter.error_count(), 1, "misuse is survived");
             reporter.configure(showing());
@@ -308,7 +350,7 @@ mod tests {
         let end = again.args([test, "--nocapture"]).env(ABORTS, "1").output().unwrap();
         let said = String::from_utf8_lossy(&end.stderr).to_string();
         assert!(end.status.code().is_none(), "killed by a signal");
-        assert!(said.contains("ferrimalloc: error: corrupted metadata of the allocator, in this test\n"));
+        assert!(said.contains("ferrimalloc: error: corrupted metadata of the allocator, in this test, by thread 0x"));
     }
 
     static RECURSING: Reporter = Reporter::new();

@@ -4,13 +4,20 @@
 //! block                     size                     room            room + 8
 //! | what was asked for ... | 0xDE 0xDE ... (slack)   | canary           |
 //! ```
-//! The canary is a keyed mixture of the block's address and its slack in the lower half, and the slack in the upper half, so
-//! that it says how large the block is to its user and can't be copied from one block to another. Whoever writes behind
-//! the block changes filler or canary first. Of a long slack only the first bytes are filled and looked at.
+//! The canary is a keyed mixture of the block's address, and the slack, spread over the whole word. So it says how large the
+//! block is to its user, it can't be copied from one block to another, and no change of one byte makes another canary of it.
+//! Whoever writes behind the block changes filler or canary first; whoever writes before the next block changes the canary.
+//! Of a long slack only the first bytes are filled and looked at.
+//!
+//! While a block is free the word is 0 (or, where blocks are filled, another mark: see `fill`). So a canary also tells that
+//! its block is in use, and a block's neighbour can be looked at by anybody: the word goes from 0 to a canary, to another
+//! one and to 0 by single stores.
 //!
 //! A page of a single block has its size in its description, and filler alone behind the block.
 
 use core::ptr;
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes that a canary takes.
 pub const CANARY_BYTES: usize = 8;
@@ -18,9 +25,25 @@ pub const CANARY_BYTES: usize = 8;
 pub const FILLED_BYTES: usize = 64;
 /// mimalloc's padding byte.
 const FILLER: u8 = 0xDE;
-const FILLER_WORD: u64 = u64::from_ne_bytes([FILLER; 8]);
+const FILLER_WORD: u64 = u64::from_le_bytes([FILLER; 8]);
 /// Fibonacci hashing's multiplier: odd, its bits as good as random.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Another such number, by which a slack is spread, and its inverse.
+const SLACK_SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
+const SLACK_GATHER: u64 = inverse(SLACK_SPREAD);
+/// What stands in place of a canary while the block is free.
+const FREE: u64 = 0;
+
+/// The number by which an odd number gives 1, by Newton's method: each step doubles the bits that are right, three to begin with.
+const fn inverse(odd: u64) -> u64 {
+    let mut inverse = odd;
+    let mut step = 0;
+    while step < 5 {
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        step += 1;
+    }
+    inverse
+}
 
 /// A block and the room that it has, canary excluded.
 #[derive(Clone, Copy)]
@@ -32,40 +55,167 @@ pub struct Canary {
 }
 
 impl Canary {
-    fn word(self, slack: usize) -> u64 {
-        let mixed = (self.block.addr() as u64 ^ self.key).wrapping_add(slack as u64).wrapping_mul(SPREAD);
-        mixed >> 32 | u64::from(slack as u32 ^ (self.key >> 32) as u32) << 32
+    /// What the block's canaries have in common: the halves of a product of 128 bits, folded, from which the key can't be
+    /// calculated by an inverse.
+    #[inline(always)]
+    fn mixture(self) -> u64 {
+        let product = u128::from(self.block.addr() as u64 ^ self.key) * u128::from(SPREAD);
+        product as u64 ^ (product >> 64) as u64
     }
 
+    #[inline(always)]
+    fn word(self, slack: usize) -> u64 {
+        self.mixture() ^ (slack as u64).wrapping_mul(SLACK_SPREAD)
+    }
+
+    #[inline(always)]
     fn word_at(self) -> *mut u64 {
         self.block.wrapping_add(self.room).cast()
     }
 
-    /// Seals the block as one of `size` bytes. May change contents beyond `size`, and those before it as long as the
-    /// caller has not written them.
+    /// The word behind the room, which others may look at.
+    ///
+    /// # Safety
+    /// The block is one of a page that has canaries.
+    #[inline(always)]
+    unsafe fn place<'a>(self) -> &'a AtomicU64 {
+        // SAFETY: the precondition: blocks and rooms are multiples of 8.
+        unsafe { &*self.word_at().cast::<AtomicU64>() }
+    }
+
+    /// The slack that a word says; more than the room if it is no canary.
+    #[inline(always)]
+    fn slack_in(self, word: u64) -> usize {
+        (word ^ self.mixture()).wrapping_mul(SLACK_GATHER) as usize
+    }
+
+    /// Seals the block as one of `size` bytes. Changes nothing before that.
     ///
     /// # Safety
     /// The block is the caller's, and `size <= room`.
     #[inline]
     pub unsafe fn close(self, size: usize) {
         let slack = self.room - size;
-        // SAFETY: the precondition; the canary is a word behind the room.
+        // SAFETY: the precondition.
         unsafe {
             fill_slack(self.block.wrapping_add(size), slack);
-            self.word_at().write(self.word(slack));
+            self.place().store(self.word(slack), Ordering::Relaxed);
         }
+    }
+
+    /// The same for a block that was just taken: may set bytes before `size` to 0.
+    ///
+    /// # Safety
+    /// As for [`Canary::close`], and there is some room.
+    #[inline(always)]
+    pub unsafe fn close_fresh(self, size: usize) {
+        let slack = self.room - size;
+        // SAFETY: the precondition; all stores are inside the room, which is a multiple of a word.
+        unsafe {
+            match slack {
+                0 => (),
+                1..=8 => self.word_at().sub(1).write(FILLER_WORD << (u64::BITS as usize - 8 * slack)),
+                _ => fill_slack(self.block.wrapping_add(size), slack),
+            }
+            self.place().store(self.word(slack), Ordering::Relaxed);
+        }
+    }
+
+    /// The same, without a call; false, and nothing has happened, if the slack has more than two words.
+    ///
+    /// # Safety
+    /// As for [`Canary::close_fresh`].
+    #[inline(always)]
+    pub unsafe fn close_short(self, size: usize) -> bool {
+        let slack = self.room - size;
+        // SAFETY: the precondition; all stores are inside the room.
+        unsafe {
+            let filler = |words, slack: usize| {
+                self.word_at().sub(words).write(FILLER_WORD << (u64::BITS as usize - 8 * slack));
+            };
+            match slack {
+                0 => (),
+                1..=8 => filler(1, slack),
+                9..=16 => {
+                    filler(1, 8);
+                    filler(2, slack - 8);
+                }
+                _ => return false,
+            }
+            self.place().store(self.word(slack), Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Marks the block as free; by the one who frees it.
+    ///
+    /// # Safety
+    /// The block is the caller's.
+    #[inline(always)]
+    pub unsafe fn open(self) {
+        // SAFETY: the precondition.
+        unsafe { self.place().store(FREE, Ordering::Relaxed) };
+    }
+
+    /// Whether the word is what a free block has, or a canary of this block: so a neighbour may look.
+    ///
+    /// # Safety
+    /// The block is one that its page has opened.
+    #[inline(always)]
+    pub unsafe fn is_free_or_whole(self) -> bool {
+        // SAFETY: the precondition.
+        let found = unsafe { self.place().load(Ordering::Relaxed) };
+        found == FREE || self.slack_in(found) <= self.room
     }
 
     /// The size that the block was closed with; `None` if the canary is broken.
     ///
     /// # Safety
     /// The block is in use.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn size(self) -> Option<usize> {
         // SAFETY: the precondition.
-        let found = unsafe { self.word_at().read() };
-        let slack = ((found >> 32) as u32 ^ (self.key >> 32) as u32) as usize;
-        (slack <= self.room && found == self.word(slack)).then(|| self.room - slack)
+        let slack = self.slack_in(unsafe { self.place().load(Ordering::Relaxed) });
+        (slack <= self.room).then(|| self.room - slack)
+    }
+
+    /// What [`Canary::is_whole`] tells, without a call; slacks of more than two words are told to be damaged.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub unsafe fn is_whole_short(self) -> bool {
+        // SAFETY: the precondition; what is read lies inside the room.
+        unsafe {
+            let slack = self.slack_in(self.place().load(Ordering::Relaxed));
+            let filler = |words, slack: usize| {
+                let found = self.word_at().sub(words).read() ^ FILLER_WORD;
+                found >> (u64::BITS as usize - 8 * slack) == 0
+            };
+            match slack {
+                0 => true,
+                1..=8 => filler(1, slack),
+                9..=16 => slack <= self.room && filler(1, 8) && filler(2, slack - 8),
+                _ => false,
+            }
+        }
+    }
+
+    /// Whether canary and filler are whole; what [`Canary::verify`] tells, without the place.
+    ///
+    /// # Safety
+    /// The block is in use, and there is some room.
+    #[inline(always)]
+    pub unsafe fn is_whole(self) -> bool {
+        // SAFETY: the precondition; what is read lies inside the room.
+        unsafe {
+            let slack = self.slack_in(self.place().load(Ordering::Relaxed));
+            match slack {
+                0 => true,
+                1..=8 => (self.word_at().sub(1).read() ^ FILLER_WORD) >> (u64::BITS as usize - 8 * slack) == 0,
+                _ => slack <= self.room && verify_filler(self.block.wrapping_add(self.room - slack), slack).is_ok(),
+            }
+        }
     }
 
     /// The size, if the canary and the filler are whole; else the first place that is not.
@@ -200,6 +350,35 @@ mod tests {
     }
 
     #[test]
+    fn a_fresh_seal_is_the_same_and_leaves_zeros() {
+        with_block(|canary, _| {
+            for size in 0..=ROOM {
+                // SAFETY: the test's own memory.
+                unsafe {
+                    ptr::write_bytes(canary.block, 0, ROOM + CANARY_BYTES);
+                    canary.close_fresh(size);
+                    assert_eq!(canary.verify(), Ok(size));
+                    assert!(canary.is_whole() && canary.is_free_or_whole());
+                    assert!((0..size).all(|at| canary.block.add(at).read() == 0), "{size}");
+                    canary.open();
+                    assert!(!canary.is_whole() && canary.is_free_or_whole());
+                    assert_eq!(canary.size(), None);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn no_change_of_one_byte_gives_another_canary() {
+        let most = 512 << 10;
+        for (at, change) in (0..8).flat_map(|at| (1..=255u64).map(move |change| (at, change))) {
+            let moved = (change << (8 * at)).wrapping_mul(SLACK_GATHER);
+            assert!(moved > most && moved.wrapping_neg() > most, "{at} {change}");
+        }
+        assert_eq!(SLACK_SPREAD.wrapping_mul(SLACK_GATHER), 1);
+    }
+
+    #[test]
     fn every_changed_byte_behind_a_block_is_found() {
         with_block(|canary, flip| {
             for size in 0..=ROOM {
@@ -209,7 +388,7 @@ mod tests {
                     unsafe {
                         canary.close(size);
                         flip(at);
-                        assert!(canary.verify().is_err(), "{size} {at}");
+                        assert!(canary.verify().is_err() && !canary.is_whole(), "{size} {at}");
                         flip(at);
                         assert_eq!(canary.verify(), Ok(size));
                     }

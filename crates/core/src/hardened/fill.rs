@@ -7,7 +7,6 @@
 use core::ptr;
 
 use super::canary::CANARY_BYTES;
-use crate::diag::{self, Detail, ErrorKind};
 
 /// mimalloc's bytes for memory that has been allocated, and for memory that has been freed.
 const FRESH: u8 = 0xD0;
@@ -51,27 +50,35 @@ impl Filled {
         !(self.block.addr() as u64 ^ self.key)
     }
 
+    /// Whether the block is free and was filled.
+    ///
+    /// # Safety
+    /// The block is one of a page that fills.
+    pub unsafe fn is_marked(self) -> bool {
+        // SAFETY: the precondition; others may change the word meanwhile.
+        unsafe { self.mark_place().read_volatile() == self.mark() }
+    }
+
     fn mark_place(self) -> *mut u64 {
         self.block.wrapping_add(self.block_bytes - CANARY_BYTES).cast()
     }
 
-    /// Reports a free block that has been written to since it was freed, and fills it anew.
+    /// Where a free block has been written to since it was freed, if it has, and fills it anew.
     ///
     /// # Safety
     /// The block is free, and the caller owns its page.
     #[cold]
-    pub unsafe fn verify(self) {
+    pub unsafe fn verify(self) -> Option<*mut u8> {
         let bytes = self.block_bytes - CANARY_BYTES;
         // SAFETY: the precondition.
         unsafe {
             if self.mark_place().read() != self.mark() {
-                return;
+                return None;
             }
             let content = core::slice::from_raw_parts(self.block, bytes);
-            if let Some(at) = content.iter().position(|&byte| byte != FREED) {
-                diag::error(ErrorKind::WriteAfterFree, self.block, Detail::At(self.block.wrapping_add(at)));
-                ptr::write_bytes(self.block, FREED, bytes);
-            }
+            let at = content.iter().position(|&byte| byte != FREED)?;
+            ptr::write_bytes(self.block, FREED, bytes);
+            Some(self.block.wrapping_add(at))
         }
     }
 }

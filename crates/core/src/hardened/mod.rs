@@ -11,6 +11,6 @@ mod block_bitmap;
 mod canary;
 mod fill;
 
-pub use block_bitmap::{AlreadyFree, BlockBitmap, Doubles, OwnedBlockBitmap, Style};
+pub use block_bitmap::{AlreadyFree, BlockBitmap, Doubles, OwnedBlockBitmap, Rest, Secrets, Style, Work};
 pub use canary::{CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
 pub use fill::Filled;

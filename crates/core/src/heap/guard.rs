@@ -8,7 +8,7 @@ use super::heap::Heap;
 use crate::arena::{ArenaSet, Meta};
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::hardened::{BlockBitmap, Style};
+use crate::hardened::{BlockBitmap, Secrets, Style};
 use crate::options::Hardening;
 use crate::os::{self, PrivateMemory};
 use crate::page::{Origin, Owned, Page, SinglePage};
@@ -18,15 +18,21 @@ use crate::sync::{AtomicUsize, Ordering};
 const MAX_GUARDS: usize = 24_000;
 static GUARDS: AtomicUsize = AtomicUsize::new(0);
 
+/// The class of requests for nothing, where blocks have canaries: its blocks would be all canary and no room.
+const VOID: Bin = Bin::of(0);
+
 /// Makes a fresh page a checked one; false without memory for its block bitmap. By its owner.
-pub fn check_page(page: &Owned, key: u64, style: Style, levels: Hardening) -> bool {
-    if levels.guards_pages() {
+pub fn check_page(page: &Owned, secrets: Secrets, style: Style, levels: Hardening) -> bool {
+    let is_void = style.pads && page.bin() == VOID;
+    if is_void {
+        guard_whole(page);
+    } else if levels.guards_pages() {
         guard_end(page);
     }
     let arenas = Heap::of_page(page).subproc().arenas();
     let Some(Meta { start, .. }) = arenas.meta_alloc(BlockBitmap::bytes(page.reserved())) else { return false };
     // SAFETY: fresh metadata memory of that size, given back by `drop_block_bitmap` when the page is.
-    unsafe { page.check(BlockBitmap::create(start, page.reserved(), page.block_bytes(), key, style)) };
+    unsafe { page.check(BlockBitmap::create(start, page.reserved(), page.block_bytes(), secrets, style)) };
     true
 }
 
@@ -53,6 +59,13 @@ fn guard_end(page: &Owned) {
     }
 }
 
+/// Makes the whole page inaccessible: its blocks are addresses and nothing else. May fail; then they have some memory.
+fn guard_whole(page: &Owned) {
+    if page.commit_up_to(end_of(page)) && guard_range(page, page.memory(), page.slices() * SLICE_BYTES) {
+        page.set_guarded();
+    }
+}
+
 fn end_of(page: &Page) -> *mut u8 {
     page.memory().wrapping_add(page.slices() * SLICE_BYTES)
 }
@@ -68,11 +81,15 @@ pub fn guard_single(block: &mut SinglePage) -> bool {
 }
 
 fn guard_at(page: &Page, guard: *mut u8) -> bool {
-    let Some(memory) = page.private_at(guard, os::os_page_bytes()) else { return false };
+    guard_range(page, guard, os::os_page_bytes())
+}
+
+fn guard_range(page: &Page, guard: *mut u8, bytes: usize) -> bool {
+    let Some(memory) = page.private_at(guard, bytes) else { return false };
     if !take_guard() {
         return false;
     }
-    // SAFETY: an OS page of the page's own, where no block is.
+    // SAFETY: OS pages of the page's own, where no block is that anybody may access.
     let done = unsafe { memory.close() };
     if !done {
         GUARDS.fetch_sub(1, Ordering::Relaxed);
@@ -118,8 +135,11 @@ pub(super) fn unguard(page: &Page) -> bool {
         return true;
     }
     forget_guard(page);
-    let guard = guard_of(page);
-    let is_open = page.private_at(guard, os::os_page_bytes()).is_some_and(PrivateMemory::open);
+    let (guard, bytes) = match page.bin() {
+        VOID => (page.memory(), page.slices() * SLICE_BYTES),
+        _ => (guard_of(page), os::os_page_bytes()),
+    };
+    let is_open = page.private_at(guard, bytes).is_some_and(PrivateMemory::open);
     is_open || leave_guarded(page, guard)
 }
 

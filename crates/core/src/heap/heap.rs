@@ -3,6 +3,7 @@
 //! Any thread may allocate in a heap, each through a theap of its own. A heap owns pages (its registry) and knows its
 //! theaps, which live on a higher floor; here they are elements of a locked list.
 
+use core::mem::offset_of;
 use core::ptr;
 
 use super::color::Starts;
@@ -19,6 +20,9 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Lock, Ordering, Published,
 pub struct TheapLinks(Links);
 
 impl TheapLinks {
+    /// Where the next theap's links are told.
+    pub const NEXT_AT: usize = Links::NEXT_AT;
+
     pub const fn new() -> Self {
         Self(Links::new())
     }
@@ -53,6 +57,61 @@ pub struct Heap {
     links: Links,
     /// Those that keep the structure: its life, and visitors.
     references: References,
+}
+
+/// Where the fields of a heap lie, for a reader in another process.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeapOffsets {
+    pub subproc: u32,
+    pub id: u32,
+    pub stats: u32,
+    /// The next heap of its sub-process.
+    pub next: u32,
+    /// The links of its first theap.
+    pub first_theap: u32,
+    /// The description of its first page with a mapping of its own.
+    pub first_os_page: u32,
+}
+
+impl HeapOffsets {
+    pub const HERE: HeapOffsets = HeapOffsets {
+        subproc: offset_of!(Heap, subproc) as u32,
+        id: offset_of!(Heap, id) as u32,
+        stats: offset_of!(Heap, stats) as u32,
+        next: (offset_of!(Heap, links) + Links::NEXT_AT) as u32,
+        first_theap: (offset_of!(Heap, theaps) + Lock::<List<TheapLinks>>::VALUE_AT + List::<TheapLinks>::FIRST_AT)
+            as u32,
+        first_os_page: (offset_of!(Heap, registry) + Registry::OS_PAGES_AT) as u32,
+    };
+}
+
+/// Where the fields of a sub-process lie, for a reader in another process.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SubprocOffsets {
+    pub arenas: u32,
+    pub arena_count: u32,
+    pub stats: u32,
+    pub first_heap: u32,
+    pub main_heap: u32,
+    /// The next sub-process, but for the main one.
+    pub next: u32,
+}
+
+impl SubprocOffsets {
+    pub const HERE: SubprocOffsets = {
+        let [places, count, stats] = ArenaSet::WORDS_AT;
+        let arenas = offset_of!(Subproc, arenas);
+        SubprocOffsets {
+            arenas: (arenas + places) as u32,
+            arena_count: (arenas + count) as u32,
+            stats: (arenas + stats) as u32,
+            first_heap: (offset_of!(Subproc, heaps) + Lock::<List<Heap>>::VALUE_AT + List::<Heap>::FIRST_AT) as u32,
+            main_heap: offset_of!(Subproc, main_heap) as u32,
+            next: offset_of!(Subproc, next) as u32,
+        }
+    };
 }
 
 /// A heap whose structure stays, even if the heap ends.

@@ -24,7 +24,7 @@ mod visit;
 
 pub use count::stats_bin;
 pub use guard::{check_page, forget_guard, guard_single, may_guard};
-pub use heap::{FreeStack, Heap, PinnedHeap, Subproc, TheapLinks, unlock};
+pub use heap::{FreeStack, Heap, HeapOffsets, PinnedHeap, Subproc, SubprocOffsets, TheapLinks, unlock};
 pub use orphans::{Adopt, adopt_orphans_first, do_orphans_wait, no_orphans_wait, orphans_wait};
 pub use page_alloc::{SingleRequest, release_or_list, release_page, release_page_of};
 pub use page_heap::{heap_locks, heap_of_page, lock_heap};

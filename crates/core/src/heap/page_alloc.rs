@@ -8,7 +8,7 @@ use super::color::color;
 use super::guard;
 use super::heap::Heap;
 use super::page_heap::heap_of_page;
-use crate::arena::{ArenaSet, Claim, Extent, Kind, Want, page_map};
+use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
@@ -66,11 +66,18 @@ impl From<Claim> for Memory {
 
 impl Heap {
     /// A new page for blocks of class `bin`, owned by thread `tid`; `None` without memory.
-    pub fn fresh_page(&'static self, bin: Bin, tid: usize, theap: *const (), seed: usize) -> Option<OwnedPage> {
+    pub fn fresh_page(
+        &'static self,
+        bin: Bin,
+        tid: usize,
+        theap: *const (),
+        seed: usize,
+        reserve: Reserve,
+    ) -> Option<OwnedPage> {
         let slices = usual_slices(bin);
-        self.page_of_slices(bin, slices, tid, theap, seed).or_else(|| {
-            let fewer = least_slices(bin, 1);
-            if fewer < slices { self.page_of_slices(bin, fewer, tid, theap, seed) } else { None }
+        self.page_of_slices(bin, slices, tid, theap, seed, reserve).or_else(|| {
+            let fewer = least_slices(bin);
+            if fewer < slices { self.page_of_slices(bin, fewer, tid, theap, seed, reserve) } else { None }
         })
     }
 
@@ -81,16 +88,11 @@ impl Heap {
         tid: usize,
         theap: *const (),
         seed: usize,
+        reserve: Reserve,
     ) -> Option<OwnedPage> {
         let arenas = self.subproc().arenas();
         let extent = page_extent(slices, arenas);
-        let want = Want {
-            arena: self.arena(),
-            numa: self.near_node(),
-            seed,
-            extent,
-            ..Want::new(slices, Kind::of_slices(slices))
-        };
+        let want = Want { seed, extent, reserve, ..self.want(slices, Kind::of_slices(slices)) };
         let memory = Memory::from(arenas.claim(&want)?);
         if let Origin::Arena(arena) = memory.origin {
             arena.advise_filling(BitRange::new(arena.slice_of(memory.start), slices));
@@ -114,6 +116,11 @@ impl Heap {
         Some(page)
     }
 
+    /// Slices where this heap's pages may lie.
+    fn want(&self, slices: usize, kind: Kind) -> Want {
+        Want { arena: self.arena(), numa: self.near_node(), ..Want::new(slices, kind) }
+    }
+
     /// Where a page's first block starts. A page that is smaller than usual has no room to choose.
     fn first_offset(&self, memory: *mut u8, slices: usize, bin: Bin) -> usize {
         let is_usual = slices == bin.page_slices();
@@ -130,12 +137,10 @@ impl Heap {
     ) -> Option<OwnedPage> {
         let slices = request.slices()?;
         let want = Want {
-            arena: self.arena(),
-            numa: self.near_node(),
             seed,
             align_slices: request.align_slices(),
             extent: Extent::First(request.used_slices()),
-            ..Want::new(slices, Kind::Other)
+            ..self.want(slices, Kind::Other)
         };
         let memory = self.page_memory(&want)?;
         if request.zero == Zero::Any
@@ -205,12 +210,12 @@ impl Heap {
 /// each class would be a large part of them.
 fn usual_slices(bin: Bin) -> usize {
     let limit = mem::config().address_limit_bytes / SLICE_BYTES / LIMIT_SHARE;
-    bin.page_slices().min(limit.max(least_slices(bin, 2)))
+    bin.page_slices().min(limit.max(least_slices(bin)))
 }
 
-/// As few slices as hold so many blocks.
-fn least_slices(bin: Bin, blocks: usize) -> usize {
-    (bin.block_bytes() * blocks).div_ceil(SLICE_BYTES)
+/// As few slices as hold a block.
+fn least_slices(bin: Bin) -> usize {
+    bin.block_bytes().div_ceil(SLICE_BYTES)
 }
 
 /// The share of a limit that a page may take.

@@ -38,6 +38,10 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// Where the address of the first page with a mapping of its own lies.
+    pub const OS_PAGES_AT: usize =
+        core::mem::offset_of!(Registry, os_pages) + Lock::<List<Page>>::VALUE_AT + List::<Page>::FIRST_AT;
+
     pub const fn new() -> Self {
         Self {
             arenas: array_of!(Published::new(); MAX_ARENAS),

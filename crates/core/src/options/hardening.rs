@@ -7,16 +7,16 @@
 use super::parse::parse;
 use super::table::{Kind, OptionId};
 use crate::base::{BUILD, GUARDED_SAMPLE_RATE};
-use crate::diag::{self, OnCorruption};
-use crate::sync::AtomicUsize;
+use crate::diag::{self, Fatal};
 use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicBool, AtomicUsize};
 use ferrimalloc_prim::env;
 
 /// Levels of checking. The default checks nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hardening {
-    /// 1: guard OS pages beside metadata; 2: hardened pages; 3 and 4: with padding behind blocks; 5: a guard OS page at the
-    /// end of every page.
+    /// 1: guard OS pages beside metadata; 2: hardened pages; 3: with padding behind blocks; 4: free blocks are zero
+    /// and rest; 5: a guard OS page at the end of every page, and longer rests.
     pub secure: u8,
     /// 1: everything of `secure` 4, and memory is filled; 2: fillings are verified; 3: also at every collection.
     pub debug: u8,
@@ -50,6 +50,11 @@ impl Hardening {
         self.secure >= 3 || self.debug >= 1
     }
 
+    /// Free blocks are zero, and rest before they are used again.
+    pub const fn clears(self) -> bool {
+        self.secure >= 4
+    }
+
     /// Every page ends with a guard OS page.
     pub const fn guards_pages(self) -> bool {
         self.secure >= 5
@@ -80,6 +85,9 @@ impl Hardening {
 }
 
 const DECIDED: usize = 1;
+
+/// Whether frees that pass a size or an alignment along are checked: as the levels have it that blocks have canaries.
+pub static CHECKS_FREES: AtomicBool = AtomicBool::new(false);
 
 /// The levels, packed; 0 until they are decided.
 static CHOSEN: AtomicUsize = AtomicUsize::new(0);
@@ -123,14 +131,35 @@ fn decide() -> Option<Hardening> {
 
 /// What else the levels decide.
 fn apply(hardening: Hardening) {
-    if hardening != Hardening::NONE {
-        // Valgrind has reported the access and is to see more of the program. (AddressSanitizer ends it at the first error.)
-        let reaction = if BUILD.valgrind { OnCorruption::Report } else { OnCorruption::Abort };
-        diag::on_corruption(reaction);
+    let fatal = fatal(hardening);
+    diag::end_process_on(fatal);
+    CHECKS_FREES.store(hardening.pads(), Relaxed);
+    if hardening != Hardening::NONE || fatal != Fatal::None {
         super::set_default(OptionId::ShowErrors, 1);
     }
     if hardening.debug > 0 {
         super::set_default(OptionId::GuardedSampleRate, GUARDED_SAMPLE_RATE);
+    }
+}
+
+/// What ends the process. (Valgrind has reported the access and is to see more of the program. AddressSanitizer ends it at
+/// the first error.)
+fn fatal(hardening: Hardening) -> Fatal {
+    match super::get(OptionId::Abort) {
+        0 => Fatal::None,
+        1 => Fatal::Misuse,
+        _ if BUILD.valgrind => Fatal::None,
+        _ if hardening.checks() => Fatal::Misuse,
+        _ if hardening.guards_metadata() => Fatal::Corruption,
+        _ => Fatal::None,
+    }
+}
+
+/// Option `abort` has another value: it holds at once, if the levels are decided.
+pub(super) fn abort_changed() {
+    let word = CHOSEN.load(Relaxed);
+    if word != 0 {
+        apply(Hardening::unpack(word));
     }
 }
 
@@ -171,10 +200,19 @@ mod tests {
     #[test]
     fn every_level_contains_those_below() {
         let all = |h: Hardening| {
-            [h.guards_metadata(), h.checks(), h.pads(), h.guards_pages(), h.fills(), h.verifies(), h.audits()]
+            [
+                h.guards_metadata(),
+                h.checks(),
+                h.pads(),
+                h.clears(),
+                h.guards_pages(),
+                h.fills(),
+                h.verifies(),
+                h.audits(),
+            ]
         };
         let grows = |below: Hardening, above: Hardening| all(below).iter().zip(all(above)).all(|(b, a)| !b || a);
-        assert_eq!(all(Hardening::NONE), [false; 7]);
+        assert_eq!(all(Hardening::NONE), [false; 8]);
         assert!(
             (1..=5).all(|secure| grows(Hardening { secure: secure - 1, debug: 0 }, Hardening { secure, debug: 0 }))
         );

@@ -13,7 +13,7 @@ mod parse;
 mod store;
 mod table;
 
-pub use hardening::{Hardening, hardening, set_hardening};
+pub use hardening::{CHECKS_FREES, Hardening, hardening, set_hardening};
 pub use parse::{Invalid, parse};
 pub use store::{Environment, OptionStore};
 pub use table::{Kind, OptionId, Spec, Standing};
@@ -60,6 +60,9 @@ pub fn is_enabled(option: OptionId) -> bool {
 pub fn set(option: OptionId, value: i64) {
     init();
     OPTIONS.set(option, value);
+    if option == OptionId::Abort {
+        hardening::abort_changed();
+    }
 }
 
 /// Sets `option` unless the program or the environment did.

@@ -206,6 +206,10 @@ options! {
     /// A thread that purges: 0 never, 1 once there is something to purge, 2 (`auto`) the same if there are other threads.
     /// Our own.
     Scavenge = 1000: Spec::new("scavenge", 0, Kind::Auto);
+    /// End the process when it misuses memory: 0 never, 1 always, 2 (`auto`) as the levels of checking have it.
+    Abort = 1001: Spec::new("abort", 2, Kind::Auto);
+    /// Clear what is freed, in hardened pages: 0 never, 1 at every level that has such, 2 (`auto`) from level 4 on.
+    ZeroOnFree = 1002: Spec::new("zero_on_free", 2, Kind::Auto);
 }
 
 impl OptionId {
@@ -281,7 +285,7 @@ mod tests {
 
     #[test]
     fn numbers_outside_the_table_are_no_option() {
-        for number in [-1, 55, 56, 999, 1001, 65_536, 66_536, i32::MIN, i32::MAX] {
+        for number in [-1, 55, 56, 999, 1003, 65_536, 66_536, i32::MIN, i32::MAX] {
             assert_eq!(OptionId::from_raw(number), None);
         }
     }

@@ -128,6 +128,11 @@ impl PrivateMemory {
         PrivateMemory { is_left_out: true, ..self }
     }
 
+    /// Whether core files don't have it.
+    pub fn is_left_out(self) -> bool {
+        self.is_left_out
+    }
+
     /// From now on core files have it.
     pub fn dump(self) {
         if self.is_left_out {

@@ -24,9 +24,12 @@ const COUNT_SHIFT: u32 = FIRST_SHIFT + u16::BITS;
 const _: () = assert!(COUNT_SHIFT + u16::BITS == usize::BITS, "`reserved` has 16 bits, as both");
 
 impl Page {
-    /// The blocks that were cut off `free`: the first, and how many.
+    /// The blocks that were cut off `free`: the first, and how many. (Pages of one block have other bits there.)
     #[inline]
     pub(super) fn rest(&self) -> Option<(*mut Block, usize)> {
+        if self.is_singleton() {
+            return None;
+        }
         let word = self.side_word.get();
         let (first, count) = (usize::from((word >> FIRST_SHIFT) as u16), word >> COUNT_SHIFT);
         (count > 0).then(|| (self.block_start(first).cast(), count))
@@ -52,14 +55,21 @@ impl Page {
 }
 
 impl Owned {
-    /// Ends `free`, which has `count` blocks, behind the first `kept` of them. Walks those.
+    /// Ends `free`, which has `count` blocks, behind the first `kept` of them. Walks those. A list that is shorter, since a
+    /// program has freed a block twice (`lists`), stays as it is.
     pub fn cut(&self, kept: usize, count: usize) {
         debug_assert!(kept < count && !self.is_cut());
         let list = self.free.get();
-        // SAFETY: the owner reads its own list, which is that long.
+        // SAFETY: the owner reads its own list.
         let last = if kept > 0 { unsafe { nth(list, kept - 1) } } else { ptr::null_mut() };
+        if kept > 0 && last.is_null() {
+            return;
+        }
         // SAFETY: as before.
         let rest = if kept > 0 { unsafe { Block::next(last) } } else { list };
+        if rest.is_null() {
+            return;
+        }
         let first = (rest as usize - self.start() as usize) / self.block_bytes();
         self.side_word.set(self.holes_in_side_word() | first << FIRST_SHIFT | (count - kept) << COUNT_SHIFT);
         pin();
@@ -89,11 +99,17 @@ impl Owned {
     }
 }
 
-/// So many blocks further in a list.
+/// So many blocks further in a list; null behind its end.
 ///
 /// # Safety
-/// The list is that long, and the caller may read it.
-unsafe fn nth(first: *mut Block, distance: usize) -> *mut Block {
-    // SAFETY: the precondition.
-    (0..distance).fold(first, |block, _| unsafe { Block::next(block) })
+/// The caller may read the list.
+unsafe fn nth(mut block: *mut Block, distance: usize) -> *mut Block {
+    for _ in 0..distance {
+        if block.is_null() {
+            break;
+        }
+        // SAFETY: the precondition.
+        block = unsafe { Block::next(block) };
+    }
+    block
 }

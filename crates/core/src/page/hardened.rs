@@ -7,18 +7,28 @@
 
 use core::ptr;
 
-use super::layout::{Flag, Page};
+use ferrimalloc_prim::cpu;
+use ferrimalloc_prim::thread::id as thread_id;
+
+use super::layout::{Flag, OUTSTANDING, Page};
 use super::owned::{Freed, Owned};
+use super::ownership::Owner;
 
 use super::ownership::Chain;
 use crate::base::*;
-use crate::diag::{self, Detail, ErrorKind};
-use crate::hardened::{AlreadyFree, BlockBitmap, Doubles, Filled, OwnedBlockBitmap};
+use crate::diag::{self, About, Detail, ErrorKind};
+use crate::hardened::{AlreadyFree, BlockBitmap, CANARY_BYTES, Canary, Doubles, Filled, OwnedBlockBitmap};
 use crate::os::tool_hooks;
 use crate::sync::{Relaxed, pin};
 
+/// In the side word of a hardened page with a single block, besides the padding: the block is cleared when it is freed.
+pub(super) const CLEARS: usize = 1 << (usize::BITS - 1);
+
 /// Blocks opened at a time, at least: a whole word of the bitmap, so that each is as likely to be taken next.
 const OPEN_BLOCKS: usize = 64;
+
+/// Never-used blocks are preferred until one block in so many rests.
+const REST_SHARE: usize = 4;
 
 impl Page {
     /// Whether the page keeps a bitmap. (A hardened page of a single block keeps none.)
@@ -38,13 +48,51 @@ impl Page {
     /// The number of the block that starts at `p`, if one has been lent there at some time.
     #[inline]
     pub fn index_of_start(&self, p: *const u8) -> Option<usize> {
-        let index = self.block_bitmap().index_at((p as usize).wrapping_sub(self.start() as usize))?;
-        (index < self.capacity()).then_some(index)
+        self.index_in(self.block_bitmap(), p)
+    }
+
+    /// The same, where the page's bitmap is at hand.
+    #[inline(always)]
+    pub fn index_in(&self, bitmap: &BlockBitmap, p: *const u8) -> Option<usize> {
+        bitmap.index_at((p as usize).wrapping_sub(self.start() as usize), self.capacity())
+    }
+
+    /// As its owner, of a hardened page of many blocks that this thread owns.
+    #[inline(always)]
+    pub fn if_mine_and_hardened(&'static self) -> Option<&'static Owned> {
+        let is_it = self.owner().without_guard() == Owner::thread(thread_id()).hardened();
+        // SAFETY: as for `if_mine`; the pages of single blocks are nobody's while their block is in use.
+        is_it.then(|| unsafe { self.owned() })
     }
 
     /// Bytes at the end of every block that the allocator keeps for itself.
     pub fn canary_bytes(&self) -> usize {
         if self.has_block_bitmap() { self.block_bitmap().style().canary_bytes() } else { 0 }
+    }
+
+    /// Reports what was done to `p`, an address in the page, and where that was noticed: with the block there.
+    #[cold]
+    #[inline(never)]
+    pub fn report(&self, kind: ErrorKind, p: *const u8, at: *const u8) {
+        diag::error(kind, p, Detail::Block(self.about(p, at)));
+    }
+
+    fn about(&self, p: *const u8, at: *const u8) -> About {
+        // Others may be releasing the page of a wrong address: nothing is relied on.
+        let each = self.block_bytes().max(1);
+        let padding = match self.owner().is_hardened() {
+            true if self.is_singleton() => self.padding_bytes(),
+            _ => 0,
+        };
+        let distance = (p as usize).wrapping_sub(self.start() as usize);
+        let block = self.start().wrapping_add(if self.is_singleton() { 0 } else { distance - distance % each });
+        About { block, bytes: each.saturating_sub(padding), at, heap: self.heap(), owner: self.owner().tid() }
+    }
+
+    /// The canary of a block of a page that has such.
+    #[inline]
+    pub fn canary_of(&self, block: *mut u8) -> Canary {
+        Canary { block, room: self.block_bytes() - CANARY_BYTES, key: self.block_bitmap().key() }
     }
 
     /// A block, to be filled or verified.
@@ -54,7 +102,12 @@ impl Page {
 
     /// Of a hardened page with a single block.
     pub fn padding_bytes(&self) -> usize {
-        self.side_word.get()
+        self.side_word.get() & !CLEARS
+    }
+
+    /// Of a hardened page with a single block: whether the block is cleared when it is freed.
+    pub fn clears_single(&self) -> bool {
+        self.side_word.get() & CLEARS != 0
     }
 }
 
@@ -78,25 +131,52 @@ impl Owned {
     /// Takes a free block; null if `refill` has to be called first.
     #[inline]
     pub fn take_hardened(&self) -> *mut u8 {
-        let Some(index) = self.block_bitmap().take() else { return ptr::null_mut() };
+        self.take_of(self.block_bitmap())
+    }
+
+    /// The same, where the page's bitmap is at hand.
+    #[inline(always)]
+    pub fn take_of(&self, bitmap: &OwnedBlockBitmap) -> *mut u8 {
+        if !bitmap.is_ready() && !bitmap.make_ready() {
+            return ptr::null_mut();
+        }
+        self.take_ready_of(bitmap)
+    }
+
+    /// Takes a free block that is ready; null if none is.
+    #[inline(always)]
+    pub fn take_ready_of(&self, bitmap: &OwnedBlockBitmap) -> *mut u8 {
+        let Some(index) = bitmap.take_ready() else { return ptr::null_mut() };
         pin();
         self.outstanding.set(self.outstanding.get() + 1);
         self.hand(1);
-        self.block_start(index)
+        self.start().wrapping_add(index * bitmap.block_bytes())
     }
 
     /// Frees a block; by the owner.
     #[inline]
     pub fn put_hardened(&self, index: usize) -> Result<Freed, AlreadyFree> {
-        self.block_bitmap().put(index)?;
+        self.put_of(self.block_bitmap(), index)
+    }
+
+    /// The same, where the page's bitmap is at hand.
+    #[inline(always)]
+    pub fn put_of(&self, bitmap: &OwnedBlockBitmap, index: usize) -> Result<Freed, AlreadyFree> {
+        bitmap.put(index)?;
         pin();
-        let outstanding = self.outstanding.get().wrapping_sub(1);
-        self.outstanding.set(outstanding);
-        Ok(if outstanding == 0 { Freed::Empty } else { Freed::InUse })
+        // SAFETY: the owner's own word, at that place in a page.
+        let is_empty = unsafe { cpu::decrement::<OUTSTANDING>(ptr::from_ref(self).cast()) };
+        Ok(if is_empty { Freed::Empty } else { Freed::InUse })
     }
 
     pub(super) fn has_available_hardened(&self) -> bool {
-        self.outstanding() < self.capacity() || self.remote_count() > 0 || self.is(Flag::Extensible)
+        self.has_rested(self.remote_count()) || self.is(Flag::Extensible)
+    }
+
+    /// Whether enough blocks are free for some to be used again, with `more` that have not been counted.
+    fn has_rested(&self, more: usize) -> bool {
+        let free = self.capacity().saturating_sub(self.outstanding());
+        free + more >= self.block_bitmap().least_rest()
     }
 
     pub(super) fn refill_hardened(&self) -> bool {
@@ -105,7 +185,16 @@ impl Owned {
             pin();
             self.accept_freed(count);
         }
-        self.outstanding() < self.capacity() || self.is(Flag::Extensible) && self.open_more()
+        // A page that has been used little gets longer rests by using more of it: up to a quarter of its blocks rest.
+        let free = self.capacity().saturating_sub(self.outstanding());
+        if self.is(Flag::Extensible) && free < self.capacity().div_ceil(REST_SHARE) && self.open_more() {
+            return true;
+        }
+        if self.has_rested(0) {
+            self.block_bitmap().wake(self.block_bitmap().least_rest());
+            return true;
+        }
+        self.is(Flag::Extensible) && self.open_more()
     }
 
     /// `count` blocks, marked in the bitmap, have come back; by the owner.
@@ -121,7 +210,7 @@ impl Owned {
     #[cold]
     fn report_doubles(&self, doubles: Doubles) {
         let block = self.block_start(doubles.index);
-        diag::error(ErrorKind::DoubleFree, block, Detail::Bytes(self.block_bytes()));
+        self.report(ErrorKind::DoubleFree, block, block);
     }
 
     /// Lets the next few never-used blocks be taken.
@@ -136,6 +225,9 @@ impl Owned {
         if count == left {
             self.note_filled();
         }
+        if !self.is(Flag::FreshIsZero) {
+            self.clear_never_used(capacity, count);
+        }
         tool_hooks::closed(self.block_start(capacity), count * bytes);
         self.block_bitmap().open(capacity, count);
         pin();
@@ -143,6 +235,25 @@ impl Owned {
         // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
         pin();
         true
+    }
+
+    /// Makes never-used blocks look like free ones where their memory has been something else before: zero, or without a
+    /// canary.
+    fn clear_never_used(&self, from: usize, count: usize) {
+        let (bitmap, bytes) = (self.block_bitmap(), self.block_bytes());
+        let (style, first) = (bitmap.style(), self.start().wrapping_add(from * bytes));
+        if bitmap.is_void() {
+            return;
+        }
+        tool_hooks::reached(first, count * bytes);
+        // SAFETY: nobody uses these blocks, and their memory is committed.
+        unsafe {
+            if style.clears {
+                ptr::write_bytes(first, 0, count * bytes);
+            } else if style.pads {
+                (0..count).for_each(|index| self.canary_of(first.wrapping_add(index * bytes)).open());
+            }
+        }
     }
 
     /// Calls `visit` with the blocks that are free as far as the owner knows; by the owner.

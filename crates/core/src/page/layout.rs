@@ -27,6 +27,7 @@
 //! owner, write. The plain cells are read by the owner alone.
 
 use core::cell::Cell;
+use core::mem::offset_of;
 use core::ptr;
 
 use super::block::Block;
@@ -122,6 +123,9 @@ pub struct Page {
     pub(super) age_and_holes: AtomicU8,
 }
 
+/// Where `outstanding` is in a page. Bytes.
+pub(super) const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
+
 const _: () = assert!(size_of::<Page>() == ENTRY_BYTES);
 const _: () = assert!(core::mem::offset_of!(Page, theap) == 64);
 const _: () = assert!(LARGE_PAGE_SLICES <= u8::MAX as usize);
@@ -133,6 +137,65 @@ unsafe impl Sync for Page {}
 /// A page for whoever has an address in it: what is atomic, or constant while a block of it is in use. Entries of the page
 /// map are never unmapped.
 pub type PageRef = &'static Page;
+
+/// Where the fields of a page's description lie, for a reader in another process.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageOffsets {
+    pub owner: u32,
+    pub remote: u32,
+    pub used: u32,
+    pub listed: u32,
+    pub free: u32,
+    pub local_free: u32,
+    pub outstanding: u32,
+    pub capacity: u32,
+    pub flags: u32,
+    pub bin: u32,
+    pub block_bytes: u32,
+    pub start: u32,
+    pub theap: u32,
+    pub heap: u32,
+    pub next: u32,
+    pub side_word: u32,
+    pub handed: u32,
+    pub arena: u32,
+    pub slices: u32,
+    pub reserved: u32,
+    pub committed: u32,
+    pub age_and_holes: u32,
+}
+
+impl PageOffsets {
+    pub const HERE: PageOffsets = {
+        let [owner, remote, used, listed] = Ownership::WORDS_AT;
+        let ownership = offset_of!(Page, ownership);
+        PageOffsets {
+            owner: (ownership + owner) as u32,
+            remote: (ownership + remote) as u32,
+            used: (ownership + used) as u32,
+            listed: (ownership + listed) as u32,
+            free: offset_of!(Page, free) as u32,
+            local_free: offset_of!(Page, local_free) as u32,
+            outstanding: offset_of!(Page, outstanding) as u32,
+            capacity: offset_of!(Page, capacity) as u32,
+            flags: offset_of!(Page, flags) as u32,
+            bin: offset_of!(Page, bin) as u32,
+            block_bytes: offset_of!(Page, block_bytes) as u32,
+            start: offset_of!(Page, start) as u32,
+            theap: offset_of!(Page, theap) as u32,
+            heap: offset_of!(Page, heap) as u32,
+            next: (offset_of!(Page, links) + Links::NEXT_AT) as u32,
+            side_word: offset_of!(Page, side_word) as u32,
+            handed: offset_of!(Page, handed) as u32,
+            arena: offset_of!(Page, arena) as u32,
+            slices: offset_of!(Page, slices) as u32,
+            reserved: offset_of!(Page, reserved) as u32,
+            committed: offset_of!(Page, committed) as u32,
+            age_and_holes: offset_of!(Page, age_and_holes) as u32,
+        }
+    };
+}
 
 /// Finding a page by an address inside it.
 pub enum Lookup {

@@ -8,10 +8,11 @@ use core::ptr;
 use ferrimalloc_prim::cpu;
 
 use super::block::Block;
-use super::layout::{EXTEND_TOUCHED_BYTES, Flag, Page};
+use super::layout::{EXTEND_TOUCHED_BYTES, Flag, OUTSTANDING};
 use super::owned::{Freed, Owned};
 use super::ownership::Chain;
 use crate::base::*;
+use crate::diag::ErrorKind;
 use crate::sync::{AtomicPtr, Relaxed, pin};
 
 /// Pages of larger blocks don't [relink](Owned::relink): too few blocks are linked at a time. Bytes.
@@ -20,8 +21,6 @@ const RELINK_MAX: usize = EXTEND_TOUCHED_BYTES / 8;
 const ORDER_SAMPLE: usize = 8;
 /// So many frees in a row may go to the list that is allocated from: what bounds the time between two slow paths.
 pub(super) const LIFO_FREES: u32 = 256;
-/// Where `outstanding` is in a page. Bytes.
-const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
 
 impl Owned {
     /// Takes a block off `free`; null if it is exhausted. The block's first word still holds a link.
@@ -51,15 +50,15 @@ impl Owned {
         if is_empty { Freed::Empty } else { Freed::InUse }
     }
 
-    /// Makes what the owner has freed the list to allocate from, if that one is exhausted, there is something and
-    /// `may` agrees, and takes the first block; null if not. The empty page has nothing.
+    /// Makes what the owner has freed the list to allocate from, if that one is exhausted, there is something that is no circle
+    /// and `may` agrees, and takes the first block; null if not. The empty page has nothing.
     #[inline(always)]
     pub fn pop_recycled(&self, may: impl FnOnce() -> bool) -> *mut u8 {
         let block = self.local_free.get();
-        if block.is_null() || !may() {
+        if block.is_null() || self.circle_end(block).is_some() || !may() {
             return ptr::null_mut();
         }
-        self.recycle(block);
+        self.recycle_sound(block);
         self.pop()
     }
 
@@ -67,7 +66,8 @@ impl Owned {
     /// the block freed last is taken first, as it is still cached. It pays for blocks of many cache lines.
     #[inline(always)]
     pub fn may_begin_lifo(&self, may: impl FnOnce() -> bool) -> bool {
-        if self.is(Flag::Lifo) || self.local_free.get().is_null() || !may() || self.is_cut() {
+        let list = self.local_free.get();
+        if self.is(Flag::Lifo) || list.is_null() || self.circle_end(list).is_some() || !may() || self.is_cut() {
             return false;
         }
         self.begin_lifo();
@@ -98,6 +98,11 @@ impl Owned {
             // Invariant 1: nothing is on `local_free`.
             self.outstanding.set(self.capacity() as u32);
             let list = self.local_free.get();
+            if !list.is_null()
+                && let Some(end) = self.circle_end(list)
+            {
+                self.cut_circle(end);
+            }
             self.local_free.set(ptr::null_mut());
             pin();
             self.free.set(list);
@@ -160,21 +165,85 @@ impl Owned {
         true
     }
 
-    /// Moves `local_free`, which is `list`, to the exhausted `free`.
-    #[inline(always)]
+    /// Moves `local_free`, which is `list`, to the exhausted `free`; in part, if it is a circle.
     fn recycle(&self, list: *mut Block) {
+        if let Some(end) = self.circle_end(list) {
+            self.cut_circle(end);
+        }
+        self.recycle_sound(list);
+    }
+
+    /// The same for a list that is no circle.
+    #[inline(always)]
+    fn recycle_sound(&self, list: *mut Block) {
         debug_assert!(self.free.get().is_null());
         self.free.set(list);
         pin();
         self.local_free.set(ptr::null_mut());
         pin();
         // SAFETY: the owner reads its own list.
-        debug_assert_eq!(unsafe { Block::count(list, usize::MAX) }, self.capacity() - self.outstanding());
+        debug_assert!(unsafe { Block::count(list, self.capacity()) } <= self.capacity() - self.outstanding());
         self.hand(self.capacity() - self.outstanding());
         // Invariant 1: what was on `local_free` counts as lent again, and `free` was empty.
         self.outstanding.set(self.capacity() as u32);
         self.drop_flag(Flag::FreeIsZero);
         pin();
+    }
+
+    /// The block whose link leads back to the head of `list`, if one of the first two does: one of them has been freed twice,
+    /// at once or with the other between. Looks only where the list is about to be read anyway.
+    #[inline(always)]
+    fn circle_end(&self, list: *mut Block) -> Option<*mut Block> {
+        // SAFETY: the owner reads its own list.
+        let second = unsafe { Block::next(list) };
+        if second == list {
+            return Some(list);
+        }
+        // Whoever writes to freed memory is not to be followed anywhere.
+        if second.is_null() || !self.reaches(second.cast()) {
+            return None;
+        }
+        // SAFETY: as above.
+        (unsafe { Block::next(second) } == list).then_some(second)
+    }
+
+    /// Ends a list behind `end`, whose block was freed twice, and reports that. Blocks behind it are lost: they count as
+    /// outstanding for good, so that the page, of which a block may be in use, is never taken for empty.
+    #[cold]
+    #[inline(never)]
+    fn cut_circle(&self, end: *mut Block) {
+        // SAFETY: the owner's own list.
+        let twice = unsafe { Block::next(end) };
+        // SAFETY: as above.
+        unsafe { Block::set_next(end, ptr::null_mut()) };
+        self.report(ErrorKind::DoubleFree, twice.cast(), twice.cast());
+    }
+
+    /// The block that the owner freed last, as long as nothing was allocated since.
+    #[inline]
+    pub fn freed_last(&self) -> *const u8 {
+        self.local_free.get().cast()
+    }
+
+    /// All that was lent has come back, so invariant 2 says that everything is on `local_free`. If it isn't, a block was freed
+    /// twice: leaves the last one alone on the list, reports that and answers true. (Not with [`Flag::Lifo`].)
+    #[inline]
+    pub fn mend_doubles(&self) -> bool {
+        let list = self.local_free.get();
+        let is_sound =
+            list.is_null() || self.is(Flag::Lifo) || self.free.get().is_null() && self.circle_end(list).is_none();
+        !is_sound && self.keep_alone(list)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_alone(&self, block: *mut Block) -> bool {
+        self.free.set(ptr::null_mut());
+        self.outstanding.set(self.capacity() as u32 - 1);
+        // SAFETY: the owner's own list.
+        unsafe { Block::set_next(block, ptr::null_mut()) };
+        self.report(ErrorKind::DoubleFree, block.cast(), block.cast());
+        true
     }
 
     #[inline]
@@ -272,13 +341,14 @@ impl Owned {
     /// together.
     pub fn relink(&self) {
         debug_assert!(self.used() == 0 && self.remote_count() == 0);
+        if self.has_block_bitmap() {
+            return;
+        }
         if self.has_holes() {
             self.forget_blocks();
         }
         self.refill();
-        if self.has_block_bitmap() {
-            return;
-        }
+        self.refill();
         let bytes = self.block_bytes();
         let is_worth_it = bytes <= RELINK_MAX && self.capacity() * bytes > EXTEND_BYTES;
         // SAFETY: the owner reads its own list.

@@ -65,6 +65,7 @@ use ferrimalloc_prim::cpu;
 use ferrimalloc_prim::thread::id as thread_id;
 
 use super::block::Block;
+use super::hardened::CLEARS;
 use super::heap_word::Lifetime;
 use super::layout::{Flag, Origin, Page, PageRef, Placement};
 use super::ownership::{BlockOffset, Chain, Owner, Push};
@@ -184,7 +185,7 @@ impl Page {
     /// # Safety
     /// The caller owns the page.
     #[inline(always)]
-    unsafe fn owned(&'static self) -> &'static Owned {
+    pub(super) unsafe fn owned(&'static self) -> &'static Owned {
         // SAFETY: `Owned` is a `Page`, transparently.
         unsafe { &*ptr::from_ref(self).cast::<Owned>() }
     }
@@ -625,9 +626,10 @@ impl SinglePage {
         Some(record)
     }
 
-    /// Makes the page a hardened one, with `padding_bytes` behind what was asked for.
-    pub fn set_padding(&mut self, padding_bytes: usize) {
-        self.0.side_word.set(padding_bytes);
+    /// Makes the page a hardened one, with `padding_bytes` behind what was asked for; and whether the block is to be cleared
+    /// when it is freed.
+    pub fn set_padding(&mut self, padding_bytes: usize, clears: bool) {
+        self.0.side_word.set(padding_bytes | if clears { CLEARS } else { 0 });
         self.0.ownership.set_owner(self.0.owner().hardened());
     }
 

@@ -131,6 +131,12 @@ impl Owner {
         Owner(self.0 | Self::GUARDED)
     }
 
+    /// Whether or not an OS page of it is inaccessible.
+    #[inline]
+    pub const fn without_guard(self) -> Owner {
+        Owner(self.0 & !Self::GUARDED)
+    }
+
     #[inline]
     pub const fn interior(self) -> Owner {
         Owner(self.0 | Self::INTERIOR)
@@ -424,6 +430,14 @@ pub struct Ownership {
 }
 
 impl Ownership {
+    /// Where the owner word, the remote word, `used` and `listed` lie.
+    pub const WORDS_AT: [usize; 4] = [
+        core::mem::offset_of!(Ownership, owner),
+        core::mem::offset_of!(Ownership, remote),
+        core::mem::offset_of!(Ownership, used),
+        core::mem::offset_of!(Ownership, listed),
+    ];
+
     const_unless_loom! {
         /// Of no page. `const` except under loom.
         pub const fn new() -> Self {

@@ -4,6 +4,8 @@
 //! At the end the statistics are printed and all memory is released, if the options say so. How statistics and options look
 //! is not known here: the crate `ferrimalloc-report` registers what prints them.
 
+use core::ffi::c_void;
+
 use ferrimalloc_prim::{load, pin, process as prim_process, thread as prim_thread};
 
 use super::{fork, process, scavenger, subprocs, thread};
@@ -11,7 +13,7 @@ use crate::diag;
 use crate::options::{self, OptionId};
 use crate::os;
 use crate::profile;
-use crate::sync::{AtomicBool, Ordering, Published};
+use crate::sync::{AtomicBool, Left, Ordering, Published};
 
 ferrimalloc_prim::at_load!(at_load);
 
@@ -43,7 +45,7 @@ fn reports() -> Option<&'static Reports> {
 /// Tells the C library about us, once, and the user about the options. May allocate.
 pub(super) fn ensure_hooks() {
     process::HOOKS.call(|| {
-        let _ = prim_thread::register_exit_hook(thread::on_thread_exit);
+        let _ = prim_thread::register_exit_hook(on_thread_exit);
         if !load::CALLS {
             handle_forks();
         }
@@ -70,6 +72,23 @@ extern "C" fn at_load() {
 fn handle_forks() {
     if !process::HANDLES_FORKS.swap(true, Ordering::Relaxed) {
         prim_process::at_fork(fork::prepare, fork::parent, fork::child);
+    }
+}
+
+/// Called by the C library when a thread ends that has armed it.
+unsafe extern "C" fn on_thread_exit(_armed: *mut c_void) {
+    see_to_the_last(thread::end_at_exit());
+}
+
+/// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.
+pub fn thread_done() {
+    see_to_the_last(thread::end_current());
+}
+
+/// A process lives until its last thread ends: it must not live on for one of ours.
+fn see_to_the_last(left: Left) {
+    if left == Left::Last {
+        scavenger::leave();
     }
 }
 

@@ -9,10 +9,12 @@
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
 //! * `profiling`: starting and stopping the profiler.
 //! * `scavenger`: a thread of our own that purges; `unowned`: collecting pages that no thread owns.
+//! * `descriptor`: where our metadata lie, told to readers in other processes.
 //! * `hooks`: what the C library is told about us, and the process's end.
 //! * `start`: a thread's first allocation; `heaps`: making, deleting and destroying heaps.
 
 mod deferred;
+mod descriptor;
 mod ends;
 mod fork;
 mod gather;
@@ -33,22 +35,23 @@ mod thread;
 mod unowned;
 
 pub use deferred::{DeferredFreeFn, has_deferred_free, register_deferred_free, run_deferred_free};
+pub use descriptor::{Descriptor, MAGIC as DESCRIPTOR_MAGIC, VERSION as DESCRIPTOR_VERSION};
 pub use gather::{hand_over_counts, heap_stats, merge_heap_stats, reset_stats, subproc_stats, subproc_stats_exclusive};
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena};
-pub use hooks::{Reports, process_done, register_reports};
+pub use hooks::{Reports, process_done, register_reports, thread_done};
 pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
 pub use profiling::profile_at;
-pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_start, scavenger_step, scavenger_stop};
+pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_step, scavenger_stop};
 pub use slices::{PageShape, PageStanding, SliceKind, slice_kind};
-pub use start::{join_subproc, live_theap, theap_for};
+pub use start::{join_subproc, live_theap, scavenger_start, theap_for};
 pub use subprocs::{
     Undestroyed, current_subproc, find_heap, find_in_subprocs, find_subproc, for_each_subproc, page_around,
     subproc_destroy, subproc_new, visit_heaps, with_heap,
 };
 #[cfg(test)]
 pub(crate) use thread::ENDS;
-pub use thread::{Thread, current_theap, is_own, set_default_theap, thread_done};
+pub use thread::{Thread, current_theap, is_own, set_default_theap};
 pub use unowned::collect_unowned;
 
 ferrimalloc_prim::tls_word!(pub(crate) mod theap_word, init = crate::theap::EMPTY_THEAP);

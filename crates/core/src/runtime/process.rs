@@ -8,6 +8,7 @@
 
 use ferrimalloc_prim::{mem, process};
 
+use super::descriptor;
 use crate::arena::{Arena, Commit, LargePages, Sharing, page_map};
 use crate::diag;
 use crate::heap::Subproc;
@@ -49,6 +50,7 @@ fn setup() {
     settle_huge_pages();
     page_map::limit_bits(options::get(OptionId::MaxVabits).clamp(0, 64) as u32);
     reserve_at_start();
+    descriptor::describe(&MAIN);
     MAIN.open();
 }
 

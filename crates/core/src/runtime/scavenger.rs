@@ -5,7 +5,13 @@
 //! is more unused memory than the floor; then it sleeps without a timer until a release rings for it (`sync::Bell`).
 //! While there is one, releases purge only what a limit on memory forbids to keep, or if it does not keep up.
 //!
-//! A process lives until its last thread ends, and ours is one: where the others end by `pthread_exit`, nobody calls `exit`.
+//! A process lives until its last thread ends, and ours is one: where the others end by `pthread_exit`, nobody calls `exit`. So the last
+//! of the threads that use us has it leave, and waits until it is gone: then that thread ends the process, as it would have
+//! without us. A thread that has been told to end (`late`) starts none.
+//!
+//! It is not the default, for what can't be known: a filter of system calls may kill for `clone`, and for the question
+//! whether there is a filter. And some things can only be done by a process with one thread (user namespaces; CPython warns at
+//! `fork`), which may be one again after it has had more.
 //!
 //! It holds no lock for which another thread's exit, fork or allocation waits, but `WORKING` while it works, for which
 //! only `fork` and a step by hand wait. So it can be waited for anywhere. It never allocates. The child of a fork has
@@ -96,20 +102,31 @@ fn start(state: &mut State, life: extern "C" fn()) -> bool {
 
 fn stop(state: &mut State) {
     state.is_closed = true;
+    dismiss(state);
+}
+
+fn dismiss(state: &mut State) {
     scavenger_bell().dismiss();
     if let Some(thread) = state.thread.take() {
         thread.join();
     }
 }
 
+/// The last of the threads that use us ends. Whoever has started a scavenger was one of them.
+pub(super) fn leave() {
+    if scavenger_bell().is_attended() {
+        dismiss(&mut CONTROL.lock());
+    }
+}
+
 /// Starts the scavenger, whatever the option says. True if there is one now.
-pub fn scavenger_start() -> bool {
+pub(super) fn start_asked() -> bool {
     let mut state = CONTROL.lock();
     state.is_closed = false;
     start(&mut state, serve_by_name)
 }
 
-/// Ends the scavenger and waits until it is gone; there will be none until [`scavenger_start`].
+/// Ends the scavenger and waits until it is gone; there will be none until somebody asks for one.
 pub fn scavenger_stop() {
     stop(&mut CONTROL.lock());
 }

@@ -1,8 +1,9 @@
 //! A thread's first allocation, and the process's. A file of its own, since `hooks`, which it arms, needs `thread`.
 
-use super::hooks::ensure_hooks;
+use super::hooks::{ensure_hooks, thread_done};
 use super::process::{ensure_process, main_subproc};
-use super::thread::{Thread, current_theap, thread_done};
+use super::scavenger;
+use super::thread::{Thread, current_theap};
 use crate::heap::{Heap, Subproc};
 use crate::theap::Theap;
 
@@ -20,6 +21,12 @@ fn start_thread() -> Option<&'static Theap> {
         return None;
     }
     Thread::start(main_subproc(), ensure_hooks)
+}
+
+/// Starts the scavenger, whatever the option says. True if there is one now. It leaves with the last thread that has started
+/// and not ended; so this one starts first.
+pub fn scavenger_start() -> bool {
+    live_theap().is_some() && scavenger::start_asked()
 }
 
 /// Lets this thread go on in another sub-process: what it has allocated stays where it is, as at a thread's end. False

@@ -9,6 +9,7 @@ use crate::page::{Lookup, Origin, Page, PageRef};
 use crate::sync::Lock;
 use crate::theap::Theap;
 
+use super::descriptor;
 use super::main_subproc;
 use super::process::ensure_process;
 use super::thread::{ENDS, Thread, current_theap};
@@ -36,6 +37,7 @@ pub fn subproc_new() -> Option<&'static Subproc> {
     let mut newest = OTHERS.lock();
     subproc.set_next(newest.0);
     newest.0 = Some(subproc);
+    descriptor::describe_newest(OTHERS.data_ptr().cast_const().cast());
     Some(subproc)
 }
 

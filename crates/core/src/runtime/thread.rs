@@ -5,7 +5,6 @@
 //! is in vain, the thread is `late` from then on.
 
 use core::cell::Cell;
-use core::ffi::c_void;
 use core::ptr;
 
 use ferrimalloc_prim::thread as prim;
@@ -16,7 +15,7 @@ use super::process::{HOOKS, main_subproc};
 use super::theap_word;
 use crate::base::*;
 use crate::heap::{FreeStack, Heap, Subproc, adopt_orphans_first};
-use crate::sync::Lock;
+use crate::sync::{Left, Lock, Presence};
 use crate::theap::{EMPTY_THEAP, Theap};
 
 /// Theaps remembered by heap id.
@@ -49,6 +48,9 @@ pub(super) static ENDED: Lock<FreeStack> = Lock::new(FreeStack::new());
 
 pub(crate) static ENDS: Ends = Ends::new();
 
+/// The threads that have started and not ended. Not the late ones, whose ends are not told.
+static PRESENT: Presence = Presence::new();
+
 /// The default theap of this thread, or the empty theap.
 #[inline(always)]
 pub fn current_theap() -> &'static Theap {
@@ -72,35 +74,39 @@ pub(super) fn forget_threads() {
     prim::arm_exit_hook(ptr::null_mut());
     set_current(&EMPTY_THEAP);
     late::forget();
+    PRESENT.reset(0);
     *ENDED.lock() = FreeStack::new();
 }
 
 /// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.
-pub fn thread_done() {
+pub(super) fn end_current() -> Left {
     let theap = current_theap();
-    if !theap.is_empty_theap() {
-        prim::arm_exit_hook(ptr::null_mut());
-        Thread::of(theap).end();
+    if theap.is_empty_theap() {
+        return Left::OthersStay;
     }
+    prim::arm_exit_hook(ptr::null_mut());
+    Thread::of(theap).end()
 }
 
-/// Called by the C library when a thread ends that has armed it.
+/// The C library says that this thread ends, which had asked for that.
 ///
 /// The thread is known by our own word. The value may be another copy's of us: in a namespace of `dlmopen` there is another C
 /// library, which numbers its slots anew, in the same threads.
-pub(super) unsafe extern "C" fn on_thread_exit(_armed: *mut c_void) {
+pub(super) fn end_at_exit() -> Left {
     let theap = current_theap();
-    if !theap.is_empty_theap() {
-        Thread::of(theap).end();
-        late::note_ended();
+    if theap.is_empty_theap() {
+        return Left::OthersStay;
     }
+    let left = Thread::of(theap).end();
+    late::note_ended();
+    left
 }
 
 /// Ends threads that have gone without a word.
 fn end_gone_threads() {
     while let Some(thread) = late::take_gone() {
         // SAFETY: entered with a thread's structure, which nobody else uses any more.
-        unsafe { &*thread.cast::<Thread>() }.end();
+        let _not_counted = unsafe { &*thread.cast::<Thread>() }.end();
     }
 }
 
@@ -121,6 +127,8 @@ impl Thread {
         if thread.is_late() {
             let handle = ptr::from_ref(thread).cast();
             thread.late.enter(thread.tid.get(), theap.handle(), handle);
+        } else {
+            PRESENT.enter();
         }
         prim::arm_exit_hook(ptr::from_ref(thread).cast_mut().cast());
         Some(theap)
@@ -308,12 +316,13 @@ impl Thread {
     }
 
     /// Whether its end has come already, or will not be told.
-    fn is_late(&self) -> bool {
+    pub fn is_late(&self) -> bool {
         self.owner.get() != self.tid.get()
     }
 
     /// By the thread, or whoever has found that it has gone.
-    fn end(&'static self) {
+    fn end(&'static self) -> Left {
+        let is_late = self.is_late();
         adopt_orphans_first();
         self.late.leave();
         if self.is_current() {
@@ -325,6 +334,7 @@ impl Thread {
         }
         self.subproc().arenas().stats().threads.decrease(1);
         self.recycle();
+        if is_late { Left::OthersStay } else { PRESENT.leave() }
     }
 
     fn is_current(&self) -> bool {
@@ -342,5 +352,7 @@ pub fn is_own(theap: &Theap) -> bool {
 /// In the child of a fork.
 pub(super) fn after_fork() {
     let theap = current_theap();
-    late::after_fork((!theap.is_empty_theap()).then(|| &Thread::of(theap).late));
+    let thread = (!theap.is_empty_theap()).then(|| Thread::of(theap));
+    PRESENT.reset(thread.map_or(0, |thread| usize::from(!thread.is_late())));
+    late::after_fork(thread.map(|thread| &thread.late));
 }

@@ -38,6 +38,9 @@ pub struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
+    /// Where the guarded value lies.
+    pub const VALUE_AT: usize = core::mem::offset_of!(Self, value);
+
     const_unless_loom! {
         /// An unlocked lock. `const` except under loom.
         pub const fn new(value: T) -> Self {

@@ -16,6 +16,7 @@ mod growing;
 mod lock;
 mod once;
 mod pin;
+mod presence;
 mod published;
 mod range_table;
 mod references;
@@ -29,6 +30,7 @@ pub use once::{Once, Progress};
 pub use pin::pin;
 #[cfg(all(test, not(loom)))]
 pub(crate) use pin::steps;
+pub use presence::{Left, Presence};
 pub use published::Published;
 pub use range_table::RangeTable;
 pub use references::References;

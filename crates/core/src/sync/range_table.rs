@@ -28,6 +28,10 @@ pub struct RangeTable<T, const SHIFT: u32> {
 }
 
 impl<T, const SHIFT: u32> RangeTable<T, SHIFT> {
+    /// Where the top, the table's end and the complement of the length lie.
+    pub const WORDS_AT: [usize; 3] =
+        [core::mem::offset_of!(Self, top), core::mem::offset_of!(Self, end), core::mem::offset_of!(Self, outside)];
+
     const_unless_loom! {
         /// Of no addresses. `const` except under loom.
         pub const fn new() -> Self {

@@ -2,6 +2,7 @@
 
 use super::counts::Event;
 use super::theap::Theap;
+use crate::arena::Reserve;
 use crate::base::*;
 use crate::heap::{release_or_list, release_page};
 use crate::options::{self, OptionId};
@@ -13,19 +14,30 @@ const THOROUGH_EVERY: usize = 8;
 impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
     pub fn find_page(&'static self, bin: Bin) -> Option<&'static Owned> {
-        if let Some(first) = self.queue(bin).first() {
-            self.queues.end_lifo(first);
-            if self.refill(first) {
-                return Some(first);
-            }
+        let first = self.first_refilled(bin);
+        let own = || self.search_queue(bin).or_else(|| self.take_listed(bin));
+        first.or_else(own).or_else(|| self.fresh_or_shared(bin))
+    }
+
+    /// The first page of the class, if its `free` list has a block now.
+    pub(super) fn first_refilled(&self, bin: Bin) -> Option<&'static Owned> {
+        let first = self.queue(bin).first()?;
+        self.queues.end_lifo(first);
+        self.refill(first).then_some(first)
+    }
+
+    fn fresh_or_shared(&'static self, bin: Bin) -> Option<&'static Owned> {
+        if self.heap().subproc().arenas().is_narrow() {
+            self.find_sparingly(bin)
+        } else {
+            self.fresh(bin, Reserve::IfFull)
         }
-        self.search_queue(bin).or_else(|| self.take_listed(bin)).or_else(|| self.fresh(bin))
     }
 
     /// Looks at the queue's pages until a few with blocks are seen, and takes the fullest of those, so that others
     /// can become empty. Full ones met on the way move to the end of the queue, where their own blocks' frees may make
     /// them useful at no cost; those still full when they are met again are given up, but for a few.
-    fn search_queue(&'static self, bin: Bin) -> Option<&'static Owned> {
+    pub(super) fn search_queue(&'static self, bin: Bin) -> Option<&'static Owned> {
         let max_candidates = self.max_candidates();
         let max_kept_full = options::get(OptionId::PageFullRetain).max(0) as usize;
         let queue = self.queue(bin);
@@ -76,11 +88,11 @@ impl Theap {
         self.refill(page).then_some(page)
     }
 
-    fn fresh(&'static self, bin: Bin) -> Option<&'static Owned> {
+    pub(super) fn fresh(&'static self, bin: Bin, reserve: Reserve) -> Option<&'static Owned> {
         if self.is_hardened() {
             self.heap().keep_alignment();
         }
-        let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed())?;
+        let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed(), reserve)?;
         if !self.prepare_page(&page) {
             release_page(page);
             return None;

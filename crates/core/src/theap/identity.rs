@@ -20,6 +20,9 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Where the thread's number and the heap lie.
+    pub const WORDS_AT: [usize; 2] = [core::mem::offset_of!(Identity, tid), core::mem::offset_of!(Identity, heap)];
+
     const_unless_loom! {
         /// Nobody's. `const` except under loom.
         pub const fn new() -> Self {

@@ -1,7 +1,8 @@
 //! What a theap does besides allocating: hardened pages, guarded blocks.
 //!
-//! A *instrumented* theap keeps its whole direct table at the empty page, so that every `malloc` misses and comes to the slow
-//! path, which asks here. An ordinary theap pays nothing.
+//! Every `malloc` of an *instrumented* theap misses and comes to a slow path, which asks here: its whole direct table is kept at
+//! the empty page. If its pages are hardened and nothing else is to be asked, the table has them: their list is always empty,
+//! and the slow path takes a block from the page at hand. An ordinary theap pays nothing.
 //!
 //! A theap's levels are those that hold when it starts. A process whose first allocations come before its environment can
 //! be read starts with an *undecided* theap: ordinary pages, and every slow path asks again. If it then turns out that
@@ -9,6 +10,7 @@
 
 use core::cell::Cell;
 
+use crate::hardened::{Rest, Secrets, Style};
 use crate::options::{self, Hardening, OptionId};
 use crate::random::{Fast, Keyed};
 
@@ -17,10 +19,28 @@ const HARDENED: u8 = 2;
 const SAMPLED: u8 = 4;
 const PROFILED: u8 = 8;
 
+/// What hardened pages do at these levels.
+fn style_at(levels: Hardening) -> Style {
+    let clears = match options::get(OptionId::ZeroOnFree) {
+        0 => false,
+        1 => true,
+        _ => levels.clears(),
+    };
+    let rest = if levels.guards_pages() { Rest::Long } else { Rest::Short };
+    Style {
+        pads: levels.pads(),
+        fills: levels.fills(),
+        verifies: levels.verifies(),
+        clears: clears && !levels.fills(),
+        rest,
+    }
+}
+
 /// The state behind that.
 pub struct Instrumentation {
     bits: Cell<u8>,
     levels: Cell<Hardening>,
+    style: Cell<Style>,
     /// Guard one of so many eligible allocations; 0: none.
     rate: Cell<usize>,
     /// Eligible allocations until the next guarded one.
@@ -38,6 +58,7 @@ impl Instrumentation {
         Self {
             bits: Cell::new(UNDECIDED),
             levels: Cell::new(Hardening::NONE),
+            style: Cell::new(Style::BARE),
             rate: Cell::new(0),
             gap: Cell::new(0),
             min_bytes: Cell::new(0),
@@ -108,9 +129,14 @@ impl Instrumentation {
         self.levels.get()
     }
 
-    /// A key for a hardened page.
-    pub fn draw_key(&self) -> u64 {
-        self.keyed(|keys| keys.next_key() as u64)
+    #[inline]
+    pub fn style(&self) -> Style {
+        self.style.get()
+    }
+
+    /// The secrets of a hardened page.
+    pub fn draw_secrets(&self) -> Secrets {
+        self.keyed(|keys| Secrets { key: keys.next_key() as u64, order: keys.next_u64() })
     }
 
     /// In the child of a fork: keys from now on are others than the parent's.
@@ -135,6 +161,7 @@ impl Instrumentation {
     pub fn instrument_at(&self, levels: Hardening) {
         self.set(UNDECIDED, false);
         self.levels.set(levels);
+        self.style.set(style_at(levels));
         self.set(HARDENED, levels.checks());
         self.bound_guarded(options::get_size(OptionId::GuardedMin), options::get_size(OptionId::GuardedMax));
         let seed = options::get_size(OptionId::GuardedSampleSeed);

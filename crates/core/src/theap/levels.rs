@@ -1,6 +1,8 @@
 //! A theap's levels, and what follows from them: which pages it makes, and whether `malloc` has to ask.
 
+use super::queue::Direct;
 use super::theap::Theap;
+use crate::diag::ErrorKind;
 use crate::hardened::Style;
 use crate::heap::{adopt_orphans_first, check_page};
 use crate::options::{self, Hardening};
@@ -40,13 +42,27 @@ impl Theap {
     /// What its hardened pages do.
     #[inline]
     pub fn style(&self) -> Style {
-        let levels = self.levels();
-        Style { pads: levels.pads(), fills: levels.fills(), verifies: levels.verifies() }
+        self.instrumentation.style()
+    }
+
+    /// What `malloc`'s table has.
+    pub(super) fn direct(&self) -> Direct {
+        match () {
+            () if !self.is_instrumented() => Direct::Plain,
+            () if !self.is_only_hardened() => Direct::Hidden,
+            () if self.style().pads => Direct::Padded,
+            () => Direct::Plain,
+        }
+    }
+
+    /// What the table has may have changed.
+    pub(super) fn show_direct(&self) {
+        self.queues.show(self.direct());
     }
 
     /// Makes a fresh page what the theap's pages are; false without memory for its bitmap.
     pub(super) fn prepare_page(&self, page: &Owned) -> bool {
-        !self.is_hardened() || check_page(page, self.instrumentation.draw_key(), self.style(), self.levels())
+        !self.is_hardened() || check_page(page, self.instrumentation.draw_secrets(), self.style(), self.levels())
     }
 
     /// In the child of a fork: keys from now on are others than the parent's.
@@ -71,13 +87,13 @@ impl Theap {
             self.abandon_all();
         }
         self.instrumentation.instrument_at(levels);
-        self.queues.hide(self.is_instrumented());
+        self.show_direct();
     }
 
     /// Guards one of `rate` eligible allocations from now on (0: none); `seed` determines which, 0 leaves that to chance.
     pub fn sample_guarded(&self, rate: usize, seed: usize) {
         self.instrumentation.sample_guarded(rate, seed);
-        self.queues.hide(self.is_instrumented());
+        self.show_direct();
     }
 
     /// Only sizes from `min_bytes` to `max_bytes` are eligible.
@@ -97,7 +113,8 @@ impl Theap {
         }
         let _quiet = tool_hooks::quiet();
         self.for_each_page(|page| {
-            if page.has_block_bitmap() && page.block_bitmap().style().verifies {
+            let bitmap = page.has_block_bitmap().then(|| page.block_bitmap());
+            if bitmap.is_some_and(|bitmap| bitmap.style().verifies && !bitmap.is_void()) {
                 page.for_each_free_hardened(|block| audit_free(page, block));
             }
         });
@@ -107,6 +124,9 @@ impl Theap {
 fn audit_free(page: &Page, block: *mut u8) {
     tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block is free, and its page the theap's.
-    unsafe { page.filled(block).verify() };
+    let damage = unsafe { page.filled(block).verify() };
+    if let Some(at) = damage {
+        page.report(ErrorKind::WriteAfterFree, block, at);
+    }
     tool_hooks::put_away(block, page.block_bytes());
 }

@@ -1,7 +1,7 @@
 //! Floor 7: a thread's part of a heap: its pages, by size class.
 //!
 //! * `theap`: the structure; `queue`: its pages by class, with the table that `malloc`'s fast path reads.
-//! * `find`: a page to allocate from: owned, listed by others, or fresh.
+//! * `find`: a page to allocate from: owned, listed by others, or fresh; `sparing`: the same where addresses are few.
 //! * `ownership`: giving full pages up, taking them back, abandoning all at a thread's end.
 //! * `remote_free`: frees into pages of other threads, gathered in a `remote_batch`.
 //! * `retired`: empty pages kept for a while; `upkeep`: when they go, and collecting. `counts`: what is counted on the way.
@@ -21,6 +21,7 @@ mod remote_batch;
 mod remote_free;
 mod retired;
 mod sampling;
+mod sparing;
 #[cfg(test)]
 mod tests;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
@@ -29,5 +30,5 @@ mod upkeep;
 
 pub use ownership::punch_unowned;
 pub use remote_free::count_freed;
-pub use theap::{EMPTY_THEAP, Theap};
+pub use theap::{EMPTY_THEAP, Theap, TheapOffsets};
 pub use upkeep::Tick;

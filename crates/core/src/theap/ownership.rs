@@ -12,6 +12,7 @@ use super::counts::Event;
 use super::remote_free::{count_freed, push_one};
 use super::theap::Theap;
 use crate::base::*;
+use crate::diag::ErrorKind;
 use crate::heap::{Heap, heap_of_page, release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Chain, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
@@ -251,7 +252,9 @@ impl Theap {
             } else if owner.is_hardened() {
                 count_freed(page, p);
             } else {
-                self.batch.add(page, p);
+                if self.batch.add(page, p).is_err() {
+                    page.report(ErrorKind::DoubleFree, p, p);
+                }
             }
         }
     }

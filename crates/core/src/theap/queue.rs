@@ -6,6 +6,7 @@ use core::cell::Cell;
 use core::ptr;
 
 use crate::base::*;
+use crate::hardened::CANARY_BYTES;
 use crate::page::{EMPTY_PAGE, Flag, Owned, OwnedPage, Source};
 use crate::sync::pin;
 
@@ -27,12 +28,14 @@ pub struct Queue {
     /// What the first page's blocks are taken from.
     source: Cell<Source>,
     /// How many of its pages are marked as kept full.
-    kept_full: Cell<usize>,
+    kept_full: Cell<u32>,
+    /// How much of the blocks that its class has [borrowed](super::sparing) it did not need. Bytes.
+    wasted: Cell<u32>,
 }
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { pages: List::new(), source: Cell::new(Source::EMPTY), kept_full: Cell::new(0) }
+        Self { pages: List::new(), source: Cell::new(Source::EMPTY), kept_full: Cell::new(0), wasted: Cell::new(0) }
     }
 
     #[inline]
@@ -64,7 +67,15 @@ impl Queue {
     /// How many pages were found full and kept.
     #[inline]
     pub fn kept_full(&self) -> usize {
-        self.kept_full.get()
+        self.kept_full.get() as usize
+    }
+
+    pub(super) fn wasted(&self) -> usize {
+        self.wasted.get() as usize
+    }
+
+    pub(super) fn note_wasted(&self, bytes: usize) {
+        self.wasted.set(self.wasted.get().saturating_add(bytes as u32));
     }
 
     #[inline]
@@ -78,13 +89,23 @@ impl Queue {
 
 const DIRECT: usize = SMALL_SIZE_MAX / WORD_BYTES + 1;
 
+/// What the table that `malloc` reads has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direct {
+    /// The first page of the class that serves a request.
+    Plain,
+    /// The same for a request and a canary.
+    Padded,
+    /// The empty page, so that every `malloc` asks.
+    Hidden,
+}
+
 /// The queues of a theap. The first field is what the fast path of `malloc` reads.
 #[repr(C)]
 pub struct Queues {
     direct: [Cell<*const Owned>; DIRECT],
     queues: [Queue; Bin::COUNT],
-    /// Whether the whole table is kept at the empty page, so that every `malloc` asks.
-    is_hidden: Cell<bool>,
+    shown: Cell<Direct>,
 }
 
 impl Queues {
@@ -92,7 +113,7 @@ impl Queues {
         Self {
             direct: [const { Cell::new(EMPTY_PAGE.as_ptr()) }; DIRECT],
             queues: [const { Queue::new() }; Bin::COUNT],
-            is_hidden: Cell::new(false),
+            shown: Cell::new(Direct::Plain),
         }
     }
 
@@ -190,12 +211,16 @@ impl Queues {
     }
 
     fn update_direct(&self, bin: Bin) {
+        let shown = self.shown.get();
         let first = self.of(bin).first();
         self.of(bin).source.set(first.map_or(Source::EMPTY, Owned::source));
-        let first = first.filter(|_| !self.is_hidden.get());
+        let first = first.filter(|_| shown != Direct::Hidden);
         let first = first.map_or(EMPTY_PAGE.as_ptr(), ptr::from_ref);
         let (from, end) = DIRECT_RANGE[bin.index()];
-        for direct in &self.direct[usize::from(from)..usize::from(end)] {
+        let canary_words = if shown == Direct::Padded { CANARY_BYTES / WORD_BYTES } else { 0 };
+        let (from, end) =
+            (usize::from(from).saturating_sub(canary_words), usize::from(end).saturating_sub(canary_words));
+        for direct in &self.direct[from..end] {
             direct.set(first);
         }
     }
@@ -223,9 +248,10 @@ impl Queues {
         }
     }
 
-    /// Keeps the table at the empty page from now on, or no longer.
-    pub fn hide(&self, is_hidden: bool) {
-        self.is_hidden.set(is_hidden);
+    /// What the table has from now on.
+    pub fn show(&self, shown: Direct) {
+        self.shown.set(shown);
+        self.direct.iter().for_each(|direct| direct.set(EMPTY_PAGE.as_ptr()));
         (0..Bin::COUNT).filter_map(Bin::from_index).for_each(|bin| self.update_direct(bin));
     }
 
@@ -234,6 +260,7 @@ impl Queues {
         for queue in &self.queues {
             queue.pages.clear();
             queue.kept_full.set(0);
+            queue.wasted.set(0);
             queue.source.set(Source::EMPTY);
         }
         for direct in &self.direct {

@@ -48,6 +48,10 @@ pub trait RemotePage: Sized + 'static {
     unsafe fn push(&'static self, head: *mut u8, tail: *mut u8, count: usize);
 }
 
+/// A block was added twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Twice;
+
 /// Blocks of one page, linked.
 struct Chain<P> {
     page: Cell<*const P>,
@@ -71,18 +75,20 @@ impl<P: RemotePage> RemoteBatch<P> {
         }
     }
 
-    /// Frees a block of `page`, now or with others later.
+    /// Frees a block of `page`, now or with others later. Refused if it is the one that was added last for that page.
     ///
     /// # Safety
     /// `p` is a block of the page that nobody uses any more.
     #[inline]
-    pub unsafe fn add(&self, page: &'static P, p: *mut u8) {
+    pub unsafe fn add(&self, page: &'static P, p: *mut u8) -> Result<(), Twice> {
         let index = page.number() % CHAINS;
         let chain = &self.chains[index];
         if !ptr::eq(chain.page.get(), page) {
             chain.flush();
             chain.begin(page, p);
             self.used.set(self.used.get() | 1 << index);
+        } else if chain.head.get() == p {
+            return Err(Twice);
         }
         // SAFETY: the precondition.
         unsafe { page.link(p, chain.head.get()) };
@@ -98,6 +104,7 @@ impl<P: RemotePage> RemoteBatch<P> {
         if weight >= MAX_WEIGHT {
             self.flush_all();
         }
+        Ok(())
     }
 
     /// Pushes everything gathered.

@@ -38,6 +38,9 @@ impl Theap {
         self.for_each_page(|_| {});
         self.sampling.follow(self.heap().profiling().rate());
         self.instrumentation.set_profiled(self.is_profiled());
+        if self.is_hardened() {
+            self.show_direct();
+        }
         self.until_tick.set(0);
         self.sampling.set_until_tick(0);
     }

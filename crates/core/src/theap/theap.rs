@@ -49,6 +49,34 @@ pub struct Theap {
     links_of_heap: TheapLinks,
 }
 
+/// Where the fields of a theap lie, for a reader in another process.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TheapOffsets {
+    pub tid: u32,
+    pub heap: u32,
+    /// Its links in its heap's list: what that list's addresses point to.
+    pub links: u32,
+    /// In the links, the next theap's.
+    pub next: u32,
+    /// How many blocks were allocated in pages that have been released, by size bin of the statistics.
+    pub past_blocks: u32,
+}
+
+impl TheapOffsets {
+    pub const HERE: TheapOffsets = {
+        let [tid, heap] = Identity::WORDS_AT;
+        let [_events, blocks] = Counts::WORDS_AT;
+        TheapOffsets {
+            tid: (mem::offset_of!(Theap, identity) + tid) as u32,
+            heap: (mem::offset_of!(Theap, identity) + heap) as u32,
+            links: mem::offset_of!(Theap, links_of_heap) as u32,
+            next: TheapLinks::NEXT_AT as u32,
+            past_blocks: (mem::offset_of!(Theap, counts) + blocks) as u32,
+        }
+    };
+}
+
 // SAFETY: Invariant 1.
 unsafe impl Sync for Theap {}
 
@@ -89,7 +117,7 @@ impl Theap {
         theap.counts.reset();
         theap.instrumentation.start();
         theap.sampling.reset();
-        theap.queues.hide(theap.instrumentation.is_any());
+        theap.queues.show(theap.direct());
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);
         heap.subproc().arenas().stats().theaps.increase(1);

@@ -22,6 +22,7 @@ mod ownership;
 mod queue;
 mod reclaim;
 mod retire;
+mod sparing;
 mod theap;
 
 /// Two thread ids that no thread of the process has.

@@ -1,0 +1,221 @@
+//! What the user can ask for.
+
+mod look;
+mod run;
+mod target;
+mod top;
+
+pub use target::{Target, load};
+
+use crate::failure::{Exit, Failure, Result, file_failure};
+use crate::view::svg::Colour;
+use crate::{doctor, library};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const AFTER: &str = "Exit codes: 0 done; 1 doctor found something; 2 wrong command line; 3 no such process, or it may not be \
+    read; 4 the process does not use ferrimalloc; 5 what was read can't be understood; 6 the system or a file fails. `run` \
+    ends with its program's code, 128 and the signal's number if a signal ended it, 126 or 127 if it can't be started.";
+
+/// Run programs with the allocator ferrimalloc, and look into the heaps of those that use it.
+///
+/// Processes are read as they run: they are not stopped, and need no preparation.
+#[derive(Parser, Debug)]
+#[command(name = "ferrimalloc", version, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Run a program with the library, and report its time and memory.
+    Run(Run),
+    /// Draw the heap of a process, a core file or a snapshot.
+    Map(Map),
+    /// Print gauges and counters.
+    Stats(Stats),
+    /// Watch a process's heap.
+    Top(Top),
+    /// Keep what is seen of a heap now, for other commands later.
+    Snapshot(Keep),
+    /// Look for what is wrong with the machine, a process or a program, and say what to do.
+    Doctor(Doctor),
+    /// Print completions for a shell.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Hardening, from 1 to 5 (MIMALLOC_SECURE): guards, hardened pages, canaries.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=5))]
+    pub secure: Option<u8>,
+    /// Checking, from 1 to 3 (MIMALLOC_DEBUG): filled memory, writes to freed memory.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub debug: Option<u8>,
+    /// Print the allocator's statistics at the program's end (MIMALLOC_SHOW_STATS).
+    #[arg(long)]
+    pub stats: bool,
+    /// Another option of the library: `--option purge_delay=0` is MIMALLOC_PURGE_DELAY=0.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub option: Vec<(String, String)>,
+    /// Run it so often with the system's malloc and with ours, in turns, and compare. Its output is dropped.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub compare: Option<u32>,
+    /// Report nothing.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub struct Map {
+    /// The number of a process, a core file, or a snapshot.
+    target: Target,
+    /// Where to: its ending says what it is, .html or .svg; anything else, or `-`, is text.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// What the colours of an SVG say.
+    #[arg(long, value_enum, default_value_t)]
+    colour: Colour,
+}
+
+#[derive(Args, Debug)]
+pub struct Stats {
+    /// The number of a process, a core file, or a snapshot.
+    target: Target,
+    /// As JSON.
+    #[arg(long, conflicts_with = "prometheus")]
+    json: bool,
+    /// As metrics for Prometheus (OpenMetrics).
+    #[arg(long)]
+    prometheus: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Top {
+    /// The number of a process.
+    pub pid: u32,
+    /// Seconds between looks.
+    #[arg(long, short, value_name = "SECONDS", default_value_t = 1.0)]
+    pub delay: f64,
+    /// Print one look and end.
+    #[arg(long)]
+    pub once: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Keep {
+    /// The number of a process, or a core file.
+    target: Target,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE", default_value = "heap.ferrimalloc")]
+    output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// The number of a process, or a program (with its path, or found as a shell would); without: the machine alone.
+    pub patient: Option<OsString>,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is expected, as in purge_delay=0")?;
+    let name = name.to_ascii_uppercase();
+    let name = name.strip_prefix("MIMALLOC_").unwrap_or(&name).to_owned();
+    if doctor::is_option(&name) {
+        return Ok((name, value.into()));
+    }
+    Err(format!("the library has no option {}; the table in README.md names the usual ones", name.to_ascii_lowercase()))
+}
+
+impl Cli {
+    pub fn execute(self) -> ExitCode {
+        // A reader that ends, as `head` does, ends us silently.
+        // SAFETY: the default action; no handler runs.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        match self.what.execute() {
+            Ok(code) => code,
+            Err(failure) => {
+                eprintln!("ferrimalloc: {failure}");
+                failure.code()
+            }
+        }
+    }
+}
+
+impl What {
+    fn execute(self) -> Result<ExitCode> {
+        match self {
+            What::Run(run) => return run::execute(&run),
+            What::Map(map) => look::map(&map.target, &map.output, map.colour)?,
+            What::Stats(stats) if stats.json => println!("{:#}", crate::view::stats::json(&load(&stats.target)?)),
+            What::Stats(stats) if stats.prometheus => {
+                print!("{}", crate::view::stats::openmetrics(&load(&stats.target)?));
+            }
+            What::Stats(stats) => print!("{}", crate::view::stats::text(&load(&stats.target)?)),
+            What::Top(top) => top::execute(&top)?,
+            What::Snapshot(keep) => look::keep(&keep.target, &keep.output)?,
+            What::Doctor(patient) => return doctor::execute(patient.patient.as_deref()),
+            What::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "ferrimalloc", &mut std::io::stdout());
+            }
+            What::Man => man()?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn man() -> Result<()> {
+    let mut page = Vec::new();
+    let manual = |command: clap::Command, page: &mut Vec<u8>| clap_mangen::Man::new(command).render(page);
+    let command = Cli::command();
+    let failed = |error| file_failure(&PathBuf::from("man"), &error);
+    manual(command.clone(), &mut page).map_err(failed)?;
+    for sub in command.get_subcommands() {
+        let name = format!("ferrimalloc {}", sub.get_name());
+        let mut text = Vec::new();
+        clap_mangen::Man::new(sub.clone().bin_name(&name)).render_options_section(&mut text).map_err(failed)?;
+        page.extend(format!(".SH \"{}\"\n", name.to_uppercase()).into_bytes());
+        page.extend(format!("{}\n", sub.get_about().map(ToString::to_string).unwrap_or_default()).into_bytes());
+        page.extend(String::from_utf8_lossy(&text).replace(".SH OPTIONS", ".PP").into_bytes());
+    }
+    std::io::Write::write_all(&mut std::io::stdout(), &page).map_err(failed)
+}
+
+/// The library's file, for other parts.
+pub fn library_path() -> Result<PathBuf> {
+    library::find()
+}
+
+/// An error of the command line.
+pub fn usage(what: impl Into<String>, next: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, what, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_are_named_as_the_library_names_them() {
+        assert_eq!(name_and_value("purge_delay=0").unwrap(), ("PURGE_DELAY".into(), "0".into()));
+        assert_eq!(name_and_value("MIMALLOC_SECURE=4").unwrap().0, "SECURE");
+        assert!(name_and_value("purge_dealy=0").unwrap_err().contains("purge_dealy"));
+        assert!(name_and_value("purge_delay").is_err());
+    }
+}

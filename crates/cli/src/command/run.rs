@@ -1,0 +1,183 @@
+//! `run`: a program with the library, and how it did.
+
+use super::Run;
+use crate::doctor::program;
+use crate::failure::{Exit, Failure, Result};
+use crate::library;
+use crate::view::amount::{bytes, table};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How a run went.
+struct Finished {
+    status: ExitStatus,
+    wall: Duration,
+    cpu: Duration,
+    peak_bytes: u64,
+}
+
+pub fn execute(run: &Run) -> Result<ExitCode> {
+    let library = library::find()?;
+    // What keeps the library out is better known before a comparison than after it.
+    for finding in program::look(&run.command[0]).into_iter().filter(|finding| finding.keeps_us_out()) {
+        eprintln!("ferrimalloc: {}\n  {}", finding.what, finding.advice);
+    }
+    match run.compare {
+        Some(rounds) => compare(run, &library, rounds),
+        None => once(run, &library),
+    }
+}
+
+fn once(run: &Run, library: &Path) -> Result<ExitCode> {
+    let finished = start(run, Some(library), Output::Shown)?;
+    if !run.quiet {
+        eprintln!(
+            "ferrimalloc: {:.2} s, {:.2} s of CPU, peak memory {}",
+            finished.wall.as_secs_f64(),
+            finished.cpu.as_secs_f64(),
+            bytes(finished.peak_bytes)
+        );
+    }
+    Ok(ExitCode::from(code(finished.status)))
+}
+
+/// A program's code, or 128 and its signal's number.
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    (code & 0xFF) as u8
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Shown,
+    Dropped,
+}
+
+fn start(run: &Run, library: Option<&Path>, output: Output) -> Result<Finished> {
+    let mut command = Command::new(&run.command[0]);
+    command.args(&run.command[1..]);
+    if output == Output::Dropped {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    if let Some(library) = library {
+        command.env("LD_PRELOAD", preloaded(library)).envs(options(run));
+    }
+    // SAFETY: between fork and exec only a call that is allowed there.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            libc::signal(libc::SIGQUIT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    let started = Instant::now();
+    let child = command.spawn().map_err(|error| cannot_run(&run.command[0], &error))?;
+    wait(child.id(), started)
+}
+
+/// What is preloaded anyway comes behind ours.
+fn preloaded(library: &Path) -> OsString {
+    let mut all = library.as_os_str().to_owned();
+    if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+        all.push(":");
+        all.push(others);
+    }
+    all
+}
+
+fn options(run: &Run) -> Vec<(String, String)> {
+    let number = |name: &str, value: Option<u8>| value.map(|value| (name.to_owned(), value.to_string()));
+    let fixed =
+        [number("SECURE", run.secure), number("DEBUG", run.debug), number("SHOW_STATS", run.stats.then_some(1))];
+    let all = fixed.into_iter().flatten().chain(run.option.iter().cloned());
+    all.map(|(name, value)| (format!("MIMALLOC_{name}"), value)).collect()
+}
+
+fn cannot_run(program: &OsStr, error: &io::Error) -> Failure {
+    let program = program.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Failure::new(
+            Exit::NoProgram,
+            format!("there is no program {program}"),
+            "Give its path, or a name that the shell finds; behind `--` everything belongs to the program.",
+        ),
+        _ => Failure::new(
+            Exit::CannotRun,
+            format!("{program} can't be started: {error}"),
+            format!("Is it executable? `ls -l {program}` tells."),
+        ),
+    }
+}
+
+/// Waits with Ctrl-C left to the program.
+fn wait(pid: u32, started: Instant) -> Result<Finished> {
+    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
+    // SAFETY: ignoring signals runs no handler; both pointers are to memory of ours.
+    let waited = unsafe {
+        let before = [libc::SIGINT, libc::SIGQUIT].map(|signal| (signal, libc::signal(signal, libc::SIG_IGN)));
+        let mut waited = -1;
+        while waited < 0 {
+            waited = libc::wait4(pid as libc::pid_t, &mut status, 0, usage.as_mut_ptr());
+            if waited < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                break;
+            }
+        }
+        before.into_iter().for_each(|(signal, action)| _ = libc::signal(signal, action));
+        waited
+    };
+    let wall = started.elapsed();
+    if waited < 0 {
+        let error = io::Error::last_os_error();
+        return Err(Failure::new(Exit::System, format!("waiting failed: {error}"), "Is SIGCHLD ignored?"));
+    }
+    // SAFETY: zeroed, and filled by the system.
+    let usage = unsafe { usage.assume_init() };
+    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    Ok(Finished {
+        status: ExitStatus::from_raw(status),
+        wall,
+        cpu: time(usage.ru_utime) + time(usage.ru_stime),
+        peak_bytes: (usage.ru_maxrss as u64) << 10,
+    })
+}
+
+fn compare(run: &Run, library: &Path, rounds: u32) -> Result<ExitCode> {
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        theirs.push(start(run, None, Output::Dropped)?);
+        ours.push(start(run, Some(library), Output::Dropped)?);
+    }
+    println!("{rounds} runs each, in turns; medians");
+    let row = |name: &str, value: &dyn Fn(&Finished) -> f64, text: &dyn Fn(f64) -> String| {
+        let (before, after) = (median(&theirs, value), median(&ours, value));
+        let ratio = if before > 0.0 { format!("{:.2}", after / before) } else { "–".into() };
+        vec![name.into(), text(before), text(after), ratio]
+    };
+    let seconds = |value: f64| format!("{value:.3} s");
+    print!(
+        "{}",
+        table(&[
+            ["", "system", "ferrimalloc", "ratio"].map(String::from).to_vec(),
+            row("wall", &|run| run.wall.as_secs_f64(), &seconds),
+            row("CPU", &|run| run.cpu.as_secs_f64(), &seconds),
+            row("peak memory", &|run| run.peak_bytes as f64, &|value| bytes(value as u64)),
+        ])
+    );
+    let codes = |runs: &[Finished]| runs.iter().map(|run| code(run.status)).collect::<Vec<_>>();
+    let (before, after) = (codes(&theirs), codes(&ours));
+    if before != after {
+        println!("exit codes differ: {before:?} with the system's malloc, {after:?} with ours");
+    }
+    Ok(ExitCode::from(after.into_iter().max().unwrap_or(0)))
+}
+
+fn median(runs: &[Finished], value: &dyn Fn(&Finished) -> f64) -> f64 {
+    let mut values: Vec<f64> = runs.iter().map(value).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,170 @@
+//! Hardened blocks with a page of their own: above 512 KiB, with an alignment above a slice or at an offset, or guarded. They
+//! have no bitmap; their padding is filler alone, and their size stands in the page.
+
+use core::ptr;
+
+use super::marking;
+use super::single::{self, SingleBlock};
+use crate::base::*;
+use crate::diag::ErrorKind;
+use crate::hardened::{FILLED_BYTES, fill_slack, verify_filler};
+use crate::heap::{SingleRequest, guard_single, may_guard};
+use crate::options::{self, OptionId};
+use crate::os::{self, tool_hooks};
+use crate::page::{Page, PageRef};
+use crate::theap::Theap;
+
+/// Clears a block with a page of its own, which is about to be released. A large one is given back to the system instead: what
+/// was never touched would be made for that.
+///
+/// # Safety
+/// The block is the caller's, who doesn't need its contents any more.
+pub(super) unsafe fn clear_single(page: PageRef) {
+    let (start, bytes) = (page.start(), page.block_bytes());
+    let dropped = if bytes >= DROPPED_BYTES && (start as usize).is_multiple_of(os::os_page_bytes()) {
+        align_down(bytes, os::os_page_bytes())
+    } else {
+        0
+    };
+    // SAFETY: the precondition.
+    let is_dropped = dropped > 0 && page.private_at(start, dropped).is_some_and(|memory| unsafe { memory.discard() });
+    let rest = if is_dropped { dropped } else { 0 };
+    tool_hooks::reached(start, bytes);
+    // SAFETY: as above.
+    unsafe { ptr::write_bytes(start.wrapping_add(rest), 0, bytes - rest) };
+    tool_hooks::put_away(start, bytes);
+}
+
+/// Blocks of this size and more are dropped rather than cleared.
+const DROPPED_BYTES: usize = 1 << 20;
+
+pub(super) fn verify_single(p: *mut u8, page: &Page) {
+    let slack = page.padding_bytes();
+    let padding = p.wrapping_add(page.block_bytes() - slack);
+    tool_hooks::reached(padding, slack.min(FILLED_BYTES));
+    // SAFETY: the padding is the end of a block in use.
+    if let Err(at) = unsafe { verify_filler(padding, slack) } {
+        page.report(ErrorKind::BlockOverflow, p, at);
+    }
+    tool_hooks::put_away(padding, slack.min(FILLED_BYTES));
+}
+
+pub(super) fn resize_single(mut block: SingleBlock, usable: usize, size: usize, zero: Zero) -> bool {
+    let page = block.page();
+    verify_single(page.start(), page);
+    let clears = page.clears_single();
+    if !block.resize(size + SINGLE_PADDING) {
+        return false;
+    }
+    // SAFETY: the block is the caller's, and has that many bytes now.
+    unsafe {
+        close_single(&mut block, size, clears);
+        clear_gained(block.hand_out(), usable, size, zero);
+    }
+    true
+}
+
+/// # Safety
+/// The block has `size` bytes and is the caller's.
+pub(super) unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
+    if zero == Zero::Zeroed && size > usable {
+        // SAFETY: the precondition.
+        unsafe { ptr::write_bytes(p.wrapping_add(usable), 0, size - usable) };
+    }
+}
+
+/// A block with the contents of `from`, of which `usable` bytes were the user's, and `size` bytes, moved without
+/// copying if that can be helped; `None` without memory. `from` still has to be released.
+pub(super) fn move_single(
+    theap: &'static Theap,
+    from: &mut SingleBlock,
+    usable: usize,
+    size: usize,
+    at: Alignment,
+    zero: Zero,
+) -> Option<*mut u8> {
+    let mut block = single::alloc_moved(theap, from, size.checked_add(SINGLE_PADDING)?, at)?;
+    // SAFETY: the block is new, and has that many bytes.
+    unsafe {
+        close_single(&mut block, size, theap.style().clears);
+        clear_gained(block.page().start(), usable, size, zero);
+        if from.page().clears_single() {
+            clear_single(from.page());
+        }
+    }
+    Some(block.hand_out())
+}
+
+/// Allocates a block with a page of its own, checked if blocks get padding: there is nothing else to check.
+pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
+    if !theap.style().pads {
+        return single::alloc_spare(theap, size, at, 0, zero).map(SingleBlock::hand_out);
+    }
+    let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, at, 0, zero)?;
+    Some(hand_out_single(theap, block, size, zero))
+}
+
+/// A sample of the profiler in place of a block of a hardened page.
+#[cold]
+pub(super) fn alloc_sample(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
+    let bytes = align_up(size.max(1) + SINGLE_PADDING, os::os_page_bytes())?;
+    let request = SingleRequest { bytes, align: align.max(SLICE_BYTES), offset: 0, spare_bytes: 0, zero };
+    let mut block = single::alloc_uncounted(theap, &request)?;
+    marking::mark(theap, block.page_mut(), size.max(1));
+    Some(if theap.style().pads { hand_out_single(theap, block, size, zero) } else { block.hand_out() })
+}
+
+/// Makes a new page of a single block a checked one, whose block is handed out.
+#[inline(always)]
+fn hand_out_single(theap: &Theap, mut block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
+    // SAFETY: the block is new.
+    unsafe { close_single(&mut block, size, theap.style().clears) };
+    let p = block.hand_out();
+    tool_hooks::allocated(p, size, size, zero);
+    p
+}
+
+/// Bytes that a block with a page of its own gets behind what was asked for, at least.
+pub(super) const SINGLE_PADDING: usize = 16;
+
+/// Marks a block with a page of its own, just allocated or resized, as one of `size` bytes; the rest is padding.
+///
+/// # Safety
+/// The block is the caller's.
+unsafe fn close_single(block: &mut SingleBlock, size: usize, clears: bool) {
+    let page = block.page_mut();
+    let slack = page.block_bytes() - size;
+    page.set_padding(slack, clears);
+    tool_hooks::reached(page.start(), page.area_bytes());
+    // SAFETY: the precondition; the slack is the block's end.
+    unsafe { fill_slack(page.start().wrapping_add(size), slack.min(FILLED_BYTES)) };
+    tool_hooks::closed(page.start().wrapping_add(size), page.area_bytes() - size);
+}
+
+// Guarded blocks.
+
+/// What `malloc` promises of every block.
+const NATURAL_ALIGN: usize = 16;
+
+/// Allocates a guarded block; `None` if that can't be done: for want of memory or mappings, or with such an alignment.
+pub(super) fn alloc_guarded(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
+    let guard_bytes = os::os_page_bytes();
+    if align > guard_bytes || size > MAX_REQUEST || !may_guard() {
+        return None;
+    }
+    let bytes = align_up(size.max(1), unit(align))?;
+    let request = SingleRequest { bytes, align: guard_bytes, offset: bytes, spare_bytes: guard_bytes, zero };
+    let mut block = single::alloc_request(theap, &request)?;
+    if !guard_single(block.page_mut()) {
+        block.release();
+        return None;
+    }
+    theap.heap().stats().malloc_guarded_count.increment();
+    Some(if theap.is_hardened() { hand_out_single(theap, block, size, zero) } else { block.hand_out() })
+}
+
+/// Blocks end at multiples of this from their start.
+fn unit(align: usize) -> usize {
+    let natural = if options::is_enabled(OptionId::UnsafeGuardedPrecise) { 1 } else { NATURAL_ALIGN };
+    natural.max(align)
+}
