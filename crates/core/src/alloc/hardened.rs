@@ -18,7 +18,7 @@ use core::ptr;
 use ferrimalloc_prim::cpu;
 
 use super::hardened_single::{
-    alloc_guarded, alloc_sample, alloc_single, clear_gained, clear_single, resize_single, verify_single,
+    alloc_alone, alloc_guarded, alloc_single, clear_gained, clear_single, resize_single, verify_single,
 };
 use super::single::{self, SingleBlock};
 use super::upkeep;
@@ -500,18 +500,7 @@ pub(super) fn alloc_aligned(theap: &'static Theap, size: usize, align: usize, of
 #[inline]
 fn before_hardened(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
     theap.decide_levels();
-    if theap.is_sampled() && theap.is_due_for_guard(size) {
-        return alloc_guarded(theap, size, align, zero);
-    }
-    if theap.is_hardened() && is_shared(theap, size, align) && theap.is_sample(size.max(1)) {
-        return alloc_sample(theap, size, align, zero);
-    }
-    None
-}
-
-/// Whether a request would be met by a page of many blocks. (Others are counted where their page is made.)
-fn is_shared(theap: &Theap, size: usize, align: usize) -> bool {
-    bin_for(theap, size, align).is_some()
+    alloc_alone(theap, size, align, zero, || bin_for(theap, size, align).is_some())
 }
 
 fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answer {

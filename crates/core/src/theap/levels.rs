@@ -60,6 +60,28 @@ impl Theap {
         self.queues.show(self.direct());
     }
 
+    /// Starts or stops as the profiler has.
+    #[inline]
+    pub fn follow_profiler(&self) {
+        if self.sampling.is_behind() {
+            self.change_sampling();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn change_sampling(&self) {
+        // Visiting ends `Flag::Lifo`: such a page would not come to the slow path. None begins it while the own countdown is 0.
+        self.for_each_page(|_| {});
+        self.sampling.follow(self.heap().profiling().rate());
+        self.instrumentation.set_profiled(self.is_profiled());
+        if self.is_hardened() {
+            self.show_direct();
+        }
+        self.until_tick.set(0);
+        self.sampling.set_until_tick(0);
+    }
+
     /// Makes a fresh page what the theap's pages are; false without memory for its bitmap.
     pub(super) fn prepare_page(&self, page: &Owned) -> bool {
         !self.is_hardened() || check_page(page, self.instrumentation.draw_secrets(), self.style(), self.levels())
