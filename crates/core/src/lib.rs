@@ -25,6 +25,7 @@ mod floors {
     pub mod options;
     pub mod os;
     pub mod page;
+    pub mod profile;
     pub mod random;
     pub mod runtime;
     pub mod stats;
@@ -49,6 +50,9 @@ mod protocols {
     pub mod page {
         pub mod heap_word;
         pub mod ownership;
+    }
+    pub mod profile {
+        pub mod rule;
     }
     pub mod random {
         mod fast;

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first.
-const FLOORS: [&str; 15] = [
-    "base", "sync", "diag", "options", "stats", "random", "bitmap", "os", "arena", "hardened", "page", "heap", "theap",
-    "runtime", "alloc",
+const FLOORS: [&str; 16] = [
+    "base", "sync", "diag", "options", "stats", "random", "bitmap", "os", "profile", "arena", "hardened", "page",
+    "heap", "theap", "runtime", "alloc",
 ];
 
 /// Methods that types of the standard library have, too, or cells and atomics.

@@ -10,6 +10,7 @@ mod first_failure;
 use ferrimalloc_core::arena::slots::Slots;
 use ferrimalloc_core::diag::pair::Pair;
 use ferrimalloc_core::diag::reentrancy_guard::{Entry, ReentrancyGuard};
+use ferrimalloc_core::profile::rule::{Base, Rule, RuleTable};
 use ferrimalloc_core::sync::{GrowingList, Node, Published, RangeTable, TryOnce};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -264,5 +265,34 @@ fn a_turnstile_lets_each_thread_in_once() {
         let other = spawn(&reentrancy_guard, pass);
         pass(&reentrancy_guard);
         join(other);
+    });
+}
+
+/// Who looks for the rule of an address finds that one or none, whoever writes to the same place meanwhile.
+#[test]
+fn a_rule_is_never_anothers() {
+    const ADDRESSES: [usize; 3] = [0x1000, 0x1008, 0x2000];
+    fn rule(address: usize) -> Rule {
+        Rule { base: Base::StackPointer, cfa: (address >> 3) as i32, return_address: -1, fp: None }
+    }
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let rules = Arc::new(RuleTable::new());
+        let other = spawn(&rules, |rules| {
+            rules.remember(ADDRESSES[0], rule(ADDRESSES[0]));
+            rules.remember(ADDRESSES[2], rule(ADDRESSES[2]));
+        });
+        rules.remember(ADDRESSES[1], rule(ADDRESSES[1]));
+        let check = || {
+            for address in ADDRESSES {
+                assert!(rules.find(address).is_none_or(|found| found == rule(address)), "another address's rule");
+            }
+        };
+        check();
+        join(other);
+        check();
+        rules.remember(ADDRESSES[1], rule(ADDRESSES[1]));
+        assert_eq!(rules.find(ADDRESSES[1]), Some(rule(ADDRESSES[1])), "the last writer's rule stays");
     });
 }

@@ -20,6 +20,7 @@
 //! * [`arena`]: memory for heaps, in advance or of the program's own.
 //! * [`options`]: mimalloc's options, also set by the environment (`MIMALLOC_PURGE_DELAY=0`).
 //! * [`Stats`]: what the allocator holds and does.
+//! * [`profile`]: who has allocated what is in use.
 //! * [`scavenger`]: a thread that gives idle memory back.
 //! * [`hooks`]: be called for deferred frees, output, errors.
 //!
@@ -46,6 +47,7 @@ mod global;
 mod heap;
 pub mod hooks;
 pub mod options;
+pub mod profile;
 mod request;
 pub mod scavenger;
 pub mod stats;

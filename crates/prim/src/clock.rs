@@ -12,6 +12,11 @@ pub fn now_nanos() -> u64 {
     platform::clock::fine_nanos()
 }
 
+/// Nanoseconds since 1970, as the machine's clock has it.
+pub fn nanos_since_epoch() -> u64 {
+    crate::unix::clock::nanos_of(libc::CLOCK_REALTIME)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@
 //! | [`tls_word!`], [`range_table!`] | the one thread-local word that the fast path reads, and the table that it enters |
 //! | [`futex`] | sleep until a word changes |
 //! | [`load`] | call me when I am loaded |
+//! | [`stack`], [`modules`] | what may a walk of the stack read, whose code is this |
 //! | [`pin`] | don't unload me |
 //! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
@@ -42,6 +43,7 @@ pub mod errno;
 pub mod futex;
 pub mod load;
 pub mod mem;
+pub mod modules;
 pub mod numa;
 pub mod output;
 pub mod pin;
@@ -50,6 +52,7 @@ pub mod process;
 pub mod qsbr;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod stack;
 mod table;
 pub mod thread;
 pub mod tls;

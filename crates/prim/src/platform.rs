@@ -8,9 +8,9 @@ compile_error!("ferrimalloc-prim has no backend for this operating system: see c
 // Operating system.
 
 #[cfg(target_os = "linux")]
-pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, numa, pin, process};
+pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, modules, numa, pin, process, stack};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, numa, pin, process};
+pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, modules, numa, pin, process, stack};
 
 // The memory that the allocator gets: the machine's, or the simulated one.
 
@@ -49,6 +49,15 @@ pub(crate) use crate::thread::numbered as thread_id;
 pub(crate) use crate::thread::pointer_aarch64 as thread_id;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))]
 pub(crate) use crate::thread::pointer_x86_64 as thread_id;
+
+// Processor: registers.
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use crate::stack::registers_aarch64 as registers;
+#[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
+pub(crate) use crate::stack::registers_unknown as registers;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use crate::stack::registers_x86_64 as registers;
 
 // Processor: the thread-local word.
 

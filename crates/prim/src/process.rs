@@ -58,6 +58,12 @@ pub fn flush_streams() {
     unsafe { libc::fflush(core::ptr::null_mut()) };
 }
 
+/// The process's number.
+pub fn id() -> u32 {
+    // SAFETY: takes nothing, returns a number.
+    unsafe { libc::getpid() as u32 }
+}
+
 /// Ends the process with `SIGABRT`.
 pub fn abort() -> ! {
     // SAFETY: takes nothing and never returns.

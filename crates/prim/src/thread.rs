@@ -60,6 +60,14 @@ pub fn name_current(name: &CStr) {
     platform::process::name_thread(name);
 }
 
+/// The calling thread's name, as much of it as the kernel keeps; empty where threads have none. One system call.
+pub fn current_name() -> [u8; NAME_BYTES] {
+    platform::process::thread_name()
+}
+
+/// Room for a thread's name.
+pub const NAME_BYTES: usize = 16;
+
 static EXIT: Key = Key::new();
 
 /// Makes `hook(value)` run at the end of every thread that has armed it with a value that is not null.

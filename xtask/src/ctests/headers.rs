@@ -9,8 +9,14 @@ use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
-const HEADERS: [&str; 5] =
-    ["mimalloc.h", "mimalloc-stats.h", "mimalloc-qsbr.h", "mimalloc-override.h", "mimalloc-new-delete.h"];
+const HEADERS: [&str; 6] = [
+    "mimalloc.h",
+    "mimalloc-profile.h",
+    "mimalloc-stats.h",
+    "mimalloc-qsbr.h",
+    "mimalloc-override.h",
+    "mimalloc-new-delete.h",
+];
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
 const STRICT: [&str; 2] = ["-Wshadow", "-Wstrict-prototypes"];
 

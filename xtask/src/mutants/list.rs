@@ -451,4 +451,13 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("runtime/ends.rs", "a thread collects while a heap ends",
         "self.0.try_lock()",
         "Some({ extern crate std; std::boxed::Box::leak(std::boxed::Box::new(Lock::new(()))).lock() })"),
+    mutant("profile/rule.rs", "the key is not mixed with the rule",
+        "place.key.store(address as u64 ^ mixed(rule), Ordering::Relaxed);",
+        "place.key.store(address as u64 ^ mixed(0), Ordering::Relaxed);"),
+    mutant("profile/rule.rs", "the key is not compared",
+        "if key ^ mixed(rule) == address as u64 {",
+        "if key != 0 {"),
+    mutant("profile/rule.rs", "the key is mixed with nothing on both sides",
+        "fn mixed(word: u64) -> u64 {",
+        "fn mixed(_word: u64) -> u64 { let word = 0;"),
 ];

@@ -13,6 +13,7 @@ mod guests;
 mod insight;
 mod listing;
 mod memory;
+mod profiles;
 mod scaling;
 mod symbols;
 mod tally;
@@ -84,6 +85,7 @@ const STAGES: &[Stage] = &[
     slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
     stage("insight", "the command ferrimalloc reads processes that use the library", insight::check),
     stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
+    stage("profile", "the heap profiler in programs of which is known what they allocate", profiles::check),
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
     stage("attacks", "the catalogue of attacks at every level, against the table in SECURITY.md", attacks::check),
     stage("stress", "threads, forks, ends of processes, libraries, the system out of memory", |testbed| {

@@ -16,6 +16,7 @@ mod maintenance;
 mod names;
 mod operators;
 mod options;
+mod profile;
 mod rezalloc;
 mod sized;
 mod stats;

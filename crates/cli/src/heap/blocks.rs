@@ -84,6 +84,7 @@ impl<'a> Links<'a> {
         (0..capacity).for_each(|index| bits[index as usize / 64] |= 1 << (index % 64));
         let mut free = |index: u64| bits[index as usize / 64] &= !(1 << (index % 64));
         self.walk(self.words.free, capacity, &mut free)?;
+        self.walk(self.words.rest(), capacity, &mut free)?;
         self.walk(self.words.local_free, capacity, &mut free)?;
         if self.words.remote_count() > 0 {
             self.walk(self.words.remote_first(), capacity, &mut free)?;

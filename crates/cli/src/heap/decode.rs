@@ -231,6 +231,12 @@ impl Words {
         if self.is_lifo() { self.local_free } else { self.free }
     }
 
+    /// The first block of what the profiler has cut off the list of an ordinary page; 0: nothing.
+    pub fn rest(&self) -> u64 {
+        let (first, count) = (self.side_word >> 32 & 0xFFFF, self.side_word >> 48);
+        if count > 0 { self.start + first * self.block_bytes } else { 0 }
+    }
+
     /// Blocks that wait in the remote list.
     pub fn remote_count(&self) -> u64 {
         self.remote >> 1 & 0xFFFF
@@ -253,13 +259,14 @@ impl Words {
 
     /// Whether blocks that are ready to be allocated are among those that the words count.
     fn counts_ready(&self, layout: &Layout) -> bool {
-        !self.is_single(layout) && !self.is_unowned() && !self.is_hardened() && self.ready() != 0
+        !self.is_single(layout) && !self.is_unowned() && !self.is_hardened() && (self.ready() != 0 || self.rest() != 0)
     }
 
     /// Whether its lists say more than its words: how many blocks are ready, or where the free ones lie.
     pub fn has_lists(&self, layout: &Layout) -> bool {
         let is_ordinary = !self.is_single(layout) && !self.is_hardened() && !self.is_being_claimed();
-        is_ordinary && (self.has_holes || self.free != 0 || self.local_free != 0 || self.remote_count() > 0)
+        let has_any = self.free != 0 || self.rest() != 0 || self.local_free != 0 || self.remote_count() > 0;
+        is_ordinary && (self.has_holes || has_any)
     }
 
     /// Where the system's pages that have been given back are told: a word for each slice, of the page whose entry is there.

@@ -105,6 +105,14 @@ fn shifted(theap: &'static Theap, larger: usize, align: usize, offset: usize, ze
     if block.is_null() {
         return block;
     }
+    if let Lookup::Page(page) = Page::lookup(block)
+        && page.is_singleton()
+    {
+        // A sample of the profiler: such a block is known by its start alone.
+        // SAFETY: just allocated, and nobody else's.
+        unsafe { free(block) };
+        return single::alloc(theap, larger - align, Alignment { align, offset }, zero);
+    }
     let shift = (block as usize).wrapping_add(offset).wrapping_neg() & (align - 1);
     if shift > 0 {
         mark_interior(block);

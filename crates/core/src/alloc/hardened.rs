@@ -17,7 +17,9 @@ use core::ptr;
 
 use ferrimalloc_prim::cpu;
 
-use super::hardened_single::{alloc_guarded, alloc_single, clear_gained, clear_single, resize_single, verify_single};
+use super::hardened_single::{
+    alloc_alone, alloc_guarded, alloc_single, clear_gained, clear_single, resize_single, verify_single,
+};
 use super::single::{self, SingleBlock};
 use super::upkeep;
 use crate::base::*;
@@ -497,10 +499,7 @@ pub(super) fn alloc_aligned(theap: &'static Theap, size: usize, align: usize, of
 #[inline]
 fn before_hardened(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
     theap.decide_levels();
-    if theap.is_sampled() && theap.is_due_for_guard(size) {
-        return alloc_guarded(theap, size, align, zero);
-    }
-    None
+    alloc_alone(theap, size, align, zero, || bin_for(theap, size, align).is_some())
 }
 
 fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answer {

@@ -3,6 +3,7 @@
 
 use core::ptr;
 
+use super::marking;
 use super::single::{self, SingleBlock};
 use crate::base::*;
 use crate::diag::ErrorKind;
@@ -101,6 +102,32 @@ pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, ze
     }
     let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, at, 0, zero)?;
     Some(hand_out_single(theap, block, size, zero))
+}
+
+/// A block that is to be guarded, or the profiler's sample in place of one of a hardened page, which `is_shared` says it would
+/// be (others are counted where their page is made); `None` if this one is neither, or without memory.
+#[inline]
+pub(super) fn alloc_alone(
+    theap: &'static Theap,
+    size: usize,
+    align: usize,
+    zero: Zero,
+    is_shared: impl FnOnce() -> bool,
+) -> Option<*mut u8> {
+    if theap.is_sampled() && theap.is_due_for_guard(size) {
+        return alloc_guarded(theap, size, align, zero);
+    }
+    let is_sample = theap.is_hardened() && is_shared() && theap.is_sample(size.max(1));
+    if is_sample { alloc_sample(theap, size, align, zero) } else { None }
+}
+
+#[cold]
+fn alloc_sample(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
+    let bytes = align_up(size.max(1) + SINGLE_PADDING, os::os_page_bytes())?;
+    let request = SingleRequest { bytes, align: align.max(SLICE_BYTES), offset: 0, spare_bytes: 0, zero };
+    let mut block = single::alloc_uncounted(theap, &request)?;
+    marking::mark(theap, block.page_mut(), size.max(1));
+    Some(if theap.style().pads { hand_out_single(theap, block, size, zero) } else { block.hand_out() })
 }
 
 /// Makes a new page of a single block a checked one, whose block is handed out.

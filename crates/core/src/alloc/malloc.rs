@@ -4,10 +4,13 @@
 //! empty page has no block), a page exhausted. All of them end in `malloc_slow`, a tail call, so that the fast path
 //! needs no stack.
 
+use core::ptr::null_mut;
+
 use ferrimalloc_prim::cpu;
 
 use super::fail::fail;
 use super::hardened::{self, Answer};
+use super::sampled;
 use super::single;
 use super::upkeep::find_page;
 use crate::base::*;
@@ -48,7 +51,7 @@ extern "C" fn malloc_many_words(words: usize) -> *mut u8 {
 /// [`malloc`] when there is no memory: only what they do on null calls anything.
 #[inline(always)]
 pub fn malloc_at_once(size: usize) -> *mut u8 {
-    if size > SMALL_SIZE_MAX { core::ptr::null_mut() } else { current_theap().direct_page(words(size)).pop() }
+    if size > SMALL_SIZE_MAX { null_mut() } else { current_theap().direct_page(words(size)).pop() }
 }
 
 /// Like [`malloc`], and the whole block reads as zero.
@@ -190,6 +193,9 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
         Some(popped) => popped,
         None => {
             let page = find_page(theap, bin)?;
+            if theap.is_profiled() && theap.takes_sample(page) {
+                return alloc_sample(theap, page, zero);
+            }
             (page, page.pop())
         }
     };
@@ -197,6 +203,21 @@ pub(super) fn alloc_bin(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*
         clear(page, block);
     }
     Some(block)
+}
+
+/// A sample of the profiler in place of a block of the page.
+#[cold]
+#[inline(never)]
+fn alloc_sample(theap: &'static Theap, page: &'static Owned, zero: Zero) -> Option<*mut u8> {
+    sampled::alloc(theap, page.bin(), zero).or_else(|| {
+        // No memory for that: an ordinary block.
+        page.join();
+        let block = page.pop();
+        if zero == Zero::Zeroed && !block.is_null() {
+            clear(page, block);
+        }
+        (!block.is_null()).then_some(block)
+    })
 }
 
 /// A block of the first page of class `bin`, as the fast paths take it (which find none in a hardened page).
@@ -207,9 +228,9 @@ fn pop_first(theap: &'static Theap, bin: Bin) -> Option<(&'static Owned, *mut u8
     if !block.is_null() {
         return Some((page, block));
     }
-    let block = match bin.block_bytes() > SMALL_SIZE_MAX {
+    let block = match bin.block_bytes() > SMALL_SIZE_MAX && !theap.is_profiled() {
         true => theap.pop_last_freed(bin),
-        false => page.pop_recycled(|| theap.skips_upkeep()),
+        false => theap.pop_recycled(page),
     };
     (!block.is_null()).then_some((page, block))
 }

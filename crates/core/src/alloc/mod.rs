@@ -7,6 +7,7 @@
 //! * `realloc`: resizing, in place where possible.
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway. `fail`: what is said when a request can't be met.
 //! * `query`: questions about a block.
+//! * `sampled`: allocations that are the profiler's samples; `marking`: how a block becomes one.
 //! * `hardened`: where the fast paths fail: allocation that is checked or guarded; `hardened_single`: of blocks with a page of
 //!   their own.
 
@@ -16,8 +17,10 @@ mod free;
 mod hardened;
 mod hardened_single;
 mod malloc;
+mod marking;
 mod query;
 mod realloc;
+mod sampled;
 mod single;
 mod stated;
 #[cfg(test)]

@@ -12,6 +12,7 @@
 use core::ptr;
 
 use super::fail::fail;
+use super::marking;
 use super::upkeep;
 use crate::arena::{Arena, ArenaSet, PageKind};
 use crate::base::*;
@@ -79,6 +80,7 @@ impl SingleBlock {
         }
         heap_of_page(&self.page).count_resized(&self.page, bytes);
         self.page.set_block_bytes(bytes);
+        marking::resized(&mut self.page);
         if bytes < before {
             self.give_tail_back();
         } else {
@@ -205,6 +207,15 @@ pub(super) fn alloc_spare(
 
 /// `None` without memory.
 pub(super) fn alloc_request(theap: &'static Theap, request: &SingleRequest) -> Option<SingleBlock> {
+    let mut block = alloc_uncounted(theap, request)?;
+    if theap.is_sample(request.bytes) {
+        marking::mark(theap, &mut block.page, request.bytes);
+    }
+    Some(block)
+}
+
+/// The same without regard to the profiler's samples.
+pub(super) fn alloc_uncounted(theap: &'static Theap, request: &SingleRequest) -> Option<SingleBlock> {
     upkeep::in_slow_path(theap);
     let page = theap.heap().fresh_single(request, theap.tid(), theap.handle(), theap.seed())?;
     let is_zero = page.is(Flag::FreshIsZero);

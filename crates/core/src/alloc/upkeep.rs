@@ -4,6 +4,7 @@
 use crate::base::*;
 use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
+use crate::profile;
 use crate::runtime::{
     Thread, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
 };
@@ -28,6 +29,8 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
 
 #[cold]
 fn tick(theap: &'static Theap) {
+    profile::catch_up();
+    theap.follow_profiler();
     theap.upkeep();
     let subproc = theap.heap().subproc();
     collect_unowned(subproc, Force::Routine);

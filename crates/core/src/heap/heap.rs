@@ -12,6 +12,7 @@ use super::registry::Registry;
 use crate::arena::{Arena, ArenaSet, Meta};
 use crate::base::*;
 use crate::page::{Lifetime, Page};
+use crate::profile::Choice;
 use crate::stats::Stats;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Lock, Ordering, Published, References};
 
@@ -51,6 +52,8 @@ pub struct Heap {
     preserve: [AtomicUsize; 2],
     /// Of a heap whose pages wait for the program (`postponed`).
     postponing: Published<Postponing>,
+    /// Whether the profiler looks at it.
+    profiling: Choice,
     registry: Registry,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
@@ -299,6 +302,11 @@ impl Heap {
     pub(super) fn fill_preserve(&self) -> (usize, usize) {
         let [now, most] = &self.preserve;
         (now.load(Ordering::Relaxed), most.load(Ordering::Relaxed))
+    }
+
+    /// Whether the profiler looks at it.
+    pub fn profiling(&self) -> &Choice {
+        &self.profiling
     }
 
     pub fn registry(&self) -> &Registry {

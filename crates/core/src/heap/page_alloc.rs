@@ -1,5 +1,7 @@
 //! Making a heap's pages, releasing them, and what becomes of a page that a free has claimed.
 
+use core::ptr::NonNull;
+
 use ferrimalloc_prim::mem::{self, Access};
 
 use super::color::color;
@@ -12,6 +14,7 @@ use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
 use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold};
+use crate::profile;
 use crate::sync::pin;
 
 /// A block that gets a page of its own.
@@ -315,6 +318,9 @@ impl Heap {
 
 fn give_back(page: OwnedPage, arenas: &ArenaSet) {
     pin();
+    if let Some(record) = page.sample() {
+        retire_sample(record);
+    }
     guard::drop_block_bitmap(&page, arenas);
     if !guard::unguard(&page) {
         // A mapping whose guard the system would not remove is never used again.
@@ -342,6 +348,15 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
             // SAFETY: the mapping was made for this page, which is gone.
             unsafe { os::release(region) }
         }
+    }
+}
+
+/// The page's block was a sample of the profiler.
+#[cold]
+fn retire_sample(record: *const ()) {
+    if let Some(sample) = NonNull::new(record.cast_mut().cast()) {
+        // SAFETY: a page has the record that the profiler gave for its block, and the page is going.
+        unsafe { profile::retire(sample) };
     }
 }
 

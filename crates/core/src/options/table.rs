@@ -82,7 +82,6 @@ impl Spec {
 
 const MIB: i64 = 1 << 10;
 const GIB: i64 = 1 << 20;
-const NO_PROFILER: &str = "no profiler";
 /// The number of the first option of our own; those of mimalloc are far below.
 const OURS: u16 = 1000;
 
@@ -191,13 +190,13 @@ options! {
     /// A collection hands the thread's statistics over to its heap.
     StatsMergeOnCollect = 47: Spec::switch("stats_merge_on_collect", 1);
     /// Bytes allocated between snapshots of the profiler; 0: none.
-    ProfileAllocInterval = 48: Spec::bytes("profile_alloc_interval", 1 << 30).not_here(NO_PROFILER);
+    ProfileAllocInterval = 48: Spec::bytes("profile_alloc_interval", 1 << 30);
     /// Bytes by which what is in use grows between snapshots; 0: none.
-    ProfileInuseInterval = 49: Spec::bytes("profile_inuse_interval", 0).not_here(NO_PROFILER);
+    ProfileInuseInterval = 49: Spec::bytes("profile_inuse_interval", 0);
     /// Seconds between snapshots; 0: none.
-    ProfileTimeInterval = 50: Spec::number("profile_time_interval", 0).not_here(NO_PROFILER);
+    ProfileTimeInterval = 50: Spec::number("profile_time_interval", 0);
     /// The profiler samples one of so many allocated bytes.
-    ProfileSampleRate = 51: Spec::bytes("profile_sample_rate", 512 << 10).not_here(NO_PROFILER);
+    ProfileSampleRate = 51: Spec::bytes("profile_sample_rate", 512 << 10);
     /// Hand statistics over to the heap after so many bytes were allocated or freed; 0: never.
     StatsMergeThreshold = 52: Spec::bytes("stats_merge_threshold", 4 << 20);
     /// Larger free ranges are purged at once.

@@ -12,7 +12,8 @@
 //! 3. `capacity` counts the blocks below the frontier that are not withdrawn. So everything that goes by `capacity` and
 //!    `outstanding` is as in a page without holes, and costs the same.
 //!
-//! Nothing is said about what a hole holds: the blocks at its ends have other parts that are not zero.
+//! Nothing is said about what a hole holds: the blocks at its ends have other parts that are not zero. Above all this the side
+//! word of a page's first entry has room for something else (`Page::ABOVE_HOLES_SHIFT`).
 
 use core::ops::Range;
 

@@ -107,11 +107,11 @@ pub struct Page {
     pub(super) links: Links,
     /// Of a hardened page: where its block bitmap is, or of a single block, the bytes of padding behind it. Of an ordinary
     /// one that is retired: what `free` was, to see whether the page has been used since. Of an entry of one with holes:
-    /// which OS pages of the slice are holes, and in a page's first one its frontier. Of any other ordinary one, above that:
-    /// what its lists looked like (`punch`).
+    /// which OS pages of the slice are holes, and in a page's first one its frontier. Above that the first entry has the rest
+    /// of `free`, if that was ended early (`cut`), else what the lists looked like (`punch`).
     pub(super) side_word: AtomicUsize,
     /// How many blocks have been put on `free` so far, each as often as that was: those and not on `free` now have
-    /// been allocated.
+    /// been allocated. Of a single block that is a sample: the profiler's record of it.
     pub(super) handed: AtomicU64,
     pub(super) arena: AtomicPtr<Arena>,
     /// In a stub: how many slices its head is away.
@@ -393,6 +393,13 @@ impl Page {
 
     /// Where the frontier is in the side word of a page with holes.
     pub(super) const FRONTIER_SHIFT: u32 = 16;
+    /// What is above the holes and the frontier.
+    pub(super) const ABOVE_HOLES_SHIFT: u32 = 32;
+
+    /// What the side word of an ordinary page says of its holes; 0 if there are none.
+    pub(super) fn holes_in_side_word(&self) -> usize {
+        if self.has_holes() { self.side_word.get() & ((1 << Self::ABOVE_HOLES_SHIFT) - 1) } else { 0 }
+    }
 
     /// How many blocks have ever been linked.
     #[inline]

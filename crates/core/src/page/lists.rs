@@ -67,7 +67,7 @@ impl Owned {
     #[inline(always)]
     pub fn may_begin_lifo(&self, may: impl FnOnce() -> bool) -> bool {
         let list = self.local_free.get();
-        if self.is(Flag::Lifo) || list.is_null() || self.circle_end(list).is_some() || !may() {
+        if self.is(Flag::Lifo) || list.is_null() || self.circle_end(list).is_some() || !may() || self.is_cut() {
             return false;
         }
         self.begin_lifo();
@@ -110,9 +110,15 @@ impl Owned {
     }
 
     /// Whether `pop` can succeed at once.
-    #[cfg(test)]
+    #[inline]
     pub fn has_free(&self) -> bool {
         !self.free.get().is_null()
+    }
+
+    /// Whether `free` is exhausted, and what the owner has freed can be the next list.
+    #[inline]
+    pub fn is_recyclable(&self) -> bool {
+        self.free.get().is_null() && !self.local_free.get().is_null()
     }
 
     /// Whether `pop` can succeed after [`Owned::refill`].
@@ -125,6 +131,7 @@ impl Owned {
             || !self.local_free.get().is_null()
             || self.remote_count() > 0
             || self.is_extensible()
+            || self.is_cut()
     }
 
     #[inline]
@@ -141,13 +148,15 @@ impl Owned {
         }
         debug_assert!(!self.is(Flag::Lifo));
         !self.free.get().is_null()
+            || self.join() > 0
             || self.refill_local()
             || self.refill_remote()
             || self.is_extensible() && self.extend()
     }
 
+    /// Makes what the owner has freed the list to allocate from, if there is something. `free` is exhausted.
     #[inline]
-    fn refill_local(&self) -> bool {
+    pub fn refill_local(&self) -> bool {
         let list = self.local_free.get();
         if list.is_null() {
             return false;
@@ -349,6 +358,7 @@ impl Owned {
     }
 
     fn forget_blocks(&self) {
+        debug_assert!(!self.is_cut());
         self.note_unfilled();
         pin();
         self.raise(Flag::Extensible);
@@ -372,7 +382,7 @@ impl Owned {
     pub fn used(&self) -> usize {
         // SAFETY: the owner reads its own list.
         let free = unsafe { Block::count(self.free.get(), self.capacity()) };
-        self.outstanding().saturating_sub(free)
+        self.outstanding().saturating_sub(free + self.rest_count())
     }
 
     /// Takes over the remote list and counts the blocks in use. Walks the lists.
@@ -423,6 +433,11 @@ impl Owned {
         if outstanding == 0 { Freed::Empty } else { Freed::InUse }
     }
 
+    /// How many blocks have been put on `free`, each as often as that was.
+    pub fn handed(&self) -> u64 {
+        self.handed.get()
+    }
+
     /// How many blocks have been allocated in the life of a page whose blocks are all free now; by its owner.
     pub fn allocated_before(&self) -> u64 {
         // What is lent and not in the remote list is on `free`, and has not been allocated since it was put there.
@@ -438,7 +453,7 @@ impl Owned {
     pub fn drop_blocks(&self) {
         self.end_lifo();
         // SAFETY: the caller owns the page.
-        let free = unsafe { Block::count(self.free.get(), self.capacity()) };
+        let free = unsafe { Block::count(self.free.get(), self.capacity()) } + self.rest_count();
         if BUILD.valgrind && self.owner().is_hardened() && self.outstanding() > free + self.remote_count() {
             self.tell_dropped();
         }

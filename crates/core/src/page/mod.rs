@@ -12,6 +12,7 @@
 //! * `orphan`: what becomes of a page whose owner a fork has left behind.
 
 mod block;
+mod cut;
 mod hardened;
 pub mod heap_word;
 mod holes;

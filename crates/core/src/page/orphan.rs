@@ -12,6 +12,8 @@
 //! 4. A chain of blocks may be on two lists (between the stores of `recycle`), or on none (taken from the remote word, and
 //!    not yet put on a list; gathered by a thread that is gone).
 //!
+//! 5. A list that was being cut, or joined again, is reached as `free`, as its rest, or as both.
+//!
 //! So a block that is marked is free, and one that isn't counts as in use: in doubt it is lost to the child, and never
 //! handed out twice. Nothing is written into a block unless the lists are damaged, for each would cost the child an OS
 //! page.
@@ -47,8 +49,10 @@ impl Owned {
             () if self.has_block_bitmap() => self.mend_hardened(),
             () => self.mend_lists(),
         };
-        // What is in use or on `free` has been put on `free` before.
-        self.handed.set(self.handed.get().max(self.outstanding() as u64));
+        // What is in use or on `free` has been put on `free` before. (A single block may have the profiler's record there.)
+        if !self.is_singleton() {
+            self.handed.set(self.handed.get().max(self.outstanding() as u64));
+        }
         used
     }
 
@@ -79,10 +83,15 @@ impl Owned {
         let chain = self.take_remote();
         let mut marks = Marks::new();
         let free = self.reach(self.free.get(), self.reserved(), &mut marks);
+        let rest = self.rest();
+        if let Some((first, _)) = rest {
+            self.reach(first, self.reserved(), &mut marks);
+            self.forget_rest();
+        }
         let local = self.reach(self.local_free.get(), self.reserved(), &mut marks);
         let remote = if chain.count > 0 { self.block_at(chain.head).cast() } else { ptr::null_mut() };
         let remote = self.reach(remote, chain.count, &mut marks);
-        if !free.is_sound || !local.is_sound || !remote.is_sound || remote.fresh != chain.count {
+        if rest.is_some() || !free.is_sound || !local.is_sound || !remote.is_sound || remote.fresh != chain.count {
             self.relink_marked(&marks);
         } else {
             self.outstanding.set((self.capacity() - local.fresh) as u32);

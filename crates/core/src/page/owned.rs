@@ -347,6 +347,7 @@ impl OwnedPage {
         page.committed.set(0);
         page.age_and_holes.set(0);
         page.handed.set(0);
+        page.side_word.set(0);
         page.arena.set(match at.origin {
             Origin::Arena(arena) => ptr::from_ref(arena).cast_mut(),
             Origin::Os(_) => ptr::null_mut(),
@@ -545,8 +546,8 @@ impl Owned {
     pub fn note_retired(&self) {
         self.raise(Flag::Retired);
         self.set_age(0);
-        if !self.owner().is_hardened() {
-            self.side_word.set(self.free.get().addr());
+        if !self.owner().is_hardened() && self.rest().is_none() {
+            self.side_word.set(look_of(self.free.get()));
         }
     }
 
@@ -555,7 +556,10 @@ impl Owned {
         if self.owner().is_hardened() {
             return self.outstanding() == 0;
         }
-        self.free.get().addr() == self.side_word.get() && self.local_free.get().is_null()
+        if self.rest().is_some() {
+            return self.used() == 0;
+        }
+        look_of(self.free.get()) == self.side_word.get() && self.local_free.get().is_null()
     }
 
     /// At most [`Page::MAX_AGE`].
@@ -569,6 +573,11 @@ impl Owned {
         self.set_age(age + 1);
         age
     }
+}
+
+/// What fits below the length of a rest (`cut`): on all machines of today the whole address.
+fn look_of(block: *mut Block) -> usize {
+    block.addr() & (usize::MAX >> u16::BITS)
 }
 
 /// The page of a single block, for the thread that has the block: nobody owns the page, and nobody else has an address in
@@ -603,6 +612,18 @@ impl SinglePage {
     /// The OS page behind the block is inaccessible.
     pub fn set_guarded(&mut self) {
         self.0.ownership.set_owner(self.0.owner().guarded());
+    }
+
+    /// The block is a sample of the profiler, which has a record of it.
+    pub fn set_sample(&mut self, record: *const ()) {
+        self.0.handed.set(record.expose_provenance() as u64);
+    }
+
+    /// Takes the profiler's record away from the block, if it is a sample.
+    pub fn take_sample(&mut self) -> Option<*const ()> {
+        let record = self.0.sample()?;
+        self.0.handed.set(0);
+        Some(record)
     }
 
     /// Makes the page a hardened one, with `padding_bytes` behind what was asked for; and whether the block is to be cleared

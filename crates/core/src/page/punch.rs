@@ -26,15 +26,15 @@ const VERY_SPARSE_SHARE: usize = 2;
 const QUIET_LOOKS: u8 = 8;
 /// A quiet page that has been punched, or could not be.
 const DONE: u8 = Page::MAX_AGE;
-/// Where the side word of an ordinary page holds the mark of the last look: above the holes and the frontier.
-const MARK_SHIFT: u32 = 32;
+/// Where the side word of an ordinary page holds the mark of the last look, unless a rest is there.
+const MARK_SHIFT: u32 = Page::ABOVE_HOLES_SHIFT;
 const MARK_MASK: usize = 0xFFFF << MARK_SHIFT;
 
 /// The free blocks of a page.
 struct FreeBlocks {
     /// Which are free: on a list, or withdrawn.
     marks: Marks,
-    /// How many are on `free`.
+    /// How many are on `free`, or were cut off.
     ready: usize,
     /// How many are on `local_free`.
     local: usize,
@@ -82,9 +82,9 @@ impl Owned {
     }
 
     /// A look, one of a few per purge delay: whether the page has just become quiet, so that it should be punched. It is quiet
-    /// once no block of it has come or gone in a while; until one does it is not told a second time.
+    /// once no block of it has come or gone in a while; until one does it is not told a second time. Not of a page that was cut.
     pub fn is_quiet(&self) -> bool {
-        if !self.suits_holes() || self.is_in_use_otherwise() {
+        if !self.suits_holes() || self.is_in_use_otherwise() || self.is_cut() {
             return false;
         }
         let (word, mark) = (self.side_word.get(), self.mark());
@@ -102,6 +102,7 @@ impl Owned {
 
     /// Punches a quiet page, if it is sparse; answers how many bytes that gives back.
     pub fn punch_quiet(&self) -> usize {
+        debug_assert!(!self.is_cut());
         let bytes = self.punch(Force::Routine);
         self.side_word.set(self.side_word.get() & !MARK_MASK | self.mark());
         self.set_age(DONE);
@@ -123,7 +124,11 @@ impl Owned {
     /// Walks the lists; `None` if a list is not as it should be: then somebody has written to a freed block.
     fn free_blocks(&self) -> Option<FreeBlocks> {
         let mut marks = Marks::new();
-        let ready = self.mark_list(self.free.get(), &mut marks)?;
+        let (rest, rest_count) = self.rest().unwrap_or((ptr::null_mut(), 0));
+        let ready = self.mark_list(self.free.get(), &mut marks)? + rest_count;
+        if self.mark_list(rest, &mut marks)? != rest_count {
+            return None;
+        }
         let local = self.mark_list(self.local_free.get(), &mut marks)?;
         self.for_each_withdrawn(|block| marks.set(block));
         (local == self.capacity() - self.outstanding()).then_some(FreeBlocks { marks, ready, local })
@@ -186,6 +191,10 @@ impl Owned {
         self.local_free.set(list);
         pin();
         self.free.set(ptr::null_mut());
+        pin();
+        if self.is_cut() {
+            self.forget_rest();
+        }
         self.handed.set(self.handed.get() - free.ready as u64);
         pin();
         self.enter_holes(holes);

@@ -71,7 +71,7 @@ impl Page {
     }
 
     fn count_ready(&self, list: &AtomicPtr<Block>, walk: Walk) -> usize {
-        if walk == Walk::Allowed { self.count_listed(list) } else { 0 }
+        if walk == Walk::Allowed { self.count_listed(list) + self.rest_count() } else { 0 }
     }
 
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
@@ -82,6 +82,9 @@ impl Page {
         }
         for list in [&self.free, &self.local_free] {
             self.for_each_listed(list.get(), |index| marks.set(index));
+        }
+        if let Some((rest, _)) = self.rest() {
+            self.for_each_listed(rest, |index| marks.set(index));
         }
         let linked = self.linked_blocks();
         self.for_each_withdrawn(|index| {

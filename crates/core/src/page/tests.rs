@@ -598,3 +598,27 @@ fn a_page_reaches_from_its_first_block_to_its_last_slice() {
     // Addresses outside of a small window have the same entries as those inside.
     assert!(!page.reaches(at(1 << 28)) && !page.reaches(at(-(1 << 28))));
 }
+
+#[test]
+fn pages_of_one_block_are_never_cut() {
+    let _ground = ground();
+    let page = singleton(2, 0);
+    page.mark_single_handed_out();
+    // SAFETY: the test has the block.
+    let mut single = unsafe { SinglePage::held(page.start(), page.page()) }.unwrap();
+    single.set_padding(100, true);
+    assert!(page.clears_single() && page.padding_bytes() == 100);
+    assert!(!page.is_cut() && page.in_use(Walk::Allowed) == 1);
+}
+
+#[test]
+fn a_list_that_is_shorter_than_it_should_be_is_not_cut() {
+    let _ground = ground();
+    let page = page(1024);
+    let blocks = take(page, page.reserved());
+    blocks[..2].iter().for_each(|block| _ = put(page, *block));
+    assert!(page.refill());
+    page.cut(2, 9);
+    page.cut(5, 9);
+    assert!(!page.is_cut() && take(page, 2).len() == 2 && !page.has_available());
+}

@@ -14,7 +14,7 @@ use crate::arena::page_map;
 use crate::diag;
 use crate::heap::{Subproc, adopt_orphans_first, unlock};
 use crate::options;
-use crate::theap::Theap;
+use crate::profile;
 
 pub(super) extern "C" fn prepare() {
     // Those of an earlier fork: only one thread survives a fork.
@@ -27,6 +27,7 @@ pub(super) extern "C" fn prepare() {
     page_map::lock().lock_raw();
     thread::ENDED.lock_raw();
     late::LIST.lock_raw();
+    profile::lock_for_fork().lock_raw();
 }
 
 /// Releases what `prepare` took: in the parent by unlocking, in the child by making the locks new.
@@ -36,6 +37,7 @@ pub(super) extern "C" fn prepare() {
 unsafe fn unlock_all(child: bool) {
     // SAFETY: the precondition.
     unsafe {
+        unlock(profile::lock_for_fork(), child);
         unlock(&late::LIST, child);
         unlock(&thread::ENDED, child);
         unlock(page_map::lock(), child);
@@ -69,11 +71,14 @@ pub(super) extern "C" fn child() {
     subprocs::for_each_subproc(forget_threads);
 }
 
-/// The keys of this thread's hardened pages are to differ from the parent's from now on.
+/// The keys of this thread's hardened pages are to differ from the parent's from now on, and so are its samples.
 fn reseed() {
     let theap = current_theap();
     if !theap.is_empty_theap() {
-        Thread::of(theap).theaps().for_each(Theap::reseed);
+        Thread::of(theap).theaps().for_each(|theap| {
+            theap.reseed();
+            theap.draw_gaps();
+        });
     }
 }
 

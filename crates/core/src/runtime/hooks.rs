@@ -12,6 +12,7 @@ use super::{fork, process, scavenger, subprocs, thread};
 use crate::diag;
 use crate::options::{self, OptionId};
 use crate::os;
+use crate::profile;
 use crate::sync::{AtomicBool, Left, Ordering, Published};
 
 ferrimalloc_prim::at_load!(at_load);
@@ -113,6 +114,7 @@ extern "C" fn at_exit() {
 pub fn process_done() {
     process::DONE.call(|| {
         scavenger::close();
+        profile::finish();
         if let Some(reports) = reports().filter(|_| options::is_enabled(OptionId::ShowStats)) {
             (reports.at_end)();
         }

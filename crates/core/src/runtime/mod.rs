@@ -7,6 +7,7 @@
 //! * `gather`: statistics when somebody asks; `slices`: what each slice of an arena is used for.
 //! * `subprocs`: making and ending sub-processes.
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
+//! * `profiling`: starting and stopping the profiler.
 //! * `scavenger`: a thread of our own that purges; `unowned`: collecting pages that no thread owns.
 //! * `descriptor`: where our metadata lie, told to readers in other processes.
 //! * `hooks`: what the C library is told about us, and the process's end.
@@ -23,6 +24,7 @@ mod late;
 mod lone;
 mod orphans;
 mod process;
+mod profiling;
 mod scavenger;
 mod slices;
 mod start;
@@ -41,6 +43,7 @@ pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_aren
 pub use hooks::{Reports, process_done, register_reports, thread_done};
 pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
+pub use profiling::profile_at;
 pub use scavenger::{consider_scavenger, scavenger_runs, scavenger_step, scavenger_stop};
 pub use slices::{PageShape, PageStanding, SliceKind, slice_kind};
 pub use start::{join_subproc, live_theap, scavenger_start, theap_for};

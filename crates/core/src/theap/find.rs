@@ -23,7 +23,7 @@ impl Theap {
     pub(super) fn first_refilled(&self, bin: Bin) -> Option<&'static Owned> {
         let first = self.queue(bin).first()?;
         self.queues.end_lifo(first);
-        first.refill().then_some(first)
+        self.refill(first).then_some(first)
     }
 
     fn fresh_or_shared(&'static self, bin: Bin) -> Option<&'static Owned> {
@@ -73,7 +73,7 @@ impl Theap {
 
     fn open(&self, page: &'static Owned) -> Option<&'static Owned> {
         self.queues.move_to_front(page);
-        page.refill().then_some(page)
+        self.refill(page).then_some(page)
     }
 
     /// Takes a page with free blocks that nobody owns.
@@ -84,11 +84,11 @@ impl Theap {
         if let Some(postponing) = heap.postponing() {
             postponing.use_again(&page);
         }
-        page.adopt(chain);
+        self.placing(&page, |page| page.adopt(chain));
         self.mark_as_own(&page);
         let page = self.queues.push_front(page);
         heap.stats().pages_reclaim_on_alloc.increment();
-        page.refill().then_some(page)
+        self.refill(page).then_some(page)
     }
 
     pub(super) fn fresh(&'static self, bin: Bin, reserve: Reserve) -> Option<&'static Owned> {
@@ -101,7 +101,7 @@ impl Theap {
             return None;
         }
         let page = self.queues.push_front(page);
-        page.refill().then_some(page)
+        self.refill(page).then_some(page)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::random::{Fast, Keyed};
 const UNDECIDED: u8 = 1;
 const HARDENED: u8 = 2;
 const SAMPLED: u8 = 4;
+const PROFILED: u8 = 8;
 
 /// Whether threads may look at blocks that have been freed, which then stay as they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,7 +110,7 @@ impl Instrumentation {
     /// Whether allocations have to ask before they take an ordinary block.
     #[inline]
     pub fn is_any(&self) -> bool {
-        self.bits.get() != 0
+        self.bits.get() & !PROFILED != 0
     }
 
     #[inline]
@@ -125,6 +126,11 @@ impl Instrumentation {
     #[inline]
     pub fn is_sampled(&self) -> bool {
         self.is(SAMPLED)
+    }
+
+    /// Whether the profiler takes samples of its blocks, which alone is nothing to ask for.
+    pub fn set_profiled(&self, is_profiled: bool) {
+        self.set(PROFILED, is_profiled);
     }
 
     #[inline]

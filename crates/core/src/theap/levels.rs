@@ -56,6 +56,33 @@ impl Theap {
         }
     }
 
+    /// What the table has may have changed.
+    pub(super) fn show_direct(&self) {
+        self.queues.show(self.direct());
+    }
+
+    /// Starts or stops as the profiler has.
+    #[inline]
+    pub fn follow_profiler(&self) {
+        if self.sampling.is_behind() {
+            self.change_sampling();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn change_sampling(&self) {
+        // Visiting ends `Flag::Lifo`: such a page would not come to the slow path. None begins it while the own countdown is 0.
+        self.for_each_page(|_| {});
+        self.sampling.follow(self.heap().profiling().rate());
+        self.instrumentation.set_profiled(self.is_profiled());
+        if self.is_hardened() {
+            self.show_direct();
+        }
+        self.until_tick.set(0);
+        self.sampling.set_until_tick(0);
+    }
+
     /// Makes a fresh page what the theap's pages are; false without memory for its bitmap.
     pub(super) fn prepare_page(&self, page: &Owned) -> bool {
         !self.is_hardened() || check_page(page, self.instrumentation.draw_secrets(), self.style(), self.levels())
@@ -83,13 +110,13 @@ impl Theap {
             self.abandon_all();
         }
         self.instrumentation.instrument_at(levels, Readers::of(self.heap()));
-        self.queues.show(self.direct());
+        self.show_direct();
     }
 
     /// Guards one of `rate` eligible allocations from now on (0: none); `seed` determines which, 0 leaves that to chance.
     pub fn sample_guarded(&self, rate: usize, seed: usize) {
         self.instrumentation.sample_guarded(rate, seed);
-        self.queues.show(self.direct());
+        self.show_direct();
     }
 
     /// Only sizes from `min_bytes` to `max_bytes` are eligible.

@@ -6,10 +6,12 @@
 //! * `remote_free`: frees into pages of other threads, gathered in a `remote_batch`.
 //! * `retired`: empty pages kept for a while; `upkeep`: when they go, and collecting. `counts`: what is counted on the way.
 //! * `identity`: whose theap it is, for those who find it in a page.
+//! * `sampling`: lists that end where the profiler's next sample is; `gaps`: when that is.
 //! * `levels`: what a theap does besides allocating, hardened pages and guarded blocks; `instrumentation`: the state of that.
 
 mod counts;
 mod find;
+mod gaps;
 mod identity;
 mod instrumentation;
 mod levels;
@@ -18,6 +20,7 @@ mod queue;
 mod remote_batch;
 mod remote_free;
 mod retired;
+mod sampling;
 mod sparing;
 #[cfg(test)]
 mod tests;

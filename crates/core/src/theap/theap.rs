@@ -11,6 +11,7 @@ use core::mem;
 use core::ptr;
 
 use super::counts::Counts;
+use super::gaps::Sampling;
 use super::identity::Identity;
 use super::instrumentation::{Instrumentation, Readers};
 use super::queue::{Queue, Queues};
@@ -41,6 +42,7 @@ pub struct Theap {
     pub(super) retired: Retired,
     pub(super) batch: Batch,
     pub(super) instrumentation: Instrumentation,
+    pub(super) sampling: Sampling,
     /// The next theap of the same thread.
     next_of_thread: Cell<*const Theap>,
     /// Neighbours in the heap's list, under its lock.
@@ -96,6 +98,7 @@ impl Theap {
             retired: Retired::new(),
             batch: Batch::new(),
             instrumentation: Instrumentation::new(),
+            sampling: Sampling::new(),
             next_of_thread: Cell::new(ptr::null()),
             links_of_heap: TheapLinks::new(),
         }
@@ -113,6 +116,7 @@ impl Theap {
         theap.ticks.set(0);
         theap.counts.reset();
         theap.instrumentation.start(Readers::of(heap));
+        theap.sampling.reset();
         theap.queues.show(theap.direct());
         theap.identity.begin(tid, heap.handle());
         theap.enter_heap_list(heap);

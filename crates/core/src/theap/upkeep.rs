@@ -30,7 +30,7 @@ impl Theap {
     }
 
     fn keep(&self, page: &'static Owned) {
-        page.relink();
+        self.placing(page, Owned::relink);
         if !page.is(Flag::Retired) {
             self.retired.add(page);
         }
@@ -114,7 +114,14 @@ impl Theap {
             self.until_tick.set(left - 1);
             return Tick::NotYet;
         }
-        self.until_tick.set(TICK - 1);
+        if self.skips_sampled_tick() {
+            return Tick::NotYet;
+        }
+        if self.is_profiled() {
+            self.sampling.set_until_tick(TICK - 1);
+        } else {
+            self.until_tick.set(TICK - 1);
+        }
         self.count_tick()
     }
 
@@ -134,6 +141,15 @@ impl Theap {
         }
         self.until_tick.set(left - 1);
         true
+    }
+
+    /// Makes what the thread has freed the page's list, if nothing else is to be done, and takes its first block; null if not.
+    #[inline]
+    pub fn pop_recycled(&self, page: &Owned) -> *mut u8 {
+        if self.is_profiled() {
+            return self.pop_recycled_sampled(page);
+        }
+        page.pop_recycled(|| self.skips_upkeep())
     }
 
     fn count_tick(&self) -> Tick {

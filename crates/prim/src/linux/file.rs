@@ -27,6 +27,18 @@ fn read_by<'a>(path: &CStr, buf: &'a mut [u8], read: fn(c_long, &mut [u8]) -> us
     &buf[..length]
 }
 
+/// Calls `with` with the whole file, piece by piece.
+pub(crate) fn for_each_piece(path: &CStr, with: &mut dyn FnMut(&[u8])) {
+    let mut buf = [0; 1024];
+    quiet(|| {
+        let Some(file) = open(path) else { return };
+        while let Some(count) = read_some(file, &mut buf) {
+            with(&buf[..count]);
+        }
+        close(file);
+    });
+}
+
 fn open(path: &CStr) -> Option<c_long> {
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
     // SAFETY: a C string and numbers.

@@ -8,6 +8,8 @@ pub(crate) mod config;
 pub(crate) mod entropy;
 pub(crate) mod futex;
 pub(crate) mod mem;
+pub(crate) mod modules;
 pub(crate) mod numa;
 pub(crate) mod pin;
 pub(crate) mod process;
+pub(crate) mod stack;

@@ -5,6 +5,7 @@ use super::file::{leading_number, read, words};
 pub(crate) use super::group::memory_limit;
 use crate::errno::quiet;
 use crate::process::ProcessInfo;
+use crate::thread::NAME_BYTES;
 use core::ffi::CStr;
 
 pub(crate) fn info() -> ProcessInfo {
@@ -19,6 +20,13 @@ pub(crate) fn info() -> ProcessInfo {
 pub(crate) fn name_thread(name: &CStr) {
     // SAFETY: a text, which the kernel copies.
     quiet(|| unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) });
+}
+
+pub(crate) fn thread_name() -> [u8; NAME_BYTES] {
+    let mut name = [0; NAME_BYTES];
+    // SAFETY: the kernel writes at most so many bytes.
+    quiet(|| unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) });
+    name
 }
 
 /// As the kernel told at the start (getauxval(3)): the same answer by which the dynamic linker ignores `LD_PRELOAD`.

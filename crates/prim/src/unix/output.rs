@@ -1,6 +1,7 @@
 //! Unbuffered output.
 
 use crate::errno::{Errno, get, quiet};
+use core::ffi::CStr;
 
 /// Writes all of `bytes`, in as many calls as it takes; gives up at the first error but an interruption.
 pub(crate) fn write(file: libc::c_int, bytes: &[u8]) {
@@ -13,6 +14,19 @@ pub(crate) fn write(file: libc::c_int, bytes: &[u8]) {
             }
         }
     });
+}
+
+/// Makes or empties a file that only its owner may write.
+pub(crate) fn create(path: &CStr) -> Option<libc::c_int> {
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;
+    // SAFETY: a C string and numbers.
+    let file = quiet(|| unsafe { libc::open(path.as_ptr(), flags, 0o644 as libc::c_uint) });
+    (file >= 0).then_some(file)
+}
+
+pub(crate) fn close(file: libc::c_int) {
+    // SAFETY: a descriptor that `create` returned, and nobody uses any more.
+    quiet(|| unsafe { libc::close(file) });
 }
 
 fn write_some(file: libc::c_int, bytes: &[u8]) -> Option<usize> {

@@ -4,6 +4,7 @@ use crate::errno::{quiet, zero_or_errno};
 use crate::once::Detected;
 use crate::platform::MAXRSS_UNIT_BYTES;
 use crate::process::ProcessInfo;
+use crate::thread::NAME_BYTES;
 use core::ffi::CStr;
 
 /// From `getrusage`; resident memory is known by its peak only.
@@ -47,6 +48,11 @@ pub(crate) fn memory_limit() -> Option<usize> {
 
 /// POSIX threads have no names.
 pub(crate) fn name_thread(_name: &CStr) {}
+
+/// POSIX threads have no names.
+pub(crate) fn thread_name() -> [u8; NAME_BYTES] {
+    [0; NAME_BYTES]
+}
 
 /// Whether the process has got rights by the program's file: its effective ids are not those of whoever started it.
 pub(crate) fn is_privileged() -> bool {

@@ -209,6 +209,65 @@ fn a_look_from_outside_takes_withdrawn_blocks_for_free_ones() {
     }
 }
 
+/// The same as `sparse`, with what is free on `free`, which is cut behind some of the blocks.
+fn cut(bytes: usize, every: usize, ahead: usize) -> (&'static Owned, Vec<(usize, *mut u8)>) {
+    let (page, kept) = sparse(bytes, every);
+    assert!(page.refill());
+    page.cut(ahead, page.reserved() - kept.len());
+    (page, kept)
+}
+
+#[test]
+fn a_page_that_is_cut_gets_holes_and_one_with_holes_is_cut() {
+    let _ground = ground();
+    for (bytes, every, ahead) in [(16, 600, 0), (512, 16, 3), (3000, 16, 0), (7000, 5, 1)] {
+        let (page, kept) = cut(bytes, every, ahead);
+        let (used, free) = (kept.len(), page.reserved() - kept.len());
+        let allocated = page.allocated(Walk::Allowed);
+        assert!(!page.is_quiet() && page.rest_count() == free - ahead, "a look leaves the rest as it is");
+        assert_eq!(page.punch(Force::All), empty_os_pages(page, &kept) * os_page_bytes(), "{bytes}");
+        assert!(!page.is_cut() && page.used() == used && page.mark_free(&mut Marks::new()) == used);
+        assert_eq!(page.allocated(Walk::Allowed), allocated);
+        // What is opened is cut in turn, again and again.
+        let mut taken: HashSet<_> = kept.iter().map(|kept| kept.1).collect();
+        while page.refill() {
+            // SAFETY: the owner reads its own list.
+            let count = unsafe { Block::count(page.free.get(), page.reserved()) };
+            let holes = (page.hole_bytes(), page.frontier());
+            let ahead = count.min(ahead).saturating_sub(1);
+            page.cut(ahead, count);
+            assert_eq!((page.hole_bytes(), page.frontier(), page.rest_count()), (holes.0, holes.1, count - ahead));
+            assert_eq!(page.used(), taken.len());
+            assert_eq!(page.mark_free(&mut Marks::new()), taken.len());
+            assert!(take(page, count).into_iter().all(|block| taken.insert(block)));
+            assert_eq!((page.hole_bytes(), page.is_cut()), (holes.0, false));
+        }
+        assert!(taken.len() == page.reserved() && !page.has_holes() && all_hold(page, &kept), "{bytes}");
+    }
+}
+
+#[test]
+fn a_cut_page_is_mended_wherever_its_owner_stopped_at_its_holes() {
+    let _ground = ground();
+    for (bytes, ahead) in [(512, 0), (512, 9), (3000, 2)] {
+        stop_everywhere(|| cut(bytes, 16, ahead), |page| _ = page.punch(Force::All));
+        let punched = || {
+            let (page, kept) = cut(bytes, 16, ahead);
+            page.punch(Force::All);
+            assert!(page.has_holes());
+            (page, kept)
+        };
+        stop_everywhere(punched, |page| {
+            while page.refill() {
+                // SAFETY: the owner reads its own list.
+                let count = unsafe { Block::count(page.free.get(), page.reserved()) };
+                page.cut(count / 2, count);
+                take(page, count);
+            }
+        });
+    }
+}
+
 #[test]
 fn a_full_page_with_holes_is_not_a_filled_one() {
     let _ground = ground();

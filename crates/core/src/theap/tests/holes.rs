@@ -118,6 +118,39 @@ fn an_ended_threads_pages_get_holes() {
     assert!(holds(blocks[PER_PAGE - 1], PER_PAGE - 1));
 }
 
+/// A page with one block in use, whose list ends early for the profiler.
+fn cut(theap: &'static Theap) -> (&'static Owned, *mut u8) {
+    let blocks = full(theap);
+    put_all(theap, &blocks[1..]);
+    let page = page_of(blocks[0]);
+    assert!(page.refill());
+    page.cut(3, PER_PAGE - 1);
+    (page, blocks[0])
+}
+
+#[test]
+fn a_page_that_is_cut_gets_holes_whoever_owns_it() {
+    for is_owned in [true, false] {
+        let bed = Bed::new();
+        let (page, block) = cut(bed.theap);
+        bed.theap.collect(Force::Routine);
+        assert!(page.is_cut() && page.hole_bytes() == 0);
+        if is_owned {
+            bed.theap.collect(Force::All);
+        } else {
+            bed.theap.abandon_all();
+            assert!(page.is_cut() && used_in(page.page()) == 1);
+            assert!(punch_unowned(bed.heap, page.page(), Force::All));
+        }
+        assert_eq!(page.hole_bytes(), SLICE_BYTES - crate::os::os_page_bytes());
+        assert!(!page.is_cut() && used_in(page.page()) == 1);
+        let theap = if is_owned { bed.theap } else { bed.other };
+        let again = take_many(theap, BYTES, PER_PAGE - 1);
+        assert!(again.iter().all(|p| page_of(*p) == page && *p != block) && holds(block, 0));
+        assert_eq!((page.hole_bytes(), page.used()), (0, PER_PAGE));
+    }
+}
+
 #[test]
 fn a_heap_goes_with_its_holes() {
     let bed = Bed::new();

@@ -1,6 +1,7 @@
 //! Blocks of many cache lines, taken from where they are freed to.
 
 use super::*;
+use crate::profile;
 
 /// A theap whose only page is allocated from as it is freed to; the blocks in use.
 fn begun(bed: &Bed) -> (&'static Owned, Vec<*mut u8>) {
@@ -81,4 +82,35 @@ fn an_empty_page_is_found_by_a_collection() {
     assert!(page.is(Flag::Lifo) && bed.pages() == 1);
     bed.theap.collect(Force::All);
     assert_eq!(bed.pages(), 0);
+}
+
+/// Such pages would not come to the slow path, where samples are taken.
+#[test]
+fn the_profiler_ends_it_and_lets_none_begin() {
+    let bed = Bed::new();
+    let (page, mut blocks) = begun(&bed);
+    let before = profile::set_rate(1 << 40);
+    bed.theap.follow_profiler();
+    assert!(bed.theap.is_profiled() && !page.is(Flag::Lifo));
+    check(bed.theap);
+    let offers = |blocks: &mut Vec<*mut u8>| {
+        for _ in 0..100 {
+            while page.has_free() {
+                blocks.push(take(bed.theap, SIXTEENTH));
+            }
+            bed.theap.tick();
+            put(bed.theap, blocks.pop().unwrap());
+            let block = bed.theap.pop_last_freed(page.bin());
+            if !block.is_null() {
+                blocks.push(block);
+                return true;
+            }
+        }
+        false
+    };
+    assert!(!offers(&mut blocks) && !page.is(Flag::Lifo));
+    profile::set_rate(before);
+    bed.theap.follow_profiler();
+    assert!(offers(&mut blocks) && page.is(Flag::Lifo));
+    check(bed.theap);
 }

@@ -1,0 +1,24 @@
+//! Floor 4: the sampling heap profiler: which allocations are samples is decided above; here they are recorded.
+//!
+//! * `interval`: how far it is to the next sample, and what one stands for.
+//! * `unwind`: the calling thread's stack, by `cfi` (unwind tables) and `rule` (what is known of them).
+//! * `samples`: what has been found, in `memory` of its own; `engine`: whether the profiler runs.
+//!
+//! Nothing here allocates from a heap. What is done with a profile (formats, files) is left to others.
+
+mod cfi;
+mod engine;
+mod interval;
+mod memory;
+mod rule;
+mod samples;
+mod unwind;
+
+pub use engine::{
+    Choice, DEFAULT_RATE_BYTES, Watcher, at_end, catch_up, choose_all, finish, for_each_stack, lock_for_fork,
+    lost_samples, rate, record, retire, set_rate, soon, totals, version, watch,
+};
+pub use interval::{draw, draw_blocks, probability};
+pub use rule::{Base, Rule, RuleTable};
+pub use samples::{Amount, Amounts, Counts, LIFETIMES, MAX_FRAMES, Sample, Samples, Who};
+pub use unwind::Known;
