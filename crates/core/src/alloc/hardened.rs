@@ -316,10 +316,15 @@ unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
 /// The block is not the first of its page, whose blocks have canaries.
 unsafe fn is_whole_before(p: *mut u8, page: PageRef) -> bool {
     let before = p.wrapping_sub(page.block_bytes());
-    let fills = page.block_bitmap().style().fills;
+    let canary = page.canary_of(before);
     // SAFETY: the precondition; blocks are opened in the order of their addresses.
     BUILD.is_watched()
-        || unsafe { page.canary_of(before).is_free_or_whole() || fills && page.filled(before, 0).is_marked() }
+        || unsafe {
+            match page.block_bitmap().style().fills {
+                true => canary.is_free_as_or_whole(page.filled(before, 0).mark()),
+                false => canary.is_free_or_whole(),
+            }
+        }
 }
 
 #[inline]

@@ -164,8 +164,19 @@ impl Canary {
     #[inline(always)]
     pub unsafe fn is_free_or_whole(self) -> bool {
         // SAFETY: the precondition.
+        unsafe { self.is_free_as_or_whole(FREE) }
+    }
+
+    /// The same where free blocks have `free` there, if they have been used. The word changes by one store and is read by one
+    /// load: it is right at every moment.
+    ///
+    /// # Safety
+    /// As for [`Canary::is_free_or_whole`].
+    #[inline(always)]
+    pub unsafe fn is_free_as_or_whole(self, free: u64) -> bool {
+        // SAFETY: the precondition.
         let found = unsafe { self.place().load(Ordering::Relaxed) };
-        found == FREE || self.slack_in(found) <= self.room
+        found == FREE || found == free || self.slack_in(found) <= self.room
     }
 
     /// The size that the block was closed with; `None` if the canary is broken.

@@ -7,6 +7,7 @@
 use core::ptr;
 
 use super::canary::CANARY_BYTES;
+use crate::sync::{AtomicU64, Ordering};
 
 /// mimalloc's bytes for memory that has been allocated, and for memory that has been freed.
 const FRESH: u8 = 0xD0;
@@ -53,26 +54,22 @@ impl Filled {
         // SAFETY: the precondition.
         unsafe {
             self.fill(FREED, self.block_bytes - CANARY_BYTES);
-            self.mark_place().write(self.mark());
+            self.mark_place().store(self.mark(), Ordering::Relaxed);
         }
     }
 
     /// Stands in place of the canary while a filled block is free. Blocks that have never been used have none, and no filling.
-    fn mark(self) -> u64 {
+    pub fn mark(self) -> u64 {
         !(self.block.addr() as u64 ^ self.key)
     }
 
-    /// Whether the block is free and was filled.
+    /// Atomic, as whoever frees the block behind looks there.
     ///
     /// # Safety
     /// The block is one of a page that fills.
-    pub unsafe fn is_marked(self) -> bool {
-        // SAFETY: the precondition; others may change the word meanwhile.
-        unsafe { self.mark_place().read_volatile() == self.mark() }
-    }
-
-    fn mark_place(self) -> *mut u64 {
-        self.block.wrapping_add(self.block_bytes - CANARY_BYTES).cast()
+    unsafe fn mark_place(self) -> &'static AtomicU64 {
+        // SAFETY: the precondition; the word is the block's last one, and aligned.
+        unsafe { &*self.block.wrapping_add(self.block_bytes - CANARY_BYTES).cast::<AtomicU64>() }
     }
 
     /// Where a free block has been written to since it was freed, if it has, and fills it anew.
@@ -84,7 +81,7 @@ impl Filled {
         let bytes = self.block_bytes - CANARY_BYTES;
         // SAFETY: the precondition.
         unsafe {
-            if self.mark_place().read() != self.mark() {
+            if self.mark_place().load(Ordering::Relaxed) != self.mark() {
                 return None;
             }
             let content = core::slice::from_raw_parts(self.block, bytes);
