@@ -24,7 +24,10 @@ mod threads;
 pub(crate) struct Ground(Alone);
 
 pub(crate) fn ground() -> Ground {
-    Ground(tests::ground())
+    let alone = tests::ground();
+    // A test before may have had arenas refused, after which size classes share pages.
+    main_subproc().arenas().lower_ceiling(0);
+    Ground(alone)
 }
 
 impl Ground {
