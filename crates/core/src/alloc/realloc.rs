@@ -329,3 +329,22 @@ pub unsafe fn realloc_into(
         resize(theap, p, size, alignment, zero)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_stays_if_it_is_large_enough_and_not_much_too_large() {
+        for usable in [8, 16, 48, 4096, 65_536, 131_072, 131_088, 200_000, 262_144, 524_288, 1 << 30] {
+            for size in [0, 1, usable / 4, usable / 2 - 1, usable / 2, usable * 3 / 4, usable - 1, usable, usable + 1] {
+                let is_right = size <= usable && size >= usable / 2 && size > 0;
+                assert_eq!(
+                    stays(size, usable),
+                    is_right && !single::is_much(usable - size, usable),
+                    "{size} of {usable}"
+                );
+            }
+        }
+    }
+}
