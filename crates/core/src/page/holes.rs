@@ -17,6 +17,7 @@
 
 use core::ops::Range;
 
+use super::block::Block;
 use super::layout::{Flag, Origin, Page};
 use super::owned::Owned;
 use crate::base::*;
@@ -219,8 +220,21 @@ impl Owned {
 
     /// Puts blocks that no hole has a part of any more on an exhausted `free`.
     fn link_opened(&self, blocks: Range<usize>) {
+        let (capacity, count) = (self.capacity(), blocks.len());
+        if capacity + count == self.reserved() {
+            self.note_filled();
+        }
+        let first = self.block_start(blocks.start);
         // SAFETY: nobody uses these blocks (Invariant 1), and their memory is committed.
-        unsafe { self.link_run(blocks.start, blocks.len()) };
+        unsafe { Block::link_run(first, self.block_bytes(), count) };
+        pin();
+        self.free.set(first.cast());
+        pin();
+        self.hand(count);
+        pin();
+        self.capacity.set((capacity + count) as u16);
+        pin();
+        self.outstanding.set(self.outstanding.get() + count as u32);
         self.drop_flag(Flag::FreeIsZero);
         pin();
         self.end_without_holes();

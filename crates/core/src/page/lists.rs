@@ -298,28 +298,6 @@ impl Owned {
         back
     }
 
-    /// Puts `count` blocks from `first` on, which count in no number yet, on an exhausted `free`.
-    ///
-    /// # Safety
-    /// Nobody uses them, and their memory is committed.
-    pub(super) unsafe fn link_run(&self, first: usize, count: usize) {
-        let capacity = self.capacity() + count;
-        if capacity == self.reserved() {
-            self.note_filled();
-        }
-        let block = self.block_start(first);
-        // SAFETY: the precondition.
-        unsafe { Block::link_run(block, self.block_bytes(), count) };
-        pin();
-        self.free.set(block.cast());
-        pin();
-        self.hand(count);
-        pin();
-        self.capacity.set(capacity as u16);
-        pin();
-        self.outstanding.set(self.outstanding.get() + count as u32);
-    }
-
     /// Links the next few withdrawn blocks or, if there are none, blocks beyond the frontier. `free` is exhausted, and there
     /// are some.
     #[inline(never)]
@@ -327,14 +305,27 @@ impl Owned {
         if self.has_holes() {
             return self.open_holes();
         }
-        let capacity = self.capacity();
-        let count = self.extension().min(self.reserved() - capacity);
+        let (capacity, bytes) = (self.capacity(), self.block_bytes());
+        let left = self.reserved() - capacity;
+        let count = self.extension().min(left);
         if !self.commit_up_to(self.block_start(capacity + count)) {
             return false;
         }
         pin();
+        if count == left {
+            self.note_filled();
+        }
+        let first = self.block_start(capacity);
         // SAFETY: Invariant 3: nobody uses these blocks, and the page's memory is committed.
-        unsafe { self.link_run(capacity, count) };
+        unsafe { Block::link_run(first, bytes, count) };
+        pin();
+        self.free.set(first.cast());
+        pin();
+        self.hand(count);
+        pin();
+        self.capacity.set((capacity + count) as u16);
+        pin();
+        self.outstanding.set(self.outstanding.get() + count as u32);
         // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
         pin();
         if self.is(Flag::FreshIsZero) {
