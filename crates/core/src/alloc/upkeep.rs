@@ -6,7 +6,7 @@ use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
 use crate::profile;
 use crate::runtime::{
-    Thread, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
+    Thread, asks_for_room, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
 };
 use crate::theap::{Theap, Tick};
 
@@ -41,19 +41,34 @@ fn tick(theap: &'static Theap) {
     }
 }
 
+/// How often the program is asked for room for one request at most.
+const MOST_ASKS: usize = 8;
+
 /// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is
 /// given back first.
 pub(super) fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Owned> {
     in_slow_path(theap);
-    theap.find_page(bin).or_else(|| {
+    theap.find_page(bin).or_else(|| with_room_made(theap, bin.block_bytes(), || theap.find_page(bin)))
+}
+
+/// Tries again what has found no memory for `bytes` bytes, when what the thread keeps has been given back; and as long as a limit is in its way and
+/// the program says that it is worth it.
+#[cold]
+pub(super) fn with_room_made<T>(theap: &'static Theap, bytes: usize, attempt: impl Fn() -> Option<T>) -> Option<T> {
+    let slices = bytes.div_ceil(SLICE_BYTES);
+    let again = || {
         make_room(theap);
-        theap.find_page(bin)
+        attempt()
+    };
+    again().or_else(|| {
+        let asks = || asks_for_room(Thread::of(theap), theap.heap(), slices, bytes);
+        (0..MOST_ASKS).take_while(|_| asks()).find_map(|_| again())
     })
 }
 
 /// Memory has run out: gives back whatever this thread and the arenas keep.
 #[cold]
-pub(super) fn make_room(theap: &'static Theap) {
+fn make_room(theap: &'static Theap) {
     Thread::of(theap).collect(Force::All);
     theap.heap().subproc().arenas().purge_due(Force::All);
 }

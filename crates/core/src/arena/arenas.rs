@@ -5,6 +5,7 @@ use super::claim::{Claim, Extent, Miss};
 use super::mapping::{Backing, Commit, LargePages, Mapped, map_arena};
 use super::page_map;
 use super::pool::MetaPool;
+use super::process_limit::process_limit;
 use super::slots::Slots;
 use super::thp;
 use super::usage::Usage;
@@ -38,6 +39,8 @@ const FIRST_GROWTH: usize = 16;
 const LIMIT_SHARE: usize = 32;
 /// A limit up to this leaves no room for a page of each class in each thread: 256 MiB.
 const NARROW_BYTES: usize = 256 << 20;
+/// How often is purged for a claim, at most, if others take the room in the process's limit before it does.
+const LIMIT_TRIES: usize = 8;
 /// How many arenas a claim reserves, at most, if others take the slices of each before it does.
 const RESERVE_TRIES: usize = 8;
 
@@ -171,8 +174,31 @@ impl ArenaSet {
         self.arenas().find(|arena| arena.contains(p))
     }
 
-    /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
+    /// Claims slices, committed; reserves another arena if there is no room. What would exceed the process's limit is purged
+    /// first. `None`: out of memory.
     pub fn claim(&self, want: &Want) -> Option<Claim> {
+        self.claim_at_once(want).or_else(|| self.after_purging(want.slices, || self.claim_at_once(want)))
+    }
+
+    /// Charges slices outside of arenas, which are to be mapped. False if the process's limit has no room for them.
+    pub fn charge_mapping(&self, slices: usize) -> bool {
+        let charge = || process_limit().try_charge(slices).then_some(());
+        charge().or_else(|| self.after_purging(slices, charge)).is_some()
+    }
+
+    /// Such slices could not be mapped.
+    pub fn give_back_charge(&self, slices: usize) {
+        process_limit().give_back(slices);
+    }
+
+    /// Tries again as long as the process's limit is what is in the way of `slices`, and something can be purged for them.
+    #[cold]
+    fn after_purging<T>(&self, slices: usize, attempt: impl Fn() -> Option<T>) -> Option<T> {
+        let purge = || self.purge_shortage(process_limit().shortage(slices));
+        (0..LIMIT_TRIES).take_while(|_| purge()).find_map(|_| attempt())
+    }
+
+    fn claim_at_once(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
             arena.hint.forget();
             return claim_in(arena, want).ok();
@@ -354,11 +380,16 @@ impl ArenaSet {
     }
 
     fn register(&self, arena: &'static Arena) -> bool {
+        let info_slices = arena.info_slices();
+        if !self.charge_mapping(info_slices) {
+            return false;
+        }
         if !self.arenas.add(arena, |number| arena.set_index(number)) {
+            self.give_back_charge(info_slices);
             return false;
         }
         self.stats().reserved.increase(arena.bytes());
-        self.stats().committed.increase(arena.info_slices() * SLICE_BYTES);
+        self.stats().committed.increase(info_slices * SLICE_BYTES);
         if options::is_enabled(OptionId::PagemapCommit) {
             page_map::populate(arena.start(), arena.bytes());
         }
@@ -378,6 +409,7 @@ impl ArenaSet {
     /// # Safety
     /// No thread uses any block, page or metadata of the set.
     pub unsafe fn destroy(&self) {
+        let info_slices = self.arenas().map(Arena::info_slices).sum();
         self.arenas.drain(|arena| {
             tool_hooks::opened(arena.start(), arena.bytes());
             if matches!(arena.backing(), Backing::Os(_) | Backing::Huge) {
@@ -386,12 +418,12 @@ impl ArenaSet {
                 unsafe { os::release(region) };
             }
         });
-        self.forget();
+        self.forget(info_slices);
     }
 
     /// As new, but for the statistics, which go on.
-    fn forget(&self) {
-        self.usage.forget();
+    fn forget(&self, info_slices: usize) {
+        self.usage.forget(info_slices);
         self.meta.forget();
     }
 }

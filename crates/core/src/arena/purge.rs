@@ -31,6 +31,9 @@ use crate::sync::{Bell, Heard, Ordering};
 /// The longest run purged by one call of the system: 8 MiB.
 const MAX_RUN_SLICES: usize = (8 << 20) / SLICE_BYTES;
 
+/// The share of what is unused that goes at least where the process's limit has no room.
+const SHORTAGE_SHARE: usize = 8;
+
 /// Rung for the scavenger, if there is one (`runtime`): memory waits to be purged.
 static BELL: Bell = Bell::new();
 
@@ -178,6 +181,17 @@ impl ArenaSet {
         if self.usage().purging.take_due() {
             self.purge_down_to(unused.saturating_sub(self.usage().purging.watermarks.low()));
         }
+    }
+
+    /// Purges at least so many slices, if there are as many, and more where there are many, so that it is not asked for soon again. False if
+    /// nothing was.
+    pub(super) fn purge_shortage(&self, slices: usize) -> bool {
+        let unused = self.usage().purging.unused_slices();
+        if slices == 0 || unused == 0 {
+            return false;
+        }
+        self.purge_down_to(unused.saturating_sub(slices.max(unused / SHORTAGE_SHARE)));
+        self.usage().purging.unused_slices() < unused
     }
 
     /// Purges everything that is free, whatever the delay.
