@@ -6,9 +6,10 @@ use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
 use crate::profile;
 use crate::runtime::{
-    Thread, asks_for_room, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
+    Thread, asks_for_room, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free,
+    run_deferred_free,
 };
-use crate::theap::{Theap, Tick};
+use crate::theap::{Idled, Theap, Tick};
 
 /// Once per slow path of `malloc`.
 #[inline]
@@ -23,7 +24,7 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
     match theap.tick() {
         Tick::NotYet => {}
         Tick::Due => tick(theap),
-        Tick::Collect => collect(Force::Routine),
+        Tick::Collect => collect_now(Force::Routine),
     }
 }
 
@@ -73,9 +74,30 @@ fn make_room(theap: &'static Theap) {
     theap.heap().subproc().arenas().purge_due(Force::All);
 }
 
-/// Collects this thread's theaps, if it has any, and purges: what is due, or with `Force::All` everything that can be given
-/// back, also inside of pages.
+/// Collects this thread's theaps, if it has any, and purges: with `Force::All` everything that can be given
+/// back, also inside of pages; else what is due, and what a thread gives back that is about to wait ([`idle`]).
 pub fn collect(force: Force) {
+    collect_now(force);
+    if force == Force::Routine {
+        idle();
+    }
+}
+
+/// This thread is about to wait: it gives back what it holds without need, empty pages and what is empty of sparse ones, and has memory
+/// purged that is too much while nothing happens. A thread that does so again and again does it some times, and then every
+/// sixteenth of a purge delay; else this is no more than a tick.
+pub fn idle() {
+    let theap = current_theap();
+    let mut has_given_back = theap.is_empty_theap();
+    if !has_given_back {
+        adopt_orphans_first();
+        Thread::of(theap).for_each_theap(|theap| has_given_back |= theap.idle() == Idled::GaveBack);
+    }
+    let arenas = current_subproc().arenas();
+    if has_given_back { arenas.purge_idle() } else { arenas.purge_due(Force::Routine) }
+}
+
+fn collect_now(force: Force) {
     let theap = current_theap();
     if !theap.is_empty_theap() {
         adopt_orphans_first();

@@ -39,8 +39,8 @@ const FIRST_GROWTH: usize = 16;
 const LIMIT_SHARE: usize = 32;
 /// A limit up to this leaves no room for a page of each class in each thread: 256 MiB.
 const NARROW_BYTES: usize = 256 << 20;
-/// How often is purged for a claim, at most, if others take the room in the process's limit before it does.
-const LIMIT_TRIES: usize = 8;
+/// What an arena takes of itself, at least.
+pub(super) const LEAST_INFO_SLICES: usize = 1;
 /// How many arenas a claim reserves, at most, if others take the slices of each before it does.
 const RESERVE_TRIES: usize = 8;
 
@@ -174,31 +174,9 @@ impl ArenaSet {
         self.arenas().find(|arena| arena.contains(p))
     }
 
-    /// Claims slices, committed; reserves another arena if there is no room. What would exceed the process's limit is purged
-    /// first. `None`: out of memory.
-    pub fn claim(&self, want: &Want) -> Option<Claim> {
-        self.claim_at_once(want).or_else(|| self.after_purging(want.slices, || self.claim_at_once(want)))
-    }
-
-    /// Charges slices outside of arenas, which are to be mapped. False if the process's limit has no room for them.
-    pub fn charge_mapping(&self, slices: usize) -> bool {
-        let charge = || process_limit().try_charge(slices).then_some(());
-        charge().or_else(|| self.after_purging(slices, charge)).is_some()
-    }
-
-    /// Such slices could not be mapped.
-    pub fn give_back_charge(&self, slices: usize) {
-        process_limit().give_back(slices);
-    }
-
-    /// Tries again as long as the process's limit is what is in the way of `slices`, and something can be purged for them.
-    #[cold]
-    fn after_purging<T>(&self, slices: usize, attempt: impl Fn() -> Option<T>) -> Option<T> {
-        let purge = || self.purge_shortage(process_limit().shortage(slices));
-        (0..LIMIT_TRIES).take_while(|_| purge()).find_map(|_| attempt())
-    }
-
-    fn claim_at_once(&self, want: &Want) -> Option<Claim> {
+    /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory, or the process's limit is in the
+    /// way.
+    pub(super) fn claim_at_once(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
             arena.hint.forget();
             return claim_in(arena, want).ok();
@@ -243,10 +221,11 @@ impl ArenaSet {
         (0..RESERVE_TRIES).fold(present, |claim, _| claim.or_else(|miss| self.claim_in_new(want, miss))).ok()
     }
 
-    /// From a new arena, unless the system had no memory for the present ones. Others may come first and take all of it.
+    /// From a new arena, unless the system had no memory for the present ones, or a limit leaves no room. Others may come first and
+    /// take all of it.
     fn claim_in_new(&self, want: &Want, miss: Miss) -> Result<Claim, Miss> {
-        if miss == Miss::Refused {
-            return Err(miss);
+        if miss == Miss::Refused || process_limit().shortage(want.slices.saturating_add(LEAST_INFO_SLICES)) > 0 {
+            return Err(Miss::Refused);
         }
         let arena = self.reserve_for(want).ok_or(Miss::Refused)?;
         claim_in(arena, want).or_else(|new| self.claim_near(want).map_err(|near| new.or(near)))
@@ -381,11 +360,11 @@ impl ArenaSet {
 
     fn register(&self, arena: &'static Arena) -> bool {
         let info_slices = arena.info_slices();
-        if !self.charge_mapping(info_slices) {
+        if !process_limit().try_charge(info_slices) {
             return false;
         }
         if !self.arenas.add(arena, |number| arena.set_index(number)) {
-            self.give_back_charge(info_slices);
+            process_limit().give_back(info_slices);
             return false;
         }
         self.stats().reserved.increase(arena.bytes());

@@ -11,10 +11,13 @@
 //! * `claim`: claiming slices, and giving them back; `search_hint`: where an arena need not be searched.
 //! * `arenas`: those of a sub-process: claiming from any of them, reserving another; `slots`: where they are registered.
 //! * `purge`: giving physical memory of free slices back, after a delay or when there is too much of it.
+//! * `limited`: claiming where the process's limit leaves no room.
+//! * `allowance`: how much of what costs something may be done in a while.
 //! * `looks`: when to look for what is empty inside of pages.
 //! * `meta`: memory for the allocator's own structures; `pool`: slices that hold small pieces of it.
 //! * `manage`: arenas that are asked for: in advance, of huge OS pages, over memory that somebody else provides.
 
+mod allowance;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod arena;
 mod arenas;
@@ -22,6 +25,7 @@ mod claim;
 mod commit;
 mod fill;
 mod limit;
+mod limited;
 mod looks;
 mod manage;
 mod mapping;
@@ -41,6 +45,7 @@ mod thp;
 mod usage;
 mod watermarks;
 
+pub use allowance::Allowance;
 pub use arena::{Arena, ArenaOffsets, Kind, Setup, Sharing};
 pub use arenas::{ArenaSet, MAX_ARENAS, Reserve, Want};
 pub use claim::{Claim, Extent};

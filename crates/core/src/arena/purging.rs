@@ -2,6 +2,7 @@
 
 use ferrimalloc_prim::{clock, process};
 
+use super::allowance::Allowance;
 use super::purge_policy::{FLOOR_SLICES, Held, PurgePolicy};
 use super::watermarks::Watermarks;
 use crate::base::*;
@@ -9,6 +10,11 @@ use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 
 /// The share of what the kernel grants the process that may be unused: an eighth.
 const LIMIT_SHARE: usize = 8;
+
+/// How much is purged because threads idle: 256 MiB in a second, which cost about 60 ms to touch again.
+const IDLE_SLICES_PER_MILLI: u64 = 4;
+/// And at once: 1 GiB.
+const IDLE_MILLIS_AT_ONCE: u64 = 4096;
 
 /// The purging state of a set of arenas.
 pub struct Purging {
@@ -21,6 +27,8 @@ pub struct Purging {
     /// Whether a release has had to purge.
     pub(super) wants_scavenger: AtomicBool,
     pub(super) policy: PurgePolicy,
+    /// For what is purged because a thread idles, beyond what the policy would.
+    idle: Allowance,
     /// What the bound can be at most; 0 until somebody needs to know.
     most: AtomicUsize,
 }
@@ -33,6 +41,7 @@ impl Purging {
             is_due: AtomicBool::new(false),
             wants_scavenger: AtomicBool::new(false),
             policy: PurgePolicy::new(),
+            idle: Allowance::new(),
             most: AtomicUsize::new(0),
         }
     }
@@ -81,6 +90,11 @@ impl Purging {
         let most = granted.max(FLOOR_SLICES);
         self.most.store(most, Ordering::Relaxed);
         most
+    }
+
+    /// Whether so many slices may be purged because a thread idles. Others may need them soon: it is bounded what that can cost.
+    pub(super) fn may_purge_idle(&self, slices: usize) -> bool {
+        self.idle.take(clock::now_millis(), slices as u64 / IDLE_SLICES_PER_MILLI, IDLE_MILLIS_AT_ONCE)
     }
 
     /// Sees to the parts of a delay that have passed. True if nobody has purged since the one before.

@@ -157,9 +157,8 @@ impl Usage {
     }
 
     /// The memory of a stretch of OS pages, inside of slices in use, has been given back.
-    pub(super) fn note_hole(&self, bytes: usize, reset: bool) {
+    pub(super) fn note_hole(&self, bytes: usize) {
         self.stats.committed.decrease(bytes);
-        self.stats_note_purged_bytes(bytes, reset);
     }
 
     /// Such memory is wanted again, or counted as a whole with its slices.
@@ -175,7 +174,7 @@ impl Usage {
         self.stats_note_purged_bytes(slices * SLICE_BYTES, reset);
     }
 
-    fn stats_note_purged_bytes(&self, bytes: usize, reset: bool) {
+    pub(super) fn stats_note_purged_bytes(&self, bytes: usize, reset: bool) {
         if reset {
             self.stats.reset.add(bytes);
             self.stats.reset_calls.increment();
