@@ -10,7 +10,7 @@
 //!    process that frees most of its memory and then idles does not keep it.
 //!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that
-//! limit at most, or the floor: what is in use may grow where nothing is free for it, and the process would be
+//! limit at most, and half of what is left of it, or the floor: what is in use may grow where nothing is free for it, and the process would be
 //! killed.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
@@ -93,7 +93,9 @@ impl ArenaSet {
 
     /// Rings for the scavenger. False if there is none, or it does not keep up.
     fn is_left_to_scavenger(&self, is_late: bool) -> bool {
-        if !BELL.is_attended() || self.usage().purging.unused_slices() > self.usage().purging.most() {
+        if !BELL.is_attended()
+            || self.usage().purging.unused_slices() > self.usage().purging.most(self.usage().in_use_slices())
+        {
             return false;
         }
         match BELL.ring() {
@@ -121,6 +123,11 @@ impl ArenaSet {
             self.usage().purging.unused_slices().saturating_sub(self.usage().purging.watermarks.recent_low()),
         );
         self.has_much_unused()
+    }
+
+    /// The kernel's limit on memory has changed.
+    pub fn forget_granted(&self) {
+        self.usage().purging.forget_granted();
     }
 
     fn held(&self) -> Held {
@@ -161,7 +168,7 @@ impl ArenaSet {
         let Some(_alone) = self.lock().try_lock() else { return };
         for _ in 0..IDLE_ROUNDS {
             let held = self.held();
-            let Some(target) = PurgePolicy::idle_target(held, self.usage().purging.most()) else { return };
+            let Some(target) = PurgePolicy::idle_target(held, self.usage().purging.most(held.in_use)) else { return };
             if !self.usage().purging.may_purge_idle(held.unused - target) {
                 return;
             }
