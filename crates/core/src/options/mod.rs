@@ -41,6 +41,12 @@ pub fn get(option: OptionId) -> i64 {
     OPTIONS.get(option)
 }
 
+/// [`get`] as far as the environment has been read, in one load.
+#[inline]
+pub fn get_known(option: OptionId) -> i64 {
+    OPTIONS.get(option)
+}
+
 /// The value of `option` as a size: in bytes for [`Kind::KiB`], 0 if negative.
 #[doc(alias = "mi_option_get_size")]
 pub fn get_size(option: OptionId) -> usize {

@@ -255,6 +255,12 @@ impl Theap {
         unsafe { &*self.identity.heap().cast::<Heap>() }
     }
 
+    /// Whether it is a part of the heap with that handle. The empty theap is of none.
+    #[inline(always)]
+    pub(super) fn has_heap(&self, heap: *const ()) -> bool {
+        ptr::eq(self.identity.heap(), heap)
+    }
+
     /// Whether it is a part of `heap`. The heap that it is a part of may be ending, and is not looked at.
     #[inline]
     pub fn is_of(&self, heap: &Heap) -> bool {
