@@ -484,6 +484,23 @@ fn metadata_is_zero_aligned_and_used_again() {
     }
 }
 
+/// The first arena's structures leave room for other metadata; those of later arenas lie there, so that all slices of theirs are
+/// for blocks.
+#[test]
+fn later_arenas_keep_their_structures_among_the_metadata() {
+    let mut ground = ground();
+    ground.set(OptionId::ArenaReserve, 4096);
+    let set = new_set();
+    set.meta_alloc(5000).unwrap();
+    assert_eq!((set.arenas().count(), set.in_use_slices()), (1, 0));
+    let whole = 4 * MIB / SLICE_BYTES;
+    let claims = [0; 3].map(|_| set.claim(&want(whole)).unwrap());
+    assert!(claims.iter().all(|claim| (claim.range.start, claim.arena.slices()) == (0, whole)));
+    assert_eq!(set.arenas().map(Arena::info_slices).collect::<Vec<_>>(), [1, 0, 0, 0]);
+    // SAFETY: nothing of the set is used any more.
+    unsafe { set.destroy() };
+}
+
 #[test]
 fn addresses_have_entries_of_their_own_slice() {
     let _ground = ground();
@@ -579,6 +596,20 @@ mod on_sim {
     use ferrimalloc_prim::mem::{MemConfig, ThpMode};
     use ferrimalloc_prim::sim::{self, Clock, Fault, Limits};
     use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn an_arena_that_is_refused_leaves_its_metadata() {
+        let _ground = ground();
+        let set = new_set();
+        set.claim(&want(1)).unwrap();
+        let huge = Want::new(20_000, Kind::Other);
+        sim::refuse(sim::Kind::Map, Fault::From(1));
+        (0..100).for_each(|_| assert!(set.claim(&huge).is_none()));
+        let in_use = set.in_use_slices();
+        let pieces = (0..4).map(|_| set.meta_alloc(SLICE_BYTES / 5).unwrap());
+        assert_eq!(pieces.count(), 4);
+        assert_eq!(set.in_use_slices(), in_use, "there is room for them beside the first arena's structures");
+    }
 
     fn configure(change: impl FnOnce(&mut MemConfig)) {
         let mut config = *mem::config();
