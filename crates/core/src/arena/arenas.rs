@@ -185,8 +185,16 @@ impl ArenaSet {
         }
         match self.claim_present(want) {
             Err(Miss::Full) => self.claim_reserving(want).or_else(|| self.claim_far(want).ok()),
+            Err(Miss::Refused) => self.claim_after_closing(want),
             claim => claim.ok(),
         }
+    }
+
+    /// The system refused to make slices accessible: once more without the free ones of all arenas, which a limit may count.
+    #[cold]
+    fn claim_after_closing(&self, want: &Want) -> Option<Claim> {
+        let closed: usize = self.arenas().map(Arena::close_free).sum();
+        (closed > 0).then(|| self.claim_present(want).ok())?
     }
 
     /// From an arena that there is.

@@ -625,6 +625,40 @@ mod on_sim {
         assert!(claim.arena.bytes() <= 100 * MIB);
     }
 
+    /// So many bytes more may become accessible.
+    fn limit_accessible(more: usize) {
+        sim::set_limits(Limits { accessible_bytes: sim::accessible_bytes() + more, ..Limits::NONE });
+    }
+
+    #[test]
+    fn what_is_needed_becomes_accessible_where_a_step_is_refused() {
+        let _ground = ground();
+        let set = new_set();
+        set.claim(&want(20)).unwrap();
+        let before = sim::accessible_bytes();
+        let claims = [1, 12].map(|slices| {
+            limit_accessible(slices * SLICE_BYTES);
+            set.claim(&Want::new(slices, Kind::Other)).expect("as many as are allowed")
+        });
+        assert!(claims.iter().all(|claim| claim.range.len <= 12));
+        assert!(sim::accessible_bytes() <= before + 13 * SLICE_BYTES);
+    }
+
+    #[test]
+    fn free_slices_are_closed_where_others_are_refused() {
+        let _ground = ground();
+        let set = new_set();
+        let pieces = [12, 1, 12, 1].map(|slices| set.claim(&Want::new(slices, Kind::Other)).unwrap());
+        pieces.iter().step_by(2).for_each(|piece| set.release(piece.arena, piece.range, 0));
+        limit_accessible(0);
+        let larger = set.claim(&Want::new(14, Kind::Other)).expect("24 slices are accessible that nobody uses");
+        assert!(pieces.iter().all(|piece| piece.arena == larger.arena), "the limit is not about addresses");
+        fill(&larger);
+        assert!(!larger.arena.is_committed(pieces[0].range.start) && larger.arena.is_free(pieces[0].range.start));
+        sim::set_limits(Limits::NONE);
+        fill(&set.claim(&Want::new(12, Kind::Other)).expect("the closed ones are there for others"));
+    }
+
     #[test]
     fn a_refused_reservation_is_tried_again_by_the_next_claim() {
         let _ground = ground();
