@@ -97,6 +97,23 @@ impl MiMalloc {
         alloc::good_size(size)
     }
 
+    /// This thread is about to wait: gives back what it holds without need, for event loops and thread pools. Called again and again
+    /// it does so now and then, and else next to nothing. May call the OS.
+    ///
+    /// ```
+    /// use ferrimalloc::MiMalloc;
+    ///
+    /// std::thread::spawn(|| {
+    ///     drop(vec![1_u8; 100_000]);
+    ///     MiMalloc.idle();
+    ///     // Waits for work.
+    /// });
+    /// ```
+    #[doc(alias = "mi_on_thread_idle")]
+    pub fn idle(&self) {
+        alloc::idle();
+    }
+
     /// Takes over what other threads have freed of this thread's blocks, and gives empty pages and unused memory back:
     /// with [`Force::Routine`] what is due, with [`Force::All`] as much as can be. May call the OS.
     ///

@@ -7,7 +7,7 @@ use core::ops::{ControlFlow, Deref};
 use core::ptr::{self, NonNull};
 
 use ferrimalloc_core::alloc;
-use ferrimalloc_core::base::Zero;
+use ferrimalloc_core::base::{SLICE_BYTES, Zero};
 use ferrimalloc_core::heap::{self, Depth};
 use ferrimalloc_core::runtime;
 
@@ -109,6 +109,43 @@ impl HeapRef {
     /// A number that no other heap of the process ever has.
     pub fn id(&self) -> usize {
         self.0.id()
+    }
+
+    /// Limits the memory of the heap's pages to so many bytes, rounded down to 64 KiB; `None`: no limit. What is in use stays,
+    /// if it is more. Counted are pages as a whole: one for each size class in use by a thread, and one for each large block.
+    ///
+    /// A request that would exceed it fails, after all that the thread keeps without need was given back, and the hook of
+    /// [`hooks::on_limit`](crate::hooks::on_limit) was asked.
+    ///
+    /// ```
+    /// use ferrimalloc::Heap;
+    /// use std::alloc::Layout;
+    ///
+    /// let heap = Heap::new().unwrap();
+    /// heap.set_limit(Some(8 << 20));
+    /// let five_mib = Layout::from_size_align(5 << 20, 1).unwrap();
+    /// let block = heap.alloc(five_mib).unwrap();
+    /// assert!(heap.alloc(five_mib).is_none());
+    /// // SAFETY: nobody uses it.
+    /// unsafe { heap.free(block) };
+    /// assert!(heap.alloc(five_mib).is_some());
+    /// assert!(heap.charged_bytes() <= heap.limit().unwrap());
+    /// ```
+    #[doc(alias = "mi_heap_set_limit")]
+    pub fn set_limit(&self, bytes: Option<usize>) {
+        self.0.limit().set(bytes.map(|bytes| bytes / SLICE_BYTES));
+    }
+
+    /// The limit on the heap's memory, in bytes.
+    #[doc(alias = "mi_heap_limit")]
+    pub fn limit(&self) -> Option<usize> {
+        self.0.limit().most().map(|slices| slices * SLICE_BYTES)
+    }
+
+    /// What counts against that limit now, in bytes.
+    #[doc(alias = "mi_heap_charged")]
+    pub fn charged_bytes(&self) -> usize {
+        self.0.limit().charged() * SLICE_BYTES
     }
 
     /// Shows the heap's areas to `visit` until it breaks. Areas that come or go meanwhile may be missed.

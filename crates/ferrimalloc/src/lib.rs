@@ -21,6 +21,7 @@
 //! * [`options`]: mimalloc's options, also set by the environment (`MIMALLOC_PURGE_DELAY=0`).
 //! * [`Stats`]: what the allocator holds and does.
 //! * [`profile`]: who has allocated what is in use.
+//! * [`limit`]: how much memory the process may have.
 //! * [`scavenger`]: a thread that gives idle memory back.
 //! * [`hooks`]: be called for deferred frees, output, errors.
 //!
@@ -46,6 +47,7 @@ pub mod arena;
 mod global;
 mod heap;
 pub mod hooks;
+pub mod limit;
 pub mod options;
 pub mod profile;
 mod request;

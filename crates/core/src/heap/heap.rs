@@ -9,7 +9,7 @@ use core::ptr;
 use super::color::Starts;
 use super::postponed::{Hooks, Postponing};
 use super::registry::Registry;
-use crate::arena::{Arena, ArenaSet, Meta};
+use crate::arena::{Arena, ArenaSet, Limit, Meta};
 use crate::base::*;
 use crate::page::{Lifetime, Page};
 use crate::profile::Choice;
@@ -54,6 +54,8 @@ pub struct Heap {
     postponing: Published<Postponing>,
     /// Whether the profiler looks at it.
     profiling: Choice,
+    /// On the slices of its pages.
+    limit: Limit,
     registry: Registry,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
@@ -307,6 +309,11 @@ impl Heap {
     /// Whether the profiler looks at it.
     pub fn profiling(&self) -> &Choice {
         &self.profiling
+    }
+
+    /// The limit on its memory: the slices of its pages are charged.
+    pub fn limit(&self) -> &Limit {
+        &self.limit
     }
 
     pub fn registry(&self) -> &Registry {

@@ -210,6 +210,8 @@ options! {
     Abort = 1001: Spec::new("abort", 2, Kind::Auto);
     /// Clear what is freed, in hardened pages: 0 never, 1 at every level that has such, 2 (`auto`) from level 4 on.
     ZeroOnFree = 1002: Spec::new("zero_on_free", 2, Kind::Auto);
+    /// Bytes of memory that the process may have committed; 0: any number.
+    Limit = 1003: Spec::bytes("limit", 0);
 }
 
 impl OptionId {
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn numbers_outside_the_table_are_no_option() {
-        for number in [-1, 55, 56, 999, 1003, 65_536, 66_536, i32::MIN, i32::MAX] {
+        for number in [-1, 55, 56, 999, 1004, 65_536, 66_536, i32::MIN, i32::MAX] {
             assert_eq!(OptionId::from_raw(number), None);
         }
     }
@@ -305,7 +307,7 @@ mod tests {
         let of = |kind| OptionId::ALL.iter().filter(move |id| id.spec().kind == kind);
         let in_kib = [ReserveOsMemory, ArenaReserve, ArenaPurgeMinSize, ArenaMaxObjectSize, ArenaPurgeImmediateSize];
         assert!(of(Kind::KiB).eq(&in_kib));
-        let in_bytes = [ProfileAllocInterval, ProfileInuseInterval, ProfileSampleRate, StatsMergeThreshold];
+        let in_bytes = [ProfileAllocInterval, ProfileInuseInterval, ProfileSampleRate, StatsMergeThreshold, Limit];
         assert!(of(Kind::Bytes).eq(&in_bytes));
     }
 }
