@@ -9,10 +9,12 @@ pub mod cargo_stages;
 mod checked;
 mod disassembly;
 mod faces;
+mod foreign_toolchain;
 mod guests;
 mod insight;
 mod listing;
 mod memory;
+mod platforms;
 mod profiles;
 mod scaling;
 mod symbols;
@@ -98,6 +100,10 @@ const STAGES: &[Stage] = &[
         asan::check(testbed, Reach::Quick)
     }),
     slow_stage("fuzz", "every fuzz target for a while", |testbed| fuzz::check(testbed, FUZZ_SECONDS)),
+    Stage {
+        pace: Pace::Asked,
+        ..stage("platforms", "tests on other targets than this machine, natively and emulated", platforms::check)
+    },
     stage("memory", "resident set and time against their limits", memory::check),
 ];
 

@@ -35,6 +35,9 @@ const FIRST_RESERVE: usize = 4 << 20;
 /// The next are so many times as large as all before, until they are as large as the option says.
 const FIRST_GROWTH: usize = 16;
 
+/// Where addresses are memory the next has such a share of all before.
+const SHARE_OF_MEMORY: usize = 8;
+
 /// The share of a limit that an arena takes.
 const LIMIT_SHARE: usize = 64;
 /// A limit up to this leaves no room for a page of each class in each thread: 256 MiB.
@@ -307,7 +310,7 @@ impl ArenaSet {
         let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
         let share = mem::config().address_limit_bytes / LIMIT_SHARE;
         let limit = align_down(share.min(self.ceiling_bytes()), LEAST_RESERVE).max(LEAST_RESERVE);
-        bytes.min(MAX_BITS * SLICE_BYTES).next_multiple_of(MIN_RESERVE).min(limit)
+        bytes.min(MAX_BITS.saturating_mul(SLICE_BYTES)).next_multiple_of(MIN_RESERVE).min(limit)
     }
 
     fn ceiling_bytes(&self) -> usize {
@@ -331,6 +334,9 @@ impl ArenaSet {
             return usize::MAX;
         }
         let reserved: usize = self.arenas().map(Arena::bytes).sum();
+        if !mem::config().reserves_addresses {
+            return reserved / SHARE_OF_MEMORY;
+        }
         reserved.saturating_mul(FIRST_GROWTH).max(FIRST_RESERVE)
     }
 

@@ -142,7 +142,7 @@ options! {
     /// Release all memory at exit.
     DestroyOnExit = 22: Spec::switch("destroy_on_exit", 0);
     /// Size of the first arena; later ones grow.
-    ArenaReserve = 23: Spec::kib("arena_reserve", GIB);
+    ArenaReserve = 23: Spec::kib("arena_reserve", if usize::BITS < 64 { GIB / 8 } else { GIB });
     /// Arenas wait so many times `purge_delay`.
     ArenaPurgeMult = 24: Spec::number("arena_purge_mult", 1);
     DeprecatedPurgeExtendDelay = 25:
@@ -265,7 +265,7 @@ mod tests {
             (4, "arena_eager_commit", 2),
             (8, "reserve_huge_os_pages_at", -1),
             (15, "purge_delay", 1000),
-            (23, "arena_reserve", 1_048_576),
+            (23, "arena_reserve", if usize::BITS < 64 { 131_072 } else { 1_048_576 }),
             (30, "guarded_max", 1_073_741_824),
             (34, "generic_collect", 10_000),
             (42, "page_cross_thread_max_reclaim", 32),
