@@ -9,6 +9,8 @@
 #![no_std]
 // The safety contract of every exported function is that of its C original.
 #![allow(clippy::missing_safety_doc)]
+// What stands behind the names of the C library alone.
+#![cfg_attr(not(feature = "override"), allow(dead_code, unused_imports))]
 
 mod calls;
 #[cfg(feature = "override")]

@@ -28,6 +28,10 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `allocator-api2` | the [`allocator-api2`](https://docs.rs/allocator-api2) crate's `Allocator`: collections in a heap, on stable Rust |
+//! | `override` | `malloc`, `free`, `operator new` and the rest are exported: the C and C++ libraries in the program have the same allocator |
+//! | `secure`, `debug`, `guarded` | levels of checking, unless the environment has others (`MIMALLOC_SECURE=4`, `MIMALLOC_DEBUG=2`, `MIMALLOC_GUARDED_SAMPLE_RATE=4000`) |
+//! | `debug_in_debug` | `debug` in builds with debug assertions |
+//! | `no_thp` | no transparent huge pages, unless the environment allows them (`MIMALLOC_ALLOW_THP=1`) |
 //! | `valgrind` | a slow build for valgrind's memcheck, which then knows every block |
 //! | `asan` | a slow build for AddressSanitizer, which then knows what is in no block |
 //! | `nightly` | `core::alloc::Allocator`, on a nightly compiler |
@@ -39,6 +43,10 @@
 #![no_std]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 #![warn(missing_docs)]
+
+// Has `malloc` and the rest, by their C names.
+#[cfg(feature = "override")]
+extern crate ferrimalloc_capi as _;
 
 #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
 mod allocator;
