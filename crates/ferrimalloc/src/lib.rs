@@ -18,6 +18,7 @@
 //! # What else is here
 //! * [`Heap`]: memory of its own for one job, given back all at once. Any thread may allocate in it.
 //! * [`arena`]: memory for heaps, in advance or of the program's own.
+//! * [`Options`]: the options that a program starts with, in its `static`.
 //! * [`options`]: mimalloc's options, also set by the environment (`MIMALLOC_PURGE_DELAY=0`).
 //! * [`Stats`]: what the allocator holds and does.
 //! * [`profile`]: who has allocated what is in use.
@@ -51,6 +52,7 @@ extern crate ferrimalloc_capi as _;
 #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
 mod allocator;
 pub mod arena;
+mod configured;
 mod global;
 mod heap;
 pub mod hooks;
@@ -60,9 +62,10 @@ mod request;
 pub mod scavenger;
 pub mod stats;
 
+pub use configured::{Configured, Options};
 pub use ferrimalloc_core::base::Force;
 pub use global::MiMalloc;
-pub use heap::{Area, Heap, HeapRef};
+pub use heap::{Area, Heap, HeapBuilder, HeapRef};
 pub use stats::Stats;
 
 /// The examples of the README run, too.
