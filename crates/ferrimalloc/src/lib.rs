@@ -68,7 +68,8 @@ pub use global::MiMalloc;
 pub use heap::{Area, Heap, HeapBuilder, HeapRef};
 pub use stats::Stats;
 
-/// The examples of the README run, too.
+/// The examples of the READMEs run, too.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
