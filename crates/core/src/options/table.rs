@@ -4,6 +4,7 @@
 //! three options have a new name, eight came after the last. mimalloc 2 has other meanings for 26 to 37, and a number
 //! does not tell whose it is: those of 3 hold. Options of our own have numbers that C's enumeration does not reach.
 
+use crate::base::BUILD;
 use OptionId::*;
 
 /// How the text of an option is read, and its value meant.
@@ -180,7 +181,7 @@ options! {
     /// The same for pages of other threads.
     PageCrossThreadMaxReclaim = 42: Spec::number("page_cross_thread_max_reclaim", 32);
     /// Transparent huge pages: 0 off for the process, 1 allowed, 2 purging respects them.
-    AllowThp = 43: Spec::switch("allow_thp", 1);
+    AllowThp = 43: Spec::switch("allow_thp", BUILD.allow_thp);
     /// Smallest purge; 0: as `allow_thp` has it.
     ArenaPurgeMinSize = 44: Spec::kib("arena_purge_min_size", 0).formerly("minimal_purge_size");
     /// Larger objects go straight to the OS.

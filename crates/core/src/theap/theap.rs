@@ -13,7 +13,7 @@ use core::ptr;
 use super::counts::Counts;
 use super::gaps::Sampling;
 use super::identity::Identity;
-use super::instrumentation::{Instrumentation, Readers};
+use super::instrumentation::Instrumentation;
 use super::queue::{Queue, Queues};
 use super::remote_free::Batch;
 use super::retired::Retired;
@@ -118,7 +118,7 @@ impl Theap {
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
-        theap.instrumentation.start(Readers::of(heap));
+        theap.instrumentation.start(heap);
         theap.sampling.reset();
         theap.queues.show(theap.direct());
         theap.identity.begin(tid, heap.handle());
