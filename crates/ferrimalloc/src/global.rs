@@ -7,6 +7,7 @@ use ferrimalloc_core::base::{Force, Zero};
 use ferrimalloc_core::runtime::live_theap;
 use ferrimalloc_report::INTERFACE_VERSION;
 
+use crate::configured::{Configured, Options};
 use crate::request;
 
 /// The allocator, to be put in a `static` with `#[global_allocator]`.
@@ -57,6 +58,11 @@ unsafe impl GlobalAlloc for MiMalloc {
 }
 
 impl MiMalloc {
+    /// The allocator with options of the program's choice. See [`Options`].
+    pub const fn with(options: Options) -> Configured {
+        Configured::new(options)
+    }
+
     /// The version of mimalloc whose interface this is: `major * 10000 + minor * 100 + patch`, so 30602 for 3.6.2.
     #[doc(alias = "mi_version")]
     pub fn version(&self) -> u32 {

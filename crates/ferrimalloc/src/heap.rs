@@ -1,6 +1,7 @@
 //! Heaps: memory for one job, given back at once.
 
 use core::alloc::Layout;
+use core::ffi::CStr;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::{ControlFlow, Deref};
@@ -9,6 +10,7 @@ use core::ptr::{self, NonNull};
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{SLICE_BYTES, Zero};
 use ferrimalloc_core::heap::{self, Depth};
+use ferrimalloc_core::options::{self, Hardening, OptionId};
 use ferrimalloc_core::runtime;
 
 use crate::arena::Arena;
@@ -32,6 +34,11 @@ impl HeapRef {
     fn from_core(heap: &'static heap::Heap) -> &'static HeapRef {
         // SAFETY: `HeapRef` is a transparent wrapper.
         unsafe { &*ptr::from_ref(heap).cast::<HeapRef>() }
+    }
+
+    /// What the heap's [builder](Heap::builder) was told to call it.
+    pub fn name(&self) -> Option<&'static CStr> {
+        self.0.name()
     }
 
     fn core(&self) -> &'static heap::Heap {
@@ -238,7 +245,10 @@ impl Eq for HeapRef {}
 
 impl fmt::Debug for HeapRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Heap {}", self.id())
+        match self.name() {
+            Some(name) => write!(f, "Heap {} ({})", self.id(), name.to_bytes().escape_ascii()),
+            None => write!(f, "Heap {}", self.id()),
+        }
     }
 }
 
@@ -282,6 +292,18 @@ impl Heap {
     #[doc(alias = "mi_heap_new")]
     pub fn new() -> Option<Heap> {
         runtime::heap_new().map(|heap| Heap(HeapRef::from_core(heap)))
+    }
+
+    /// A heap with properties of its own.
+    ///
+    /// ```
+    /// use ferrimalloc::Heap;
+    ///
+    /// let secrets = Heap::builder().secure(4).name(c"secrets").build().unwrap();
+    /// assert_eq!(secrets.name(), Some(c"secrets"));
+    /// ```
+    pub fn builder() -> HeapBuilder {
+        HeapBuilder::default()
     }
 
     /// A new heap that takes memory from one arena only; `None` without memory.
@@ -336,5 +358,65 @@ impl Drop for Heap {
 impl fmt::Debug for Heap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// What a new [`Heap`] shall be. Made by [`Heap::builder`]; costs nothing until [`build`](HeapBuilder::build).
+#[derive(Clone, Copy, Default, Debug)]
+#[must_use = "a builder makes a heap when `build` is called"]
+pub struct HeapBuilder {
+    arena: Option<Arena>,
+    numa_node: Option<usize>,
+    levels: Option<Hardening>,
+    name: Option<&'static CStr>,
+}
+
+impl HeapBuilder {
+    /// Takes memory from this arena only.
+    #[doc(alias = "mi_heap_new_in_arena")]
+    pub fn arena(self, arena: Arena) -> Self {
+        HeapBuilder { arena: Some(arena), ..self }
+    }
+
+    /// Prefers memory of this NUMA node, whatever node a thread runs on. Without such a node the heap is as any other.
+    #[doc(alias = "mi_heap_set_numa_affinity")]
+    pub fn numa_node(self, node: usize) -> Self {
+        HeapBuilder { numa_node: Some(node), ..self }
+    }
+
+    /// Checks the heap's blocks as `MIMALLOC_SECURE` does those of a process, whatever that has: 0 to 5, 2 and more harden pages.
+    /// What is found is reported to standard error and to the [hook](crate::hooks), and the program goes on; option
+    /// [`Abort`](crate::options::Option::Abort) ends it.
+    pub fn secure(self, level: u8) -> Self {
+        let levels = self.levels.unwrap_or_default();
+        HeapBuilder { levels: Some(Hardening { secure: level.min(Hardening::MAX.secure), ..levels }), ..self }
+    }
+
+    /// Fills and verifies the heap's blocks as `MIMALLOC_DEBUG` does those of a process: 0 to 3.
+    pub fn debug(self, level: u8) -> Self {
+        let levels = self.levels.unwrap_or_default();
+        HeapBuilder { levels: Some(Hardening { debug: level.min(Hardening::MAX.debug), ..levels }), ..self }
+    }
+
+    /// A name for whoever looks at the heap in a debugger, or prints it.
+    pub fn name(self, name: &'static CStr) -> Self {
+        HeapBuilder { name: Some(name), ..self }
+    }
+
+    /// The heap; `None` without memory.
+    pub fn build(self) -> Option<Heap> {
+        let heap = match self.arena {
+            Some(arena) => runtime::heap_new_in_arena(arena.core()),
+            None => runtime::heap_new(),
+        }?;
+        heap.set_numa(self.numa_node);
+        if let Some(levels) = self.levels {
+            heap.set_levels(levels);
+            options::set_default(OptionId::ShowErrors, i64::from(levels != Hardening::NONE));
+        }
+        if let Some(name) = self.name {
+            heap.set_name(name);
+        }
+        Some(Heap(HeapRef::from_core(heap)))
     }
 }

@@ -63,31 +63,28 @@ pub fn learn() {
 
 /// Runs `f` when the process exits in an orderly way (or, in a library loaded by `dlopen`, when it is unloaded).
 pub fn at_exit(f: extern "C" fn()) {
-    crate::unix::process::at_exit(f);
+    platform::process::at_exit(f);
 }
 
 /// Runs `prepare` before every `fork`, then `parent` in the parent and `child` in the child, all in the forking thread.
 /// Handlers of later registrations prepare earlier. The C library may allocate here: not to be called with a lock held.
 pub fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
-    crate::unix::process::at_fork(prepare, parent, child);
+    platform::process::at_fork(prepare, parent, child);
 }
 
 /// Writes out what the C library's streams hold back.
 pub fn flush_streams() {
-    // SAFETY: null stands for all streams.
-    unsafe { libc::fflush(core::ptr::null_mut()) };
+    platform::process::flush_streams();
 }
 
 /// The process's number.
 pub fn id() -> u32 {
-    // SAFETY: takes nothing, returns a number.
-    unsafe { libc::getpid() as u32 }
+    platform::process::id()
 }
 
 /// Ends the process with `SIGABRT`.
 pub fn abort() -> ! {
-    // SAFETY: takes nothing and never returns.
-    unsafe { libc::abort() }
+    platform::process::abort()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::arenas::find_arena;
 use super::args::{aligned_block, array, block, force, heap_or_main, resized, theap_in};
 use super::types::{ArenaId, HeapPtr};
 use super::{export, strings};
-use crate::standard::do_free;
+use crate::calls::do_free;
 
 const NATURAL: Alignment = Alignment::NATURAL;
 

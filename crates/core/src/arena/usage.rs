@@ -23,7 +23,7 @@ pub struct Usage {
     single: AtomicUsize,
     /// Slices claimed.
     in_use: AtomicUsize,
-    /// Slices that have been made accessible.
+    /// Slices that have been made accessible, and not closed since.
     committed: AtomicUsize,
     /// Units of 2 MiB that are no longer advised to be huge pages.
     refused: AtomicUsize,
@@ -130,6 +130,11 @@ impl Usage {
 
     pub(super) fn note_commit_call(&self) {
         self.stats.commit_calls.increment();
+    }
+
+    /// So many slices are inaccessible again.
+    pub(super) fn note_closed(&self, slices: usize) {
+        self.committed.fetch_sub(slices, Ordering::Relaxed);
     }
 
     /// So many slices more are accessible.

@@ -31,7 +31,7 @@ const QUIET_LOOKS: u8 = 8;
 const DONE: u8 = Page::MAX_AGE;
 /// Where the side word of an ordinary page holds the mark of the last look, unless a rest is there.
 const MARK_SHIFT: u32 = Page::ABOVE_HOLES_SHIFT;
-const MARK_MASK: usize = 0xFFFF << MARK_SHIFT;
+const MARK_MASK: u64 = 0xFFFF << MARK_SHIFT;
 
 /// The free blocks of a page.
 struct FreeBlocks {
@@ -138,10 +138,10 @@ impl Owned {
     }
 
     /// Nearly always another one when a block has come or gone.
-    fn mark(&self) -> usize {
-        let lists = self.free.get().addr() ^ self.local_free.get().addr().rotate_left(24);
+    fn mark(&self) -> u64 {
+        let lists = self.free.get().addr() as u64 ^ (self.local_free.get().addr() as u64).rotate_left(24);
         let counts = self.outstanding() + (self.remote_count() << 20) + self.capacity();
-        (lists ^ counts).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48 << MARK_SHIFT
+        (lists ^ counts as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48 << MARK_SHIFT
     }
 
     /// Kept for a moment because it is empty, or allocated from at `local_free`.
