@@ -77,6 +77,7 @@ const STAGES: &[Stage] = &[
         cargo_stages::clippy,
     ),
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
+    stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
     slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
     stage("build", "cargo build --release", cargo_stages::build),

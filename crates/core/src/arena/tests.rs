@@ -488,6 +488,23 @@ fn metadata_is_zero_aligned_and_used_again() {
     }
 }
 
+/// The first arena's structures leave room for other metadata; those of later arenas lie there, so that all slices of theirs are
+/// for blocks.
+#[test]
+fn later_arenas_keep_their_structures_among_the_metadata() {
+    let mut ground = ground();
+    ground.set(OptionId::ArenaReserve, 4096);
+    let set = new_set();
+    set.meta_alloc(5000).unwrap();
+    assert_eq!((set.arenas().count(), set.in_use_slices()), (1, 0));
+    let whole = 4 * MIB / SLICE_BYTES;
+    let claims = [0; 3].map(|_| set.claim(&want(whole)).unwrap());
+    assert!(claims.iter().all(|claim| (claim.range.start, claim.arena.slices()) == (0, whole)));
+    assert_eq!(set.arenas().map(Arena::info_slices).collect::<Vec<_>>(), [1, 0, 0, 0]);
+    // SAFETY: nothing of the set is used any more.
+    unsafe { set.destroy() };
+}
+
 #[test]
 fn addresses_have_entries_of_their_own_slice() {
     let _ground = ground();
@@ -590,6 +607,20 @@ mod on_sim {
     use ferrimalloc_prim::sim::{self, Clock, Fault, Limits};
     use std::sync::atomic::AtomicBool;
 
+    #[test]
+    fn an_arena_that_is_refused_leaves_its_metadata() {
+        let _ground = ground();
+        let set = new_set();
+        set.claim(&want(1)).unwrap();
+        let huge = Want::new(20_000, Kind::Other);
+        sim::refuse(sim::Kind::Map, Fault::From(1));
+        (0..100).for_each(|_| assert!(set.claim(&huge).is_none()));
+        let in_use = set.in_use_slices();
+        let pieces = (0..4).map(|_| set.meta_alloc(SLICE_BYTES / 5).unwrap());
+        assert_eq!(pieces.count(), 4);
+        assert_eq!(set.in_use_slices(), in_use, "there is room for them beside the first arena's structures");
+    }
+
     fn configure(change: impl FnOnce(&mut MemConfig)) {
         let mut config = *mem::config();
         change(&mut config);
@@ -602,6 +633,40 @@ mod on_sim {
         sim::set_limits(Limits { mapped_bytes: sim::mapped_bytes() + 100 * MIB, ..Limits::NONE });
         let claim = new_set().claim(&want(1)).expect("there is room for a smaller one");
         assert!(claim.arena.bytes() <= 100 * MIB);
+    }
+
+    /// So many bytes more may become accessible.
+    fn limit_accessible(more: usize) {
+        sim::set_limits(Limits { accessible_bytes: sim::accessible_bytes() + more, ..Limits::NONE });
+    }
+
+    #[test]
+    fn what_is_needed_becomes_accessible_where_a_step_is_refused() {
+        let _ground = ground();
+        let set = new_set();
+        set.claim(&want(20)).unwrap();
+        let before = sim::accessible_bytes();
+        let claims = [1, 12].map(|slices| {
+            limit_accessible(slices * SLICE_BYTES);
+            set.claim(&Want::new(slices, Kind::Other)).expect("as many as are allowed")
+        });
+        assert!(claims.iter().all(|claim| claim.range.len <= 12));
+        assert!(sim::accessible_bytes() <= before + 13 * SLICE_BYTES);
+    }
+
+    #[test]
+    fn free_slices_are_closed_where_others_are_refused() {
+        let _ground = ground();
+        let set = new_set();
+        let pieces = [12, 1, 12, 1].map(|slices| set.claim(&Want::new(slices, Kind::Other)).unwrap());
+        pieces.iter().step_by(2).for_each(|piece| set.release(piece.arena, piece.range, 0));
+        limit_accessible(0);
+        let larger = set.claim(&Want::new(14, Kind::Other)).expect("24 slices are accessible that nobody uses");
+        assert!(pieces.iter().all(|piece| piece.arena == larger.arena), "the limit is not about addresses");
+        fill(&larger);
+        assert!(!larger.arena.is_committed(pieces[0].range.start) && larger.arena.is_free(pieces[0].range.start));
+        sim::set_limits(Limits::NONE);
+        fill(&set.claim(&Want::new(12, Kind::Other)).expect("the closed ones are there for others"));
     }
 
     #[test]

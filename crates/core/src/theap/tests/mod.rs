@@ -16,6 +16,7 @@ mod batch;
 mod collect;
 mod find;
 mod holes;
+mod idle;
 mod lifo;
 mod orphans;
 mod ownership;
