@@ -3,8 +3,8 @@
 use super::diff::Change;
 use super::{Measure, Profile, collapsed};
 use crate::view::amount;
-use inferno::flamegraph::color::{MultiPalette, Palette};
-use inferno::flamegraph::{self, Options};
+use inferno::flamegraph::color::{BasicPalette, Palette};
+use inferno::flamegraph::{self, Direction, Options};
 use std::io;
 
 /// One file for a browser, with search and zoom.
@@ -12,7 +12,7 @@ pub fn svg(profile: &Profile, measure: Measure) -> io::Result<Vec<u8>> {
     let text = collapsed::write(profile, measure);
     let bytes = measure.bytes(&profile.total()).max(0).cast_unsigned();
     let mut options = options(format!("{} {}", amount::bytes(bytes), measure.words()), &profile.command);
-    options.colors = Palette::Multi(MultiPalette::Rust);
+    options.colors = Palette::Basic(BasicPalette::Mem);
     draw(&mut options, &text)
 }
 
@@ -30,6 +30,9 @@ fn options(title: String, subtitle: &str) -> Options<'static> {
     options.count_name = "bytes".into();
     options.deterministic = true;
     options.image_width = Some(1200);
+    // What is wide, `main` and what it calls, is at the top, where a browser begins: stacks may be deep.
+    options.direction = Direction::Inverted;
+    options.min_width = 0.05;
     options
 }
 
