@@ -131,35 +131,42 @@ impl World {
         // SAFETY: any sizes may be asked for; `text` ends with a zero.
         unsafe {
             match kind {
-                0 => self.keep((library.mi_malloc)(size), size, 8, false),
-                1 => self.keep((library.mi_zalloc)(size), size, 8, true),
-                2 => self.keep((library.mi_calloc)(size / 8, 8), size / 8 * 8, 8, true),
-                3 => self.keep((library.mi_malloc_aligned)(size, align), size, align, false),
-                4 => self.keep((library.mi_zalloc_aligned)(size, align), size, align, true),
+                0 => self.keep_new((library.mi_malloc)(size), size, 8, false),
+                1 => self.keep_new((library.mi_zalloc)(size), size, 8, true),
+                2 => self.keep_new((library.mi_calloc)(size / 8, 8), size / 8 * 8, 8, true),
+                3 => self.keep_new((library.mi_malloc_aligned)(size, align), size, align, false),
+                4 => self.keep_new((library.mi_zalloc_aligned)(size, align), size, align, true),
                 5 => {
                     let p = (library.mi_malloc_aligned_at)(size + align, align, align);
-                    self.keep(p, size + align, align, false);
+                    self.keep_new(p, size + align, align, false);
                 }
                 6 => {
                     let (mut p, align) = (std::ptr::null_mut(), align.max(8));
                     assert_eq!((library.mi_posix_memalign)(&mut p, align, size), 0);
-                    self.keep(p, size, align, false);
+                    self.keep_new(p, size, align, false);
                 }
                 _ => {
                     let p = (library.mi_strndup)(c"a text of some length".as_ptr(), size);
-                    self.keep(p, size.min(21) + 1, 1, false);
+                    self.keep_new(p, size.min(21) + 1, 1, false);
                 }
             }
         }
     }
 
-    /// Enters a fresh block and fills it.
+    /// Enters a block that was not resized: without an alignment it has what is good for its size.
+    fn keep_new(&mut self, p: *mut u8, size: usize, align: usize, zeroed: bool) {
+        self.keep(p, size, align, zeroed);
+        // SAFETY: a block in use.
+        let (usable, good) = unsafe { ((library().mi_usable_size)(p), (library().mi_good_size)(size)) };
+        assert!(align > 8 || usable >= good, "{size} bytes at {p:p} have {usable}, {good} are good");
+    }
+
+    /// Enters a block and fills it.
     fn keep(&mut self, p: *mut u8, size: usize, align: usize, zeroed: bool) {
         assert!(!p.is_null() && (p as usize).is_multiple_of(align), "{size} bytes at {p:p}, aligned to {align}");
         // SAFETY: a block in use.
         let usable = unsafe { (library().mi_usable_size)(p) };
-        // SAFETY: no preconditions.
-        assert!(usable >= size && (align > 8 || usable >= unsafe { (library().mi_good_size)(size) }));
+        assert!(usable >= size, "{size} bytes at {p:p} have {usable}");
         let below = self.blocks.range(..p as usize + usable.max(1)).next_back();
         assert!(below.is_none_or(|(start, (size, _))| start + size <= p as usize), "blocks overlap at {p:p}");
         // SAFETY: the block has that many bytes.
@@ -220,9 +227,8 @@ impl World {
         let heap = self.heaps[usize::from(pick) % self.heaps.len()];
         let library = self.called();
         // SAFETY: a live heap.
-        let p = unsafe {
-            if zeroed { (library.mi_heap_zalloc)(heap, size) } else { (library.mi_heap_malloc)(heap, size) }
-        };
+        let p =
+            unsafe { if zeroed { (library.mi_heap_zalloc)(heap, size) } else { (library.mi_heap_malloc)(heap, size) } };
         self.keep(p, size, 8, zeroed);
     }
 

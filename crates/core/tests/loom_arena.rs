@@ -108,6 +108,11 @@ impl Slices {
         purged.is_some()
     }
 
+    /// What `Arena::drop_unused` does.
+    fn drop_clean(&self, range: BitRange) {
+        self.slice_states.for_each_clean(range, |run| self.slice_states.drop_clean(run, || self.write(run, 0)));
+    }
+
     fn purge_all(&self) {
         self.slice_states.for_each_purgeable_rev(|run| {
             if !self.purge(run) {
@@ -169,6 +174,20 @@ fn purging_everything_against_allocation() {
             slices.free(SECOND);
         }
         join(purger);
+        slices.finish();
+    });
+}
+
+/// Invariants 1 and 3: what huge pages put behind slices is dropped while one of these is allocated and freed.
+#[test]
+fn dropping_clean_slices_against_allocation() {
+    bounded(3, || {
+        let slices = Slices::new();
+        let dropper = spawn(&slices, |slices| slices.drop_clean(PAIR));
+        if slices.allocate(FIRST) {
+            slices.free(FIRST);
+        }
+        join(dropper);
         slices.finish();
     });
 }

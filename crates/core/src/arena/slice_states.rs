@@ -144,6 +144,31 @@ impl SliceStates {
         Some(purgeable)
     }
 
+    /// Has `drop_memory` take what the system put behind free slices that nobody has used since they read as zero, if all of
+    /// them are so.
+    pub fn drop_clean(&self, range: BitRange, drop_memory: impl FnOnce()) {
+        if self.free.try_claim(range) {
+            if self.dirty.is_all_clear(range) {
+                drop_memory();
+            }
+            self.free.set(range);
+        }
+    }
+
+    /// Shows `visit` the runs of slices in `range` that are free and read as zero.
+    pub fn for_each_clean(&self, range: BitRange, mut visit: impl FnMut(BitRange)) {
+        let mut start = range.start;
+        for slice in range.start..=range.end() {
+            let is_clean = slice < range.end() && self.is_free(slice) && !self.is_dirty(slice);
+            if !is_clean {
+                if start < slice {
+                    visit(BitRange::between(start, slice));
+                }
+                start = slice + 1;
+            }
+        }
+    }
+
     /// Shows `visit` runs of slices that wait to be purged, highest first, until it breaks.
     pub fn for_each_purgeable_rev(&self, visit: impl FnMut(BitRange) -> ControlFlow<()>) {
         let _ = self.purge.for_each_set_run_rev(CHUNK_BITS, visit);

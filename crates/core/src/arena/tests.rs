@@ -804,6 +804,28 @@ mod on_sim {
         assert!(arena.advised.is_set(1) && arena.advised.is_all_clear(BitRange::new(2, 3)));
     }
 
+    /// A huge page has memory behind all of its slices, whoever used how many of them.
+    #[test]
+    fn what_huge_pages_put_behind_unused_slices_goes_with_the_advice() {
+        let _ground = ground();
+        let set = new_set();
+        let (arena, claims) = large_heap(set, 2);
+        let _in_use = set.claim(&Want::new(6 * CHUNK_BITS / 5, Kind::Other)).unwrap();
+        let (first, second) = claims.split_at(UNIT_SLICES);
+        // Given back as zero: nothing of it waits to be purged.
+        second[1..].iter().for_each(|claim| set.release(arena, claim.range, 1));
+        let unused = arena.slice_memory(second[7].range.start);
+        // SAFETY: nobody else uses the arena. It stands for what the system put there.
+        unsafe { *unused = 1 };
+        purge(set, &first[..UNIT_SLICES / 2]);
+        // SAFETY: as above.
+        assert_eq!(unsafe { *unused }, 1, "its unit is advised");
+        purge(set, &second[..1]);
+        // SAFETY: as above.
+        assert_eq!(unsafe { *unused }, 0);
+        assert!(arena.is_free(second[7].range.start) && !arena.is_advised(second[7].range));
+    }
+
     #[test]
     fn a_page_with_holes_takes_advice_back_from_its_unit_however_full_it_is() {
         let _ground = ground();

@@ -8,8 +8,8 @@
 //!
 //! The advice has an end. The kernel does not only look at it when memory is touched: its thread khugepaged makes a
 //! huge page of every advised unit in which a single OS page is left, and so undoes purging. Hence purging takes the
-//! advice back from units that are sparse then. Such a unit is advised again when it is about to be filled from the
-//! beginning, or is nearly full.
+//! advice back from units that are sparse then, and drops what their huge pages have put behind slices that were never
+//! used. Such a unit is advised again when it is about to be filled from the beginning, or is nearly full.
 
 use ferrimalloc_prim::mem::{self, Thp, ThpMode};
 
@@ -146,7 +146,20 @@ impl Arena {
             self.advised.clear(units);
             self.usage().note_refused(self.refused.set(units));
             self.tell_system(slices_of(units), Thp::Refuse);
+            (units.start..units.end()).for_each(|unit| self.drop_unused(unit));
         }
+    }
+
+    /// Huge pages have put memory behind slices that nobody has used, too: it goes with them.
+    fn drop_unused(&self, unit: usize) {
+        self.slice_states.for_each_clean(slices_of(BitRange::one(unit)), |run| {
+            self.slice_states.drop_clean(run, || {
+                if let Some(memory) = self.private(run) {
+                    // SAFETY: the slices are held meanwhile, and nobody has used them.
+                    unsafe { memory.discard() };
+                }
+            });
+        });
     }
 
     fn is_worth_advising(&self, in_use: usize) -> bool {
