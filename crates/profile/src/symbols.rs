@@ -131,9 +131,34 @@ impl Functions {
             for (place, (number, _)) in numbers.iter_mut().zip(found) {
                 *place = number;
             }
-            numbers.sort_unstable_by_key(|&number| Symbol::of(table, number).map_or(0, |symbol| symbol.start()));
+            sort_by(numbers, &|number| Symbol::of(table, number).map_or(0, |symbol| symbol.start()));
         }
         functions
+    }
+}
+
+/// Sorts by `key`. Heapsort, as the standard library's sort is 13 KB of code.
+fn sort_by(numbers: &mut [usize], key: &dyn Fn(usize) -> usize) {
+    for top in (0..numbers.len() / 2).rev() {
+        sink(numbers, top, key);
+    }
+    for end in (1..numbers.len()).rev() {
+        numbers.swap(0, end);
+        sink(&mut numbers[..end], 0, key);
+    }
+}
+
+/// Makes what is below `top` a heap, the largest first, if both halves below it are.
+fn sink(heap: &mut [usize], mut top: usize, key: &dyn Fn(usize) -> usize) {
+    loop {
+        let left = 2 * top + 1;
+        let children = (left..heap.len()).take(2);
+        let Some(larger) = children.max_by_key(|&child| key(heap[child])) else { return };
+        if key(heap[top]) >= key(heap[larger]) {
+            return;
+        }
+        heap.swap(top, larger);
+        top = larger;
     }
 }
 
@@ -243,6 +268,18 @@ mod tests {
             assert_eq!(found.start, address);
         }
         assert_eq!(symbols.name(16), None);
+    }
+
+    #[test]
+    fn numbers_are_sorted_by_their_keys() {
+        let key = |number: usize| number.wrapping_mul(0x9e37_79b9) % 1000;
+        for count in 0..200 {
+            let mut numbers: std::vec::Vec<usize> = (0..count).collect();
+            sort_by(&mut numbers, &key);
+            assert!(numbers.is_sorted_by_key(|&number| key(number)), "{numbers:?}");
+            numbers.sort_unstable();
+            assert!(numbers.into_iter().eq(0..count));
+        }
     }
 
     #[test]
