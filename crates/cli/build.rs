@@ -11,7 +11,7 @@ use std::process::Command;
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for folder in ["capi", "core", "prim"] {
+    for folder in ["capi", "core", "prim", "profile", "report"] {
         println!("cargo:rerun-if-changed={}", sources.join("crates").join(folder).display());
     }
     println!("cargo:rerun-if-env-changed=FERRIMALLOC_EMBED");
