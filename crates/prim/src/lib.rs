@@ -12,6 +12,7 @@
 //! | [`stack`], [`modules`] | what may a walk of the stack read, whose code is this |
 //! | [`pin`] | don't unload me |
 //! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
+//! | [`trace`] | where can a tracer look |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
 //!
 //! # Rules that hold for every function here
@@ -56,6 +57,7 @@ pub mod stack;
 mod table;
 pub mod thread;
 pub mod tls;
+pub mod trace;
 pub mod valgrind;
 
 #[cfg(target_os = "linux")]

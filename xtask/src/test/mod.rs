@@ -15,6 +15,7 @@ mod insight;
 mod listing;
 mod memory;
 mod platforms;
+mod probes;
 mod profiles;
 mod scaling;
 mod symbols;
@@ -83,6 +84,7 @@ const STAGES: &[Stage] = &[
     stage("build", "cargo build --release", cargo_stages::build),
     stage("symbols", "what the library exports and imports", symbols::check),
     stage("listing", "instructions on the fast paths of malloc and free", listing::check),
+    stage("probes", "what tracers find in the library: notes that lead to nops in slow paths", probes::check),
     slow_stage("scaling", "atomic read-modify-writes per allocation", scaling::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
     slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
@@ -119,6 +121,7 @@ const NEEDS: &[Need] = &[
     Need { program: "/usr/include/stdlib.h", package: "libc6-dev" },
     Need { program: "objdump", package: "binutils" },
     Need { program: "nm", package: "binutils" },
+    Need { program: "readelf", package: "binutils" },
     Need { program: "valgrind", package: "valgrind" },
     Need { program: "python3", package: "python3" },
     Need { program: "perl", package: "perl" },

@@ -18,7 +18,7 @@ use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
 use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Lock, Ordering};
-use ferrimalloc_prim::mem;
+use ferrimalloc_prim::{mem, trace};
 
 /// How many arenas a sub-process can have. The sizes of those it reserves grow, so this covers any address space.
 pub const MAX_ARENAS: usize = 160;
@@ -406,6 +406,10 @@ impl ArenaSet {
         if arena.is_none() {
             // SAFETY: nobody uses the region.
             unsafe { os::release(mapped.region) };
+        }
+        if let Some(arena) = arena {
+            let accessible = if mapped.commit == Commit::Now { arena.bytes() } else { 0 };
+            trace::arena_reserved(arena.start() as usize, arena.bytes(), accessible);
         }
         arena
     }

@@ -18,6 +18,8 @@
 
 use core::ops::ControlFlow;
 
+use ferrimalloc_prim::trace;
+
 use super::arena::{Arena, PurgeWay};
 use super::arenas::ArenaSet;
 use super::mapping::UNIT_SLICES;
@@ -293,6 +295,8 @@ impl ArenaSet {
         if purged > 0 {
             self.forget_unused(purged);
             self.usage().stats_note_purged(run.len, way == PurgeWay::Reset);
+            let start = arena.start() as usize + run.start * SLICE_BYTES;
+            trace::purged(start, run.len * SLICE_BYTES, purged * SLICE_BYTES);
         }
         true
     }
@@ -325,6 +329,7 @@ impl Arena {
         let is_done = unsafe { if way == PurgeWay::Reset { memory.reset() } else { memory.discard() } };
         if is_done {
             self.usage().stats_note_purged_bytes(bytes, way == PurgeWay::Reset);
+            trace::purged(start as usize, bytes, bytes);
         }
         is_done
     }

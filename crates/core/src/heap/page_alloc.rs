@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use ferrimalloc_prim::mem::{self, Access};
+use ferrimalloc_prim::trace;
 
 use super::color::color;
 use super::guard;
@@ -203,6 +204,7 @@ impl Heap {
         let page = unsafe { OwnedPage::create(placement, tid, theap, (self.handle(), self.lifetime())) };
         if self.registry().register(&page) {
             self.count_entered(&page);
+            trace::page_made(placement.memory as usize, placement.slices * SLICE_BYTES, placement.block_bytes);
             return Some(page);
         }
         give_back(page, self.subproc().arenas());

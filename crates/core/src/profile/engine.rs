@@ -207,6 +207,12 @@ pub fn lost_samples() -> u64 {
     SAMPLES.lock().lost()
 }
 
+/// Where the rate, the version and the samples behind their lock are, for a reader in another process. It may store a rate and
+/// then another version, as [`set_rate`] does.
+pub fn places() -> [*const (); 3] {
+    [(&raw const RATE).cast(), (&raw const VERSION).cast(), (&raw const SAMPLES).cast()]
+}
+
 /// Held over `fork`.
 pub fn lock_for_fork() -> &'static Lock<Samples> {
     &SAMPLES
