@@ -496,8 +496,8 @@ struct Gathered {
     number: usize,
     remote: Remote,
     links: [UnsafeCell<usize>; 4],
-    enough: usize,
-    weight: usize,
+    enough: u16,
+    weight: u32,
 }
 
 // SAFETY: what the models check.
@@ -510,11 +510,11 @@ fn block(index: usize) -> *mut u8 {
 }
 
 impl Gathered {
-    fn new(number: usize, enough: usize) -> &'static Gathered {
+    fn new(number: usize, enough: u16) -> &'static Gathered {
         Self::heavy(number, enough, 1)
     }
 
-    fn heavy(number: usize, enough: usize, weight: usize) -> &'static Gathered {
+    fn heavy(number: usize, enough: u16, weight: u32) -> &'static Gathered {
         Box::leak(Box::new(Gathered { number, remote: Remote::new(), links: Default::default(), enough, weight }))
     }
 
@@ -543,12 +543,16 @@ impl RemotePage for Gathered {
         self.number
     }
 
-    fn is_enough(&self, blocks: usize) -> bool {
-        blocks >= self.enough
+    fn longest_chain(&self) -> u16 {
+        self.enough
     }
 
-    fn weight(&self) -> usize {
+    fn weight(&self) -> u32 {
         self.weight
+    }
+
+    fn freed_twice(&self, _: *mut u8) {
+        panic!("each once");
     }
 
     unsafe fn link(&self, block: *mut u8, next: *mut u8) {
@@ -565,7 +569,7 @@ fn gather(blocks: &[(&'static Gathered, usize)]) {
     let batch = RemoteBatch::<Gathered>::new();
     for &(page, index) in blocks {
         // SAFETY: blocks of the model.
-        unsafe { batch.add(page, block(index)) }.expect("each once");
+        unsafe { batch.add(page, block(index)) };
     }
     batch.flush();
     batch.flush();
@@ -615,7 +619,7 @@ fn gathered_blocks_of_some_weight_arrive_by_themselves() {
             let batch = RemoteBatch::<Gathered>::new();
             for (page, index) in [(light, 1), (heavy, 1), (heavy, 2)] {
                 // SAFETY: blocks of the model.
-                unsafe { batch.add(page, block(index)) }.expect("each once");
+                unsafe { batch.add(page, block(index)) };
             }
             assert!(!batch.is_pending());
             batch.flush();

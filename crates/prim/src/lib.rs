@@ -22,8 +22,8 @@
 //! * It may be called before the C library's constructors have run.
 //!
 //! # How it is built
-//! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `sim/` an
-//! in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
+//! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `wasm/` what
+//! WebAssembly has, `sim/` an in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
 #![no_std]
 
 #[cfg(test)]
@@ -65,8 +65,13 @@ pub mod valgrind;
 mod linux;
 mod once;
 mod platform;
+#[cfg(any(target_family = "wasm", test))]
+mod ranges;
+#[cfg(unix)]
 #[allow(dead_code, reason = "Linux replaces some of it; it is compiled and tested there all the same")]
 mod unix;
+#[cfg(target_family = "wasm")]
+mod wasm;
 
 pub use errno::Errno;
 

@@ -9,10 +9,12 @@ pub mod cargo_stages;
 mod checked;
 mod disassembly;
 mod faces;
+mod foreign_toolchain;
 mod guests;
 mod insight;
 mod listing;
 mod memory;
+mod platforms;
 mod probes;
 mod profiles;
 mod scaling;
@@ -76,6 +78,7 @@ const STAGES: &[Stage] = &[
         cargo_stages::clippy,
     ),
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
+    stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
     slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
     stage("build", "cargo build --release", cargo_stages::build),
@@ -100,6 +103,10 @@ const STAGES: &[Stage] = &[
         asan::check(testbed, Reach::Quick)
     }),
     slow_stage("fuzz", "every fuzz target for a while", |testbed| fuzz::check(testbed, FUZZ_SECONDS)),
+    Stage {
+        pace: Pace::Asked,
+        ..stage("platforms", "tests on other targets than this machine, natively and emulated", platforms::check)
+    },
     stage("memory", "resident set and time against their limits", memory::check),
 ];
 

@@ -285,8 +285,8 @@ impl<'a> Reader<'a> {
         let word = |at: u64| self.word(description + at);
         let (address, slices) = (word(at!(self.table, arena.start))?, word(at!(self.table, arena.slices))?);
         let info_slices = word(at!(self.table, arena.info_slices))?;
-        // What is constant is read once, and must make sense.
-        let is_one = description == address
+        // What is constant is read once, and must make sense: an arena that has slices for its structures begins with them.
+        let is_one = (description == address || info_slices == 0)
             && address.is_multiple_of(self.layout.slice_bytes)
             && (1..=MOST_SLICES).contains(&slices)
             && info_slices < slices;

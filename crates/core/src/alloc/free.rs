@@ -13,7 +13,7 @@ use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
 use crate::page::{Flag, Freed, Owned, Owner, Page, PageRef};
-use crate::runtime::theap_to_free_by;
+use crate::runtime::{current_theap, theap_to_free_by};
 use crate::sync::Relaxed;
 use crate::theap::Theap;
 
@@ -116,7 +116,16 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
     if page.owner().is_hardened() {
         return free_hardened(p, page);
     }
-    free_not_ordinary(p, page);
+    free_others(p, page);
+}
+
+/// What is mostly a block of another thread's page. Apart from others, so that neither needs a stack.
+#[inline(never)]
+extern "C" fn free_others(p: *mut u8, page: PageRef) {
+    // SAFETY: the block is the caller's.
+    if !unsafe { current_theap().gathers(page, p) } {
+        free_not_ordinary(p, page);
+    }
 }
 
 #[inline(never)]

@@ -1,12 +1,13 @@
 //! An arena: a stretch of slices, with four bitmaps over them (`slice_states`) and what each part of it is used for.
 //!
-//! The description and the bitmaps live in the arena's own first slices.
+//! The description and the bitmaps live among the set's metadata, where it has room for them, else in the arena's own first slices.
 
 use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ptr;
 
 use super::mapping::{Backing, CommitFn, LEAST_STEP, UNIT_SLICES, goes_in_steps, open};
+use super::pool::{META_ALIGN, Meta};
 use super::search_hint::SearchHint;
 use super::slice_states::{Initial, SliceStates};
 use super::usage::Usage;
@@ -82,9 +83,11 @@ pub struct Setup {
     pub numa: Option<usize>,
     /// Commits user memory; null for the system's own way.
     pub commit: Option<(CommitFn, *mut c_void)>,
+    /// Metadata for its structures, of at least `Arena::info_bytes`, in an older arena of the set. `None`: its own first slices.
+    pub info: Option<Meta>,
 }
 
-/// An arena. Lives in its own first slices; see the module's head.
+/// An arena. The module's head says where it lives.
 pub struct Arena {
     /// The set that it is in, opaque here.
     set: *const (),
@@ -124,10 +127,16 @@ impl Setup {
     fn commit_first(&self, info_slices: usize) -> Option<usize> {
         let most = self.bytes / SLICE_BYTES;
         let commit = |slices| open(self.backing, self.commit, self.start, slices * SLICE_BYTES).map(|_| slices);
+        let commit_info = || if info_slices == 0 { Some(0) } else { commit(info_slices) };
         if !goes_in_steps(self.backing) {
-            return commit(info_slices);
+            return commit_info();
         }
-        commit(info_slices.next_multiple_of(LEAST_STEP).min(most)).or_else(|| commit(info_slices))
+        commit(info_slices.max(1).next_multiple_of(LEAST_STEP).min(most)).or_else(commit_info)
+    }
+
+    /// Where its structures begin.
+    fn info_start(&self) -> *mut u8 {
+        self.info.map_or(self.start, |info| info.start)
     }
 }
 
@@ -196,7 +205,8 @@ fn offsets(slices: usize) -> Offsets {
 
 /// Whether a guard OS page is to stand between an arena's structures and its slices.
 fn is_to_be_guarded(setup: &Setup) -> bool {
-    matches!(setup.backing, Backing::Os(_)) && options::hardening().is_some_and(Hardening::guards_metadata)
+    let is_ours = setup.info.is_none() && matches!(setup.backing, Backing::Os(_));
+    is_ours && options::hardening().is_some_and(Hardening::guards_metadata)
 }
 
 /// Bytes of an arena's structures, and of the guard behind them.
@@ -226,12 +236,15 @@ impl Arena {
     pub(super) unsafe fn create(set: *const (), usage: &Usage, setup: &Setup) -> Option<&'static Arena> {
         let slices = setup.bytes / SLICE_BYTES;
         let offsets = offsets(slices);
-        let info_slices = info_bytes_with_guard(&offsets, setup).div_ceil(SLICE_BYTES);
+        let info_slices = match setup.info {
+            Some(_) => 0,
+            None => info_bytes_with_guard(&offsets, setup).div_ceil(SLICE_BYTES),
+        };
         if info_slices + 1 > slices {
             return None;
         }
         let committed = if setup.committed { slices } else { setup.commit_first(info_slices)? };
-        if setup.zero == Zero::Any {
+        if setup.zero == Zero::Any && info_slices > 0 {
             // SAFETY: the structures' part of the memory, committed.
             unsafe { ptr::write_bytes(setup.start, 0, offsets.end) };
         }
@@ -254,7 +267,7 @@ impl Arena {
         info_slices: usize,
         offsets: &Offsets,
     ) -> &'static Arena {
-        let at = |offset: usize| setup.start.wrapping_add(offset);
+        let at = |offset: usize| setup.info_start().wrapping_add(offset);
         // SAFETY: each structure has its own part of zeroed memory.
         let bitmap = |offset: usize, bits: usize| unsafe { Bitmap::init_at(at(offset), bits) };
         // SAFETY: zeroed memory of that many bytes is a valid slice of atomics.
@@ -278,10 +291,24 @@ impl Arena {
         };
         // SAFETY: the first part of the memory is the description's.
         unsafe {
-            let place = setup.start.cast::<Arena>();
+            let place = setup.info_start().cast::<Arena>();
             place.write(arena);
             &*place
         }
+    }
+
+    /// How much its structures take. Bytes.
+    pub(super) fn info_bytes(slices: usize) -> usize {
+        offsets(slices).end
+    }
+
+    /// What its structures leave of slices of its own, if that is worth anything and nothing is to guard it: for other metadata.
+    pub(super) fn rest_of_info(&self) -> Option<(*mut u8, usize)> {
+        let used = offsets(self.slices).end.next_multiple_of(META_ALIGN);
+        let rest = (self.info_slices * SLICE_BYTES).checked_sub(used)?;
+        let is_guarded = options::hardening().is_some_and(Hardening::guards_metadata);
+        let rest = (rest >= SLICE_BYTES / 4 && rest < SLICE_BYTES && !is_guarded).then_some(rest)?;
+        Some((self.start.wrapping_add(used), rest))
     }
 
     /// Makes the last OS page in front of the slices for claims inaccessible. That the system refuses costs the guard.

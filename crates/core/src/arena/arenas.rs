@@ -4,7 +4,8 @@ use super::arena::{Arena, Kind, Setup, Sharing, is_manageable};
 use super::claim::{Claim, Extent, Miss};
 use super::mapping::{Backing, Commit, LargePages, Mapped, map_arena};
 use super::page_map;
-use super::pool::MetaPool;
+use super::pool::{self, Meta, MetaPool, MetaSlice};
+use super::process_limit::process_limit;
 use super::slots::Slots;
 use super::thp;
 use super::usage::Usage;
@@ -25,8 +26,8 @@ pub const MAX_ARENAS: usize = 160;
 const GROW_EVERY: usize = 4;
 /// The smallest arena that is reserved for more than what is asked for: 1 MiB.
 const MIN_RESERVE: usize = 1 << 20;
-/// The smallest where addresses are limited: 512 KiB.
-const LEAST_RESERVE: usize = MIN_RESERVE / 2;
+/// The smallest where addresses are limited: 256 KiB.
+const LEAST_RESERVE: usize = MIN_RESERVE / 4;
 /// The size of the first arena where large blocks are not to use any: 16 MiB.
 const SMALL_RESERVE: usize = 16 << 20;
 /// The size of the first arena otherwise: 4 MiB. A small process is to have few addresses.
@@ -34,10 +35,17 @@ const FIRST_RESERVE: usize = 4 << 20;
 /// The next are so many times as large as all before, until they are as large as the option says.
 const FIRST_GROWTH: usize = 16;
 
+/// Where addresses are memory the next has such a share of all before.
+const SHARE_OF_MEMORY: usize = 8;
+
 /// The share of a limit that an arena takes.
-const LIMIT_SHARE: usize = 32;
+const LIMIT_SHARE: usize = 64;
 /// A limit up to this leaves no room for a page of each class in each thread: 256 MiB.
 const NARROW_BYTES: usize = 256 << 20;
+/// That an arena of more than this was refused means the same: 8 MiB.
+const NARROW_ARENA: usize = 8 << 20;
+/// What an arena may take for its structures, at least.
+pub(super) const LEAST_INFO_SLICES: usize = 1;
 /// How many arenas a claim reserves, at most, if others take the slices of each before it does.
 const RESERVE_TRIES: usize = 8;
 
@@ -153,7 +161,7 @@ impl ArenaSet {
     /// Whether addresses are so few, by a limit from the start or since an arena was refused, that it is better to use
     /// what there is, also if that takes time or wastes some of it, than to reserve another arena.
     pub fn is_narrow(&self) -> bool {
-        mem::config().address_limit_bytes <= NARROW_BYTES || self.ceiling_bytes() <= NARROW_BYTES / LIMIT_SHARE
+        mem::config().address_limit_bytes <= NARROW_BYTES || self.ceiling_bytes() <= NARROW_ARENA
     }
 
     /// Held over `fork`.
@@ -171,8 +179,9 @@ impl ArenaSet {
         self.arenas().find(|arena| arena.contains(p))
     }
 
-    /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
-    pub fn claim(&self, want: &Want) -> Option<Claim> {
+    /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory, or the process's limit is in the
+    /// way.
+    pub(super) fn claim_at_once(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
             arena.hint.forget();
             return claim_in(arena, want).ok();
@@ -183,8 +192,16 @@ impl ArenaSet {
         }
         match self.claim_present(want) {
             Err(Miss::Full) => self.claim_reserving(want).or_else(|| self.claim_far(want).ok()),
+            Err(Miss::Refused) => self.claim_after_closing(want),
             claim => claim.ok(),
         }
+    }
+
+    /// The system refused to make slices accessible: once more without the free ones of all arenas, which a limit may count.
+    #[cold]
+    fn claim_after_closing(&self, want: &Want) -> Option<Claim> {
+        let closed: usize = self.arenas().map(Arena::close_free).sum();
+        (closed > 0).then(|| self.claim_present(want).ok())?
     }
 
     /// From an arena that there is.
@@ -217,10 +234,11 @@ impl ArenaSet {
         (0..RESERVE_TRIES).fold(present, |claim, _| claim.or_else(|miss| self.claim_in_new(want, miss))).ok()
     }
 
-    /// From a new arena, unless the system had no memory for the present ones. Others may come first and take all of it.
+    /// From a new arena, unless the system had no memory for the present ones, or a limit leaves no room. Others may come first and
+    /// take all of it.
     fn claim_in_new(&self, want: &Want, miss: Miss) -> Result<Claim, Miss> {
-        if miss == Miss::Refused {
-            return Err(miss);
+        if miss == Miss::Refused || process_limit().shortage(want.slices.saturating_add(LEAST_INFO_SLICES)) > 0 {
+            return Err(Miss::Refused);
         }
         let arena = self.reserve_for(want).ok_or(Miss::Refused)?;
         claim_in(arena, want).or_else(|new| self.claim_near(want).map_err(|near| new.or(near)))
@@ -231,30 +249,55 @@ impl ArenaSet {
         if options::is_enabled(OptionId::DisallowOsAlloc) {
             return None;
         }
-        let need = self.bytes_needed(want)?;
-        let mut bytes = self.next_reserve_bytes().max(need);
+        let least = bytes_needed(want)?;
+        let first = self.next_reserve_bytes().max(least);
+        // Where there is room among the metadata, no slice of the arena goes to its structures.
+        let Some(info) = pool::take(&self.meta, Arena::info_bytes(first / SLICE_BYTES)) else {
+            let least = least.checked_add(info_slices_at_most(want) * SLICE_BYTES)?;
+            return self.reserve_at_least(least, first.max(least), want.numa, None);
+        };
+        let arena = self.reserve_at_least(least, first, want.numa, Some(info));
+        if arena.is_none() {
+            // SAFETY: no arena has it.
+            unsafe { pool::put(&self.meta, info) };
+        }
+        arena
+    }
+
+    /// Tries smaller ones than the first, as long as they are large enough.
+    fn reserve_at_least(
+        &self,
+        least: usize,
+        first: usize,
+        numa: Option<usize>,
+        info: Option<Meta>,
+    ) -> Option<&'static Arena> {
+        let mut bytes = first;
         loop {
-            if let Some(arena) = self.reserve(bytes, want.numa) {
+            if let Some(arena) = self.reserve(bytes, numa, info) {
                 self.raise_ceiling(bytes);
                 return Some(arena);
             }
-            if bytes == need {
+            if bytes == least {
                 return None;
             }
-            bytes = (bytes / 2).next_multiple_of(SLICE_BYTES).max(need);
+            bytes = (bytes / 2).next_multiple_of(SLICE_BYTES).max(least);
             self.lower_ceiling(bytes);
         }
+    }
+
+    /// Reserves the first arena; false if there is one or it is refused.
+    pub(super) fn begin(&self) -> bool {
+        if self.arenas.count() > 0 {
+            return false;
+        }
+        let _guard = self.reserving.lock();
+        self.arenas.count() > 0 || self.reserve_for(&Want::new(1, Kind::Other)).is_some()
     }
 
     /// Arenas larger than this were refused.
     pub(crate) fn lower_ceiling(&self, bytes: usize) {
         self.ceiling.store(bytes, Ordering::Relaxed);
-    }
-
-    fn bytes_needed(&self, want: &Want) -> Option<usize> {
-        let info = want.slices / 4096 + 2;
-        let slices = want.slices.checked_add(want.align_slices - 1)?.checked_add(info)?;
-        slices.checked_mul(SLICE_BYTES)
     }
 
     /// The size of the next arena: the option's, doubled every few arenas, within what limits make reasonable.
@@ -267,7 +310,7 @@ impl ArenaSet {
         let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
         let share = mem::config().address_limit_bytes / LIMIT_SHARE;
         let limit = align_down(share.min(self.ceiling_bytes()), LEAST_RESERVE).max(LEAST_RESERVE);
-        bytes.min(MAX_BITS * SLICE_BYTES).next_multiple_of(MIN_RESERVE).min(limit)
+        bytes.min(MAX_BITS.saturating_mul(SLICE_BYTES)).next_multiple_of(MIN_RESERVE).min(limit)
     }
 
     fn ceiling_bytes(&self) -> usize {
@@ -291,11 +334,14 @@ impl ArenaSet {
             return usize::MAX;
         }
         let reserved: usize = self.arenas().map(Arena::bytes).sum();
+        if !mem::config().reserves_addresses {
+            return reserved / SHARE_OF_MEMORY;
+        }
         reserved.saturating_mul(FIRST_GROWTH).max(FIRST_RESERVE)
     }
 
     /// Reserves an arena of `bytes` and adds it. It is committed as it is used, unless the options want it at once.
-    fn reserve(&self, bytes: usize, numa: Option<usize>) -> Option<&'static Arena> {
+    fn reserve(&self, bytes: usize, numa: Option<usize>, info: Option<Meta>) -> Option<&'static Arena> {
         let commit = match options::get(OptionId::ArenaEagerCommit) {
             1 => Commit::Now,
             _ => Commit::Later,
@@ -303,7 +349,11 @@ impl ArenaSet {
         let large = if options::is_enabled(OptionId::AllowLargeOsPages) { LargePages::Try } else { LargePages::Never };
         let is_local = options::is_enabled(OptionId::ArenaIsNumaLocal);
         let numa = is_local.then(|| numa.unwrap_or_else(os::current_numa_node));
-        let arena = self.add_mapped(&map_arena(bytes, commit, large)?, Sharing::Shared, numa)?;
+        let arena = self.add_mapped(&map_arena(bytes, commit, large)?, Sharing::Shared, numa, info)?;
+        if let Some((memory, bytes)) = arena.rest_of_info() {
+            // SAFETY: committed with the arena's structures, and never touched.
+            self.meta.push(unsafe { MetaSlice::create(memory, bytes) });
+        }
         // Where arenas are not allowed, those for metadata and small pages are no arenas to the user.
         if !options::is_enabled(OptionId::DisallowArenaAlloc) {
             self.count_arena();
@@ -332,7 +382,13 @@ impl ArenaSet {
     }
 
     /// Makes an arena of memory that we mapped; gives it back if that fails.
-    pub(super) fn add_mapped(&self, mapped: &Mapped, sharing: Sharing, numa: Option<usize>) -> Option<&'static Arena> {
+    pub(super) fn add_mapped(
+        &self,
+        mapped: &Mapped,
+        sharing: Sharing,
+        numa: Option<usize>,
+        info: Option<Meta>,
+    ) -> Option<&'static Arena> {
         let setup = Setup {
             start: mapped.region.start,
             bytes: mapped.region.bytes,
@@ -342,6 +398,7 @@ impl ArenaSet {
             zero: Zero::Zeroed,
             numa,
             commit: None,
+            info,
         };
         self.count_mapping();
         // SAFETY: the region is fresh, aligned and as described.
@@ -358,11 +415,16 @@ impl ArenaSet {
     }
 
     fn register(&self, arena: &'static Arena) -> bool {
+        let info_slices = arena.info_slices();
+        if !process_limit().try_charge(info_slices) {
+            return false;
+        }
         if !self.arenas.add(arena, |number| arena.set_index(number)) {
+            process_limit().give_back(info_slices);
             return false;
         }
         self.stats().reserved.increase(arena.bytes());
-        self.stats().committed.increase(arena.info_slices() * SLICE_BYTES);
+        self.stats().committed.increase(info_slices * SLICE_BYTES);
         if options::is_enabled(OptionId::PagemapCommit) {
             page_map::populate(arena.start(), arena.bytes());
         }
@@ -382,6 +444,8 @@ impl ArenaSet {
     /// # Safety
     /// No thread uses any block, page or metadata of the set.
     pub unsafe fn destroy(&self) {
+        let info_slices = self.arenas().map(Arena::info_slices).sum();
+        // Newest first: an arena's structures may lie in an older one.
         self.arenas.drain(|arena| {
             tool_hooks::opened(arena.start(), arena.bytes());
             if matches!(arena.backing(), Backing::Os(_) | Backing::Huge) {
@@ -390,12 +454,12 @@ impl ArenaSet {
                 unsafe { os::release(region) };
             }
         });
-        self.forget();
+        self.forget(info_slices);
     }
 
     /// As new, but for the statistics, which go on.
-    fn forget(&self) {
-        self.usage.forget();
+    fn forget(&self, info_slices: usize) {
+        self.usage.forget(info_slices);
         self.meta.forget();
     }
 }
@@ -418,6 +482,16 @@ fn claim_in(arena: &'static Arena, want: &Want) -> Result<Claim, Miss> {
 
 fn is_near(arena: &Arena, want: &Want) -> bool {
     want.numa.is_none() || arena.numa().is_none() || arena.numa() == want.numa
+}
+
+/// What `want` takes of an arena, wherever slices of it begin.
+fn bytes_needed(want: &Want) -> Option<usize> {
+    want.slices.checked_add(want.align_slices - 1)?.checked_mul(SLICE_BYTES)
+}
+
+/// The structures of an arena for `want` have no more slices.
+fn info_slices_at_most(want: &Want) -> usize {
+    want.slices / 4096 + 2
 }
 
 /// Whether another arena is rather reserved than one of another node used.

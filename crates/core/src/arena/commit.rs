@@ -3,21 +3,24 @@
 //! An arena's addresses are reserved inaccessible: such memory counts against no limit but that on addresses, is not
 //! locked by `mlockall`, and not written to core files. Slices are made accessible when they are claimed. As each call of
 //! the system costs as much for many slices as for one, free neighbours become accessible with them: an eighth of
-//! what is accessible already, in whole aligned steps. So there are few calls, and few mappings.
+//! what is accessible already, up to 8 MiB, in whole aligned steps. So there are few calls, and few mappings.
 //!
 //! The neighbours are claimed for that moment like an allocation (`slice_states`, invariant 1), since somebody else could
 //! be changing them. They stay free and unused: what is known of their contents does not change.
 //!
 //! Where the kernel accounts strictly, accessible memory is charged for, so only what is claimed becomes accessible. The
-//! same is tried where a limit refuses more.
+//! same is tried where a limit refuses more; then without the free slices that are accessible, which a limit on data counts.
+
+use core::ops::ControlFlow;
 
 use super::arena::Arena;
 use super::mapping::{LEAST_STEP, goes_in_steps, open};
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 
-/// The largest: 32 MiB.
-const MOST_STEP: usize = CHUNK_BITS;
+/// The largest: 8 MiB. Each kind of pages has chunks of its own and begins steps there: with 32 MiB a quarter of a heap of 500 MiB was
+/// accessible and free, which a limit on data counts.
+const MOST_STEP: usize = CHUNK_BITS / 4;
 /// A step is this share of what is accessible.
 const SHARE: usize = 8;
 
@@ -34,7 +37,8 @@ impl Arena {
         if self.slice_states.is_committed(range) {
             return Some(Zero::Any);
         }
-        let (zero, newly) = self.commit_step(range).or_else(|| self.commit_exactly(range))?;
+        let done = self.commit_step(range).or_else(|| self.commit_exactly(range));
+        let (zero, newly) = done.or_else(|| (self.close_free() > 0).then(|| self.commit_exactly(range))?)?;
         self.usage().note_commit_call();
         self.usage().note_committed(newly);
         Some(if newly >= range.len { zero } else { Zero::Any })
@@ -44,6 +48,41 @@ impl Arena {
         let memory = self.slice_memory(range.start);
         let zero = open(self.backing(), self.commit_fn(), memory, range.len * SLICE_BYTES)?;
         Some((zero, self.slice_states.note_committed(range)))
+    }
+
+    /// Makes free slices inaccessible, as before they became so with others or were used; answers how many.
+    #[cold]
+    pub(super) fn close_free(&self) -> usize {
+        let mut closed = 0;
+        let _ = self.slice_states.free().for_each_set_run(|run| {
+            let mut at = run.start;
+            while let Some(part) = self.accessible_part(BitRange::between(at, run.end())) {
+                closed += self.close(part);
+                at = part.end();
+            }
+            ControlFlow::Continue(())
+        });
+        self.usage().note_closed(closed);
+        closed
+    }
+
+    /// The first accessible slices of a range.
+    fn accessible_part(&self, range: BitRange) -> Option<BitRange> {
+        let is_accessible = |slice: &usize| self.is_committed(*slice);
+        let start = (range.start..range.end()).find(is_accessible)?;
+        Some(BitRange::new(start, (start..range.end()).take_while(is_accessible).count()))
+    }
+
+    /// Makes accessible slices inaccessible, unless somebody holds one of them; answers how many.
+    fn close(&self, part: BitRange) -> usize {
+        let Some(memory) = self.private(part).filter(|_| self.slice_states.free().try_claim(part)) else { return 0 };
+        // SAFETY: just claimed: the caller's alone.
+        let is_closed = unsafe { memory.close() };
+        if is_closed {
+            self.slice_states.note_decommitted(part);
+        }
+        self.slice_states.untake(part);
+        if is_closed { part.len } else { 0 }
     }
 
     /// With free neighbours; `None` if there are none, or that is refused.

@@ -47,7 +47,7 @@ impl Refusal {
 }
 
 /// The most that one arena can manage.
-const MAX_BYTES: usize = MAX_BITS * SLICE_BYTES;
+const MAX_BYTES: usize = MAX_BITS.saturating_mul(SLICE_BYTES);
 
 impl ArenaSet {
     /// Reserves an arena of `bytes`, rounded up to slices; `None` if there is no such address space, or it is too
@@ -60,7 +60,7 @@ impl ArenaSet {
         sharing: Sharing,
     ) -> Option<&'static Arena> {
         let bytes = align_up(bytes, SLICE_BYTES).filter(|bytes| (Arena::MIN_BYTES..=MAX_BYTES).contains(bytes))?;
-        let arena = self.add_mapped(&map_arena(bytes, commit, large)?, sharing, None)?;
+        let arena = self.add_mapped(&map_arena(bytes, commit, large)?, sharing, None, None)?;
         self.count_arena();
         Some(arena)
     }
@@ -83,6 +83,7 @@ impl ArenaSet {
             zero: user.zero,
             numa: user.numa,
             commit: user.commit,
+            info: None,
         };
         // SAFETY: the precondition, for the part of the memory that is whole slices.
         let arena = unsafe { self.add(&setup) }.ok_or(Refusal::Refused)?;
@@ -101,7 +102,7 @@ impl ArenaSet {
     ) -> Option<&'static Arena> {
         let region = map_huge_run(pages, node, timeout_millis)?;
         let mapped = Mapped { region, backing: Backing::Huge, commit: Commit::Now };
-        let arena = self.add_mapped(&mapped, sharing, node)?;
+        let arena = self.add_mapped(&mapped, sharing, node, None)?;
         self.count_arena();
         Some(arena)
     }

@@ -7,7 +7,7 @@ use core::ptr;
 
 use super::arena::{Arena, Kind};
 use super::arenas::{ArenaSet, Want};
-use super::pool::{MAX_UNITS, Meta, MetaSlice, UNIT_BYTES};
+use super::pool::{self, MAX_PIECE_BYTES, Meta, MetaSlice};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, Hardening};
@@ -16,20 +16,18 @@ use crate::os;
 impl ArenaSet {
     /// Zeroed memory for `bytes` bytes of metadata, aligned to 256 bytes; `None` if there is none.
     pub fn meta_alloc(&self, bytes: usize) -> Option<Meta> {
-        let units = bytes.div_ceil(UNIT_BYTES);
-        let start = if units > MAX_UNITS { self.meta_slices(bytes)? } else { self.meta_units(units)? };
-        Some(Meta { start, bytes })
-    }
-
-    fn meta_units(&self, units: usize) -> Option<*mut u8> {
-        self.meta.iter().find_map(|slice| slice.take(units)).or_else(|| {
-            let memory = self.meta_slices(SLICE_BYTES)?;
-            let guard_bytes = self.guard_both_ends(memory);
-            // SAFETY: a fresh, zeroed slice.
-            let slice = unsafe { MetaSlice::create(memory, guard_bytes) };
-            let taken = slice.take(units);
-            self.meta.push(slice);
-            taken
+        if bytes > MAX_PIECE_BYTES {
+            return Some(Meta { start: self.meta_slices(bytes)?, bytes });
+        }
+        let present = || pool::take(&self.meta, bytes);
+        // The first arena has room for some behind its own structures.
+        present().or_else(|| self.begin().then(present)?).or_else(|| {
+            let claim = self.meta_slices(SLICE_BYTES)?;
+            let guard_bytes = self.guard_both_ends(claim);
+            let memory = claim.wrapping_add(guard_bytes);
+            // SAFETY: a fresh, zeroed slice, but for the guards.
+            self.meta.push(unsafe { MetaSlice::create(memory, SLICE_BYTES - 2 * guard_bytes) });
+            present()
         })
     }
 
@@ -65,10 +63,9 @@ impl ArenaSet {
     /// # Safety
     /// `meta` came from this set's [`ArenaSet::meta_alloc`], and nobody uses it any more.
     pub unsafe fn meta_free(&self, meta: Meta) {
-        if let Some(slice) = self.meta.iter().find(|slice| slice.contains(meta.start)) {
-            // SAFETY: the memory is the caller's to give; it must read as zero when it is handed out again.
-            unsafe { ptr::write_bytes(meta.start, 0, meta.bytes) };
-            return slice.put(meta);
+        // SAFETY: the precondition.
+        if unsafe { pool::put(&self.meta, meta) } {
+            return;
         }
         if let Some(arena) = self.find(meta.start) {
             let first = Arena::slice_of(arena, meta.start);

@@ -54,10 +54,10 @@ impl<T: 'static, const N: usize> Slots<T, N> {
         self.places[..self.count()].iter().filter_map(|place| unsafe { place.get().as_ref() })
     }
 
-    /// Empties all places and hands out what was in them; by the last user.
+    /// Empties all places and hands out what was in them, newest first; by the last user.
     pub fn drain(&self, mut each: impl FnMut(&'static T)) {
         let count = self.count.swap(0, Ordering::Relaxed);
-        for place in &self.places[..count] {
+        for place in self.places[..count].iter().rev() {
             // SAFETY: items are 'static; the caller has seen all of them added.
             if let Some(item) = unsafe { place.take().as_ref() } {
                 each(item);

@@ -13,7 +13,7 @@ mod parse;
 mod store;
 mod table;
 
-pub use hardening::{CHECKS_FREES, Hardening, hardening, set_hardening};
+pub use hardening::{CHECKS_FREES, Hardening, hardening, set_default_hardening, set_hardening};
 pub use parse::{Invalid, parse};
 pub use store::{Environment, OptionStore};
 pub use table::{Kind, OptionId, Spec, Standing};
@@ -38,6 +38,12 @@ pub fn after_fork() {
 #[inline]
 pub fn get(option: OptionId) -> i64 {
     OPTIONS.init(&ProcessEnvironment);
+    OPTIONS.get(option)
+}
+
+/// [`get`] as far as the environment has been read, in one load.
+#[inline]
+pub fn get_known(option: OptionId) -> i64 {
     OPTIONS.get(option)
 }
 

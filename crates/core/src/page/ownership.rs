@@ -115,6 +115,12 @@ impl Owner {
         self.0 & Self::GUARDED != 0
     }
 
+    /// Whether it is the word of a page without inner addresses whose blocks are on lists, owned or not.
+    #[inline]
+    pub const fn has_plain_blocks(self) -> bool {
+        self.0 & (Self::FLAGS & !Self::UNOWNED) == 0 && self.0 != 0
+    }
+
     /// Whether the entry is a page's first.
     #[inline]
     pub fn is_page(self) -> bool {

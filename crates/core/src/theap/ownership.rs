@@ -13,10 +13,9 @@ use super::counts::Event;
 use super::remote_free::{count_freed, push_one};
 use super::theap::Theap;
 use crate::base::*;
-use crate::diag::ErrorKind;
-use crate::heap::{Heap, heap_of_page, postpones, release_or_list, release_page};
+use crate::heap::{Heap, do_orphans_wait, heap_of_page, postpones, release_or_list, release_page};
 use crate::options::{self, OptionId};
-use crate::page::{Chain, Freed, Owned, OwnedPage, Page, PageRef, Pushed};
+use crate::page::{Chain, Freed, Owned, OwnedPage, Owner, Page, PageRef, Pushed};
 use crate::sync::pin;
 
 /// The share of a given-up page's blocks that its last owner must free before it takes the page back, at most
@@ -236,6 +235,27 @@ impl Theap {
 
 /// Frees into pages that this thread does not own.
 impl Theap {
+    /// Gathers block `p` of a page that this thread, whose default theap this is, doesn't own: the short way for the most common
+    /// of these frees. False, and nothing has happened, if it takes more: see [`Theap::free_foreign`].
+    ///
+    /// # Safety
+    /// `p` is nothing in use by others, if it is a block of the page.
+    #[inline(always)]
+    pub unsafe fn gathers(&'static self, page: PageRef, p: *mut u8) -> bool {
+        let owner = page.owner();
+        let is_block = owner.has_plain_blocks() && (p as usize).is_multiple_of(WORD_BYTES) && page.reaches(p);
+        // The empty theap has no heap.
+        if !is_block || !self.has_heap(page.heap()) || do_orphans_wait() {
+            return false;
+        }
+        if owner.is_unowned() && !is_left_to_others(page, owner) {
+            return false;
+        }
+        // SAFETY: the precondition.
+        unsafe { self.batch.add(page, p) };
+        true
+    }
+
     /// Frees block `p` of a page that this thread, whose default theap this is, doesn't own. Such frees may be gathered, but
     /// not those of a heap that could be destroyed while they wait, and its page with it; nor those of hardened pages, in
     /// whose blocks nothing is written.
@@ -256,12 +276,16 @@ impl Theap {
             } else if owner.is_hardened() {
                 count_freed(page, p);
             } else {
-                if self.batch.add(page, p).is_err() {
-                    page.report(ErrorKind::DoubleFree, p, p);
-                }
+                self.batch.add(page, p);
             }
         }
     }
+}
+
+/// Whether blocks of a page that nobody owns are gathered: it has several, this thread would not have it back, nor would any.
+#[inline(always)]
+fn is_left_to_others(page: PageRef, owner: Owner) -> bool {
+    owner.tid() != thread_id() && !page.is_singleton() && options::get_known(OptionId::PageReclaimOnFree) != BY_ANY
 }
 
 /// A page that this thread owned last: takes it back, if it may.

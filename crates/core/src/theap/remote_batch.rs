@@ -22,18 +22,21 @@ use crate::sync::{array_of, const_unless_loom};
 /// dozen classes.
 const CHAINS: usize = 32;
 /// When blocks of this weight have been added, everything is pushed.
-const MAX_WEIGHT: usize = 384;
+const MAX_WEIGHT: u32 = 384;
 
 /// A page, as far as batches go.
 pub trait RemotePage: Sized + 'static {
     /// Neighbouring pages have different numbers.
     fn number(&self) -> usize;
 
-    /// Whether a chain of so many blocks should wait no longer.
-    fn is_enough(&self, blocks: usize) -> bool;
+    /// A chain of so many blocks waits no longer; at least 1.
+    fn longest_chain(&self) -> u16;
 
     /// What a block of the page weighs, at least 1.
-    fn weight(&self) -> usize;
+    fn weight(&self) -> u32;
+
+    /// Block `p` was added once more.
+    fn freed_twice(&self, p: *mut u8);
 
     /// Makes `next` (or null) follow `block`.
     ///
@@ -48,16 +51,16 @@ pub trait RemotePage: Sized + 'static {
     unsafe fn push(&'static self, head: *mut u8, tail: *mut u8, count: usize);
 }
 
-/// A block was added twice.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Twice;
-
 /// Blocks of one page, linked.
 struct Chain<P> {
     page: Cell<*const P>,
     head: Cell<*mut u8>,
     tail: Cell<*mut u8>,
-    count: Cell<usize>,
+    count: Cell<u16>,
+    /// With so many blocks it is pushed.
+    longest: Cell<u16>,
+    /// What each of its blocks weighs.
+    weight: Cell<u32>,
 }
 
 /// The chains of a thread. Valid when zeroed.
@@ -65,7 +68,7 @@ pub struct RemoteBatch<P> {
     chains: [Chain<P>; CHAINS],
     used: Cell<u32>,
     /// What was added since everything was pushed weighs, pushed or not.
-    weight: Cell<usize>,
+    weight: Cell<u32>,
 }
 
 impl<P: RemotePage> RemoteBatch<P> {
@@ -75,36 +78,69 @@ impl<P: RemotePage> RemoteBatch<P> {
         }
     }
 
-    /// Frees a block of `page`, now or with others later. Refused if it is the one that was added last for that page.
+    /// Frees a block of `page`, now or with others later, unless it is the one that was added last for that page.
     ///
     /// # Safety
     /// `p` is a block of the page that nobody uses any more.
-    #[inline]
-    pub unsafe fn add(&self, page: &'static P, p: *mut u8) -> Result<(), Twice> {
+    #[inline(always)]
+    pub unsafe fn add(&self, page: &'static P, p: *mut u8) {
         let index = page.number() % CHAINS;
+        // SAFETY: the precondition.
+        unsafe {
+            match ptr::eq(self.chains[index].page.get(), page) {
+                true => self.link(index, page, p),
+                false => self.add_first(index, page, p),
+            }
+        }
+    }
+
+    /// Links a block of the chain's page to it.
+    ///
+    /// # Safety
+    /// As for [`RemoteBatch::add`].
+    #[inline(always)]
+    unsafe fn link(&self, index: usize, page: &'static P, p: *mut u8) {
         let chain = &self.chains[index];
-        if !ptr::eq(chain.page.get(), page) {
-            chain.flush();
-            chain.begin(page, p);
-            self.used.set(self.used.get() | 1 << index);
-        } else if chain.head.get() == p {
-            return Err(Twice);
+        if chain.head.get() == p {
+            return page.freed_twice(p);
         }
         // SAFETY: the precondition.
         unsafe { page.link(p, chain.head.get()) };
         chain.head.set(p);
         let count = chain.count.get() + 1;
         chain.count.set(count);
-        if page.is_enough(count) {
+        let weight = self.weight.get() + chain.weight.get();
+        self.weight.set(weight);
+        if count >= chain.longest.get() || weight >= MAX_WEIGHT {
+            self.flush_grown(index);
+        }
+    }
+
+    /// Begins a chain of the page with the block, and pushes the one whose place it takes.
+    ///
+    /// # Safety
+    /// As for [`RemoteBatch::add`].
+    #[inline(never)]
+    unsafe fn add_first(&self, index: usize, page: &'static P, p: *mut u8) {
+        let chain = &self.chains[index];
+        chain.flush();
+        chain.begin(page, p);
+        self.used.set(self.used.get() | 1 << index);
+        // SAFETY: the precondition.
+        unsafe { self.link(index, page, p) };
+    }
+
+    /// A chain has grown to its end, or all of them together.
+    #[inline(never)]
+    fn flush_grown(&self, index: usize) {
+        let chain = &self.chains[index];
+        if chain.count.get() >= chain.longest.get() {
             chain.flush();
             self.used.set(self.used.get() & !(1 << index));
         }
-        let weight = self.weight.get() + page.weight();
-        self.weight.set(weight);
-        if weight >= MAX_WEIGHT {
+        if self.weight.get() >= MAX_WEIGHT {
             self.flush_all();
         }
-        Ok(())
     }
 
     /// Pushes everything gathered.
@@ -149,6 +185,8 @@ impl<P: RemotePage> Chain<P> {
             head: Cell::new(ptr::null_mut()),
             tail: Cell::new(ptr::null_mut()),
             count: Cell::new(0),
+            longest: Cell::new(0),
+            weight: Cell::new(0),
         }
     }
 
@@ -158,6 +196,8 @@ impl<P: RemotePage> Chain<P> {
         self.page.set(page);
         self.tail.set(p);
         self.head.set(ptr::null_mut());
+        self.longest.set(page.longest_chain());
+        self.weight.set(page.weight());
     }
 
     fn flush(&self) {
@@ -165,6 +205,6 @@ impl<P: RemotePage> Chain<P> {
         let Some(page) = (unsafe { self.page.replace(ptr::null()).as_ref() }) else { return };
         let count = self.count.replace(0);
         // SAFETY: invariant 1.
-        unsafe { page.push(self.head.get(), self.tail.get(), count) };
+        unsafe { page.push(self.head.get(), self.tail.get(), usize::from(count)) };
     }
 }

@@ -4,6 +4,7 @@
 use core::ptr;
 
 use super::remote_batch::{RemoteBatch, RemotePage};
+use crate::diag::ErrorKind;
 use crate::heap::release_or_list;
 use crate::page::{Block, Page, PageRef};
 
@@ -25,13 +26,19 @@ impl RemotePage for Page {
     }
 
     #[inline]
-    fn is_enough(&self, blocks: usize) -> bool {
-        blocks >= MAX_CHAIN_BLOCKS || blocks * self.block_bytes() >= MAX_CHAIN_BYTES
+    fn longest_chain(&self) -> u16 {
+        MAX_CHAIN_BYTES.div_ceil(self.block_bytes()).min(MAX_CHAIN_BLOCKS) as u16
     }
 
     #[inline]
-    fn weight(&self) -> usize {
-        self.block_bytes().div_ceil(LIGHT_BYTES)
+    fn weight(&self) -> u32 {
+        self.block_bytes().div_ceil(LIGHT_BYTES) as u32
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn freed_twice(&self, p: *mut u8) {
+        self.report(ErrorKind::DoubleFree, p, p);
     }
 
     #[inline]
