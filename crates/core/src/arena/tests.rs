@@ -86,12 +86,14 @@ fn claims_lie_in_the_arena_and_never_overlap() {
     let set = new_set();
     let claims: Vec<Claim> =
         [1, 8, 64, 1, 100, 3, 600, 64, 8, 1].map(|slices| set.claim(&want(slices)).unwrap()).into();
-    let most = if usize::BITS < 64 { 2 } else { 1 };
+    let most = if usize::BITS < 64 { 4 } else { 1 };
     assert!(set.arenas().count() <= most, "one arena has room for all, where addresses are not few");
     for (index, claim) in claims.iter().enumerate() {
         assert!(claim.range.start >= claim.arena.info_slices() && claim.range.end() <= claim.arena.slices());
         assert!((claim.range.start..claim.range.end()).all(|slice| !claim.arena.is_free(slice)));
-        assert!(claims[index + 1..].iter().all(|other| claim.range.intersect(other.range).is_empty()));
+        let in_the_same = |other: &&Claim| core::ptr::eq(claim.arena, other.arena);
+        let mut others = claims[index + 1..].iter().filter(in_the_same);
+        assert!(others.all(|other| claim.range.intersect(other.range).is_empty()));
     }
     assert_eq!(set.in_use_slices(), 850);
     claims.iter().for_each(|claim| ArenaSet::of(claim.arena).release(claim.arena, claim.range, 0));

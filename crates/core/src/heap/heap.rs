@@ -61,7 +61,7 @@ pub struct Heap {
     /// Whether the profiler looks at it.
     profiling: Choice,
     /// On the slices of its pages.
-    limit: Limit,
+    pub(super) limit: Limit,
     registry: Registry,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
@@ -341,11 +341,6 @@ impl Heap {
         &self.profiling
     }
 
-    /// The limit on its memory: the slices of its pages are charged.
-    pub fn limit(&self) -> &Limit {
-        &self.limit
-    }
-
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -357,11 +352,6 @@ impl Heap {
 
     pub fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    /// Whether this is its sub-process's main heap, which can't be deleted.
-    pub fn is_main(&self) -> bool {
-        self.subproc().main_heap().is_some_and(|main| main == self)
     }
 }
 
