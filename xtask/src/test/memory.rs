@@ -43,7 +43,7 @@ const METERS: &[Meter] = &[
         rounds: 15,
         typical: Typical::Median,
         figures: &[
-            // Before what runs at a start lay together in the library (`crates/capi/start.ld`): 1.8 MiB.
+            // Before what runs at a start lay together in the library (`crates/library/start.ld`): 1.8 MiB.
             figure("start_rss_kib", 1.7 * 1024.0),
             // With the C library's own allocator: 100 to 108.
             figure("start_anonymous_kib", 164.0),
