@@ -477,5 +477,5 @@ pub const MUTANTS: &[Mutant] = &[
         "if key != 0 {"),
     mutant("profile/rule.rs", "the key is mixed with nothing on both sides",
         "fn mixed(word: u64) -> u64 {",
-        "fn mixed(_word: u64) -> u64 { let word = 0;"),
+        "fn mixed(_word: u64) -> u64 { let word = 0u64;"),
 ];
