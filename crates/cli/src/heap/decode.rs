@@ -120,7 +120,7 @@ impl Layout {
         }
     }
 
-    /// What the entry of the slice at `address` says, in the arena that lies at `arena` (0: none) and has `room` slices
+    /// What the entry of the slice at `address` says, in the arena that is described at `arena` (0: none) and has `room` slices
     /// from there on.
     pub fn entry(&self, bytes: &[u8], address: u64, arena: u64, room: u64) -> Entry {
         let number = |at: usize, width: usize| {

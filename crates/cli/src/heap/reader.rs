@@ -332,17 +332,23 @@ impl<'a> Reader<'a> {
 
     fn pages_of_arenas(&mut self, arenas: &[(u64, Arena)]) -> Vec<Seen> {
         let mut seen = Vec::new();
-        for (number, (_, arena)) in arenas.iter().enumerate() {
-            let mut slice = u64::from(arena.info_slices);
-            while let Some(run) = next_taken(arena, slice) {
-                slice = self.pages_of_run(number as u16, arena, run, &mut seen);
+        for (number, described) in arenas.iter().enumerate() {
+            let mut slice = u64::from(described.1.info_slices);
+            while let Some(run) = next_taken(&described.1, slice) {
+                slice = self.pages_of_run(number as u16, described, run, &mut seen);
             }
         }
         seen
     }
 
     /// Reads descriptions of some slices that are taken; answers where to go on: behind the last page.
-    fn pages_of_run(&mut self, number: u16, arena: &Arena, run: std::ops::Range<u64>, seen: &mut Vec<Seen>) -> u64 {
+    fn pages_of_run(
+        &mut self,
+        number: u16,
+        (description, arena): &(u64, Arena),
+        run: std::ops::Range<u64>,
+        seen: &mut Vec<Seen>,
+    ) -> u64 {
         let end = run.end.min(run.start + ENTRIES_PER_READ);
         let slice_bytes = self.layout.slice_bytes;
         let Some(first) = self.entry_of(arena.address + run.start * slice_bytes) else { return run.end };
@@ -360,7 +366,7 @@ impl<'a> Reader<'a> {
             let bytes = &bytes[index * entry_bytes..(index + 1) * entry_bytes];
             let address = arena.address + slice * slice_bytes;
             let entry = first + (index * entry_bytes) as u64;
-            let found = self.layout.entry(bytes, address, arena.address, u64::from(arena.slices) - slice);
+            let found = self.layout.entry(bytes, address, *description, u64::from(arena.slices) - slice);
             let mut note = |words, state| {
                 seen.push(Seen { address, entry, arena: Some(number), bytes: bytes.to_vec(), words, state });
             };
@@ -420,10 +426,11 @@ impl<'a> Reader<'a> {
     /// Two looks in one call of the system, so that little can happen between them.
     fn settle_one(&mut self, page: &mut Seen, arenas: &[(u64, Arena)]) {
         let piece = Piece::new(page.entry, self.layout.entry_bytes);
-        let arena = page.arena.map(|number| &arenas[usize::from(number)].1);
-        let start = arena.map_or(0, |arena| arena.address);
-        let slice = (page.address - start) / self.layout.slice_bytes;
-        let room = arena.map_or(MOST_SLICES, |arena| u64::from(arena.slices) - slice);
+        let slice_of = |arena: &Arena| (page.address - arena.address) / self.layout.slice_bytes;
+        let (description, room) = page.arena.map_or((0, MOST_SLICES), |number| {
+            let (description, arena) = &arenas[usize::from(number)];
+            (*description, u64::from(arena.slices) - slice_of(arena))
+        });
         let mut last = Entry::Nonsense;
         let mut bytes = Vec::new();
         for _ in 0..TRIES {
@@ -433,7 +440,7 @@ impl<'a> Reader<'a> {
                 return;
             }
             let (one, two) = bytes.split_at(self.layout.entry_bytes);
-            last = self.layout.entry(two, page.address, start, room);
+            last = self.layout.entry(two, page.address, description, room);
             match last {
                 Entry::None => {
                     page.state = State::Gone;
@@ -669,9 +676,12 @@ pub fn add_blocks(memory: &dyn Memory, snapshot: &mut Snapshot, pages: &[usize])
     let library = find::library(memory)?;
     let mut reader = Reader::new(memory, &library.table);
     reader.ranges = reader.ranges();
+    let subprocs = reader.subprocs()?;
+    let arenas = reader.arenas(&subprocs)?;
     for index in pages {
         let page = snapshot.pages[*index];
-        let Some(arena) = page.arena.map(|number| &snapshot.arenas[usize::from(number)]) else { continue };
+        let Some(start) = page.arena.map(|number| snapshot.arenas[usize::from(number)].address) else { continue };
+        let Some((description, arena)) = arenas.iter().find(|(_, arena)| arena.address == start) else { continue };
         if page.is_hardened || page.is_single() {
             continue;
         }
@@ -679,7 +689,7 @@ pub fn add_blocks(memory: &dyn Memory, snapshot: &mut Snapshot, pages: &[usize])
         let look = |reader: &Reader| memory.read(entry, reader.layout.entry_bytes);
         let Some(before) = look(&reader) else { continue };
         let room = u64::from(arena.slices);
-        let Entry::Page(words) = reader.layout.entry(&before, page.address, arena.address, room) else { continue };
+        let Entry::Page(words) = reader.layout.entry(&before, page.address, *description, room) else { continue };
         let mut bytes = Vec::new();
         memory.read_pieces(&blocks::pieces(&words, &reader.layout, entry), &mut bytes);
         let bits = Links::new(&words, &bytes).in_use(snapshot.os_page_bytes);
