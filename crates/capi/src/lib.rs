@@ -4,12 +4,14 @@
 //! * `standard`: what ISO C, POSIX and glibc call the allocation functions.
 //! * `cxx`: the C++ operators.
 //! * `glibc`: statistics and tuning functions that glibc programs link against.
+//! * `dlopen`: plugins that would find the C library's functions find these.
 //! * `mi`: mimalloc's interface.
 #![cfg_attr(not(test), no_std)]
 // The safety contract of every exported function is that of its C original.
 #![allow(clippy::missing_safety_doc)]
 
 mod cxx;
+mod dlopen;
 mod glibc;
 mod mi;
 mod standard;
