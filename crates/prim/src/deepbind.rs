@@ -241,7 +241,9 @@ impl Object {
         let pointer = |wanted: usize| {
             // SAFETY: the section is of pairs, and one of zeros ends it.
             let mut pairs = (0..).map(|index| unsafe { start.add(index).read() }).take_while(|pair| pair[0] != 0);
-            pairs.find(|pair| pair[0] == wanted).map(|pair| pair[1]).filter(|at| self.addresses.contains(at))
+            let value = pairs.find(|pair| pair[0] == wanted)?[1];
+            // The dynamic linker makes addresses of them, on most machines.
+            [value, self.base.wrapping_add(value)].into_iter().find(|at| self.addresses.contains(at))
         };
         Some(Symbols {
             entries: ptr::with_exposed_provenance_mut(pointer(DT_SYMTAB)?),
