@@ -282,6 +282,12 @@ FM_API void mi_heap_collect(mi_heap_t* heap, bool force);
 FM_API void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node);
 /* At debug levels (MIMALLOC_DEBUG): leave the first `preserve` bytes of blocks as they are when the others are filled. */
 FM_API void mi_heap_set_debug_fill_preserve(mi_heap_t* heap, size_t preserve);
+/* Not in mimalloc: a limit on the memory of the heap's pages, in bytes (whole 64 KiB); 0 for none. What would exceed it is
+ * null, with ENOMEM, after all that the thread keeps was given back and mi_register_limit's function has been asked. */
+FM_API void mi_heap_set_limit(mi_heap_t* heap, size_t bytes) FM_NOTHROW;
+FM_API size_t mi_heap_limit(const mi_heap_t* heap) FM_NOTHROW;
+/* What counts against it now. */
+FM_API size_t mi_heap_charged(const mi_heap_t* heap) FM_NOTHROW;
 
 /* The heap of the block `p`; null if `p` is not ours. These four accept any address. */
 FM_API mi_heap_t* mi_heap_of(const void* p) FM_RESULT;
@@ -429,6 +435,20 @@ FM_API void mi_collect(bool force) FM_NOTHROW;
 /* Gives pages of the calling thread to other threads until it owns about this many bytes. */
 FM_API void mi_collect_reduce(size_t target_thread_owned) FM_NOTHROW;
 
+/* Not in mimalloc: the calling thread is about to wait, and gives back what it holds without need. For event loops and thread pools:
+ * called again and again it does so now and then, and else next to nothing. */
+FM_API void mi_on_thread_idle(void) FM_NOTHROW;
+
+/* Not in mimalloc: a limit on what the process has committed, in bytes (whole 64 KiB); 0 for none. MIMALLOC_LIMIT=512MiB is the same.
+ * What would exceed it is purged first, then the thread collects, then the function is asked, then the answer is null. */
+FM_API void mi_process_set_limit(size_t bytes) FM_NOTHROW;
+FM_API size_t mi_process_limit(void) FM_NOTHROW;
+/* What counts against it now. */
+FM_API size_t mi_process_charged(void) FM_NOTHROW;
+/* `size` bytes would exceed the limit of `heap`, or of the process if it is null; true: try again. It may free and allocate. */
+typedef bool (mi_cdecl mi_limit_fun)(mi_heap_t* heap, size_t size, void* arg);
+FM_API void mi_register_limit(mi_limit_fun* fun, void* arg) FM_NOTHROW;
+
 /* Not in mimalloc: the scavenger, a thread that gives idle memory back so that no free has to. It starts by itself if
  * MIMALLOC_SCAVENGE says so (1: always, auto: in a process with threads; 0, the default: never), and leaves with the last thread that allocates.
  * Starts it now; false without a thread. */
@@ -541,6 +561,7 @@ typedef enum mi_option_e {
   mi_option_mte = 54,                             /* tag memory: 0 no, 2 sync, 3 async, 4 as the process prefers */
   _mi_option_last,
   mi_option_scavenge = 1000,                      /* ours: a thread that purges: 0 never, 1 always, 2 beside other threads */
+  mi_option_limit = 1003,                         /* ours: bytes that the process may have committed; 0 any number */
 
   /* earlier names */
   mi_option_eager_region_commit = mi_option_arena_eager_commit,

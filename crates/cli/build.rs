@@ -11,7 +11,7 @@ use std::process::Command;
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for folder in ["capi", "core", "prim"] {
+    for folder in ["library", "capi", "report", "profile", "core", "prim"] {
         println!("cargo:rerun-if-changed={}", sources.join("crates").join(folder).display());
     }
     println!("cargo:rerun-if-env-changed=FERRIMALLOC_EMBED");
@@ -28,7 +28,7 @@ fn main() {
 fn build(sources: &Path, out: &Path) -> Option<PathBuf> {
     let target = out.join("library");
     let status = Command::new(env::var_os("CARGO")?)
-        .args(["build", "--release", "--package", "ferrimalloc-capi", "--manifest-path"])
+        .args(["build", "--release", "--package", "ferrimalloc-library", "--manifest-path"])
         .arg(sources.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target)

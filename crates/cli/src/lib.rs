@@ -2,6 +2,7 @@
 //!
 //! * `process`: memory of a live process or of a core file.
 //! * `heap`: from that memory to a heap as values, and what they say.
+//! * `profile`: who has allocated, from memory or files, with names.
 //! * `view`: those as pictures, text, JSON and metrics.
 //! * `command`: what the user asks for.
 //! * `failure`: errors with what to do next, and exit codes.
@@ -9,6 +10,7 @@
 pub mod failure;
 pub mod heap;
 pub mod process;
+pub mod profile;
 
 pub mod command;
 pub mod doctor;

@@ -120,12 +120,22 @@ fn errors_have_codes_and_say_what_to_do() {
 
 #[test]
 fn completions_and_the_manual_are_printed() {
+    let all = <ferrimalloc_cli::command::Cli as clap::CommandFactory>::command();
+    let names: Vec<&str> = all.get_subcommands().map(clap::Command::get_name).collect();
+    assert!(names.contains(&"profile") && names.contains(&"bench"));
     for shell in ["bash", "zsh", "fish"] {
-        assert!(out(&run(&["completions", shell])).contains("snapshot"));
+        let text = out(&run(&["completions", shell]));
+        assert!(names.iter().all(|name| text.contains(name)) && text.contains("rate"), "{shell}");
     }
     let manual = out(&run(&["man"]));
+    for name in &names {
+        assert!(manual.contains(&format!("FERRIMALLOC {}", name.to_uppercase())), "{name}");
+    }
     assert!(
-        manual.contains(".TH ferrimalloc 1") && manual.contains("FERRIMALLOC MAP") && manual.contains("Exit codes")
+        manual.contains(".TH ferrimalloc 1")
+            && manual.contains("flame graph")
+            && manual.contains("FERRIMALLOC MAP")
+            && manual.contains("Exit codes")
     );
 }
 

@@ -37,6 +37,7 @@ mod floors {
 #[path = ""]
 mod protocols {
     pub mod arena {
+        pub mod limit;
         pub mod slice_states;
         pub mod slots;
     }

@@ -1,13 +1,14 @@
-//! Models of slices that are allocated, given back and purged, and of counting them. Run with
+//! Models of slices that are allocated, given back and purged, of counting them, and of a limit on them. Run with
 //! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_arena`.
 //!
 //! The memory behind a slice is a cell that loom watches: only who holds the slice may touch it. The numbers in the comments
-//! are the invariants in `src/arena/slice_states.rs`.
+//! are the invariants in `src/arena/slice_states.rs`; for the limit, in `src/arena/limit.rs`.
 #![cfg(loom)]
 
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
+use ferrimalloc_core::arena::limit::Limit;
 use ferrimalloc_core::arena::slice_states::{SliceStates, Taken};
 use ferrimalloc_core::bitmap::{BitRange, Bitmap, CHUNK_BITS, FIELD_BITS};
 use ferrimalloc_core::stats::count::{RawCount, StatCount, StatCounter};
@@ -290,5 +291,51 @@ fn the_peak_is_seen() {
         assert_eq!(count.snapshot(), RawCount { total: 2, peak: 2, current: 2 });
         count.decrease(2);
         assert_eq!(count.snapshot(), RawCount { total: 2, peak: 2, current: 0 });
+    });
+}
+
+fn limit_of(most: usize) -> Arc<Limit> {
+    let limit = Limit::new();
+    limit.set(Some(most));
+    Arc::new(limit)
+}
+
+/// Limit, invariants 1 and 2: of three that want two slices each, where five may be had, one is refused unless another has given
+/// its slices back; and nothing is lost.
+#[test]
+fn a_limit_is_never_exceeded() {
+    bounded(3, || {
+        let limit = limit_of(5);
+        let user = |limit: &Limit| {
+            let had = limit.try_charge(2);
+            assert!(limit.charged() <= 5);
+            had
+        };
+        let others = [limit.clone(), limit.clone()].map(|limit| thread::spawn(move || user(&limit)));
+        let mine = user(&limit);
+        if mine {
+            limit.give_back(2);
+        }
+        let had = others.into_iter().map(join).filter(|&had| had).count();
+        assert!(mine || had == 2, "the first two can't be refused");
+        assert_eq!(limit.charged(), 2 * had, "invariant 2");
+    });
+}
+
+/// Limit, invariants 1 and 3: once a limit has been lowered no charge is admitted that the new one forbids.
+#[test]
+fn a_lower_limit_holds_at_once() {
+    bounded(3, || {
+        let limit = limit_of(3);
+        let other = limit.clone();
+        let other = thread::spawn(move || other.try_charge(2));
+        limit.set(Some(1));
+        let charged = limit.charged();
+        let had = join(other);
+        assert_eq!(limit.charged(), if had { 2 } else { 0 });
+        assert!(!had || charged == 2, "admitted after it was lowered");
+        // More than there is, as may come of a fork.
+        limit.give_back(3);
+        assert_eq!((limit.charged(), limit.most()), (0, Some(1)));
     });
 }

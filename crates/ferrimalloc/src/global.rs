@@ -7,6 +7,7 @@ use ferrimalloc_core::base::{Force, Zero};
 use ferrimalloc_core::runtime::live_theap;
 use ferrimalloc_report::INTERFACE_VERSION;
 
+use crate::configured::{Configured, Options};
 use crate::request;
 
 /// The allocator, to be put in a `static` with `#[global_allocator]`.
@@ -57,6 +58,11 @@ unsafe impl GlobalAlloc for MiMalloc {
 }
 
 impl MiMalloc {
+    /// The allocator with options of the program's choice. See [`Options`].
+    pub const fn with(options: Options) -> Configured {
+        Configured::new(options)
+    }
+
     /// The version of mimalloc whose interface this is: `major * 10000 + minor * 100 + patch`, so 30602 for 3.6.2.
     #[doc(alias = "mi_version")]
     pub fn version(&self) -> u32 {
@@ -95,6 +101,23 @@ impl MiMalloc {
     #[inline]
     pub fn good_size(&self, size: usize) -> usize {
         alloc::good_size(size)
+    }
+
+    /// This thread is about to wait: gives back what it holds without need, for event loops and thread pools. Called again and again
+    /// it does so now and then, and else next to nothing. May call the OS.
+    ///
+    /// ```
+    /// use ferrimalloc::MiMalloc;
+    ///
+    /// std::thread::spawn(|| {
+    ///     drop(vec![1_u8; 100_000]);
+    ///     MiMalloc.idle();
+    ///     // Waits for work.
+    /// });
+    /// ```
+    #[doc(alias = "mi_on_thread_idle")]
+    pub fn idle(&self) {
+        alloc::idle();
     }
 
     /// Takes over what other threads have freed of this thread's blocks, and gives empty pages and unused memory back:

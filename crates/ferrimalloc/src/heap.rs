@@ -1,14 +1,16 @@
 //! Heaps: memory for one job, given back at once.
 
 use core::alloc::Layout;
+use core::ffi::CStr;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::{ControlFlow, Deref};
 use core::ptr::{self, NonNull};
 
 use ferrimalloc_core::alloc;
-use ferrimalloc_core::base::Zero;
+use ferrimalloc_core::base::{SLICE_BYTES, Zero};
 use ferrimalloc_core::heap::{self, Depth};
+use ferrimalloc_core::options::{self, Hardening, OptionId};
 use ferrimalloc_core::runtime;
 
 use crate::arena::Arena;
@@ -32,6 +34,11 @@ impl HeapRef {
     fn from_core(heap: &'static heap::Heap) -> &'static HeapRef {
         // SAFETY: `HeapRef` is a transparent wrapper.
         unsafe { &*ptr::from_ref(heap).cast::<HeapRef>() }
+    }
+
+    /// What the heap's [builder](Heap::builder) was told to call it.
+    pub fn name(&self) -> Option<&'static CStr> {
+        self.0.name()
     }
 
     fn core(&self) -> &'static heap::Heap {
@@ -109,6 +116,43 @@ impl HeapRef {
     /// A number that no other heap of the process ever has.
     pub fn id(&self) -> usize {
         self.0.id()
+    }
+
+    /// Limits the memory of the heap's pages to so many bytes, rounded down to 64 KiB; `None`: no limit. What is in use stays,
+    /// if it is more. Counted are pages as a whole: one for each size class in use by a thread, and one for each large block.
+    ///
+    /// A request that would exceed it fails, after all that the thread keeps without need was given back, and the hook of
+    /// [`hooks::on_limit`](crate::hooks::on_limit) was asked.
+    ///
+    /// ```
+    /// use ferrimalloc::Heap;
+    /// use std::alloc::Layout;
+    ///
+    /// let heap = Heap::new().unwrap();
+    /// heap.set_limit(Some(8 << 20));
+    /// let five_mib = Layout::from_size_align(5 << 20, 1).unwrap();
+    /// let block = heap.alloc(five_mib).unwrap();
+    /// assert!(heap.alloc(five_mib).is_none());
+    /// // SAFETY: nobody uses it.
+    /// unsafe { heap.free(block) };
+    /// assert!(heap.alloc(five_mib).is_some());
+    /// assert!(heap.charged_bytes() <= heap.limit().unwrap());
+    /// ```
+    #[doc(alias = "mi_heap_set_limit")]
+    pub fn set_limit(&self, bytes: Option<usize>) {
+        self.0.limit().set(bytes.map(|bytes| bytes / SLICE_BYTES));
+    }
+
+    /// The limit on the heap's memory, in bytes.
+    #[doc(alias = "mi_heap_limit")]
+    pub fn limit(&self) -> Option<usize> {
+        self.0.limit().most().map(|slices| slices * SLICE_BYTES)
+    }
+
+    /// What counts against that limit now, in bytes.
+    #[doc(alias = "mi_heap_charged")]
+    pub fn charged_bytes(&self) -> usize {
+        self.0.limit().charged() * SLICE_BYTES
     }
 
     /// Shows the heap's areas to `visit` until it breaks. Areas that come or go meanwhile may be missed.
@@ -201,7 +245,10 @@ impl Eq for HeapRef {}
 
 impl fmt::Debug for HeapRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Heap {}", self.id())
+        match self.name() {
+            Some(name) => write!(f, "Heap {} ({})", self.id(), name.to_bytes().escape_ascii()),
+            None => write!(f, "Heap {}", self.id()),
+        }
     }
 }
 
@@ -245,6 +292,18 @@ impl Heap {
     #[doc(alias = "mi_heap_new")]
     pub fn new() -> Option<Heap> {
         runtime::heap_new().map(|heap| Heap(HeapRef::from_core(heap)))
+    }
+
+    /// A heap with properties of its own.
+    ///
+    /// ```
+    /// use ferrimalloc::Heap;
+    ///
+    /// let secrets = Heap::builder().secure(4).name(c"secrets").build().unwrap();
+    /// assert_eq!(secrets.name(), Some(c"secrets"));
+    /// ```
+    pub fn builder() -> HeapBuilder {
+        HeapBuilder::default()
     }
 
     /// A new heap that takes memory from one arena only; `None` without memory.
@@ -299,5 +358,65 @@ impl Drop for Heap {
 impl fmt::Debug for Heap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// What a new [`Heap`] shall be. Made by [`Heap::builder`]; costs nothing until [`build`](HeapBuilder::build).
+#[derive(Clone, Copy, Default, Debug)]
+#[must_use = "a builder makes a heap when `build` is called"]
+pub struct HeapBuilder {
+    arena: Option<Arena>,
+    numa_node: Option<usize>,
+    levels: Option<Hardening>,
+    name: Option<&'static CStr>,
+}
+
+impl HeapBuilder {
+    /// Takes memory from this arena only.
+    #[doc(alias = "mi_heap_new_in_arena")]
+    pub fn arena(self, arena: Arena) -> Self {
+        HeapBuilder { arena: Some(arena), ..self }
+    }
+
+    /// Prefers memory of this NUMA node, whatever node a thread runs on. Without such a node the heap is as any other.
+    #[doc(alias = "mi_heap_set_numa_affinity")]
+    pub fn numa_node(self, node: usize) -> Self {
+        HeapBuilder { numa_node: Some(node), ..self }
+    }
+
+    /// Checks the heap's blocks as `MIMALLOC_SECURE` does those of a process, whatever that has: 0 to 5, 2 and more harden pages.
+    /// What is found is reported to standard error and to the [hook](crate::hooks), and the program goes on; option
+    /// [`Abort`](crate::options::Option::Abort) ends it.
+    pub fn secure(self, level: u8) -> Self {
+        let levels = self.levels.unwrap_or_default();
+        HeapBuilder { levels: Some(Hardening { secure: level.min(Hardening::MAX.secure), ..levels }), ..self }
+    }
+
+    /// Fills and verifies the heap's blocks as `MIMALLOC_DEBUG` does those of a process: 0 to 3.
+    pub fn debug(self, level: u8) -> Self {
+        let levels = self.levels.unwrap_or_default();
+        HeapBuilder { levels: Some(Hardening { debug: level.min(Hardening::MAX.debug), ..levels }), ..self }
+    }
+
+    /// A name for whoever looks at the heap in a debugger, or prints it.
+    pub fn name(self, name: &'static CStr) -> Self {
+        HeapBuilder { name: Some(name), ..self }
+    }
+
+    /// The heap; `None` without memory.
+    pub fn build(self) -> Option<Heap> {
+        let heap = match self.arena {
+            Some(arena) => runtime::heap_new_in_arena(arena.core()),
+            None => runtime::heap_new(),
+        }?;
+        heap.set_numa(self.numa_node);
+        if let Some(levels) = self.levels {
+            heap.set_levels(levels);
+            options::set_default(OptionId::ShowErrors, i64::from(levels != Hardening::NONE));
+        }
+        if let Some(name) = self.name {
+            heap.set_name(name);
+        }
+        Some(Heap(HeapRef::from_core(heap)))
     }
 }

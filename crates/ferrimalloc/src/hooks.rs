@@ -9,6 +9,8 @@ use core::ptr;
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::Force;
 use ferrimalloc_core::diag;
+use ferrimalloc_core::heap::Heap;
+use ferrimalloc_core::runtime;
 
 /// Frees what the program has put off, and is told how urgent that is and how many slow paths its thread has taken so
 /// far.
@@ -16,6 +18,18 @@ pub type DeferredFree = fn(force: Force, heartbeat: u64);
 
 /// Takes a line of text, newline included.
 pub type Output = fn(line: &CStr);
+
+/// A [limit](crate::limit) refuses memory for so many bytes. Answers whether another attempt is worth it.
+pub type Limit = fn(limited: Limited, bytes: usize) -> bool;
+
+/// Whose limit has been reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limited {
+    /// The process's.
+    Process,
+    /// The heap's of this [id](crate::HeapRef::id).
+    Heap(usize),
+}
 
 /// Takes an error.
 pub type Error = fn(error: ErrorCode);
@@ -93,6 +107,41 @@ extern "C" fn call_output(line: *const c_char, arg: *mut c_void) {
     // SAFETY: as in `call_deferred_free`; the core passes a C string.
     let (hook, line) = unsafe { (mem::transmute::<*mut c_void, Output>(arg), CStr::from_ptr(line)) };
     hook(line);
+}
+
+/// Calls `hook` when a limit refuses memory, after all that the thread keeps without need has been given back; `None` ends that.
+/// If it answers true the request is tried again, 8 times at most; else it fails.
+///
+/// The hook may allocate and free, and raise the limit. A thread that is in the hook does not enter it again.
+///
+/// ```
+/// use ferrimalloc::hooks::{self, Limited};
+/// use ferrimalloc::{MiMalloc, limit};
+///
+/// #[global_allocator]
+/// static GLOBAL: MiMalloc = MiMalloc;
+///
+/// limit::set(Some(limit::charged_bytes() + (1 << 20)));
+/// hooks::on_limit(Some(|limited, bytes| {
+///     assert_eq!(limited, Limited::Process);
+///     limit::set(limit::get().map(|limit| limit + 2 * bytes));
+///     true
+/// }));
+/// let large = vec![1_u8; 10 << 20];
+/// hooks::on_limit(None);
+/// limit::set(None);
+/// assert_eq!(large[9 << 20], 1);
+/// ```
+#[doc(alias = "mi_register_limit")]
+pub fn on_limit(hook: Option<Limit>) {
+    let arg = hook.map_or(ptr::null_mut(), |hook| hook as *mut c_void);
+    runtime::register_limit_hook(hook.map(|_| call_limit as runtime::LimitFn), arg);
+}
+
+unsafe extern "C" fn call_limit(heap: *mut Heap, bytes: usize, arg: *mut c_void) -> bool {
+    // SAFETY: as in `call_deferred_free`; the core passes null or a heap in which this thread allocates.
+    let (hook, heap) = unsafe { (mem::transmute::<*mut c_void, Limit>(arg), heap.as_ref()) };
+    hook(heap.map_or(Limited::Process, |heap| Limited::Heap(heap.id())), bytes)
 }
 
 /// Calls `hook` on errors; `None` ends that. The hook should not allocate.

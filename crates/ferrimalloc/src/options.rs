@@ -15,6 +15,8 @@
 //! assert_eq!(options::name(Option::AllowThp), "allow_thp");
 //! ```
 //!
+//! Those that a program starts with it can have in its `static`: [`Options`](crate::Options).
+//!
 //! `docs/TUNING.md` says what each is good for.
 
 use ferrimalloc_core::options as core_options;

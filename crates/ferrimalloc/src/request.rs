@@ -49,6 +49,13 @@ pub fn allocate(layout: Layout, zero: Zero) -> *mut u8 {
     }
 }
 
+/// The same for a small block that can be had at once; else null, with nothing tried.
+#[inline(always)]
+pub fn allocate_at_once(layout: Layout) -> *mut u8 {
+    let (size, align) = (layout.size(), layout.align());
+    if is_natural(size, align) { alloc::malloc_at_once(rounded(size, align)) } else { core::ptr::null_mut() }
+}
+
 /// The same through one of this thread's theaps.
 #[inline]
 pub fn allocate_in(theap: &'static Theap, layout: Layout, zero: Zero) -> *mut u8 {

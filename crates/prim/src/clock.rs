@@ -14,7 +14,7 @@ pub fn now_nanos() -> u64 {
 
 /// Nanoseconds since 1970, as the machine's clock has it.
 pub fn nanos_since_epoch() -> u64 {
-    crate::unix::clock::nanos_of(libc::CLOCK_REALTIME)
+    platform::clock::epoch_nanos()
 }
 
 #[cfg(test)]

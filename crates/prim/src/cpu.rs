@@ -22,10 +22,16 @@ pub fn prefetch(p: *const u8) {
 /// The same pointer, which the compiler must take as it comes: it stays in one register and is not computed again.
 #[inline(always)]
 pub fn pin<T>(p: *const T) -> *const T {
-    let mut address = p.addr();
-    // SAFETY: no instruction at all.
-    unsafe { core::arch::asm!("/* {} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags)) };
-    p.with_addr(address)
+    #[cfg(not(target_family = "wasm"))]
+    {
+        let mut address = p.addr();
+        // SAFETY: no instruction at all.
+        unsafe { core::arch::asm!("/* {} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags)) };
+        p.with_addr(address)
+    }
+    // There are no registers.
+    #[cfg(target_family = "wasm")]
+    p
 }
 
 /// Takes one from the word `OFFSET` bytes behind `base`, which only this thread writes and others may look at; whether it is

@@ -20,6 +20,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn the_portable_source_works_too() {
         let mut buf = [0u8; 600];
         assert!(crate::unix::entropy::fill(&mut buf));

@@ -7,12 +7,11 @@
 //! are that user's.
 
 use crate::platform;
-use core::ffi::{CStr, c_char};
 
 /// False while the C library has not set up the environment: before its constructors, a preloaded `malloc` may be called by
 /// the dynamic loader. Ask again later.
 pub fn ready() -> bool {
-    !platform::environ().is_null()
+    platform::environ::entries().is_some()
 }
 
 /// Copies the value of `name` to `buf`, as much as fits, and returns that part; `None` if it is unset or not [`ready`].
@@ -38,8 +37,9 @@ pub fn for_each_with_prefix(prefix: &str, mut visit: impl FnMut(&[u8])) {
 }
 
 /// The environment, or an empty one in place of one that is not to be trusted.
-fn trusted() -> Entries {
-    Entries(if platform::process::is_privileged() { core::ptr::null() } else { platform::environ() })
+fn trusted() -> impl Iterator<Item = &'static [u8]> {
+    let entries = if platform::process::is_privileged() { None } else { platform::environ::entries() };
+    entries.into_iter().flatten()
 }
 
 fn begins_with(entry: &[u8], prefix: &[u8]) -> bool {
@@ -52,43 +52,9 @@ fn value_of<'e>(entry: &'e [u8], name: &[u8]) -> Option<&'e [u8]> {
     rest.strip_prefix(b"=").filter(|_| key.eq_ignore_ascii_case(name))
 }
 
-/// Walks over an array of C strings that ends with a null pointer. The array itself may be null: nothing in it.
-struct Entries(*const *const c_char);
-
-impl Iterator for Entries {
-    type Item = &'static [u8];
-
-    fn next(&mut self) -> Option<&'static [u8]> {
-        // SAFETY: null, or at an element of a null-terminated array: we never step over the null pointer.
-        let entry = *unsafe { self.0.as_ref() }?;
-        if entry.is_null() {
-            return None;
-        }
-        // SAFETY: as before; this element is not the terminating one.
-        self.0 = unsafe { self.0.add(1) };
-        // SAFETY: an entry of the environment is a C string; it lives as long as nobody changes the environment (module head).
-        Some(unsafe { CStr::from_ptr(entry) }.to_bytes())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn find(array: &[*const c_char], name: &str) -> Option<&'static [u8]> {
-        Entries(array.as_ptr()).find_map(|entry| value_of(entry, name.as_bytes()))
-    }
-
-    #[test]
-    fn finds_names_in_any_case() {
-        let array =
-            [c"ab=1".as_ptr(), c"Mimalloc_Verbose=yes".as_ptr(), c"odd".as_ptr(), c"=x".as_ptr(), core::ptr::null()];
-        assert_eq!(find(&array, "MIMALLOC_VERBOSE"), Some(&b"yes"[..]));
-        assert_eq!(find(&array, "ab"), Some(&b"1"[..]));
-        assert_eq!(find(&array, "a"), None);
-        assert_eq!(find(&array, "abc"), None);
-        assert_eq!(find(&array, "odd"), None);
-    }
 
     #[test]
     fn finds_beginnings_in_any_case() {
@@ -102,8 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_that_is_not_there_yet_is_empty() {
-        assert!(Entries(core::ptr::null()).next().is_none());
+    fn values_are_found_by_names_in_any_case() {
+        assert_eq!(value_of(b"Mimalloc_Verbose=yes", b"MIMALLOC_VERBOSE"), Some(&b"yes"[..]));
+        assert_eq!(value_of(b"ab=1", b"ab"), Some(&b"1"[..]));
+        let others = [(&b"ab=1"[..], &b"a"[..]), (b"ab=1", b"abc"), (b"odd", b"odd"), (b"=x", b"odd")];
+        assert!(others.iter().all(|(entry, name)| value_of(entry, name).is_none()));
     }
 
     #[test]

@@ -11,31 +11,30 @@ pub struct Errno(pub i32);
 
 impl Errno {
     /// Out of memory, or of address space.
-    pub const ENOMEM: Errno = Errno(libc::ENOMEM);
+    pub const ENOMEM: Errno = Errno(platform::errno::ENOMEM);
     /// An argument makes no sense, or the kernel does not know the request.
-    pub const EINVAL: Errno = Errno(libc::EINVAL);
+    pub const EINVAL: Errno = Errno(platform::errno::EINVAL);
     /// Not now; asking again may succeed.
-    pub const EAGAIN: Errno = Errno(libc::EAGAIN);
+    pub const EAGAIN: Errno = Errno(platform::errno::EAGAIN);
     /// An address that is not mapped.
-    pub const EFAULT: Errno = Errno(libc::EFAULT);
+    pub const EFAULT: Errno = Errno(platform::errno::EFAULT);
     /// A size computation overflowed.
-    pub const EOVERFLOW: Errno = Errno(libc::EOVERFLOW);
+    pub const EOVERFLOW: Errno = Errno(platform::errno::EOVERFLOW);
     /// This system has no such service.
-    pub const ENOTSUP: Errno = Errno(libc::ENOTSUP);
+    pub const ENOTSUP: Errno = Errno(platform::errno::ENOTSUP);
 }
 
 /// Sets the calling thread's `errno`.
 pub fn set(e: Errno) {
-    // SAFETY: the C library's address of the calling thread's own variable.
-    unsafe { *platform::errno_location() = e.0 }
+    platform::errno::set(e.0);
 }
 
 /// The calling thread's `errno`.
 pub fn get() -> Errno {
-    // SAFETY: as in `set`.
-    Errno(unsafe { *platform::errno_location() })
+    Errno(platform::errno::get())
 }
 
+#[allow(dead_code, reason = "not every system has such a variable")]
 /// Runs `call` and puts `errno` back to what it was before.
 pub(crate) fn quiet<R>(call: impl FnOnce() -> R) -> R {
     let before = get();
@@ -44,8 +43,9 @@ pub(crate) fn quiet<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
+#[allow(dead_code, reason = "not every system has such functions")]
 /// The result of a C function that returns 0 or else sets `errno`, which stays as it was.
-pub(crate) fn zero_or_errno(call: impl FnOnce() -> libc::c_int) -> Result<(), Errno> {
+pub(crate) fn zero_or_errno(call: impl FnOnce() -> core::ffi::c_int) -> Result<(), Errno> {
     quiet(|| if call() == 0 { Ok(()) } else { Err(get()) })
 }
 

@@ -13,6 +13,7 @@
 //! | [`pin`] | don't unload me |
 //! | [`deepbind`] | plugins shall find my functions, too |
 //! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
+//! | [`trace`] | where can a tracer look |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
 //!
 //! # Rules that hold for every function here
@@ -22,8 +23,8 @@
 //! * It may be called before the C library's constructors have run.
 //!
 //! # How it is built
-//! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `sim/` an
-//! in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
+//! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `wasm/` what
+//! WebAssembly has, `sim/` an in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
 #![no_std]
 
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub mod stack;
 mod table;
 pub mod thread;
 pub mod tls;
+pub mod trace;
 pub mod valgrind;
 
 #[cfg(target_os = "linux")]
@@ -66,8 +68,13 @@ pub mod valgrind;
 mod linux;
 mod once;
 mod platform;
+#[cfg(any(target_family = "wasm", test))]
+mod ranges;
+#[cfg(unix)]
 #[allow(dead_code, reason = "Linux replaces some of it; it is compiled and tested there all the same")]
 mod unix;
+#[cfg(target_family = "wasm")]
+mod wasm;
 
 pub use errno::Errno;
 

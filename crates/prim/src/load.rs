@@ -40,7 +40,9 @@ macro_rules! __at_load_apple {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __at_load_never {
-    ($f:path) => {};
+    ($f:path) => {
+        const _: extern "C" fn() = $f;
+    };
 }
 
 /// Whether `at_load!` does anything here.

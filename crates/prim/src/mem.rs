@@ -47,6 +47,8 @@ pub struct MemConfig {
     pub address_limit_bytes: usize,
     /// Transparent huge pages.
     pub thp: ThpMode,
+    /// Whether addresses can be had without memory, and memory be given back. If not, what is mapped takes memory for ever.
+    pub reserves_addresses: bool,
 }
 
 /// What may be done with memory.

@@ -51,7 +51,7 @@ pub struct MappedFile {
 impl MappedFile {
     /// `None` if the file can't be read, or is empty.
     pub fn open(path: &CStr) -> Option<MappedFile> {
-        let (start, bytes) = crate::errno::quiet(|| crate::unix::modules::map_file(path))?;
+        let (start, bytes) = crate::errno::quiet(|| platform::modules::map_file(path))?;
         Some(MappedFile { start, bytes })
     }
 
@@ -65,7 +65,7 @@ impl MappedFile {
 impl Drop for MappedFile {
     fn drop(&mut self) {
         // SAFETY: mapped by `open`, and not borrowed any more.
-        crate::errno::quiet(|| unsafe { libc::munmap(self.start.cast_mut().cast(), self.bytes) });
+        crate::errno::quiet(|| unsafe { platform::modules::unmap_file(self.start, self.bytes) });
     }
 }
 

@@ -1,11 +1,12 @@
 //! Messages, and files that are written from one end to the other.
 
+use crate::platform;
 use core::ffi::CStr;
 
 /// Writes all of `bytes` to standard error, without buffering and without the C library's streams. What cannot be written is
 /// dropped.
 pub fn write_stderr(bytes: &[u8]) {
-    crate::unix::output::write(libc::STDERR_FILENO, bytes);
+    platform::output::write_stderr(bytes);
 }
 
 /// A new file.
@@ -16,17 +17,17 @@ pub struct NewFile {
 impl NewFile {
     /// Makes the file, or empties the one that is there. `None` if that is refused.
     pub fn create(path: &CStr) -> Option<NewFile> {
-        crate::unix::output::create(path).map(|descriptor| NewFile { descriptor })
+        platform::output::create(path).map(|descriptor| NewFile { descriptor })
     }
 
     /// Writes all of `bytes`; what cannot be written is dropped.
     pub fn write(&mut self, bytes: &[u8]) {
-        crate::unix::output::write(self.descriptor, bytes);
+        platform::output::write(self.descriptor, bytes);
     }
 }
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        crate::unix::output::close(self.descriptor);
+        platform::output::close(self.descriptor);
     }
 }

@@ -2,15 +2,30 @@
 //!
 //! A port adds a folder beside `unix/` with the modules named below, and a line per module here.
 
-#[cfg(not(unix))]
+#[cfg(not(any(unix, target_family = "wasm")))]
 compile_error!("ferrimalloc-prim has no backend for this operating system: see crates/prim/src/platform.rs");
+#[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+compile_error!("WebAssembly with threads is not supported: see docs/PORTING.md");
 
 // Operating system.
 
 #[cfg(target_os = "linux")]
 pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, modules, numa, pin, process, stack};
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, modules, numa, pin, process, stack};
+#[cfg(unix)]
+pub(crate) use crate::unix::{environ, errno, key, output, service};
+#[cfg(target_family = "wasm")]
+pub(crate) use crate::wasm::{
+    clock, entropy, environ, errno, futex, key, mem as real_mem, modules, numa, output, pin, process, service, stack,
+};
+
+// What a WebAssembly program may ask its host for.
+
+#[cfg(all(target_family = "wasm", not(target_os = "wasi")))]
+pub(crate) use crate::wasm::nobody as wasm_host;
+#[cfg(all(target_family = "wasm", target_os = "wasi"))]
+pub(crate) use crate::wasm::wasi as wasm_host;
 
 // The memory that the allocator gets: the machine's, or the simulated one.
 
@@ -30,25 +45,25 @@ pub(crate) use libc::__errno_location as errno_location;
 #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
 pub(crate) use libc::__error as errno_location;
 
-// Where the C library keeps `environ`. A dynamic library of Apple's cannot name the variable.
-
-#[cfg(target_vendor = "apple")]
-pub(crate) use crate::unix::environ::by_call as environ;
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) use crate::unix::environ::by_symbol as environ;
-
 // Processor: the thread id.
 
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    target_pointer_width = "64"
-)))]
+#[cfg(all(
+    unix,
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
+        target_pointer_width = "64"
+    ))
+))]
 pub(crate) use crate::thread::numbered as thread_id;
 #[cfg(all(target_os = "linux", target_arch = "aarch64", target_pointer_width = "64"))]
 pub(crate) use crate::thread::pointer_aarch64 as thread_id;
+#[cfg(all(target_os = "linux", target_arch = "riscv64", target_pointer_width = "64"))]
+pub(crate) use crate::thread::pointer_riscv64 as thread_id;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))]
 pub(crate) use crate::thread::pointer_x86_64 as thread_id;
+#[cfg(target_family = "wasm")]
+pub(crate) use crate::thread::single as thread_id;
 
 // Processor: registers.
 
@@ -63,16 +78,21 @@ pub(crate) use crate::stack::registers_x86_64 as registers;
 
 #[cfg(all(
     target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64"),
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
     target_pointer_width = "64"
 ))]
 pub use crate::__tls_word_initial_exec as tls_word;
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    target_pointer_width = "64"
-)))]
+#[cfg(all(
+    unix,
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
+        target_pointer_width = "64"
+    ))
+))]
 pub use crate::__tls_word_key as tls_word;
+#[cfg(target_family = "wasm")]
+pub use crate::__tls_word_single as tls_word;
 
 // Processor: the table of the fast path.
 
@@ -109,13 +129,13 @@ pub(crate) const CALLS_AT_LOAD: bool = cfg!(any(
 /// The unit of `ru_maxrss`.
 #[cfg(target_vendor = "apple")]
 pub(crate) const MAXRSS_UNIT_BYTES: usize = 1;
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(all(unix, not(target_vendor = "apple")))]
 pub(crate) const MAXRSS_UNIT_BYTES: usize = 1024;
 
 /// Asks for a mapping without a promise of memory; some systems never promise.
 #[cfg(any(target_os = "freebsd", target_os = "dragonfly", target_os = "openbsd"))]
 pub(crate) const MAP_NORESERVE: libc::c_int = 0;
-#[cfg(not(any(target_os = "freebsd", target_os = "dragonfly", target_os = "openbsd")))]
+#[cfg(all(unix, not(any(target_os = "freebsd", target_os = "dragonfly", target_os = "openbsd"))))]
 pub(crate) const MAP_NORESERVE: libc::c_int = libc::MAP_NORESERVE;
 
 /// Width of user addresses where it cannot be asked for.
@@ -123,5 +143,5 @@ pub(crate) const MAP_NORESERVE: libc::c_int = libc::MAP_NORESERVE;
 pub(crate) const USER_VA_BITS: u32 = 47;
 #[cfg(all(target_pointer_width = "64", not(any(target_arch = "x86_64", target_vendor = "apple"))))]
 pub(crate) const USER_VA_BITS: u32 = 48;
-#[cfg(not(target_pointer_width = "64"))]
+#[cfg(all(unix, not(target_pointer_width = "64")))]
 pub(crate) const USER_VA_BITS: u32 = usize::BITS;

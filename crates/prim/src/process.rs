@@ -1,7 +1,7 @@
 //! The process: what it has used so far, its end, its forks.
 
-use crate::once::Detected;
 use crate::platform;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the process has used since it started. Fields that the system does not tell are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,11 +27,31 @@ pub fn info() -> ProcessInfo {
     platform::process::info()
 }
 
+/// Bytes; [`NOT_READ`], or [`UNLIMITED`].
+static LIMIT: AtomicUsize = AtomicUsize::new(NOT_READ);
+const NOT_READ: usize = 0;
+const UNLIMITED: usize = usize::MAX;
+
 /// How many bytes of memory the process and those in its control group may have together before the kernel kills one of
-/// them; `None` without a limit (and on the simulated system). Detected at the first call.
+/// them, or slows it down; `None` without a limit (and on the simulated system). Read at the first call.
 pub fn memory_limit() -> Option<usize> {
-    static LIMIT: Detected<Option<usize>> = Detected::new();
-    if cfg!(feature = "sim") { None } else { *LIMIT.get(platform::process::memory_limit) }
+    let known = LIMIT.load(Ordering::Relaxed);
+    let bytes = if known == NOT_READ { read_memory_limit() } else { known };
+    (bytes != UNLIMITED).then_some(bytes)
+}
+
+/// Reads [`memory_limit`] again, which can change while the process runs. Opens files. True if it is another one.
+pub fn memory_limit_has_changed() -> bool {
+    let before = LIMIT.load(Ordering::Relaxed);
+    read_memory_limit() != before
+}
+
+#[cold]
+fn read_memory_limit() -> usize {
+    let limit = if cfg!(feature = "sim") { None } else { platform::process::memory_limit() };
+    let bytes = limit.map_or(UNLIMITED, |bytes| bytes.max(1));
+    LIMIT.store(bytes, Ordering::Relaxed);
+    bytes
 }
 
 /// Finds out now what the allocator will want to know of the machine and of the process, all that it reads files for. Later a
@@ -43,31 +63,28 @@ pub fn learn() {
 
 /// Runs `f` when the process exits in an orderly way (or, in a library loaded by `dlopen`, when it is unloaded).
 pub fn at_exit(f: extern "C" fn()) {
-    crate::unix::process::at_exit(f);
+    platform::process::at_exit(f);
 }
 
 /// Runs `prepare` before every `fork`, then `parent` in the parent and `child` in the child, all in the forking thread.
 /// Handlers of later registrations prepare earlier. The C library may allocate here: not to be called with a lock held.
 pub fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
-    crate::unix::process::at_fork(prepare, parent, child);
+    platform::process::at_fork(prepare, parent, child);
 }
 
 /// Writes out what the C library's streams hold back.
 pub fn flush_streams() {
-    // SAFETY: null stands for all streams.
-    unsafe { libc::fflush(core::ptr::null_mut()) };
+    platform::process::flush_streams();
 }
 
 /// The process's number.
 pub fn id() -> u32 {
-    // SAFETY: takes nothing, returns a number.
-    unsafe { libc::getpid() as u32 }
+    platform::process::id()
 }
 
 /// Ends the process with `SIGABRT`.
 pub fn abort() -> ! {
-    // SAFETY: takes nothing and never returns.
-    unsafe { libc::abort() }
+    platform::process::abort()
 }
 
 #[cfg(test)]
@@ -75,6 +92,15 @@ mod tests {
     use super::*;
     use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_limit_is_read_again_when_asked_for() {
+        let limit = memory_limit();
+        LIMIT.store(12345, Ordering::Relaxed);
+        assert_eq!(memory_limit(), Some(12345), "known");
+        assert!(memory_limit_has_changed());
+        assert_eq!(memory_limit(), limit);
+    }
 
     #[test]
     fn usage_grows_with_use() {

@@ -2,7 +2,7 @@
 
 use crate::errno::Errno;
 use crate::platform;
-use crate::unix::key::Key;
+use crate::platform::key::Key;
 use core::ffi::{CStr, c_void};
 
 // One file per way to name a thread; `platform.rs` chooses.
@@ -10,8 +10,12 @@ use core::ffi::{CStr, c_void};
 pub(crate) mod numbered;
 #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
 pub(crate) mod pointer_aarch64;
+#[cfg(all(target_os = "linux", target_arch = "riscv64"))]
+pub(crate) mod pointer_riscv64;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod pointer_x86_64;
+#[cfg(target_family = "wasm")]
+pub(crate) mod single;
 
 /// A number of the calling thread: never 0, unique among the threads that live, with the low four bits zero.
 ///
@@ -28,13 +32,12 @@ pub const IDS_COME_AGAIN: bool = platform::thread_id::IDS_COME_AGAIN;
 
 /// Lets other threads run.
 pub fn yield_now() {
-    // SAFETY: takes nothing; never fails.
-    crate::errno::quiet(|| unsafe { libc::sched_yield() });
+    platform::service::yield_now();
 }
 
 /// A thread of the allocator's own, which must be waited for ([`join`](Self::join)) before the code that it runs goes.
 pub struct ServiceThread {
-    pthread: usize,
+    handle: usize,
 }
 
 impl ServiceThread {
@@ -46,12 +49,12 @@ impl ServiceThread {
         if cfg!(feature = "sim") {
             return Err(Errno::EAGAIN);
         }
-        crate::unix::service::start(work).map(|pthread| ServiceThread { pthread })
+        platform::service::start(work).map(|handle| ServiceThread { handle })
     }
 
     /// Waits until it has ended.
     pub fn join(self) {
-        crate::unix::service::join(self.pthread);
+        platform::service::join(self.handle);
     }
 }
 

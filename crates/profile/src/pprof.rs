@@ -1,8 +1,9 @@
 //! pprof's protobuf, uncompressed, which its readers take as well as compressed.
 //!
 //! Values are estimates of what there was: `alloc_objects`, `alloc_space`, `inuse_objects`, `inuse_space`, and those in use when
-//! most was, `peak_objects` and `peak_space`. Samples carry the thread's name and the heap's number as labels. Functions are named from
-//! symbol tables; where pprof finds the files, it adds lines and inlined calls itself.
+//! most was, `peak_objects` and `peak_space`; `lifetime` is how long all blocks together have lived so far. Samples carry the thread's
+//! name and the heap's number as labels. Functions are named from symbol tables; where pprof finds the files, it adds lines and
+//! inlined calls itself.
 //!
 //! A location's number is its address, a function's that of its first instruction: so nothing has to be looked up while the
 //! profile is written, only whether it has been written already.
@@ -19,7 +20,7 @@ use crate::symbols::{Found, Symbols, path_of};
 use crate::table::{Inserted, Set};
 
 /// Strings that always come first, by their number.
-const STRINGS: [&str; 12] = [
+const STRINGS: [&str; 14] = [
     "",
     "alloc_objects",
     "count",
@@ -32,6 +33,8 @@ const STRINGS: [&str; 12] = [
     "space",
     "thread",
     "heap",
+    "lifetime",
+    "milliseconds",
 ];
 const COUNT: u64 = 2;
 const BYTES: u64 = 4;
@@ -39,8 +42,11 @@ const INUSE_SPACE: u64 = 6;
 const SPACE: u64 = 9;
 const THREAD: u64 = 10;
 const HEAP: u64 = 11;
+const LIFETIME: u64 = 12;
+const MILLISECONDS: u64 = 13;
 /// The kinds of values and their units.
-const VALUES: [(u64, u64); 6] = [(1, COUNT), (3, BYTES), (5, COUNT), (INUSE_SPACE, BYTES), (7, COUNT), (8, BYTES)];
+const VALUES: [(u64, u64); 7] =
+    [(1, COUNT), (3, BYTES), (5, COUNT), (INUSE_SPACE, BYTES), (7, COUNT), (8, BYTES), (LIFETIME, MILLISECONDS)];
 
 /// Modules whose code is told apart.
 const MODULES: usize = 128;
@@ -229,12 +235,13 @@ impl Writer<'_> {
         for &call in calls {
             locations.varint(call as u64);
         }
-        let mut values = Message::<60>::new();
+        let mut values = Message::<70>::new();
         for measure in [Measure::Allocated, Measure::InUse, Measure::Peak] {
             let amount = measure.of(counts).estimate();
             values.varint(amount.count).varint(amount.bytes);
         }
-        let mut sample = Message::<{ 10 * MAX_FRAMES + 160 }>::new();
+        values.varint(counts.lived_millis(clock::now_millis()));
+        let mut sample = Message::<{ 10 * MAX_FRAMES + 170 }>::new();
         sample.part(1, locations.done()).part(2, values.done());
         sample.part(3, Message::<30>::new().number(1, THREAD).number(2, thread).done());
         sample.part(3, Message::<30>::new().number(1, HEAP).number(3, counts.who.heap).done());

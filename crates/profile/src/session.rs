@@ -172,11 +172,8 @@ fn rate_of_options() -> usize {
 impl Session {
     fn take_name(&mut self, name: &[u8]) -> bool {
         let (format, name) = Format::of_name(name);
-        if name.len() + SUFFIX_BYTES > NAME_BYTES {
-            return false;
-        }
-        self.name[..name.len()].copy_from_slice(name);
-        (self.length, self.format) = (name.len(), format);
+        let Some(length) = with_process(name, &mut self.name[..NAME_BYTES - SUFFIX_BYTES]) else { return false };
+        (self.length, self.format) = (length, format);
         true
     }
 
@@ -220,16 +217,41 @@ impl Session {
     }
 }
 
+/// Copies a name, with the process's number for `%p`: programs that start others write files of their own. Its length then;
+/// `None` if there is no room, and nothing has been copied.
+fn with_process(name: &[u8], to: &mut [u8]) -> Option<usize> {
+    const PLACE: &[u8] = b"%p";
+    let (mut digits, mut digit_count) = ([0; 20], 0);
+    write_digits(&mut digits, &mut digit_count, u64::from(process::id()), 1);
+    let place = name.windows(PLACE.len()).position(|part| part == PLACE);
+    let (before, number, after) = match place {
+        Some(at) => (&name[..at], &digits[..digit_count], &name[at + PLACE.len()..]),
+        None => (name, &digits[..0], &name[..0]),
+    };
+    let length = before.len() + number.len() + after.len();
+    let to = to.get_mut(..length)?;
+    to[..before.len()].copy_from_slice(before);
+    to[before.len()..length - after.len()].copy_from_slice(number);
+    to[length - after.len()..].copy_from_slice(after);
+    Some(length)
+}
+
 /// A point and a number of so many digits at least.
 fn append_number(path: &mut [u8; NAME_BYTES], length: &mut usize, number: u64, least_digits: usize) {
     path[*length] = b'.';
+    *length += 1;
+    write_digits(path, length, number, least_digits);
+}
+
+/// So many digits at least, from `at` on, which is then behind them.
+fn write_digits(text: &mut [u8], at: &mut usize, number: u64, least_digits: usize) {
     let digits = number.checked_ilog10().map_or(1, |log| log as usize + 1).max(least_digits);
-    let (mut rest, end) = (number, *length + 1 + digits);
-    for place in path[*length + 1..end].iter_mut().rev() {
+    let (mut rest, end) = (number, *at + digits);
+    for place in text[*at..end].iter_mut().rev() {
         *place = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    *length = end;
+    *at = end;
 }
 
 fn watch(allocated: Amounts, in_use: Amounts) {
@@ -326,6 +348,16 @@ mod tests {
         assert_eq!(Format::of_name(b"a.text"), (Format::HeapV2, &b"a"[..]));
         assert_eq!(Format::of_name(b"a.collapsed"), (Format::Collapsed, &b"a"[..]));
         assert_eq!(Format::of_name(b"a.out"), (Format::Pprof, &b"a.out"[..]));
+    }
+
+    #[test]
+    fn names_may_have_the_process_in_them() {
+        let mut to = [0; 32];
+        let mut name = |name: &[u8]| with_process(name, &mut to).map(|length| to[..length].to_vec());
+        assert_eq!(name(b"a%p.b"), Some(std::format!("a{}.b", process::id()).into_bytes()));
+        assert_eq!(name(b"50%"), Some(b"50%".to_vec()));
+        assert_eq!(name(&[b'x'; 33]), None);
+        assert_eq!(name(&[b'x'; 32]).map(|name| name.len()), Some(32));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 
 use ferrimalloc_prim::modules::{self, MappedFile, Module};
 
+use crate::table::Words;
+
 /// Files that are kept mapped.
 const FILES: usize = 64;
 const PATH_BYTES: usize = 1024;
@@ -68,12 +70,12 @@ impl Symbols {
         Some(Found { name: file.symbols.as_ref()?.text(name), start })
     }
 
-    fn look(&self, address: usize) -> Answer {
+    fn look(&mut self, address: usize) -> Answer {
         let nothing = Answer { address, file: 0, name: 0, start: 0 };
-        let mut files = self.files[..self.count].iter().enumerate();
+        let mut files = self.files[..self.count].iter_mut().enumerate();
         let found = files.find_map(|(index, file)| {
-            let file = file.as_ref().filter(|file| (file.start..file.end).contains(&address))?;
-            let (name, start) = file.symbols.as_ref()?.find(address - file.base)?;
+            let file = file.as_mut().filter(|file| (file.start..file.end).contains(&address))?;
+            let (name, start) = file.symbols.as_mut()?.find(address - file.base)?;
             Some(Answer { address, file: index, name, start: start + file.base })
         });
         found.unwrap_or(nothing)
@@ -104,6 +106,89 @@ struct SymbolTable {
     file: MappedFile,
     symbols: (usize, usize),
     names: (usize, usize),
+    /// Made when the first address is looked for.
+    functions: Option<Functions>,
+}
+
+/// Numbers of symbols that are functions, by address: a table has many more than are looked for, and is read through once.
+struct Functions {
+    /// `None` without memory.
+    numbers: Option<Words>,
+    count: usize,
+}
+
+/// How many functions before an address may begin behind the one that it is in: aliases, and parts of one.
+const NESTED: usize = 16;
+
+impl Functions {
+    fn of(table: &[u8]) -> Functions {
+        let symbols = || table.chunks_exact(SYMBOL_BYTES).map(Symbol);
+        let count = symbols().filter(Symbol::is_function).count();
+        let mut functions = Functions { numbers: Words::new(count), count };
+        if let Some(numbers) = &mut functions.numbers {
+            let numbers = &mut numbers.all()[..count];
+            let found = symbols().enumerate().filter(|(_, symbol)| symbol.is_function());
+            for (place, (number, _)) in numbers.iter_mut().zip(found) {
+                *place = number;
+            }
+            sort_by(numbers, &|number| Symbol::of(table, number).map_or(0, |symbol| symbol.start()));
+        }
+        functions
+    }
+}
+
+/// Sorts by `key`. Heapsort, as the standard library's sort is 13 KB of code.
+fn sort_by(numbers: &mut [usize], key: &dyn Fn(usize) -> usize) {
+    for top in (0..numbers.len() / 2).rev() {
+        sink(numbers, top, key);
+    }
+    for end in (1..numbers.len()).rev() {
+        numbers.swap(0, end);
+        sink(&mut numbers[..end], 0, key);
+    }
+}
+
+/// Makes what is below `top` a heap, the largest first, if both halves below it are.
+fn sink(heap: &mut [usize], mut top: usize, key: &dyn Fn(usize) -> usize) {
+    loop {
+        let left = 2 * top + 1;
+        let children = (left..heap.len()).take(2);
+        let Some(larger) = children.max_by_key(|&child| key(heap[child])) else { return };
+        if key(heap[top]) >= key(heap[larger]) {
+            return;
+        }
+        heap.swap(top, larger);
+        top = larger;
+    }
+}
+
+/// A symbol's bytes.
+#[derive(Clone, Copy)]
+struct Symbol<'b>(&'b [u8]);
+
+impl<'b> Symbol<'b> {
+    fn of(table: &'b [u8], number: usize) -> Option<Symbol<'b>> {
+        table.get(number * SYMBOL_BYTES..)?.get(..SYMBOL_BYTES).map(Symbol)
+    }
+
+    fn start(&self) -> usize {
+        word(self.0, 8).unwrap_or(0) as usize
+    }
+
+    /// A function here, not one that is needed from elsewhere.
+    fn is_function(&self) -> bool {
+        self.0[4] & 15 == FUNCTION && half(self.0, 6) != Some(0)
+    }
+
+    fn contains(&self, address: usize) -> bool {
+        let bytes = word(self.0, 16).unwrap_or(0) as usize;
+        address.checked_sub(self.start()).is_some_and(|distance| distance < bytes || bytes == 0)
+    }
+
+    /// Where its name is.
+    fn name(&self) -> Option<usize> {
+        Some(int(self.0, 0)? as usize)
+    }
 }
 
 const SYMTAB: u32 = 2;
@@ -126,22 +211,19 @@ impl SymbolTable {
         let found = of_kind(SYMTAB).or_else(|| of_kind(DYNSYM))?;
         let names = section(int(found, 0x28)? as usize)?;
         let (symbols, names) = (place(found)?, place(names)?);
-        Some(SymbolTable { file, symbols, names })
+        Some(SymbolTable { file, symbols, names, functions: None })
     }
 
     /// Where the name of the function at an address of the file is, and where that starts.
-    fn find(&self, address: usize) -> Option<(usize, usize)> {
+    fn find(&mut self, address: usize) -> Option<(usize, usize)> {
         let table = part(self.file.bytes(), self.symbols)?;
-        let mut best = None;
-        for symbol in table.chunks_exact(SYMBOL_BYTES) {
-            let (start, bytes) = (word(symbol, 8)? as usize, word(symbol, 16)? as usize);
-            let is_function = symbol[4] & 15 == FUNCTION && half(symbol, 6) != Some(0);
-            let is_before = start <= address && best.is_none_or(|(_, before)| start > before);
-            if is_function && is_before && (address - start < bytes || bytes == 0) {
-                best = Some((int(symbol, 0)? as usize, start));
-            }
-        }
-        best
+        let functions = self.functions.get_or_insert_with(|| Functions::of(table));
+        let numbers = &functions.numbers.as_mut()?.all()[..functions.count];
+        let symbol = |&number: &usize| Symbol::of(table, number);
+        let next = numbers.partition_point(|number| symbol(number).is_some_and(|symbol| symbol.start() <= address));
+        let mut before = numbers[..next].iter().rev().take(NESTED).filter_map(symbol);
+        let found = before.find(|symbol| symbol.contains(address))?;
+        Some((found.name()?, found.start()))
     }
 
     fn text(&self, at: usize) -> &[u8] {
@@ -189,6 +271,38 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_sorted_by_their_keys() {
+        let key = |number: usize| number.wrapping_mul(0x9e37_79b9) % 1000;
+        for count in 0..200 {
+            let mut numbers: std::vec::Vec<usize> = (0..count).collect();
+            sort_by(&mut numbers, &key);
+            assert!(numbers.is_sorted_by_key(|&number| key(number)), "{numbers:?}");
+            numbers.sort_unstable();
+            assert!(numbers.into_iter().eq(0..count));
+        }
+    }
+
+    #[test]
+    fn functions_are_sorted_by_address() {
+        let symbol = |name: u32, start: u64, bytes: u64, kind: u8| {
+            let mut symbol = [0; SYMBOL_BYTES];
+            symbol[..4].copy_from_slice(&name.to_ne_bytes());
+            (symbol[4], symbol[6]) = (kind, 1);
+            symbol[8..16].copy_from_slice(&start.to_ne_bytes());
+            symbol[16..].copy_from_slice(&bytes.to_ne_bytes());
+            symbol
+        };
+        let table =
+            [symbol(3, 200, 0, FUNCTION), symbol(1, 10, 90, FUNCTION), symbol(9, 20, 5, 1), symbol(2, 20, 5, FUNCTION)];
+        let table = table.concat();
+        let mut functions = Functions::of(&table);
+        assert_eq!(functions.count, 3);
+        let numbers = functions.numbers.as_mut().unwrap().all();
+        assert_eq!(numbers[..3], [1, 3, 0]);
+        assert!(Symbol(&table[24..48]).contains(99) && !Symbol(&table[24..48]).contains(100));
+    }
+
+    #[test]
     fn damaged_files_have_no_names() {
         let path = std::env::temp_dir().join(std::format!("ferrimalloc-symbols-{}", std::process::id()));
         let whole = std::fs::read(std::env::current_exe().unwrap()).unwrap();
@@ -201,7 +315,7 @@ mod tests {
             }
             std::fs::write(&path, &bytes).unwrap();
             let file = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-            if let Some(table) = MappedFile::open(&file).and_then(SymbolTable::of) {
+            if let Some(mut table) = MappedFile::open(&file).and_then(SymbolTable::of) {
                 let _ = table.find(0x1000).map(|(name, _)| table.text(name).len());
             }
         }

@@ -141,7 +141,7 @@ fn read_pprof(bytes: &[u8]) -> HashMap<String, (Vec<u64>, String)> {
     assert_eq!(strings[0], "");
     let text = |number: u64| strings[number as usize].clone();
     let types: Vec<String> = all(&message, 1).iter().map(|kind| text(one(&fields(kind.bytes()), 1))).collect();
-    assert_eq!(types.join(" "), "alloc_objects alloc_space inuse_objects inuse_space peak_objects peak_space");
+    assert_eq!(types.join(" "), "alloc_objects alloc_space inuse_objects inuse_space peak_objects peak_space lifetime");
     assert_eq!((one(&message, 12), text(one(&message, 14)).as_str()), (RATE as u64, "inuse_space"));
     let by_id = |field| -> HashMap<u64, Vec<(u64, Value)>> {
         let messages: Vec<_> = all(&message, field).iter().map(|value| fields(value.bytes())).collect();

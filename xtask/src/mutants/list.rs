@@ -17,7 +17,7 @@ impl Mutant {
             "page/ownership.rs" => "loom_remote",
             "hardened/block_bitmap.rs" => "loom_block_bitmap",
             "sync/bell.rs" | "sync/lock.rs" | "sync/once.rs" | "sync/presence.rs" => "loom_sync",
-            "arena/slice_states.rs" | "stats/count.rs" => "loom_arena",
+            "arena/limit.rs" | "arena/slice_states.rs" | "stats/count.rs" => "loom_arena",
             "page/heap_word.rs"
             | "theap/identity.rs"
             | "theap/remote_batch.rs"
@@ -310,6 +310,18 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("diag/reentrancy_guard.rs", "a slot is never left",
         "self.0.store(EMPTY, Relaxed);",
         ""),
+    mutant("arena/limit.rs", "charging is two steps",
+        "self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed).is_ok()",
+        "match changed(self.0.load(Ordering::Relaxed)) { Some(word) => { self.0.store(word, Ordering::Relaxed); true } None => false }"),
+    mutant("arena/limit.rs", "one more than the limit",
+        "(charged <= self.most).then_some(State { charged, ..self })",
+        "(charged <= self.most + 1).then_some(State { charged, ..self })"),
+    mutant("arena/limit.rs", "the limit is read before",
+        "self.change(|state| state.charge(slices as u64))",
+        "let most = self.state().most; self.change(|state| State { most, ..state }.charge(slices as u64).map(|charged| State { most: state.most, ..charged }))"),
+    mutant("arena/limit.rs", "giving back reaches into the limit",
+        "State { charged: self.charged.saturating_sub(slices), ..self }",
+        "State::of(self.word().wrapping_sub(slices))"),
     mutant("arena/slice_states.rs", "purging looks instead of taking",
         "if !self.free.try_claim(range) { return None; }",
         "if !self.free.is_all_set(range) { return None; }"),
@@ -465,5 +477,5 @@ pub const MUTANTS: &[Mutant] = &[
         "if key != 0 {"),
     mutant("profile/rule.rs", "the key is mixed with nothing on both sides",
         "fn mixed(word: u64) -> u64 {",
-        "fn mixed(_word: u64) -> u64 { let word = 0;"),
+        "fn mixed(_word: u64) -> u64 { let word = 0u64;"),
 ];

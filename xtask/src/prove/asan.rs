@@ -104,7 +104,7 @@ impl Bench<'_> {
     /// The library with the feature, in a target folder of its own, and beside the programs.
     fn build_library(&self) -> Result<()> {
         let target = workspace::target().join("asan-library");
-        let mut command = workspace::cargo(&["build", "--release", "-p", "ferrimalloc-capi", "--features", "asan"]);
+        let mut command = workspace::cargo(&["build", "--release", "-p", "ferrimalloc-library", "--features", "asan"]);
         self.testbed.logged(command.env("CARGO_TARGET_DIR", &target), BUILD_LIMIT, &self.compiled)?;
         fs::copy(target.join("release/libferrimalloc.so"), self.folder.join("libferrimalloc.so"))?;
         Ok(symlink("libferrimalloc.so", self.folder.join(SONAME))?)

@@ -73,7 +73,7 @@ pub fn check(testbed: &Testbed, reach: Reach) -> Verdict {
 /// The library with the feature, in a target folder of its own.
 fn build(testbed: &Testbed, log: &Path) -> Result<PathBuf> {
     let target = workspace::target().join("valgrind");
-    let mut command = workspace::cargo(&["build", "--release", "-p", "ferrimalloc-capi", "--features", "valgrind"]);
+    let mut command = workspace::cargo(&["build", "--release", "-p", "ferrimalloc-library", "--features", "valgrind"]);
     testbed.logged(command.env("CARGO_TARGET_DIR", &target), BUILD_LIMIT, log)?;
     Ok(target.join("release/libferrimalloc.so"))
 }

@@ -45,6 +45,7 @@ const TRIALS: &[Trial] = &[
     limited("oom.c", &["1", "1200"], "-v 3145728"),
     limited("oom.c", &["1", "100"], "-d 262144"),
     trial_with("oom_later.c", &[]),
+    trial("limit.c"),
 ];
 
 const LIMIT: Duration = Duration::from_secs(120);

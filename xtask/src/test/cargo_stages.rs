@@ -34,6 +34,17 @@ pub fn sim_tests(testbed: &Testbed) -> Verdict {
     Ok(passed_tests(&log))
 }
 
+/// What stands in for the crates `mimalloc` and `libmimalloc-sys`, with features that most programs use, and with all others.
+pub fn compat_tests(testbed: &Testbed) -> Verdict {
+    let crates = ["test", "-p", "mimalloc", "-p", "libmimalloc-sys", "--no-fail-fast", "--features"];
+    let usual = [&crates[..], &["mimalloc/extended,libmimalloc-sys/arena"]].concat();
+    let others =
+        "mimalloc/extended,mimalloc/override,mimalloc/v2,mimalloc/secure,mimalloc/no_thp,libmimalloc-sys/arena";
+    let others = [&crates[..], &[others]].concat();
+    let log = cargo(testbed, "compat", &[&usual, &others])?;
+    Ok(passed_tests(&log))
+}
+
 /// In a target folder of its own: the flag changes every crate. Quick to build; the models are small.
 pub fn loom_models(testbed: &Testbed) -> Verdict {
     let log = testbed.log("loom")?;

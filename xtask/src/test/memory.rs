@@ -43,7 +43,7 @@ const METERS: &[Meter] = &[
         rounds: 15,
         typical: Typical::Median,
         figures: &[
-            // Before what runs at a start lay together in the library (`crates/capi/start.ld`): 1.8 MiB.
+            // Before what runs at a start lay together in the library (`crates/library/start.ld`): 1.8 MiB.
             figure("start_rss_kib", 1.7 * 1024.0),
             // With the C library's own allocator: 100 to 108.
             figure("start_anonymous_kib", 164.0),
@@ -84,6 +84,17 @@ const METERS: &[Meter] = &[
             figure("one_in_20_by_ticks_kib", 32.0 * 1024.0),
         ],
     ),
+    Meter::least(
+        "idle.c",
+        &[
+            // As many as wrote 5 MiB each in a row, and nothing is live.
+            figure("left_of_600_threads_kib", 12.0 * 1024.0),
+            // With their stacks; one in four keeps 8 blocks. Without a word 6 MiB each.
+            figure("parked_worker_kib", 64.0),
+        ],
+    ),
+    // 181 MiB are live, and 296 may wait to be freed.
+    Meter::least("producers.c", &[figure("producers_peak_mib", 600.0)]).rounds(1),
     Meter::least("sparse.c", &[figure("sparse_rss_mib", 24.0), figure("sparse_advised_mib", 8.0)]),
 ];
 

@@ -9,10 +9,13 @@ pub mod cargo_stages;
 mod checked;
 mod disassembly;
 mod faces;
+mod foreign_toolchain;
 mod guests;
 mod insight;
 mod listing;
 mod memory;
+mod platforms;
+mod probes;
 mod profiles;
 mod scaling;
 mod symbols;
@@ -75,11 +78,13 @@ const STAGES: &[Stage] = &[
         cargo_stages::clippy,
     ),
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
+    stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
     slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
     stage("build", "cargo build --release", cargo_stages::build),
     stage("symbols", "what the library exports and imports", symbols::check),
     stage("listing", "instructions on the fast paths of malloc and free", listing::check),
+    stage("probes", "what tracers find in the library: notes that lead to nops in slow paths", probes::check),
     slow_stage("scaling", "atomic read-modify-writes per allocation", scaling::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
     slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
@@ -98,6 +103,10 @@ const STAGES: &[Stage] = &[
         asan::check(testbed, Reach::Quick)
     }),
     slow_stage("fuzz", "every fuzz target for a while", |testbed| fuzz::check(testbed, FUZZ_SECONDS)),
+    Stage {
+        pace: Pace::Asked,
+        ..stage("platforms", "tests on other targets than this machine, natively and emulated", platforms::check)
+    },
     stage("memory", "resident set and time against their limits", memory::check),
 ];
 
@@ -112,6 +121,7 @@ const NEEDS: &[Need] = &[
     Need { program: "/usr/include/stdlib.h", package: "libc6-dev" },
     Need { program: "objdump", package: "binutils" },
     Need { program: "nm", package: "binutils" },
+    Need { program: "readelf", package: "binutils" },
     Need { program: "valgrind", package: "valgrind" },
     Need { program: "python3", package: "python3" },
     Need { program: "perl", package: "perl" },

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 pub enum Pace {
     Quick,
     Slow,
+    /// Only by name: it takes minutes, and downloads what is needed for nothing else.
+    Asked,
 }
 
 pub struct Testbed {

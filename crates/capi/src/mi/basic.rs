@@ -7,7 +7,7 @@ use ferrimalloc_core::base::WORD_BYTES;
 
 use super::args::{array, bytes_of};
 use super::export;
-use crate::standard::{do_free, do_free_as, do_reallocf};
+use crate::calls::{do_free, do_free_as, do_reallocf};
 
 export! {
     /// Allocates `size` bytes.

@@ -4,8 +4,8 @@ use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
 use ferrimalloc_core::alloc::Alignment;
-use ferrimalloc_core::arena::Arena;
-use ferrimalloc_core::base::Zero;
+use ferrimalloc_core::arena::{self, Arena};
+use ferrimalloc_core::base::{SLICE_BYTES, Zero};
 use ferrimalloc_core::diag::{self, Detail, ErrorKind};
 use ferrimalloc_core::heap::{Heap, PostponeHooks};
 use ferrimalloc_core::runtime;
@@ -15,7 +15,7 @@ use super::arenas::find_arena;
 use super::args::{aligned_block, array, block, force, heap_or_main, resized, theap_in};
 use super::types::{ArenaId, HeapPtr};
 use super::{export, strings};
-use crate::standard::do_free;
+use crate::calls::do_free;
 
 const NATURAL: Alignment = Alignment::NATURAL;
 
@@ -75,6 +75,24 @@ export! {
         if let Some(heap) = heap_or_main(heap) {
             heap.set_fill_preserve(preserve);
         }
+    }
+
+    /// Limits the memory of a heap's pages to so many bytes, rounded down to 64 KiB; 0: no limit. What is in use stays, if it is
+    /// more. (Not in mimalloc.)
+    fn mi_heap_set_limit(heap: HeapPtr, bytes: usize) {
+        if let Some(heap) = heap_or_main(heap) {
+            heap.limit().set(arena::limit_slices(bytes));
+        }
+    }
+
+    /// That limit, in bytes; 0: none. (Not in mimalloc.)
+    fn mi_heap_limit(heap: HeapPtr) -> usize {
+        heap_or_main(heap).and_then(|heap| heap.limit().most()).map_or(0, |slices| slices * SLICE_BYTES)
+    }
+
+    /// What counts against it now, in bytes; counted without a limit, too. (Not in mimalloc.)
+    fn mi_heap_charged(heap: HeapPtr) -> usize {
+        heap_or_main(heap).map_or(0, |heap| heap.limit().charged() * SLICE_BYTES)
     }
 
     /// Releases what this thread keeps of the heap without need; with `force` everything that is empty, and gives

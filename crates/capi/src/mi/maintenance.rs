@@ -3,9 +3,11 @@
 use core::ffi::{c_int, c_void};
 
 use ferrimalloc_core::alloc::{self, DeferredFreeFn};
+use ferrimalloc_core::arena;
+use ferrimalloc_core::base::SLICE_BYTES;
 use ferrimalloc_core::diag::{self, ErrorFn, OutputFn};
 use ferrimalloc_core::os;
-use ferrimalloc_core::runtime;
+use ferrimalloc_core::runtime::{self, LimitFn};
 use ferrimalloc_prim::process;
 use ferrimalloc_report as report;
 
@@ -39,6 +41,35 @@ export! {
     /// take them then.
     fn mi_collect_reduce(target_thread_owned: usize) {
         alloc::collect_reduce(target_thread_owned);
+    }
+
+    /// The calling thread is about to wait: gives back what it holds without need, for event loops and thread pools. Called again and
+    /// again it does so now and then, and else next to nothing. (Not in mimalloc.)
+    fn mi_on_thread_idle() {
+        alloc::idle();
+    }
+
+    /// Limits what the process may have committed to so many bytes, rounded down to 64 KiB; 0: no limit. The same as option
+    /// `limit`. What is in use stays, if it is more. (Not in mimalloc.)
+    fn mi_process_set_limit(bytes: usize) {
+        arena::set_process_limit(bytes);
+    }
+
+    /// The limit on what the process may have committed, in bytes; 0: none. (Not in mimalloc.)
+    fn mi_process_limit() -> usize {
+        arena::process_limit().most().map_or(0, |slices| slices * SLICE_BYTES)
+    }
+
+    /// What counts against that limit now, in bytes; counted without a limit, too. (Not in mimalloc.)
+    fn mi_process_charged() -> usize {
+        arena::process_limit().charged() * SLICE_BYTES
+    }
+
+    /// Calls `fun(heap, size, arg)` when a limit refuses memory for `size` bytes, all that could be given back has been, and the
+    /// request would fail: the limit of `heap`, or if that is null the process's. If it answers true the request is tried
+    /// again, 8 times at most. It may allocate and free; null ends that. (Not in mimalloc.)
+    fn mi_register_limit(fun: Option<LimitFn>, arg: *mut c_void) {
+        runtime::register_limit_hook(fun, arg);
     }
 
     /// Starts the scavenger, whatever the option `scavenge` says: a thread that purges what is idle, so that no call that

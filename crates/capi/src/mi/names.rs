@@ -9,7 +9,7 @@ use ferrimalloc_prim::{Errno, errno};
 use super::args::{array, no_memory};
 use super::export;
 use super::rezalloc::{mi_recalloc_aligned, mi_recalloc_aligned_at};
-use crate::standard::{do_aligned, do_free, do_free_as, do_posix_memalign, do_pvalloc, do_valloc};
+use crate::calls::{do_aligned, do_free, do_free_as, do_posix_memalign, do_pvalloc, do_valloc};
 
 export! {
     /// [`mi_free`](super::basic::mi_free), which leaves addresses that are not ours alone without a report, and says so.

@@ -11,7 +11,7 @@ use ferrimalloc_prim::{cxx, cxx_new_loop};
 use super::args::{array_bytes, block, own_theap, resized_anywhere, theap_in};
 use super::export;
 use super::types::{HeapPtr, TheapPtr};
-use crate::cxx::{give_up, new, new_aligned, new_aligned_nothrow, new_failed, new_nothrow};
+use crate::new::{give_up, new, new_aligned, new_aligned_nothrow, new_failed, new_nothrow};
 
 /// A size that no attempt gets: what an overflow of `count * size` asks for.
 const TOO_LARGE: usize = usize::MAX;

@@ -8,7 +8,7 @@ use ferrimalloc_core::base::Zero;
 
 use super::args::{array, tell};
 use super::export;
-use crate::standard::do_free;
+use crate::calls::do_free;
 
 /// Tells the size of a block, which may be null.
 ///

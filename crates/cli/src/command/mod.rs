@@ -1,6 +1,8 @@
 //! What the user can ask for.
 
+mod bench;
 mod look;
+mod profile;
 mod run;
 mod target;
 mod top;
@@ -8,6 +10,7 @@ mod top;
 pub use target::{Target, load};
 
 use crate::failure::{Exit, Failure, Result, file_failure};
+use crate::profile::Measure;
 use crate::view::svg::Colour;
 use crate::{doctor, library};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -16,8 +19,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const AFTER: &str = "Exit codes: 0 done; 1 doctor found something; 2 wrong command line; 3 no such process, or it may not be \
-    read; 4 the process does not use ferrimalloc; 5 what was read can't be understood; 6 the system or a file fails. `run` \
-    ends with its program's code, 128 and the signal's number if a signal ended it, 126 or 127 if it can't be started.";
+    read; 4 the process does not use ferrimalloc, or left no profile; 5 what was read can't be understood; 6 the system or a \
+    file fails. `run`, `profile` and `leaks` end with their program's code, 128 and the signal's number if a signal ended it, \
+    126 or 127 if it can't be started; `bench` with the greatest code of its runs.";
 
 /// Run programs with the allocator ferrimalloc, and look into the heaps of those that use it.
 ///
@@ -33,6 +37,14 @@ pub struct Cli {
 enum What {
     /// Run a program with the library, and report its time and memory.
     Run(Run),
+    /// Find who allocates: a flame graph, or a file for pprof or DHAT, of a program or of a process that runs.
+    Profile(Profiling),
+    /// Run a program, and list what it has not freed at its end.
+    Leaks(Leaks),
+    /// Compare two profiles.
+    Diff(Diff),
+    /// Run a program with several allocators, in turns, and compare time and memory.
+    Bench(Bench),
     /// Draw the heap of a process, a core file or a snapshot.
     Map(Map),
     /// Print gauges and counters.
@@ -73,6 +85,89 @@ pub struct Run {
     #[arg(long, short)]
     pub quiet: bool,
     /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub struct Profiling {
+    #[command(flatten)]
+    pub options: ProfileOptions,
+    /// The number of a process that uses the library; or a program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PID|PROGRAM")]
+    pub target: Vec<OsString>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ProfileOptions {
+    /// Where to: .svg is a flame graph, .pb.gz and .pb are for pprof, .json for DHAT, .folded collapsed stacks, .txt or - text
+    /// [default: flame.svg].
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Look for so long: at a process, 10 unless it is said; at a program, until it ends.
+    #[arg(long, short, value_name = "N")]
+    pub seconds: Option<f64>,
+    /// Mean bytes from one sample to the next [default: 64KiB for a program, 512KiB for a process].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub rate: Option<u64>,
+    /// What is shown: in use at the end, all that was allocated, or what was in use when most was
+    /// [default: peak for a program, in-use for a process].
+    #[arg(long, short, value_enum, hide_default_value = true)]
+    pub measure: Option<Measure>,
+}
+
+impl ProfileOptions {
+    /// These, or where nothing is said, those.
+    fn or(self, other: ProfileOptions) -> ProfileOptions {
+        ProfileOptions {
+            output: self.output.or(other.output),
+            seconds: self.seconds.or(other.seconds),
+            rate: self.rate.or(other.rate),
+            measure: self.measure.or(other.measure),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Leaks {
+    /// Write it to a file instead, as `profile` does.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Mean bytes from one sample to the next [default: 16KiB]; 1 finds every block, slowly.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub rate: Option<u64>,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// The profile of before: .pb, .pb.gz or .folded.
+    pub before: PathBuf,
+    /// The profile of after.
+    pub after: PathBuf,
+    /// What is compared; collapsed stacks have one number only.
+    #[arg(long, short, value_enum, default_value_t = Measure::InUse)]
+    pub measure: Measure,
+    /// Where to: .svg is a flame graph of the second, red where more is held and blue where less; .pb.gz, .pb, .folded; text.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Which allocators, by commas: system, ferrimalloc, those that are installed (mimalloc, jemalloc, tcmalloc, …), or
+    /// NAME=PATH or PATH of a library to preload [default: all that are there].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub engines: Vec<String>,
+    /// How often each is run, after one run that doesn't count.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// A chart or the numbers: .svg or .json.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The program and its arguments. Its output is dropped.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
 }
@@ -128,6 +223,21 @@ pub struct Doctor {
     pub patient: Option<OsString>,
 }
 
+/// `64KiB`, `64k`, `65536`.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let shift = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err("a number of bytes is expected, as in 65536, 64KiB or 1MiB".into()),
+    };
+    let number = text[..digits].parse::<u64>().ok().filter(|number| *number > 0);
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "it must be a number above 0, and not larger than memory can be".into())
+}
+
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("NAME=VALUE is expected, as in purge_delay=0")?;
     let name = name.to_ascii_uppercase();
@@ -157,6 +267,10 @@ impl What {
     fn execute(self) -> Result<ExitCode> {
         match self {
             What::Run(run) => return run::execute(&run),
+            What::Profile(profiling) => return profile::profile(&profiling),
+            What::Leaks(leaks) => return profile::leaks(&leaks),
+            What::Diff(diff) => profile::difference(&diff)?,
+            What::Bench(bench) => return bench::execute(&bench),
             What::Map(map) => look::map(&map.target, &map.output, map.colour)?,
             What::Stats(stats) if stats.json => println!("{:#}", crate::view::stats::json(&load(&stats.target)?)),
             What::Stats(stats) if stats.prometheus => {
@@ -209,6 +323,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        let sizes = ["65536", "64k", "64KiB", "1MB"].map(|text| size(text).unwrap());
+        assert_eq!(sizes, [65536, 65536, 65536, 1 << 20]);
+        assert!(["", "k", "0", "5x", "99999999999999999999", "-1"].iter().all(|text| size(text).is_err()));
     }
 
     #[test]

@@ -13,22 +13,26 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How a run went.
-struct Finished {
-    status: ExitStatus,
-    wall: Duration,
-    cpu: Duration,
-    peak_bytes: u64,
+pub(super) struct Finished {
+    pub status: ExitStatus,
+    pub wall: Duration,
+    pub cpu: Duration,
+    pub peak_bytes: u64,
 }
 
 pub fn execute(run: &Run) -> Result<ExitCode> {
     let library = library::find()?;
-    // What keeps the library out is better known before a comparison than after it.
-    for finding in program::look(&run.command[0]).into_iter().filter(|finding| finding.keeps_us_out()) {
-        eprintln!("ferrimalloc: {}\n  {}", finding.what, finding.advice);
-    }
+    warn_of(&run.command[0]);
     match run.compare {
         Some(rounds) => compare(run, &library, rounds),
         None => once(run, &library),
+    }
+}
+
+/// What keeps the library out of a program is better known before it runs than after it.
+pub(super) fn warn_of(program: &OsStr) {
+    for finding in program::look(program).into_iter().filter(|finding| finding.keeps_us_out()) {
+        eprintln!("ferrimalloc: {}\n  {}", finding.what, finding.advice);
     }
 }
 
@@ -46,25 +50,42 @@ fn once(run: &Run, library: &Path) -> Result<ExitCode> {
 }
 
 /// A program's code, or 128 and its signal's number.
-fn code(status: ExitStatus) -> u8 {
+pub(super) fn code(status: ExitStatus) -> u8 {
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     (code & 0xFF) as u8
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Output {
+pub(super) enum Output {
     Shown,
     Dropped,
 }
 
 fn start(run: &Run, library: Option<&Path>, output: Output) -> Result<Finished> {
-    let mut command = Command::new(&run.command[0]);
-    command.args(&run.command[1..]);
+    let options = library.map(|_| options(run)).unwrap_or_default();
+    launch(&run.command, library, &options, output)?.wait()
+}
+
+/// A program that runs.
+pub(super) struct Started {
+    pub pid: u32,
+    since: Instant,
+}
+
+/// Starts a program with a library preloaded.
+pub(super) fn launch(
+    line: &[OsString],
+    library: Option<&Path>,
+    env: &[(String, String)],
+    output: Output,
+) -> Result<Started> {
+    let mut command = Command::new(&line[0]);
+    command.args(&line[1..]);
     if output == Output::Dropped {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     }
     if let Some(library) = library {
-        command.env("LD_PRELOAD", preloaded(library)).envs(options(run));
+        command.env("LD_PRELOAD", preloaded(library)).envs(env.iter().cloned());
     }
     // SAFETY: between fork and exec only a call that is allowed there.
     unsafe {
@@ -75,9 +96,33 @@ fn start(run: &Run, library: Option<&Path>, output: Output) -> Result<Finished> 
             Ok(())
         });
     }
-    let started = Instant::now();
-    let child = command.spawn().map_err(|error| cannot_run(&run.command[0], &error))?;
-    wait(child.id(), started)
+    let since = Instant::now();
+    let child = command.spawn().map_err(|error| cannot_run(&line[0], &error))?;
+    Ok(Started { pid: child.id(), since })
+}
+
+impl Started {
+    pub fn wait(self) -> Result<Finished> {
+        wait(self.pid, self.since)
+    }
+
+    /// Whether it ends within `time`; it is still to be waited for.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            // SAFETY: integers only: all zero is a value.
+            let mut state: libc::siginfo_t = unsafe { std::mem::zeroed() };
+            let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            // SAFETY: the pointer is to memory of ours.
+            let answer = unsafe { libc::waitid(libc::P_PID, self.pid, &mut state, how) };
+            // SAFETY: a field that this call fills.
+            if answer != 0 || unsafe { state.si_pid() } != 0 {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10).min(until.saturating_duration_since(Instant::now())));
+        }
+        false
+    }
 }
 
 /// What is preloaded anyway comes behind ours.
@@ -176,7 +221,7 @@ fn compare(run: &Run, library: &Path, rounds: u32) -> Result<ExitCode> {
     Ok(ExitCode::from(after.into_iter().max().unwrap_or(0)))
 }
 
-fn median(runs: &[Finished], value: &dyn Fn(&Finished) -> f64) -> f64 {
+pub(super) fn median(runs: &[Finished], value: &dyn Fn(&Finished) -> f64) -> f64 {
     let mut values: Vec<f64> = runs.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -39,6 +39,15 @@ impl Live {
             _ => Ok(live),
         }
     }
+
+    /// Stores a word in the process, which must expect that at any time.
+    pub fn write_word(&self, address: u64, word: u64) -> Result<()> {
+        let local = libc::iovec { iov_base: (&raw const word).cast_mut().cast(), iov_len: size_of::<u64>() };
+        let remote = libc::iovec { iov_base: address as usize as *mut c_void, iov_len: size_of::<u64>() };
+        // SAFETY: the local memory is only read; the remote address is the other process's.
+        let written = unsafe { libc::process_vm_writev(self.pid as libc::pid_t, &local, 1, &remote, 1, 0) };
+        if written < 0 { Err(no_access(self.pid, &io::Error::last_os_error())) } else { Ok(()) }
+    }
 }
 
 fn no_access(pid: u32, error: &io::Error) -> Failure {

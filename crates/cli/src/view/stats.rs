@@ -168,3 +168,52 @@ pub fn text(snapshot: &Snapshot) -> String {
     let rows: Vec<Vec<String>> = std::iter::once(heading).chain(classes).collect();
     format!("{}\n\n{}\n{}", title(snapshot), lines.collect::<String>(), table(&rows))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::Page;
+    use std::collections::BTreeSet;
+
+    const DASHBOARD: &str = include_str!("../../../../packaging/grafana-dashboard.json");
+    const NAMES: &str = include_str!("../../../../docs/STATS.md");
+
+    /// A heap of which everything is known that can be.
+    fn everything() -> Snapshot {
+        let page = Page { block_bytes: 64, used: 1, reserved: 1000, capacity: 500, slices: 1, ..Page::default() };
+        let mut snapshot =
+            Snapshot { slice_bytes: 65536, os_page_bytes: 4096, pages: vec![page], ..Snapshot::default() };
+        snapshot.source.resident_bytes = Some(1);
+        snapshot
+    }
+
+    /// Names of samples, as Prometheus keeps them.
+    fn exported() -> BTreeSet<String> {
+        let text = openmetrics(&everything());
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples.map(|line| line.split([' ', '{']).next().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_dashboard_asks_for_metrics_that_there_are() {
+        let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+        let asked: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let words = asked.iter().flat_map(|text| text.split(|letter| !is_name(letter)));
+        let used: BTreeSet<String> = words.filter(|word| word.starts_with("ferrimalloc_")).map(String::from).collect();
+        let exported = exported();
+        let unknown: Vec<&String> = used.difference(&exported).collect();
+        assert!(unknown.is_empty(), "{unknown:?} of {exported:?}");
+        assert!(panels.len() >= 8 && used.len() >= 15, "{used:?}");
+    }
+
+    #[test]
+    fn every_metric_is_documented() {
+        for name in exported() {
+            let name = name.trim_start_matches("ferrimalloc_").trim_end_matches("_total");
+            assert!(NAMES.contains(&format!("`{name}`")), "docs/STATS.md does not name {name}");
+        }
+    }
+}

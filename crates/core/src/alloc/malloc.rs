@@ -81,7 +81,7 @@ fn clear(page: &Owned, block: *mut u8) {
     // SAFETY: the block is the caller's, as large as the page says.
     unsafe {
         if page.is(Flag::FreeIsZero) || page.block_bytes() == WORD_BYTES {
-            block.cast::<usize>().write(0);
+            block.cast::<u64>().write(0);
         } else {
             cpu::clear_block(block, page.block_bytes());
         }

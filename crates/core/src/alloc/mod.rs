@@ -35,4 +35,4 @@ pub use malloc::{alloc_in, malloc, malloc_at_once, malloc_in, malloc_words, zall
 pub use query::{good_size, heap_of, is_ours, is_under_utilized, thread_of, usable_size};
 pub use realloc::{expand, realloc, realloc_aligned_at_in, realloc_in, realloc_into};
 pub use stated::{Stated, check_free};
-pub use upkeep::{collect, collect_reduce};
+pub use upkeep::{collect, collect_reduce, idle};

@@ -109,7 +109,11 @@ impl SingleBlock {
         let Origin::Arena(arena) = page.origin() else { return false };
         let more = (bytes - page.area_bytes()).div_ceil(SLICE_BYTES);
         let end = arena.slice_of(page.memory()) + page.slices();
+        if !heap_of_page(page).limit().try_charge(more) {
+            return false;
+        }
         if arena.claim_at(BitRange::new(end, more)).is_none() {
+            heap_of_page(page).limit().give_back(more);
             return false;
         }
         page.set_slices(page.slices() + more);
@@ -128,6 +132,7 @@ impl SingleBlock {
             return;
         }
         page.set_slices(kept);
+        heap_of_page(page).limit().give_back(slices - kept);
         match origin {
             Origin::Arena(arena) => {
                 arena.usage().note_unfilled(slices - kept, PageKind::Single);
@@ -199,10 +204,8 @@ pub(super) fn alloc_spare(
 ) -> Option<SingleBlock> {
     let bytes = block_bytes(size)?;
     let request = SingleRequest { bytes, align: at.align, offset: at.offset, spare_bytes, zero };
-    alloc_request(theap, &request).or_else(|| {
-        upkeep::make_room(theap);
-        alloc_request(theap, &SingleRequest { spare_bytes: 0, ..request })
-    })
+    let without_spare = || alloc_request(theap, &SingleRequest { spare_bytes: 0, ..request });
+    alloc_request(theap, &request).or_else(|| upkeep::with_room_made(theap, bytes, without_spare))
 }
 
 /// `None` without memory.

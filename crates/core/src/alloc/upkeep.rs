@@ -6,9 +6,10 @@ use crate::heap::adopt_orphans_first;
 use crate::page::Owned;
 use crate::profile;
 use crate::runtime::{
-    Thread, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free, run_deferred_free,
+    Thread, asks_for_room, collect_unowned, consider_scavenger, current_subproc, current_theap, has_deferred_free,
+    run_deferred_free,
 };
-use crate::theap::{Theap, Tick};
+use crate::theap::{Idled, Theap, Tick};
 
 /// Once per slow path of `malloc`.
 #[inline]
@@ -23,7 +24,7 @@ pub(super) fn in_slow_path(theap: &'static Theap) {
     match theap.tick() {
         Tick::NotYet => {}
         Tick::Due => tick(theap),
-        Tick::Collect => collect(Force::Routine),
+        Tick::Collect => collect_now(Force::Routine),
     }
 }
 
@@ -41,26 +42,62 @@ fn tick(theap: &'static Theap) {
     }
 }
 
+/// How often the program is asked for room for one request at most.
+const MOST_ASKS: usize = 8;
+
 /// A page with a free block, after doing what is due in slow paths. Out of memory, everything that the thread keeps is
 /// given back first.
 pub(super) fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Owned> {
     in_slow_path(theap);
-    theap.find_page(bin).or_else(|| {
+    theap.find_page(bin).or_else(|| with_room_made(theap, bin.block_bytes(), || theap.find_page(bin)))
+}
+
+/// Tries again what has found no memory for `bytes` bytes, when what the thread keeps has been given back; and as long as a limit is in its way and
+/// the program says that it is worth it.
+#[cold]
+pub(super) fn with_room_made<T>(theap: &'static Theap, bytes: usize, attempt: impl Fn() -> Option<T>) -> Option<T> {
+    let slices = bytes.div_ceil(SLICE_BYTES);
+    let again = || {
         make_room(theap);
-        theap.find_page(bin)
+        attempt()
+    };
+    again().or_else(|| {
+        let asks = || asks_for_room(Thread::of(theap), theap.heap(), slices, bytes);
+        (0..MOST_ASKS).take_while(|_| asks()).find_map(|_| again())
     })
 }
 
 /// Memory has run out: gives back whatever this thread and the arenas keep.
 #[cold]
-pub(super) fn make_room(theap: &'static Theap) {
+fn make_room(theap: &'static Theap) {
     Thread::of(theap).collect(Force::All);
     theap.heap().subproc().arenas().purge_due(Force::All);
 }
 
-/// Collects this thread's theaps, if it has any, and purges: what is due, or with `Force::All` everything that can be given
-/// back, also inside of pages.
+/// Collects this thread's theaps, if it has any, and purges: with `Force::All` everything that can be given
+/// back, also inside of pages; else what is due, and what a thread gives back that is about to wait ([`idle`]).
 pub fn collect(force: Force) {
+    collect_now(force);
+    if force == Force::Routine {
+        idle();
+    }
+}
+
+/// This thread is about to wait: it gives back what it holds without need, empty pages and what is empty of sparse ones, and has memory
+/// purged that is too much while nothing happens. A thread that does so again and again does it some times, and then every
+/// sixteenth of a purge delay; else this is no more than a tick.
+pub fn idle() {
+    let theap = current_theap();
+    let mut has_given_back = theap.is_empty_theap();
+    if !has_given_back {
+        adopt_orphans_first();
+        Thread::of(theap).for_each_theap(|theap| has_given_back |= theap.idle() == Idled::GaveBack);
+    }
+    let arenas = current_subproc().arenas();
+    if has_given_back { arenas.purge_idle() } else { arenas.purge_due(Force::Routine) }
+}
+
+fn collect_now(force: Force) {
     let theap = current_theap();
     if !theap.is_empty_theap() {
         adopt_orphans_first();

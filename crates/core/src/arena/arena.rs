@@ -307,7 +307,7 @@ impl Arena {
         let used = offsets(self.slices).end.next_multiple_of(META_ALIGN);
         let rest = (self.info_slices * SLICE_BYTES).checked_sub(used)?;
         let is_guarded = options::hardening().is_some_and(Hardening::guards_metadata);
-        let rest = (rest >= SLICE_BYTES / 4 && rest < SLICE_BYTES && !is_guarded).then_some(rest)?;
+        let rest = ((SLICE_BYTES / 4..SLICE_BYTES).contains(&rest) && !is_guarded).then_some(rest)?;
         Some((self.start.wrapping_add(used), rest))
     }
 

@@ -5,6 +5,7 @@ use super::claim::{Claim, Extent, Miss};
 use super::mapping::{Backing, Commit, LargePages, Mapped, map_arena};
 use super::page_map;
 use super::pool::{self, Meta, MetaPool, MetaSlice};
+use super::process_limit::process_limit;
 use super::slots::Slots;
 use super::thp;
 use super::usage::Usage;
@@ -17,7 +18,7 @@ use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
 use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Lock, Ordering};
-use ferrimalloc_prim::mem;
+use ferrimalloc_prim::{mem, trace};
 
 /// How many arenas a sub-process can have. The sizes of those it reserves grow, so this covers any address space.
 pub const MAX_ARENAS: usize = 160;
@@ -34,12 +35,17 @@ const FIRST_RESERVE: usize = 4 << 20;
 /// The next are so many times as large as all before, until they are as large as the option says.
 const FIRST_GROWTH: usize = 16;
 
+/// Where addresses are memory the next has such a share of all before.
+const SHARE_OF_MEMORY: usize = 8;
+
 /// The share of a limit that an arena takes.
 const LIMIT_SHARE: usize = 64;
 /// A limit up to this leaves no room for a page of each class in each thread: 256 MiB.
 const NARROW_BYTES: usize = 256 << 20;
 /// That an arena of more than this was refused means the same: 8 MiB.
 const NARROW_ARENA: usize = 8 << 20;
+/// What an arena may take for its structures, at least.
+pub(super) const LEAST_INFO_SLICES: usize = 1;
 /// How many arenas a claim reserves, at most, if others take the slices of each before it does.
 const RESERVE_TRIES: usize = 8;
 
@@ -173,8 +179,9 @@ impl ArenaSet {
         self.arenas().find(|arena| arena.contains(p))
     }
 
-    /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory.
-    pub fn claim(&self, want: &Want) -> Option<Claim> {
+    /// Claims slices, committed; reserves another arena if there is no room. `None`: out of memory, or the process's limit is in the
+    /// way.
+    pub(super) fn claim_at_once(&self, want: &Want) -> Option<Claim> {
         if let Some(arena) = want.arena {
             arena.hint.forget();
             return claim_in(arena, want).ok();
@@ -227,10 +234,11 @@ impl ArenaSet {
         (0..RESERVE_TRIES).fold(present, |claim, _| claim.or_else(|miss| self.claim_in_new(want, miss))).ok()
     }
 
-    /// From a new arena, unless the system had no memory for the present ones. Others may come first and take all of it.
+    /// From a new arena, unless the system had no memory for the present ones, or a limit leaves no room. Others may come first and
+    /// take all of it.
     fn claim_in_new(&self, want: &Want, miss: Miss) -> Result<Claim, Miss> {
-        if miss == Miss::Refused {
-            return Err(miss);
+        if miss == Miss::Refused || process_limit().shortage(want.slices.saturating_add(LEAST_INFO_SLICES)) > 0 {
+            return Err(Miss::Refused);
         }
         let arena = self.reserve_for(want).ok_or(Miss::Refused)?;
         claim_in(arena, want).or_else(|new| self.claim_near(want).map_err(|near| new.or(near)))
@@ -302,7 +310,7 @@ impl ArenaSet {
         let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
         let share = mem::config().address_limit_bytes / LIMIT_SHARE;
         let limit = align_down(share.min(self.ceiling_bytes()), LEAST_RESERVE).max(LEAST_RESERVE);
-        bytes.min(MAX_BITS * SLICE_BYTES).next_multiple_of(MIN_RESERVE).min(limit)
+        bytes.min(MAX_BITS.saturating_mul(SLICE_BYTES)).next_multiple_of(MIN_RESERVE).min(limit)
     }
 
     fn ceiling_bytes(&self) -> usize {
@@ -326,6 +334,9 @@ impl ArenaSet {
             return usize::MAX;
         }
         let reserved: usize = self.arenas().map(Arena::bytes).sum();
+        if !mem::config().reserves_addresses {
+            return reserved / SHARE_OF_MEMORY;
+        }
         reserved.saturating_mul(FIRST_GROWTH).max(FIRST_RESERVE)
     }
 
@@ -396,15 +407,24 @@ impl ArenaSet {
             // SAFETY: nobody uses the region.
             unsafe { os::release(mapped.region) };
         }
+        if let Some(arena) = arena {
+            let accessible = if mapped.commit == Commit::Now { arena.bytes() } else { 0 };
+            trace::arena_reserved(arena.start() as usize, arena.bytes(), accessible);
+        }
         arena
     }
 
     fn register(&self, arena: &'static Arena) -> bool {
+        let info_slices = arena.info_slices();
+        if !process_limit().try_charge(info_slices) {
+            return false;
+        }
         if !self.arenas.add(arena, |number| arena.set_index(number)) {
+            process_limit().give_back(info_slices);
             return false;
         }
         self.stats().reserved.increase(arena.bytes());
-        self.stats().committed.increase(arena.info_slices() * SLICE_BYTES);
+        self.stats().committed.increase(info_slices * SLICE_BYTES);
         if options::is_enabled(OptionId::PagemapCommit) {
             page_map::populate(arena.start(), arena.bytes());
         }
@@ -424,6 +444,7 @@ impl ArenaSet {
     /// # Safety
     /// No thread uses any block, page or metadata of the set.
     pub unsafe fn destroy(&self) {
+        let info_slices = self.arenas().map(Arena::info_slices).sum();
         // Newest first: an arena's structures may lie in an older one.
         self.arenas.drain(|arena| {
             tool_hooks::opened(arena.start(), arena.bytes());
@@ -433,12 +454,12 @@ impl ArenaSet {
                 unsafe { os::release(region) };
             }
         });
-        self.forget();
+        self.forget(info_slices);
     }
 
     /// As new, but for the statistics, which go on.
-    fn forget(&self) {
-        self.usage.forget();
+    fn forget(&self, info_slices: usize) {
+        self.usage.forget(info_slices);
         self.meta.forget();
     }
 }

@@ -1,6 +1,7 @@
 //! Claiming an arena's slices, and giving them back.
 
 use super::arena::{Arena, KIND_NONE, Kind};
+use super::process_limit;
 use super::slice_states::Taken;
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS, Fit, Hint};
@@ -28,7 +29,7 @@ pub struct Claim {
 pub(super) enum Miss {
     /// No run of free slices is long enough: another arena may have one.
     Full,
-    /// There was one, but the system has no memory for it.
+    /// There was one, but the system has no memory for it, or the process's limit no room.
     Refused,
 }
 
@@ -60,7 +61,7 @@ impl Arena {
         }
         let start = self.find(slices, align_slices, kind, seed).ok_or(Miss::Full)?;
         let now = if let Extent::First(first) = extent { first.min(slices) } else { slices };
-        self.make_usable_from(BitRange { start, len: slices }, now).ok_or_else(|| self.refusal())
+        self.make_usable_from(BitRange { start, len: slices }, now)
     }
 
     /// What it means that memory could not be committed. A program that commits its arena itself speaks for that arena only.
@@ -73,7 +74,7 @@ impl Arena {
         if range.start + range.len > self.slices() || !self.slice_states.free().try_claim(range) {
             return None;
         }
-        self.make_usable(range)
+        self.make_usable(range).ok()
     }
 
     fn find(&self, slices: usize, align: usize, kind: Kind, seed: usize) -> Option<usize> {
@@ -138,25 +139,40 @@ impl Arena {
     }
 
     /// Commits claimed slices and settles their other bits; gives them back if that fails.
-    fn make_usable(&'static self, range: BitRange) -> Option<Claim> {
+    fn make_usable(&'static self, range: BitRange) -> Result<Claim, Miss> {
         self.make_usable_from(range, range.len)
     }
 
-    /// The same, but commits the first `now` slices only.
-    fn make_usable_from(&'static self, range: BitRange, now: usize) -> Option<Claim> {
+    /// The same, but commits the first `now` slices only. All of them are charged.
+    fn make_usable_from(&'static self, range: BitRange, now: usize) -> Result<Claim, Miss> {
+        let Some(charged) = process_limit::charge_claimed(range.len, || self.count_backed(range)) else {
+            self.untake(range);
+            return Err(Miss::Refused);
+        };
         let Some(fresh) = self.ensure_committed(BitRange::new(range.start, now)) else {
-            self.slice_states.untake(range);
-            self.hint.note_released(range.start / CHUNK_BITS);
+            process_limit::give_back(charged);
+            self.untake(range);
             self.usage().stats().arena_rollback_count.increment();
-            return None;
+            return Err(self.refusal());
         };
         let Taken { purgeable, clean } = self.slice_states.note_taken(range);
+        process_limit::give_back(charged - (range.len - purgeable));
         let committed_zero = fresh == Zero::Zeroed && now == range.len;
         let zero = if clean == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
         self.usage().note_claimed(range.len, purgeable, clean);
         let claim = Claim { arena: self, range, zero };
         tool_hooks::opened(claim.memory(), range.len * SLICE_BYTES);
-        Some(claim)
+        Ok(claim)
+    }
+
+    /// How many of the slices, which the caller has claimed, have memory that is charged.
+    fn count_backed(&self, range: BitRange) -> usize {
+        (range.start..range.end()).filter(|&slice| self.is_purgeable(slice)).count()
+    }
+
+    fn untake(&self, range: BitRange) {
+        self.slice_states.untake(range);
+        self.hint.note_released(range.start / CHUNK_BITS);
     }
 
     /// Commits slices that the caller has claimed; false if refused.

@@ -47,7 +47,7 @@ impl Refusal {
 }
 
 /// The most that one arena can manage.
-const MAX_BYTES: usize = MAX_BITS * SLICE_BYTES;
+const MAX_BYTES: usize = MAX_BITS.saturating_mul(SLICE_BYTES);
 
 impl ArenaSet {
     /// Reserves an arena of `bytes`, rounded up to slices; `None` if there is no such address space, or it is too

@@ -60,8 +60,9 @@ const RATIO: usize = SLICE_BYTES / ENTRY_BYTES;
 const LEAST_MAX_BITS: usize = 28;
 /// A range grows over a gap of this size, or of its own size, at most: 8 GiB.
 const GAP_BYTES: usize = if usize::BITS < 64 { 1 << 30 } else { 8 << 30 };
-/// No machine has addresses of programs behind this: 57 bits.
-const ADDRESSES_END: usize = if usize::BITS < 64 { usize::MAX } else { 1 << (usize::BITS - 7) };
+/// No machine has addresses of programs behind this: 57 bits. Of 32 bits the last 64 MiB are nobody's, so that what a range
+/// grows by, up to 32 MiB, never reaches the end of all addresses.
+const ADDRESSES_END: usize = if usize::BITS < 64 { usize::MAX - (64 << 20) + 1 } else { 1 << (usize::BITS - 7) };
 /// Bytes that a chunk of slices spans: 32 MiB. Large arenas are aligned to it.
 pub(super) const CHUNK_BYTES: usize = CHUNK_BITS * SLICE_BYTES;
 /// Where mappings go upwards, a range begins with room for so much, whose table takes 32 MiB of addresses; or for so many

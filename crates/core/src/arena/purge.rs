@@ -10,7 +10,7 @@
 //!    process that frees most of its memory and then idles does not keep it.
 //!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that
-//! limit at most, or the floor: what is in use may grow where nothing is free for it, and the process would be
+//! limit at most, and half of what is left of it, or the floor: what is in use may grow where nothing is free for it, and the process would be
 //! killed.
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
@@ -18,10 +18,12 @@
 
 use core::ops::ControlFlow;
 
+use ferrimalloc_prim::trace;
+
 use super::arena::{Arena, PurgeWay};
 use super::arenas::ArenaSet;
 use super::mapping::UNIT_SLICES;
-use super::purge_policy::{FLOOR_SLICES, Held};
+use super::purge_policy::{FLOOR_SLICES, Held, PurgePolicy};
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::{self, OptionId};
@@ -30,6 +32,12 @@ use crate::sync::{Bell, Heard, Ordering};
 
 /// The longest run purged by one call of the system: 8 MiB.
 const MAX_RUN_SLICES: usize = (8 << 20) / SLICE_BYTES;
+
+/// The share of what is unused that goes at least where the process's limit has no room.
+const SHORTAGE_SHARE: usize = 8;
+
+/// How often a thread that idles purges at most, one time after the other.
+const IDLE_ROUNDS: usize = 4;
 
 /// Rung for the scavenger, if there is one (`runtime`): memory waits to be purged.
 static BELL: Bell = Bell::new();
@@ -87,7 +95,9 @@ impl ArenaSet {
 
     /// Rings for the scavenger. False if there is none, or it does not keep up.
     fn is_left_to_scavenger(&self, is_late: bool) -> bool {
-        if !BELL.is_attended() || self.usage().purging.unused_slices() > self.usage().purging.most() {
+        if !BELL.is_attended()
+            || self.usage().purging.unused_slices() > self.usage().purging.most(self.usage().in_use_slices())
+        {
             return false;
         }
         match BELL.ring() {
@@ -117,6 +127,11 @@ impl ArenaSet {
         self.has_much_unused()
     }
 
+    /// The kernel's limit on memory has changed.
+    pub fn forget_granted(&self) {
+        self.usage().purging.forget_granted();
+    }
+
     fn held(&self) -> Held {
         Held { unused: self.usage().purging.unused_slices(), in_use: self.usage().in_use_slices() }
     }
@@ -137,6 +152,29 @@ impl ArenaSet {
         if let Some(target) = self.usage().purging.excess_target(held) {
             self.purge_down_to(target.max(kept));
             self.usage().purging.policy.note_purged(held.unused.saturating_sub(self.usage().purging.unused_slices()));
+        }
+    }
+
+    /// A thread is about to wait: purges what is due, and what exceeds the bound without credit, unless the scavenger does it, or somebody has
+    /// chosen a delay.
+    pub fn purge_idle(&self) {
+        self.purge_due(Force::Routine);
+        if self.has_much_unused() && !is_delay_chosen() && !self.is_left_to_scavenger(false) {
+            self.purge_idle_alone();
+        }
+    }
+
+    /// Some times, as others that idle meanwhile leave it to this thread.
+    #[cold]
+    fn purge_idle_alone(&self) {
+        let Some(_alone) = self.lock().try_lock() else { return };
+        for _ in 0..IDLE_ROUNDS {
+            let held = self.held();
+            let Some(target) = PurgePolicy::idle_target(held, self.usage().purging.most(held.in_use)) else { return };
+            if !self.usage().purging.may_purge_idle(held.unused - target) {
+                return;
+            }
+            self.purge_down_to(target);
         }
     }
 
@@ -178,6 +216,17 @@ impl ArenaSet {
         if self.usage().purging.take_due() {
             self.purge_down_to(unused.saturating_sub(self.usage().purging.watermarks.low()));
         }
+    }
+
+    /// Purges at least so many slices, if there are as many, and more where there are many, so that it is not asked for soon again. False if
+    /// nothing was.
+    pub(super) fn purge_shortage(&self, slices: usize) -> bool {
+        let unused = self.usage().purging.unused_slices();
+        if slices == 0 || unused == 0 {
+            return false;
+        }
+        self.purge_down_to(unused.saturating_sub(slices.max(unused / SHORTAGE_SHARE)));
+        self.usage().purging.unused_slices() < unused
     }
 
     /// Purges everything that is free, whatever the delay.
@@ -246,24 +295,41 @@ impl ArenaSet {
         if purged > 0 {
             self.forget_unused(purged);
             self.usage().stats_note_purged(run.len, way == PurgeWay::Reset);
+            let start = arena.start() as usize + run.start * SLICE_BYTES;
+            trace::purged(start, run.len * SLICE_BYTES, purged * SLICE_BYTES);
         }
         true
     }
 }
 
 impl Arena {
+    /// Gives the memory of some OS pages back, inside of slices that the caller holds, and counts it as not committed. Otherwise as
+    /// [`Arena::discard_os_pages`].
+    ///
+    /// # Safety
+    /// Nobody needs what they hold.
+    pub unsafe fn drop_os_pages(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: the precondition.
+        let is_done = unsafe { self.discard_os_pages(start, bytes) };
+        if is_done {
+            self.usage().note_hole(bytes);
+        }
+        is_done
+    }
+
     /// Gives the memory of some OS pages back, inside of slices that the caller holds. False if the system refuses, or the
     /// memory is not ours. What they hold is undefined then.
     ///
     /// # Safety
     /// Nobody needs what they hold.
-    pub unsafe fn drop_os_pages(&self, start: *mut u8, bytes: usize) -> bool {
+    pub unsafe fn discard_os_pages(&self, start: *mut u8, bytes: usize) -> bool {
         let Some(memory) = self.private_at(start, bytes) else { return false };
         let way = purge_way();
         // SAFETY: the precondition. (Closing them, too, would split mappings.)
         let is_done = unsafe { if way == PurgeWay::Reset { memory.reset() } else { memory.discard() } };
         if is_done {
-            self.usage().note_hole(bytes, way == PurgeWay::Reset);
+            self.usage().stats_note_purged_bytes(bytes, way == PurgeWay::Reset);
+            trace::purged(start as usize, bytes, bytes);
         }
         is_done
     }

@@ -23,6 +23,8 @@ use crate::sync::{AtomicUsize, Ordering};
 pub(super) const FLOOR_SLICES: usize = (4 << 20) / SLICE_BYTES;
 /// The tolerated share of what is in use: a third.
 const SHARE: usize = 3;
+/// The tolerated share when a thread is about to wait: a sixteenth.
+const IDLE_SHARE: usize = 16;
 /// How much of the bound a purge goes below it: a quarter.
 const STEP: usize = 4;
 /// A regretted slice counts so many times.
@@ -102,9 +104,17 @@ impl PurgePolicy {
 
     /// How much may stay, if there is more than the bound. (The floor is always within it.)
     pub fn target(&self, held: Held, most: usize) -> Option<usize> {
-        let bound = self.bound(held.in_use, most);
-        (held.unused > bound).then(|| bound - (bound / STEP).max(FLOOR_SLICES / 2))
+        below(self.bound(held.in_use, most), held)
     }
+
+    /// The same when a thread is about to wait: whatever memory the program has shown to need again, it does not now.
+    pub fn idle_target(held: Held, most: usize) -> Option<usize> {
+        below((FLOOR_SLICES + held.in_use / IDLE_SHARE).min(most), held)
+    }
+}
+
+fn below(bound: usize, held: Held) -> Option<usize> {
+    (held.unused > bound).then(|| bound - (bound / STEP).max(FLOOR_SLICES / 2))
 }
 
 fn decayed(amount: usize, parts: usize) -> usize {
@@ -231,6 +241,15 @@ mod tests {
         process.burst(64 * MIB);
         process.burst(8 * MIB);
         assert!(process.held.unused <= 12 * MIB, "{:?}", process.held);
+    }
+
+    #[test]
+    fn who_idles_keeps_little_whatever_was_learned() {
+        let mut process = Process::new();
+        (0..10).for_each(|_| process.burst(64 * MIB));
+        assert!(process.held.unused > 32 * MIB);
+        assert!(PurgePolicy::idle_target(process.held, usize::MAX).unwrap() <= 4 * MIB);
+        assert_eq!(PurgePolicy::idle_target(Held { unused: FLOOR_SLICES, in_use: 0 }, usize::MAX), None);
     }
 
     #[test]

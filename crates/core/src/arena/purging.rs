@@ -2,6 +2,7 @@
 
 use ferrimalloc_prim::{clock, process};
 
+use super::allowance::Allowance;
 use super::purge_policy::{FLOOR_SLICES, Held, PurgePolicy};
 use super::watermarks::Watermarks;
 use crate::base::*;
@@ -9,6 +10,11 @@ use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 
 /// The share of what the kernel grants the process that may be unused: an eighth.
 const LIMIT_SHARE: usize = 8;
+
+/// How much is purged because threads idle: 256 MiB in a second, which cost about 60 ms to touch again.
+const IDLE_SLICES_PER_MILLI: u64 = 4;
+/// And at once: 1 GiB.
+const IDLE_MILLIS_AT_ONCE: u64 = 4096;
 
 /// The purging state of a set of arenas.
 pub struct Purging {
@@ -21,8 +27,10 @@ pub struct Purging {
     /// Whether a release has had to purge.
     pub(super) wants_scavenger: AtomicBool,
     pub(super) policy: PurgePolicy,
-    /// What the bound can be at most; 0 until somebody needs to know.
-    most: AtomicUsize,
+    /// For what is purged because a thread idles, beyond what the policy would.
+    idle: Allowance,
+    /// What the kernel grants the process, in slices; 0 until somebody needs to know.
+    granted: AtomicUsize,
 }
 
 impl Purging {
@@ -33,7 +41,8 @@ impl Purging {
             is_due: AtomicBool::new(false),
             wants_scavenger: AtomicBool::new(false),
             policy: PurgePolicy::new(),
-            most: AtomicUsize::new(0),
+            idle: Allowance::new(),
+            granted: AtomicUsize::new(0),
         }
     }
 
@@ -65,22 +74,40 @@ impl Purging {
     /// How much of it may stay, if there is more than the bound.
     #[inline]
     pub(super) fn excess_target(&self, held: Held) -> Option<usize> {
-        if held.unused <= FLOOR_SLICES { None } else { self.policy.target(held, self.most()) }
+        if held.unused <= FLOOR_SLICES { None } else { self.policy.target(held, self.most(held.in_use)) }
     }
 
-    pub(super) fn most(&self) -> usize {
-        match self.most.load(Ordering::Relaxed) {
-            0 => self.find_most(),
-            most => most,
+    /// What may be unused at most beside so much in use, as far as the kernel limits memory: an eighth of that, and half of
+    /// what is left.
+    pub(super) fn most(&self, in_use: usize) -> usize {
+        match self.granted() {
+            usize::MAX => usize::MAX,
+            granted => (granted / LIMIT_SHARE).min(granted.saturating_sub(in_use) / 2).max(FLOOR_SLICES),
+        }
+    }
+
+    fn granted(&self) -> usize {
+        match self.granted.load(Ordering::Relaxed) {
+            0 => self.find_granted(),
+            granted => granted,
         }
     }
 
     #[cold]
-    fn find_most(&self) -> usize {
-        let granted = process::memory_limit().map_or(usize::MAX, |bytes| bytes / SLICE_BYTES / LIMIT_SHARE);
-        let most = granted.max(FLOOR_SLICES);
-        self.most.store(most, Ordering::Relaxed);
-        most
+    fn find_granted(&self) -> usize {
+        let granted = process::memory_limit().map_or(usize::MAX, |bytes| bytes / SLICE_BYTES);
+        self.granted.store(granted.max(1), Ordering::Relaxed);
+        granted
+    }
+
+    /// The kernel's limit has changed.
+    pub(super) fn forget_granted(&self) {
+        self.granted.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether so many slices may be purged because a thread idles. Others may need them soon: it is bounded what that can cost.
+    pub(super) fn may_purge_idle(&self, slices: usize) -> bool {
+        self.idle.take(clock::now_millis(), slices as u64 / IDLE_SLICES_PER_MILLI, IDLE_MILLIS_AT_ONCE)
     }
 
     /// Sees to the parts of a delay that have passed. True if nobody has purged since the one before.
@@ -107,11 +134,16 @@ mod tests {
     fn a_group_with_little_memory_bounds_what_is_unused() {
         let purging = Purging::new();
         let held = |unused| Held { unused, in_use: 100 * FLOOR_SLICES };
-        purging.most.store(usize::MAX, Ordering::Relaxed);
+        purging.granted.store(usize::MAX, Ordering::Relaxed);
         assert_eq!(purging.excess_target(held(2 * FLOOR_SLICES + 1)), None);
-        purging.most.store(2 * FLOOR_SLICES, Ordering::Relaxed);
-        assert_eq!(purging.excess_target(held(2 * FLOOR_SLICES)), None);
+        purging.granted.store(160 * FLOOR_SLICES, Ordering::Relaxed);
+        assert_eq!(purging.excess_target(held(20 * FLOOR_SLICES)), None, "an eighth");
+        assert!(purging.excess_target(held(20 * FLOOR_SLICES + 1)).is_some());
+        purging.granted.store(104 * FLOOR_SLICES, Ordering::Relaxed);
+        assert_eq!(purging.excess_target(held(2 * FLOOR_SLICES)), None, "half of what is left");
         assert!(purging.excess_target(held(2 * FLOOR_SLICES + 1)).is_some());
+        purging.granted.store(50 * FLOOR_SLICES, Ordering::Relaxed);
+        assert!(purging.excess_target(held(FLOOR_SLICES + 1)).is_some(), "nothing is left");
         assert_eq!(purging.excess_target(Held { unused: FLOOR_SLICES, in_use: 0 }), None);
     }
 
@@ -120,10 +152,12 @@ mod tests {
         let purging = Purging::new();
         let asked = |unused| {
             let is_excess = purging.excess_target(Held { unused, in_use: 0 }).is_some();
-            (is_excess, purging.most.load(Ordering::Relaxed) > 0)
+            (is_excess, purging.granted.load(Ordering::Relaxed) > 0)
         };
         assert_eq!(asked(FLOOR_SLICES), (false, false));
         assert_eq!(asked(usize::MAX >> 1), (true, true));
-        assert!(purging.most() >= FLOOR_SLICES);
+        assert!(purging.most(0) >= FLOOR_SLICES);
+        purging.forget_granted();
+        assert_eq!(asked(usize::MAX >> 1), (true, true), "and again when it has changed");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::fill::FillHistory;
 use super::looks::Looks;
+use super::process_limit;
 use super::purging::Purging;
 use crate::base::*;
 use crate::stats::Stats;
@@ -108,6 +109,7 @@ impl Usage {
     /// Slices have lost the memory behind them.
     pub(super) fn note_unbacked(&self, slices: usize) {
         self.stats.committed.decrease(slices * SLICE_BYTES);
+        process_limit::give_back(slices);
     }
 
     pub(super) fn note_claimed(&self, slices: usize, purgeable: usize, fresh: usize) {
@@ -122,6 +124,7 @@ impl Usage {
         self.in_use.fetch_sub(slices, Ordering::Relaxed);
         if slices > purgeable {
             self.stats.committed.decrease((slices - purgeable) * SLICE_BYTES);
+            process_limit::give_back(slices - purgeable);
         }
     }
 
@@ -144,7 +147,7 @@ impl Usage {
         self.committed.load(Ordering::Relaxed)
     }
 
-    /// `bytes` have been mapped outside of arenas.
+    /// `bytes` have been mapped outside of arenas, for which they were charged.
     pub fn note_mapped(&self, bytes: usize) {
         self.stats.mmap_calls.increment();
         self.stats.reserved.increase(bytes);
@@ -155,12 +158,12 @@ impl Usage {
     pub fn note_unmapped(&self, bytes: usize) {
         self.stats.reserved.decrease(bytes);
         self.stats.committed.decrease(bytes);
+        process_limit::give_back(bytes / SLICE_BYTES);
     }
 
     /// The memory of a stretch of OS pages, inside of slices in use, has been given back.
-    pub(super) fn note_hole(&self, bytes: usize, reset: bool) {
+    pub(super) fn note_hole(&self, bytes: usize) {
         self.stats.committed.decrease(bytes);
-        self.stats_note_purged_bytes(bytes, reset);
     }
 
     /// Such memory is wanted again, or counted as a whole with its slices.
@@ -176,7 +179,7 @@ impl Usage {
         self.stats_note_purged_bytes(slices * SLICE_BYTES, reset);
     }
 
-    fn stats_note_purged_bytes(&self, bytes: usize, reset: bool) {
+    pub(super) fn stats_note_purged_bytes(&self, bytes: usize, reset: bool) {
         if reset {
             self.stats.reset.add(bytes);
             self.stats.reset_calls.increment();
@@ -186,8 +189,9 @@ impl Usage {
         }
     }
 
-    /// As new, but for the statistics, which go on.
-    pub(super) fn forget(&self) {
+    /// As new, but for the statistics, which go on. All memory has gone, with so many slices of the arenas' own.
+    pub(super) fn forget(&self, info_slices: usize) {
+        process_limit::give_back(self.in_use_slices() + self.unused_slices() + info_slices);
         self.stats.reserved.decrease(self.stats.reserved.current() as usize);
         self.stats.committed.decrease(self.stats.committed.current() as usize);
         self.filled.store(0, Ordering::Relaxed);

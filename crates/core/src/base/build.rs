@@ -8,6 +8,8 @@ pub struct Build {
     pub debug: u8,
     /// Default of option `guarded_sample_rate`.
     pub guarded_sample_rate: i64,
+    /// Default of option `allow_thp`.
+    pub allow_thp: i64,
     /// Whether valgrind is told about blocks; then pages are always checked.
     pub valgrind: bool,
     /// The same for AddressSanitizer.
@@ -34,8 +36,9 @@ pub const GUARDED_SAMPLE_RATE: i64 = 4000;
 
 pub const BUILD: Build = Build {
     secure: if cfg!(feature = "secure") { 4 } else { 0 },
-    debug: if cfg!(feature = "debug") { 2 } else { 0 },
+    debug: if cfg!(any(feature = "debug", all(feature = "debug_in_debug", debug_assertions))) { 2 } else { 0 },
     guarded_sample_rate: if cfg!(feature = "guarded") { GUARDED_SAMPLE_RATE } else { 0 },
+    allow_thp: if cfg!(feature = "no_thp") { 0 } else { 1 },
     valgrind: cfg!(feature = "valgrind"),
     asan: cfg!(feature = "asan"),
     // Unit tests are about ordinary pages, and put them where they like; what checked ones do is shown by `tests/checked.rs`.

@@ -86,7 +86,7 @@ impl Canary {
     /// The slack that a word says; more than the room if it is no canary.
     #[inline(always)]
     fn slack_in(self, word: u64) -> usize {
-        (word ^ self.mixture()).wrapping_mul(SLACK_GATHER) as usize
+        usize::try_from((word ^ self.mixture()).wrapping_mul(SLACK_GATHER)).unwrap_or(usize::MAX)
     }
 
     /// Seals the block as one of `size` bytes. Changes nothing before that.

@@ -8,6 +8,7 @@
 //! A file of its own, so that what is counted can be read as a whole.
 
 use super::heap::Heap;
+use crate::arena::Limit;
 use crate::page::{Origin, Owned, Page};
 use crate::stats::{HUGE_BIN, Stats, stats_bin_of};
 
@@ -17,6 +18,16 @@ pub fn stats_bin(page: &Page) -> usize {
 }
 
 impl Heap {
+    /// The limit on its memory: the slices of its pages are charged.
+    pub fn limit(&self) -> &Limit {
+        &self.limit
+    }
+
+    /// Whether this is its sub-process's main heap, which can't be deleted.
+    pub fn is_main(&self) -> bool {
+        self.subproc().main_heap().is_some_and(|main| main == self)
+    }
+
     /// A page has become the heap's.
     pub(super) fn count_entered(&self, page: &Page) {
         let stats = self.stats();

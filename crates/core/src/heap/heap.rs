@@ -3,14 +3,16 @@
 //! Any thread may allocate in a heap, each through a theap of its own. A heap owns pages (its registry) and knows its
 //! theaps, which live on a higher floor; here they are elements of a locked list.
 
+use core::ffi::{CStr, c_char};
 use core::mem::offset_of;
 use core::ptr;
 
 use super::color::Starts;
 use super::postponed::{Hooks, Postponing};
 use super::registry::Registry;
-use crate::arena::{Arena, ArenaSet, Meta};
+use crate::arena::{Arena, ArenaSet, Limit, Meta};
 use crate::base::*;
+use crate::options::Hardening;
 use crate::page::{Lifetime, Page};
 use crate::profile::Choice;
 use crate::stats::Stats;
@@ -46,6 +48,10 @@ pub struct Heap {
     arena: Option<&'static Arena>,
     /// The NUMA node it prefers, plus one; 0 for none.
     numa: AtomicUsize,
+    /// Levels of its own, packed; 0 for the process's.
+    levels: AtomicUsize,
+    /// What the program calls it; null for nothing.
+    name: AtomicPtr<c_char>,
     /// Whether somebody relies on the natural alignment of large blocks.
     is_aligned: AtomicBool,
     /// How many bytes at the beginning of blocks are not filled at debug levels, and the most that ever were not.
@@ -54,6 +60,8 @@ pub struct Heap {
     postponing: Published<Postponing>,
     /// Whether the profiler looks at it.
     profiling: Choice,
+    /// On the slices of its pages.
+    pub(super) limit: Limit,
     registry: Registry,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
@@ -259,6 +267,30 @@ impl Heap {
         self.numa.store(node.map_or(0, |node| node + 1), Ordering::Relaxed);
     }
 
+    /// The levels of its own, if it has some.
+    pub fn levels(&self) -> Option<Hardening> {
+        match self.levels.load(Ordering::Relaxed) {
+            0 => None,
+            word => Some(Hardening::unpack(word)),
+        }
+    }
+
+    /// Theaps that start from now on have these levels, whatever the process has.
+    pub fn set_levels(&self, levels: Hardening) {
+        self.levels.store(levels.or_least().pack(), Ordering::Relaxed);
+    }
+
+    /// What the program calls it.
+    pub fn name(&self) -> Option<&'static CStr> {
+        let name = self.name.load(Ordering::Relaxed);
+        // SAFETY: it came from a string that lives for ever and never changes (`set_name`).
+        (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) })
+    }
+
+    pub fn set_name(&self, name: &'static CStr) {
+        self.name.store(name.as_ptr().cast_mut(), Ordering::Relaxed);
+    }
+
     /// From now on the first `bytes` of the heap's blocks are left alone where memory is filled.
     pub fn set_fill_preserve(&self, bytes: usize) {
         let [now, most] = &self.preserve;
@@ -320,11 +352,6 @@ impl Heap {
 
     pub fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    /// Whether this is its sub-process's main heap, which can't be deleted.
-    pub fn is_main(&self) -> bool {
-        self.subproc().main_heap().is_some_and(|main| main == self)
     }
 }
 

@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use ferrimalloc_prim::mem::{self, Access};
+use ferrimalloc_prim::trace;
 
 use super::color::color;
 use super::guard;
@@ -81,7 +82,32 @@ impl Heap {
         })
     }
 
+    /// Charged to the heap.
     fn page_of_slices(
+        &'static self,
+        bin: Bin,
+        slices: usize,
+        tid: usize,
+        theap: *const (),
+        seed: usize,
+        reserve: Reserve,
+    ) -> Option<OwnedPage> {
+        self.charged(slices, || self.page_uncharged(bin, slices, tid, theap, seed, reserve))
+    }
+
+    /// What is made of so many slices, if the heap's limit has room for them.
+    fn charged(&self, slices: usize, make: impl FnOnce() -> Option<OwnedPage>) -> Option<OwnedPage> {
+        if !self.limit().try_charge(slices) {
+            return None;
+        }
+        let made = make();
+        if made.is_none() {
+            self.limit().give_back(slices);
+        }
+        made
+    }
+
+    fn page_uncharged(
         &'static self,
         bin: Bin,
         slices: usize,
@@ -136,6 +162,17 @@ impl Heap {
         seed: usize,
     ) -> Option<OwnedPage> {
         let slices = request.slices()?;
+        self.charged(slices, || self.single_uncharged(request, slices, tid, theap, seed))
+    }
+
+    fn single_uncharged(
+        &'static self,
+        request: &SingleRequest,
+        slices: usize,
+        tid: usize,
+        theap: *const (),
+        seed: usize,
+    ) -> Option<OwnedPage> {
         let want = Want {
             seed,
             align_slices: request.align_slices(),
@@ -167,6 +204,7 @@ impl Heap {
         let page = unsafe { OwnedPage::create(placement, tid, theap, (self.handle(), self.lifetime())) };
         if self.registry().register(&page) {
             self.count_entered(&page);
+            trace::page_made(placement.memory as usize, placement.slices * SLICE_BYTES, placement.block_bytes);
             return Some(page);
         }
         give_back(page, self.subproc().arenas());
@@ -191,6 +229,18 @@ impl Heap {
         if options::is_enabled(OptionId::DisallowOsAlloc) {
             return None;
         }
+        let arenas = self.subproc().arenas();
+        if !arenas.charge_mapping(want.slices) {
+            return None;
+        }
+        let mapped = self.map(want);
+        if mapped.is_none() {
+            arenas.give_back_charge(want.slices);
+        }
+        mapped
+    }
+
+    fn map(&self, want: &Want) -> Option<Memory> {
         let bytes = want.slices.checked_mul(SLICE_BYTES)?;
         let align = want.align_slices * SLICE_BYTES;
         let admits = |start| page_map::admits(start, bytes);
@@ -313,6 +363,7 @@ impl Heap {
     fn strike_out(&self, page: &Owned) {
         self.registry().unregister(page);
         self.count_left(page);
+        self.limit().give_back(page.slices());
     }
 }
 

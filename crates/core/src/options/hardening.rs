@@ -25,7 +25,7 @@ pub struct Hardening {
 impl Hardening {
     pub const NONE: Hardening = Hardening { secure: 0, debug: 0 };
     /// At least what the build asks for.
-    const fn or_least(self) -> Hardening {
+    pub(crate) const fn or_least(self) -> Hardening {
         let secure = match BUILD.least_secure {
             Some(least) if self.secure < least => least,
             _ => self.secure,
@@ -33,7 +33,8 @@ impl Hardening {
         Hardening { secure, ..self }
     }
 
-    pub(crate) const MAX: Hardening = Hardening { secure: 5, debug: 3 };
+    /// Everything there is.
+    pub const MAX: Hardening = Hardening { secure: 5, debug: 3 };
 
     /// Metadata has guard OS pages beside it.
     pub const fn guards_metadata(self) -> bool {
@@ -75,11 +76,11 @@ impl Hardening {
         self.debug >= 3
     }
 
-    const fn pack(self) -> usize {
+    pub(crate) const fn pack(self) -> usize {
         DECIDED | (self.secure as usize) << 8 | (self.debug as usize) << 16
     }
 
-    const fn unpack(word: usize) -> Hardening {
+    pub(crate) const fn unpack(word: usize) -> Hardening {
         Hardening { secure: (word >> 8) as u8, debug: (word >> 16) as u8 }
     }
 }
@@ -91,6 +92,21 @@ pub static CHECKS_FREES: AtomicBool = AtomicBool::new(false);
 
 /// The levels, packed; 0 until they are decided.
 static CHOSEN: AtomicUsize = AtomicUsize::new(0);
+
+/// The levels that hold unless the program or the environment has others, packed; 0: the build's.
+static DEFAULT: AtomicUsize = AtomicUsize::new(0);
+
+/// What a level is that neither the program nor the environment has chosen; before the first allocation.
+pub fn set_default_hardening(hardening: Hardening) {
+    DEFAULT.store(hardening.pack(), Relaxed);
+}
+
+fn default_hardening() -> Hardening {
+    match DEFAULT.load(Relaxed) {
+        0 => Hardening { secure: BUILD.secure, debug: BUILD.debug },
+        word => Hardening::unpack(word),
+    }
+}
 
 /// The levels of this process; `None` while the environment cannot be read yet.
 pub fn hardening() -> Option<Hardening> {
@@ -114,9 +130,10 @@ fn decide() -> Option<Hardening> {
         return None;
     }
     super::init();
+    let default = default_hardening();
     let hardening = Hardening {
-        secure: level("SECURE", BUILD.secure, Hardening::MAX.secure),
-        debug: level("DEBUG", BUILD.debug, Hardening::MAX.debug),
+        secure: level("SECURE", default.secure, Hardening::MAX.secure),
+        debug: level("DEBUG", default.debug, Hardening::MAX.debug),
     }
     .or_least();
     if BUILD.guarded_sample_rate > 0 {

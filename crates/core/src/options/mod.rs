@@ -13,7 +13,7 @@ mod parse;
 mod store;
 mod table;
 
-pub use hardening::{CHECKS_FREES, Hardening, hardening, set_hardening};
+pub use hardening::{CHECKS_FREES, Hardening, hardening, set_default_hardening, set_hardening};
 pub use parse::{Invalid, parse};
 pub use store::{Environment, OptionStore};
 pub use table::{Kind, OptionId, Spec, Standing};

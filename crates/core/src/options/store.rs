@@ -92,7 +92,7 @@ impl OptionStore {
 
     /// The value as a size in bytes, within what can be allocated.
     pub fn get_size(&self, option: OptionId) -> usize {
-        let value = usize::try_from(self.get(option)).unwrap_or(0);
+        let value = usize::try_from(self.get(option).max(0)).unwrap_or(usize::MAX);
         match option.spec().kind {
             Kind::KiB => value.saturating_mul(1024).min(crate::base::MAX_REQUEST),
             Kind::Switch | Kind::Auto | Kind::Number | Kind::Bytes | Kind::Tagging => value,

@@ -4,6 +4,7 @@
 //! three options have a new name, eight came after the last. mimalloc 2 has other meanings for 26 to 37, and a number
 //! does not tell whose it is: those of 3 hold. Options of our own have numbers that C's enumeration does not reach.
 
+use crate::base::BUILD;
 use OptionId::*;
 
 /// How the text of an option is read, and its value meant.
@@ -142,7 +143,7 @@ options! {
     /// Release all memory at exit.
     DestroyOnExit = 22: Spec::switch("destroy_on_exit", 0);
     /// Size of the first arena; later ones grow.
-    ArenaReserve = 23: Spec::kib("arena_reserve", GIB);
+    ArenaReserve = 23: Spec::kib("arena_reserve", if usize::BITS < 64 { GIB / 8 } else { GIB });
     /// Arenas wait so many times `purge_delay`.
     ArenaPurgeMult = 24: Spec::number("arena_purge_mult", 1);
     DeprecatedPurgeExtendDelay = 25:
@@ -180,7 +181,7 @@ options! {
     /// The same for pages of other threads.
     PageCrossThreadMaxReclaim = 42: Spec::number("page_cross_thread_max_reclaim", 32);
     /// Transparent huge pages: 0 off for the process, 1 allowed, 2 purging respects them.
-    AllowThp = 43: Spec::switch("allow_thp", 1);
+    AllowThp = 43: Spec::switch("allow_thp", BUILD.allow_thp);
     /// Smallest purge; 0: as `allow_thp` has it.
     ArenaPurgeMinSize = 44: Spec::kib("arena_purge_min_size", 0).formerly("minimal_purge_size");
     /// Larger objects go straight to the OS.
@@ -210,6 +211,8 @@ options! {
     Abort = 1001: Spec::new("abort", 2, Kind::Auto);
     /// Clear what is freed, in hardened pages: 0 never, 1 at every level that has such, 2 (`auto`) from level 4 on.
     ZeroOnFree = 1002: Spec::new("zero_on_free", 2, Kind::Auto);
+    /// Bytes of memory that the process may have committed; 0: any number.
+    Limit = 1003: Spec::bytes("limit", 0);
 }
 
 impl OptionId {
@@ -263,7 +266,7 @@ mod tests {
             (4, "arena_eager_commit", 2),
             (8, "reserve_huge_os_pages_at", -1),
             (15, "purge_delay", 1000),
-            (23, "arena_reserve", 1_048_576),
+            (23, "arena_reserve", if usize::BITS < 64 { 131_072 } else { 1_048_576 }),
             (30, "guarded_max", 1_073_741_824),
             (34, "generic_collect", 10_000),
             (42, "page_cross_thread_max_reclaim", 32),
@@ -285,7 +288,7 @@ mod tests {
 
     #[test]
     fn numbers_outside_the_table_are_no_option() {
-        for number in [-1, 55, 56, 999, 1003, 65_536, 66_536, i32::MIN, i32::MAX] {
+        for number in [-1, 55, 56, 999, 1004, 65_536, 66_536, i32::MIN, i32::MAX] {
             assert_eq!(OptionId::from_raw(number), None);
         }
     }
@@ -305,7 +308,7 @@ mod tests {
         let of = |kind| OptionId::ALL.iter().filter(move |id| id.spec().kind == kind);
         let in_kib = [ReserveOsMemory, ArenaReserve, ArenaPurgeMinSize, ArenaMaxObjectSize, ArenaPurgeImmediateSize];
         assert!(of(Kind::KiB).eq(&in_kib));
-        let in_bytes = [ProfileAllocInterval, ProfileInuseInterval, ProfileSampleRate, StatsMergeThreshold];
+        let in_bytes = [ProfileAllocInterval, ProfileInuseInterval, ProfileSampleRate, StatsMergeThreshold, Limit];
         assert!(of(Kind::Bytes).eq(&in_bytes));
     }
 }

@@ -21,7 +21,7 @@ use crate::sync::{Relaxed, pin};
 
 const FIRST_SHIFT: u32 = Page::ABOVE_HOLES_SHIFT;
 const COUNT_SHIFT: u32 = FIRST_SHIFT + u16::BITS;
-const _: () = assert!(COUNT_SHIFT + u16::BITS == usize::BITS, "`reserved` has 16 bits, as both");
+const _: () = assert!(COUNT_SHIFT + u16::BITS == u64::BITS, "`reserved` has 16 bits, as both");
 
 impl Page {
     /// The blocks that were cut off `free`: the first, and how many. (Pages of one block have other bits there.)
@@ -31,7 +31,7 @@ impl Page {
             return None;
         }
         let word = self.side_word.get();
-        let (first, count) = (usize::from((word >> FIRST_SHIFT) as u16), word >> COUNT_SHIFT);
+        let (first, count) = (usize::from((word >> FIRST_SHIFT) as u16), (word >> COUNT_SHIFT) as usize);
         (count > 0).then(|| (self.block_start(first).cast(), count))
     }
 
@@ -71,7 +71,8 @@ impl Owned {
             return;
         }
         let first = (rest as usize - self.start() as usize) / self.block_bytes();
-        self.side_word.set(self.holes_in_side_word() | first << FIRST_SHIFT | (count - kept) << COUNT_SHIFT);
+        let above = (first as u64) << FIRST_SHIFT | ((count - kept) as u64) << COUNT_SHIFT;
+        self.side_word.set(self.holes_in_side_word() | above);
         pin();
         if kept > 0 {
             // SAFETY: as before.

@@ -22,7 +22,7 @@ use crate::os::tool_hooks;
 use crate::sync::{Relaxed, pin};
 
 /// In the side word of a hardened page with a single block, besides the padding: the block is cleared when it is freed.
-pub(super) const CLEARS: usize = 1 << (usize::BITS - 1);
+pub(super) const CLEARS: u64 = 1 << (u64::BITS - 1);
 
 /// Blocks opened at a time, at least: a whole word of the bitmap, so that each is as likely to be taken next.
 const OPEN_BLOCKS: usize = 64;
@@ -42,7 +42,7 @@ impl Page {
     pub fn block_bitmap(&self) -> &'static BlockBitmap {
         debug_assert!(self.has_block_bitmap());
         // SAFETY: set by `check`; it lives as long as the page.
-        unsafe { &*ptr::with_exposed_provenance(self.side_word.get()) }
+        unsafe { &*ptr::with_exposed_provenance(self.side_word.get() as usize) }
     }
 
     /// The number of the block that starts at `p`, if one has been lent there at some time.
@@ -102,7 +102,7 @@ impl Page {
 
     /// Of a hardened page with a single block.
     pub fn padding_bytes(&self) -> usize {
-        self.side_word.get() & !CLEARS
+        (self.side_word.get() & !CLEARS) as usize
     }
 
     /// Of a hardened page with a single block: whether the block is cleared when it is freed.
@@ -124,7 +124,7 @@ impl Owned {
     /// # Safety
     /// The bitmap is for this page and lives until it is erased.
     pub unsafe fn check(&self, bitmap: &'static BlockBitmap) {
-        self.side_word.set(ptr::from_ref(bitmap).expose_provenance());
+        self.side_word.set(ptr::from_ref(bitmap).expose_provenance() as u64);
         self.set_hardened();
     }
 

@@ -154,14 +154,14 @@ impl Owned {
         if !self.has_holes() {
             let frontier = self.capacity();
             (0..self.slices()).for_each(|slice| self.slice_entry(slice).side_word.set(0));
-            self.side_word.set(frontier << Page::FRONTIER_SHIFT);
+            self.side_word.set((frontier as u64) << Page::FRONTIER_SHIFT);
             pin();
             self.age_and_holes.set(self.age_and_holes.get() | Page::HOLES);
             pin();
         }
         for slice in 0..self.slices() {
             let word = &self.slice_entry(slice).side_word;
-            word.set(word.get() | usize::from(holes.0[slice]));
+            word.set(word.get() | u64::from(holes.0[slice]));
         }
         pin();
     }
@@ -172,7 +172,7 @@ impl Owned {
         let struck_out = holes.map(|os_page| {
             let (slice, bit) = place_of(os_page);
             let word = &self.slice_entry(slice).side_word;
-            word.set(word.get() & !usize::from(bit));
+            word.set(word.get() & !u64::from(bit));
         });
         let count = struck_out.count();
         pin();

@@ -109,7 +109,7 @@ pub struct Page {
     /// one that is retired: what `free` was, to see whether the page has been used since. Of an entry of one with holes:
     /// which OS pages of the slice are holes, and in a page's first one its frontier. Above that the first entry has the rest
     /// of `free`, if that was ended early (`cut`), else what the lists looked like (`punch`).
-    pub(super) side_word: AtomicUsize,
+    pub(super) side_word: AtomicU64,
     /// How many blocks have been put on `free` so far, each as often as that was: those and not on `free` now have
     /// been allocated. Of a single block that is a sample: the profiler's record of it.
     pub(super) handed: AtomicU64,
@@ -127,7 +127,7 @@ pub struct Page {
 pub(super) const OUTSTANDING: usize = core::mem::offset_of!(Page, outstanding);
 
 const _: () = assert!(size_of::<Page>() == ENTRY_BYTES);
-const _: () = assert!(core::mem::offset_of!(Page, theap) == 64);
+const _: () = assert!(usize::BITS < 64 || core::mem::offset_of!(Page, theap) == 64);
 const _: () = assert!(LARGE_PAGE_SLICES <= u8::MAX as usize);
 
 // SAFETY: `Page`'s methods touch atomics only. The cells are touched by those of `Owned`, which is not `Sync`: the thread
@@ -220,7 +220,7 @@ impl Page {
             theap: AtomicPtr::new(ptr::null_mut()),
             heap: HeapWord::new(),
             links: Links::new(),
-            side_word: AtomicUsize::new(0),
+            side_word: AtomicU64::new(0),
             handed: AtomicU64::new(0),
             arena: AtomicPtr::new(ptr::null_mut()),
             slices: AtomicU32::new(0),
@@ -397,7 +397,7 @@ impl Page {
     pub(super) const ABOVE_HOLES_SHIFT: u32 = 32;
 
     /// What the side word of an ordinary page says of its holes; 0 if there are none.
-    pub(super) fn holes_in_side_word(&self) -> usize {
+    pub(super) fn holes_in_side_word(&self) -> u64 {
         if self.has_holes() { self.side_word.get() & ((1 << Self::ABOVE_HOLES_SHIFT) - 1) } else { 0 }
     }
 
@@ -405,7 +405,7 @@ impl Page {
     #[inline]
     pub fn frontier(&self) -> usize {
         if self.has_holes() {
-            self.side_word.get() >> Self::FRONTIER_SHIFT & usize::from(u16::MAX)
+            usize::from((self.side_word.get() >> Self::FRONTIER_SHIFT) as u16)
         } else {
             self.capacity()
         }

@@ -576,8 +576,8 @@ impl Owned {
 }
 
 /// What fits below the length of a rest (`cut`): on all machines of today the whole address.
-fn look_of(block: *mut Block) -> usize {
-    block.addr() & (usize::MAX >> u16::BITS)
+fn look_of(block: *mut Block) -> u64 {
+    block.addr() as u64 & (u64::MAX >> u16::BITS)
 }
 
 /// The page of a single block, for the thread that has the block: nobody owns the page, and nobody else has an address in
@@ -629,7 +629,7 @@ impl SinglePage {
     /// Makes the page a hardened one, with `padding_bytes` behind what was asked for; and whether the block is to be cleared
     /// when it is freed.
     pub fn set_padding(&mut self, padding_bytes: usize, clears: bool) {
-        self.0.side_word.set(padding_bytes | if clears { CLEARS } else { 0 });
+        self.0.side_word.set(padding_bytes as u64 | if clears { CLEARS } else { 0 });
         self.0.ownership.set_owner(self.0.owner().hardened());
     }
 

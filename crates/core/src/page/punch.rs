@@ -2,6 +2,9 @@
 //!
 //! By the page's owner, who has taken what others have freed. The free blocks are found by walking the lists, which reads
 //! each of them; what stays on the lists is linked anew in the order of addresses.
+//!
+//! Behind the blocks that have been linked there is memory, too, if the page was made of slices that had been in use, or has forgotten its
+//! blocks since (`Owned::relink`): the page's *tail*. It is dropped and no hole: no list has blocks of it.
 
 use core::ops::Range;
 use core::ptr;
@@ -28,7 +31,7 @@ const QUIET_LOOKS: u8 = 8;
 const DONE: u8 = Page::MAX_AGE;
 /// Where the side word of an ordinary page holds the mark of the last look, unless a rest is there.
 const MARK_SHIFT: u32 = Page::ABOVE_HOLES_SHIFT;
-const MARK_MASK: usize = 0xFFFF << MARK_SHIFT;
+const MARK_MASK: u64 = 0xFFFF << MARK_SHIFT;
 
 /// The free blocks of a page.
 struct FreeBlocks {
@@ -64,21 +67,46 @@ impl Owned {
         let Some(free) = self.free_blocks() else { return 0 };
         let mut holes = self.holes_to_be(&free.marks);
         let slices = BitRange::new(arena.slice_of(self.memory()), self.slices());
-        let empty_bytes = holes.size() * os::os_page_bytes() + self.hole_bytes();
+        let tail = self.tail();
+        let empty_bytes = (holes.size() + tail.len()) * os::os_page_bytes() + self.hole_bytes();
+        let touched_bytes = self.touched_bytes().max(tail.end * os::os_page_bytes());
         let is_worth_it = match (force, arena.is_advised(slices)) {
             (Force::All, false) => true,
-            (Force::All, true) | (Force::Routine, false) => empty_bytes * SPARSE_SHARE >= self.touched_bytes(),
-            (Force::Routine, true) => empty_bytes * VERY_SPARSE_SHARE >= self.touched_bytes(),
+            (Force::All, true) | (Force::Routine, false) => empty_bytes * SPARSE_SHARE >= touched_bytes,
+            (Force::Routine, true) => empty_bytes * VERY_SPARSE_SHARE >= touched_bytes,
         };
-        if holes.size() == 0 || !is_worth_it {
+        if holes.size() == 0 && tail.is_empty() || !is_worth_it {
             return 0;
         }
         arena.refuse_holes(slices);
+        let tail_bytes = self.drop_tail(arena, tail);
         self.drop_os_pages(arena, &mut holes);
         if holes.size() > 0 {
             self.withdraw(&free, &holes);
         }
-        holes.size() * os::os_page_bytes()
+        holes.size() * os::os_page_bytes() + tail_bytes
+    }
+
+    /// The OS pages behind all blocks that have been linked, if they may have memory. (They may have been dropped already: that costs
+    /// little.)
+    fn tail(&self) -> Range<usize> {
+        if self.has_flag(Flag::FreshIsZero) {
+            return 0..0;
+        }
+        let end_of = |blocks| self.grid().os_pages_below(blocks, true).end;
+        end_of(self.frontier())..end_of(self.reserved())
+    }
+
+    /// Gives the memory of the tail back; answers how many bytes. It counts as committed all the same, like what has never been touched.
+    fn drop_tail(&self, arena: &Arena, tail: Range<usize>) -> usize {
+        let bytes = tail.len() * os::os_page_bytes();
+        let start = self.memory().wrapping_add(tail.start * os::os_page_bytes());
+        // SAFETY: no block in these OS pages is in use or on a list, and the caller owns the page.
+        if bytes == 0 || !unsafe { arena.discard_os_pages(start, bytes) } {
+            return 0;
+        }
+        self.drop_flag(Flag::Touched);
+        bytes
     }
 
     /// A look, one of a few per purge delay: whether the page has just become quiet, so that it should be punched. It is quiet
@@ -110,10 +138,10 @@ impl Owned {
     }
 
     /// Nearly always another one when a block has come or gone.
-    fn mark(&self) -> usize {
-        let lists = self.free.get().addr() ^ self.local_free.get().addr().rotate_left(24);
+    fn mark(&self) -> u64 {
+        let lists = self.free.get().addr() as u64 ^ (self.local_free.get().addr() as u64).rotate_left(24);
         let counts = self.outstanding() + (self.remote_count() << 20) + self.capacity();
-        (lists ^ counts).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48 << MARK_SHIFT
+        (lists ^ counts as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48 << MARK_SHIFT
     }
 
     /// Kept for a moment because it is empty, or allocated from at `local_free`.

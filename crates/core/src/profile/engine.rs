@@ -28,8 +28,8 @@ static ONLY_CHOSEN: AtomicBool = AtomicBool::new(false);
 
 /// One sample per so many bytes, unless something else is said.
 pub const DEFAULT_RATE_BYTES: usize = 512 << 10;
-/// The rarest that samples can be.
-const MAX_RATE_BYTES: usize = 1 << 40;
+/// The rarest that samples can be: 1 TiB, or where there are not so many addresses, a quarter of them.
+const MAX_RATE_BYTES: usize = 1 << if usize::BITS < 64 { usize::BITS - 2 } else { 40 };
 
 /// Is told, after each sample, what has been allocated and what is in use altogether. By any thread, which holds no lock; must not
 /// allocate.
@@ -205,6 +205,12 @@ pub fn totals() -> (Amounts, Amounts) {
 /// How many samples there was no memory for.
 pub fn lost_samples() -> u64 {
     SAMPLES.lock().lost()
+}
+
+/// Where the rate, the version and the samples behind their lock are, for a reader in another process. It may store a rate and
+/// then another version, as [`set_rate`] does.
+pub fn places() -> [*const (); 3] {
+    [(&raw const RATE).cast(), (&raw const VERSION).cast(), (&raw const SAMPLES).cast()]
 }
 
 /// Held over `fork`.

@@ -16,9 +16,9 @@ mod unwind;
 
 pub use engine::{
     Choice, DEFAULT_RATE_BYTES, Watcher, at_end, catch_up, choose_all, finish, for_each_stack, lock_for_fork,
-    lost_samples, rate, record, retire, set_rate, soon, totals, version, watch,
+    lost_samples, places, rate, record, retire, set_rate, soon, totals, version, watch,
 };
 pub use interval::{draw, draw_blocks, probability};
 pub use rule::{Base, Rule, RuleTable};
-pub use samples::{Amount, Amounts, Counts, LIFETIMES, MAX_FRAMES, Sample, Samples, Who};
+pub use samples::{Amount, Amounts, Counts, LIFETIMES, MAX_FRAMES, Sample, Samples, SamplesOffsets, Who};
 pub use unwind::Known;

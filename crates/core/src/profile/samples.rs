@@ -6,10 +6,12 @@
 //! The *peak* is what was in use when most was. A stack's part of it is written down lazily: when what it has in use changes for
 //! the first time since the peak, it is what it had before.
 
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
 use super::interval::UNIT;
 use super::memory::Pool;
+use crate::sync::Lock;
 
 /// The deepest stack that is recorded whole.
 pub const MAX_FRAMES: usize = 100;
@@ -19,6 +21,7 @@ const BUCKETS: usize = 4096;
 
 /// Blocks and their bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
 pub struct Amount {
     pub count: u64,
     pub bytes: u64,
@@ -38,6 +41,7 @@ impl Amount {
 
 /// The same twice: the samples themselves, and what they stand for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
 pub struct Amounts {
     pub sampled: Amount,
     /// In units of 2^-10.
@@ -87,6 +91,65 @@ pub struct Counts {
     pub peak: Amounts,
     /// How many of the samples that were freed had lived so long.
     pub lifetimes: [u32; LIFETIMES],
+    /// For every block estimated, in units of 2^-10, the moment it was freed less the one it was allocated. Blocks in use have
+    /// the second alone: the sum, which may go around, is right once now is added for them.
+    ages: u64,
+}
+
+impl Counts {
+    fn age(&mut self, more: u64) {
+        self.ages = self.ages.wrapping_add(more);
+    }
+
+    /// How long all blocks together had lived by `now_millis`, as far as the samples tell.
+    pub fn lived_millis(&self, now_millis: u64) -> u64 {
+        self.ages.wrapping_add(now_millis.wrapping_mul(self.in_use.estimate.count)) / UNIT
+    }
+}
+
+/// Where a reader in another process finds what is known: offsets in the guarded [`Samples`] and in records of stacks.
+/// Records stay, and those behind the newest don't get others behind them: who has read the newest can follow `older`.
+#[repr(C)]
+pub struct SamplesOffsets {
+    /// The lock's word, a 32-bit number that is 0 while nobody changes anything.
+    pub lock: u32,
+    pub newest: u32,
+    pub peak: u32,
+    pub lost: u32,
+    pub stack_bytes: u32,
+    pub stack_older: u32,
+    pub stack_depth: u32,
+    pub stack_peak_seen: u32,
+    pub thread: u32,
+    pub heap: u32,
+    /// Each four words: samples, their bytes, and the estimates of both in units of 2^-10.
+    pub allocated: u32,
+    pub in_use: u32,
+    pub peak_amounts: u32,
+    pub ages: u32,
+}
+
+impl SamplesOffsets {
+    pub const HERE: SamplesOffsets = {
+        const IN_LOCK: usize = Lock::<Samples>::VALUE_AT;
+        const COUNTS: usize = offset_of!(Stack, counts);
+        SamplesOffsets {
+            lock: 0,
+            newest: (IN_LOCK + offset_of!(Samples, newest)) as u32,
+            peak: (IN_LOCK + offset_of!(Samples, peak)) as u32,
+            lost: (IN_LOCK + offset_of!(Samples, lost)) as u32,
+            stack_bytes: size_of::<Stack>() as u32,
+            stack_older: offset_of!(Stack, older) as u32,
+            stack_depth: offset_of!(Stack, depth) as u32,
+            stack_peak_seen: offset_of!(Stack, peak_seen) as u32,
+            thread: (COUNTS + offset_of!(Counts, who.thread)) as u32,
+            heap: (COUNTS + offset_of!(Counts, who.heap)) as u32,
+            allocated: (COUNTS + offset_of!(Counts, allocated)) as u32,
+            in_use: (COUNTS + offset_of!(Counts, in_use)) as u32,
+            peak_amounts: (COUNTS + offset_of!(Counts, peak)) as u32,
+            ages: (COUNTS + offset_of!(Counts, ages)) as u32,
+        }
+    };
 }
 
 /// The record of a stack. Its frames follow it.
@@ -193,6 +256,7 @@ impl Samples {
         stack_record.settle_peak(self.peak);
         stack_record.counts.allocated.add(amounts);
         stack_record.counts.in_use.add(amounts);
+        stack_record.counts.age(find.weight.wrapping_mul(find.now_millis).wrapping_neg());
         self.allocated.add(amounts);
         self.in_use.add(amounts);
         let bytes = self.in_use.estimate.bytes;
@@ -215,6 +279,7 @@ impl Samples {
             let amounts = Amounts::of(sample.bytes, sample.weight);
             stack.settle_peak(self.peak);
             stack.counts.in_use.subtract(amounts);
+            stack.counts.age(sample.weight.wrapping_mul(now_millis));
             stack.counts.lifetimes[lifetime(now_millis.saturating_sub(sample.born_millis))] += 1;
             self.in_use.subtract(amounts);
             sample.stack = ptr::null_mut();
@@ -291,7 +356,7 @@ impl Samples {
         let depth = find.frames.len();
         let place: NonNull<Stack> = self.pool.take(size_of::<Stack>() + size_of_val(find.frames))?.cast();
         let (allocated, in_use, peak) = Default::default();
-        let counts = Counts { who: find.who, allocated, in_use, peak, lifetimes: [0; LIFETIMES] };
+        let counts = Counts { who: find.who, allocated, in_use, peak, lifetimes: [0; LIFETIMES], ages: 0 };
         // SAFETY: the table is ours; the memory is new, and as large as the record and its frames.
         unsafe {
             let next = bucket.read();
@@ -403,6 +468,17 @@ mod tests {
         unsafe { samples.leave(first, 0) };
         assert_eq!(samples.enter(&find(&[2], 1, 0)), Some(first));
         assert_eq!(samples.totals().1.sampled.count, 1);
+    }
+
+    #[test]
+    fn lives_are_summed_of_blocks_freed_and_in_use() {
+        let mut samples = Samples::new();
+        let first = samples.enter(&find(&[1], 10, 1 << 40)).unwrap();
+        samples.enter(&find(&[1], 10, (1 << 40) + 5)).unwrap();
+        // SAFETY: in use, and freed once.
+        unsafe { samples.leave(first, (1 << 40) + 100) };
+        let (_, counts) = &all(&samples)[0];
+        assert_eq!(counts.lived_millis((1 << 40) + 105), 3 * 100 + 3 * 100, "each sample stands for three");
     }
 
     #[test]

@@ -106,9 +106,12 @@ impl Window {
 }
 
 /// Fills `frames` with the addresses in this thread's calls, the innermost first, and answers how many there are. All but the
-/// first are return addresses.
+/// first are return addresses. None where registers aren't known.
 #[inline(never)]
 pub fn walk(frames: &mut [usize], known: &Known) -> usize {
+    if !stack::CAN_BE_WALKED {
+        return 0;
+    }
     walk_from(stack::registers(), frames, known)
 }
 
@@ -203,6 +206,10 @@ mod tests {
     fn a_walk_sees_every_call() {
         let known = Known::new();
         let (flat, deep) = (deeper(0, &known), deeper(50, &known));
+        if !stack::CAN_BE_WALKED {
+            assert!(flat.is_empty() && deep.is_empty());
+            return;
+        }
         assert_eq!(deep.len(), flat.len() + 50);
         // In a recursion all return addresses but the first are the same.
         assert!(deep[3..51].windows(2).all(|pair| pair[0] == pair[1]));

@@ -13,13 +13,14 @@ use crate::arena::{ArenaOffsets, page_map};
 use crate::base::*;
 use crate::heap::{HeapOffsets, Subproc, SubprocOffsets};
 use crate::page::PageOffsets;
+use crate::profile::{self, SamplesOffsets};
 use crate::stats::{RawStats, STAT_VERSION};
 use crate::sync::{AtomicPtr, Ordering};
 use crate::theap::TheapOffsets;
 
 /// Of the table's own layout and of what the fields that it names mean: whoever changes either makes it one more, and tells
 /// `crates/cli/src/heap/decode.rs`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// What the table begins with.
 pub const MAGIC: [u8; 16] = *b"ferrimalloc\0map\0";
 
@@ -45,6 +46,11 @@ pub struct Descriptor {
     pub far_ranges: AtomicPtr<()>,
     /// A word: how many of those have begun.
     pub far_count: AtomicPtr<()>,
+    /// Words: bytes per sample of the profiler, 0 while it is off; and a number that changes with that.
+    pub profile_rate: AtomicPtr<()>,
+    pub profile_version: AtomicPtr<()>,
+    /// What it has found, behind a lock.
+    pub samples: AtomicPtr<()>,
 
     pub slice_bytes: u32,
     pub entry_bytes: u32,
@@ -64,6 +70,7 @@ pub struct Descriptor {
     pub theap: TheapOffsets,
     pub arena: ArenaOffsets,
     pub page: PageOffsets,
+    pub samples_at: SamplesOffsets,
 }
 
 /// Found by readers. Its symbol has the version: a program may have libraries with different ones.
@@ -105,6 +112,9 @@ impl Descriptor {
             home_range: nowhere(),
             far_ranges: nowhere(),
             far_count: nowhere(),
+            profile_rate: nowhere(),
+            profile_version: nowhere(),
+            samples: nowhere(),
             slice_bytes: SLICE_BYTES as u32,
             entry_bytes: ENTRY_BYTES as u32,
             range_words: [top as u32, end as u32, outside as u32],
@@ -118,6 +128,7 @@ impl Descriptor {
             theap: TheapOffsets::HERE,
             arena: ArenaOffsets::HERE,
             page: PageOffsets::HERE,
+            samples_at: SamplesOffsets::HERE,
         }
     }
 }
@@ -133,6 +144,10 @@ pub(super) fn describe(main: &'static Subproc) {
     put(&table.home_range, home);
     put(&table.far_ranges, far);
     put(&table.far_count, far_count);
+    let [rate, version, samples] = profile::places();
+    put(&table.profile_rate, rate);
+    put(&table.profile_version, version);
+    put(&table.samples, samples);
     // ORDERING: release, so that a reader that sees the sub-process sees the words above.
     table.main_subproc.store(ptr::from_ref(main).cast_mut().cast(), Ordering::Release);
 }

@@ -9,7 +9,7 @@
 //! that it had gathered.
 
 use super::thread::{Thread, current_theap};
-use super::{current_subproc, deferred, gather, late, orphans, process, scavenger, subprocs, thread};
+use super::{current_subproc, deferred, gather, late, limits, orphans, process, scavenger, subprocs, thread};
 use crate::arena::page_map;
 use crate::diag;
 use crate::heap::{Subproc, adopt_orphans_first, unlock};
@@ -66,6 +66,7 @@ pub(super) extern "C" fn child() {
     diag::after_fork();
     options::after_fork();
     deferred::after_fork();
+    limits::after_fork();
     orphans::after_fork();
     reseed();
     subprocs::for_each_subproc(forget_threads);

@@ -76,6 +76,7 @@ fn begin_end(heap: &Heap) -> LockGuard<'static, ()> {
 fn move_pages(from: &Heap, to: &'static Heap) {
     let _no_thread_guards_it = lock_heap(from);
     from.registry().for_each_page(from.subproc().arenas(), |page| {
+        to.limit().charge_anyway(page.slices());
         to.registry().take_over(page, from.registry());
         page.heap_word().move_to(to.handle());
     });

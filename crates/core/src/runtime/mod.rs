@@ -3,7 +3,7 @@
 //! * `process`: initialisation, once.
 //! * `ends`: a heap's end, and who must not meet it; `late`: threads that allocate after their end.
 //! * `thread`: a thread's theaps, and its end; `lone`: threads that only free.
-//! * `deferred`: the hook for frees that the program has put off.
+//! * `deferred`: the hook for frees that the program has put off; `limits`: the one for when a limit is reached.
 //! * `gather`: statistics when somebody asks; `slices`: what each slice of an arena is used for.
 //! * `subprocs`: making and ending sub-processes.
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
@@ -21,6 +21,7 @@ mod gather;
 mod heaps;
 mod hooks;
 mod late;
+mod limits;
 mod lone;
 mod orphans;
 mod process;
@@ -41,6 +42,7 @@ pub use gather::{
 };
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena, heap_new_postponing};
 pub use hooks::{Reports, process_done, register_reports, thread_done};
+pub use limits::{LimitFn, asks_for_room, register_limit_hook};
 pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};
 pub use profiling::profile_at;

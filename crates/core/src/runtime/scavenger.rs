@@ -17,8 +17,8 @@
 //! only `fork` and a step by hand wait. So it can be waited for anywhere. It never allocates. The child of a fork has
 //! none until a tick there starts one.
 
-use ferrimalloc_prim::mem;
 use ferrimalloc_prim::thread::{ServiceThread, name_current};
+use ferrimalloc_prim::{mem, process};
 
 use super::main_subproc;
 use super::subprocs::each_subproc_unless_locked;
@@ -29,6 +29,8 @@ use crate::sync::Lock;
 
 /// How long it waits between rounds, in milliseconds: memory that comes and goes more quickly is left alone.
 const ROUND_MILLIS: u32 = 60;
+/// After so many rounds it looks whether the kernel's limit on memory has changed: a second.
+const ROUNDS_PER_LOOK: usize = 16;
 /// After so many rounds in which nothing could be purged it waits to be called.
 const VAIN_ROUNDS: u32 = 100;
 
@@ -164,16 +166,33 @@ fn purged() -> i64 {
 /// The life of a scavenger that was asked for.
 extern "C" fn serve_by_name() {
     name_current(c"ferri-scavenger");
-    serve();
+    serve_with(follow_limit);
+}
+
+/// The kernel's limit may have been changed. Opens files, which a sandbox may forbid, under pain of death; whoever asks for a scavenger
+/// has one that does so.
+fn follow_limit() {
+    if process::memory_limit_has_changed() {
+        let _alone = WORKING.lock();
+        each_subproc_unless_locked(|subproc| subproc.arenas().forget_granted());
+    }
 }
 
 /// The scavenger's life. Of one that nobody asked for, a program that allows only certain system calls may not know: it makes
 /// those that the program's own threads make.
 extern "C" fn serve() {
+    serve_with(|| {});
+}
+
+fn serve_with(look_around: fn()) {
     let bell = scavenger_bell();
-    let mut vain_rounds = 0;
+    let (mut rounds, mut vain_rounds) = (0_usize, 0);
     while !bell.is_dismissed() {
         bell.doze(ROUND_MILLIS);
+        if rounds.is_multiple_of(ROUNDS_PER_LOOK) {
+            look_around();
+        }
+        rounds = rounds.wrapping_add(1);
         let before = purged();
         let is_left = work();
         vain_rounds = if purged() == before { vain_rounds + 1 } else { 0 };

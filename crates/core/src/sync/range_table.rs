@@ -68,7 +68,10 @@ impl<T, const SHIFT: u32> RangeTable<T, SHIFT> {
     /// Where the entry of an address at that distance lies, in bytes from `end`.
     #[inline(always)]
     pub const fn offset(distance: usize) -> isize {
-        (distance as isize >> SHIFT) * size_of::<T>() as isize
+        let entries = distance as isize >> SHIFT;
+        // Where a range may have more than half of all addresses, a distance may have any sign: it is below the top all the same.
+        let entries = if usize::BITS < 64 { entries | !(usize::MAX >> SHIFT) as isize } else { entries };
+        entries * size_of::<T>() as isize
     }
 
     /// The first address behind the range.

@@ -1,5 +1,7 @@
 //! A page to allocate from.
 
+use ferrimalloc_prim::trace;
+
 use super::counts::Event;
 use super::theap::Theap;
 use crate::arena::Reserve;
@@ -88,6 +90,7 @@ impl Theap {
         self.mark_as_own(&page);
         let page = self.queues.push_front(page);
         heap.stats().pages_reclaim_on_alloc.increment();
+        trace::page_stolen(page.memory() as usize, page.block_bytes(), page.used());
         self.refill(page).then_some(page)
     }
 

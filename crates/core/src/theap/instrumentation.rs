@@ -4,7 +4,7 @@
 //! the empty page. If its pages are hardened and nothing else is to be asked, the table has them: their list is always empty,
 //! and the slow path takes a block from the page at hand. An ordinary theap pays nothing.
 //!
-//! A theap's levels are those that hold when it starts. A process whose first allocations come before its environment can
+//! A theap's levels are those that hold when it starts, the heap's own or the process's. A process whose first allocations come before its environment can
 //! be read starts with an *undecided* theap: ordinary pages, and every slow path asks again. If it then turns out that
 //! pages are to be checked, those that it has are abandoned.
 
@@ -162,11 +162,11 @@ impl Instrumentation {
     }
 
     /// Takes the levels and options that hold now, if they are known.
-    pub fn start(&self, readers: Readers) {
+    pub fn start(&self, heap: &Heap) {
         self.bits.set(0);
         self.keys.set(None);
-        match options::hardening() {
-            Some(levels) => self.instrument_at(levels, readers),
+        match heap.levels().or_else(options::hardening) {
+            Some(levels) => self.instrument_at(levels, Readers::of(heap)),
             None => self.set(UNDECIDED, true),
         }
     }

@@ -5,6 +5,7 @@
 //! * `ownership`: giving full pages up, taking them back, abandoning all at a thread's end.
 //! * `remote_free`: frees into pages of other threads, gathered in a `remote_batch`.
 //! * `retired`: empty pages kept for a while; `upkeep`: when they go, and collecting. `counts`: what is counted on the way.
+//! * `idle`: what a thread gives back that is about to wait.
 //! * `identity`: whose theap it is, for those who find it in a page.
 //! * `sampling`: lists that end where the profiler's next sample is; `gaps`: when that is.
 //! * `levels`: what a theap does besides allocating, hardened pages and guarded blocks; `instrumentation`: the state of that.
@@ -13,6 +14,7 @@ mod counts;
 mod find;
 mod gaps;
 mod identity;
+mod idle;
 mod instrumentation;
 mod levels;
 mod ownership;
@@ -28,6 +30,7 @@ mod tests;
 mod theap;
 mod upkeep;
 
+pub use idle::Idled;
 pub use ownership::punch_unowned;
 pub use remote_free::count_freed;
 pub use theap::{EMPTY_THEAP, Theap, TheapOffsets};

@@ -7,6 +7,7 @@
 //! theap may have for that.
 
 use ferrimalloc_prim::thread::id as thread_id;
+use ferrimalloc_prim::trace;
 
 use super::counts::Event;
 use super::remote_free::{count_freed, push_one};
@@ -185,6 +186,7 @@ impl Theap {
         }
         let page = self.queues.push_back(page);
         self.counts.add(Event::Reclaimed);
+        trace::page_stolen(page.memory() as usize, page.block_bytes(), page.used());
         if freed == Freed::Empty {
             self.page_emptied(page);
         }

@@ -13,11 +13,11 @@ use core::ptr;
 use super::counts::Counts;
 use super::gaps::Sampling;
 use super::identity::Identity;
-use super::instrumentation::{Instrumentation, Readers};
+use super::instrumentation::Instrumentation;
 use super::queue::{Queue, Queues};
 use super::remote_free::Batch;
 use super::retired::Retired;
-use crate::arena::{Looks, Meta};
+use crate::arena::{Allowance, Looks, Meta};
 use crate::base::*;
 use crate::heap::{Heap, Subproc, TheapLinks};
 use crate::page::{Owned, Page};
@@ -38,6 +38,8 @@ pub struct Theap {
     pub(super) until_tick: Cell<u32>,
     pub(super) ticks: Cell<u32>,
     pub(super) looks: Looks,
+    /// For idling.
+    pub(super) allowance: Allowance,
     pub(super) counts: Counts,
     pub(super) retired: Retired,
     pub(super) batch: Batch,
@@ -94,6 +96,7 @@ impl Theap {
             until_tick: Cell::new(0),
             ticks: Cell::new(0),
             looks: Looks::new(),
+            allowance: Allowance::new(),
             counts: Counts::new(),
             retired: Retired::new(),
             batch: Batch::new(),
@@ -115,7 +118,7 @@ impl Theap {
         theap.until_tick.set(0);
         theap.ticks.set(0);
         theap.counts.reset();
-        theap.instrumentation.start(Readers::of(heap));
+        theap.instrumentation.start(heap);
         theap.sampling.reset();
         theap.queues.show(theap.direct());
         theap.identity.begin(tid, heap.handle());

@@ -171,7 +171,7 @@ impl Theap {
     }
 
     /// Not where threads may look at memory that has been freed.
-    fn may_punch(&self) -> bool {
+    pub(super) fn may_punch(&self) -> bool {
         self.heap().postponing().is_none()
     }
 

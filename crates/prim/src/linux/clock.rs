@@ -1,6 +1,6 @@
 //! Linux clocks: the coarse one reads a variable that the kernel updates at every tick, without a system call.
 
-pub(crate) use crate::unix::clock::fine_nanos;
+pub(crate) use crate::unix::clock::{epoch_nanos, fine_nanos};
 
 pub(crate) fn coarse_nanos() -> u64 {
     crate::unix::clock::nanos_of(libc::CLOCK_MONOTONIC_COARSE)

@@ -1,5 +1,6 @@
 //! The control group that the process is in, as far as it limits memory (Linux's `admin-guide/cgroup-v1/memory.rst`,
-//! `admin-guide/cgroup-v2.rst`): whoever needs more than its group may have is killed.
+//! `admin-guide/cgroup-v2.rst`): whoever needs more than its group may have is killed, or above `memory.high` slowed down until
+//! something has been given back.
 //!
 //! A container may see its group under another path than the one that `/proc/self/cgroup` tells, or as the root of all. So
 //! each ancestor of that path is asked, down to the root, and the least answer counts; limits of ancestors hold in any case.
@@ -60,10 +61,15 @@ fn parent(path: &[u8]) -> Option<&[u8]> {
 }
 
 fn limit_of(version: Version, path: &[u8]) -> Option<usize> {
-    let (root, file) = match version {
-        Version::One => (&b"/sys/fs/cgroup/memory"[..], &b"/memory.limit_in_bytes\0"[..]),
-        Version::Two => (&b"/sys/fs/cgroup"[..], &b"/memory.max\0"[..]),
+    let (root, files) = match version {
+        Version::One => (&b"/sys/fs/cgroup/memory"[..], &[&b"/memory.limit_in_bytes\0"[..]][..]),
+        Version::Two => (&b"/sys/fs/cgroup"[..], &[&b"/memory.max\0"[..], b"/memory.high\0"][..]),
     };
+    files.iter().filter_map(|file| number_in(root, path, file)).min()
+}
+
+/// The number in a file of a group; `None` if it says that there is no limit.
+fn number_in(root: &[u8], path: &[u8], file: &[u8]) -> Option<usize> {
     let mut name = [0; LONGEST_PATH];
     let mut length = 0;
     for part in [root, path, file] {

@@ -169,11 +169,12 @@ mod tests {
     fn a_failed_move_leaves_the_target_usable() {
         let to = map_filled(2);
         // SAFETY: `to` is ours; at the other address the kernel finds nothing to move: the middle of a hole of a terabyte,
-        // where it puts nothing that is small.
+        // where it puts nothing that is small. (Of addresses of 32 bits half a gigabyte must do.)
         unsafe {
-            let place = map(0, 1 << 40, Access::None).unwrap();
-            unmap(place, 1 << 40).unwrap();
-            assert!(move_pages(place.add(1 << 39), to, BYTES).is_err());
+            let hole_bytes = 1 << if usize::BITS < 64 { 29 } else { 40 };
+            let place = map(0, hole_bytes, Access::None).unwrap();
+            unmap(place, hole_bytes).unwrap();
+            assert!(move_pages(place.add(hole_bytes / 2), to, BYTES).is_err());
             assert!(holds(to, 0) || holds(to, 2), "mapped, accessible, without the mark");
             to.write_bytes(3, BYTES);
             release(to);

@@ -1,6 +1,7 @@
 //! Loaded code, from the dynamic linker's list (`dl_iterate_phdr`).
 
 use crate::modules::Module;
+pub(crate) use crate::unix::modules::{map_file, unmap_file};
 use core::ffi::{CStr, c_int, c_void};
 use core::slice;
 use libc::dl_phdr_info;

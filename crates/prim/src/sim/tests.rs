@@ -192,8 +192,9 @@ fn the_configuration_can_be_replaced() {
         physical_bytes: 1 << 30,
         va_bits: 39,
         overcommits: false,
-        address_limit_bytes: 1 << 32,
+        address_limit_bytes: 1 << 31,
         thp: mem::ThpMode::Always,
+        reserves_addresses: true,
     };
     let session = session();
     set_config(Some(&STRICT));

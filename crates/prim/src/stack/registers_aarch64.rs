@@ -3,6 +3,7 @@
 use super::{Numbers, Registers};
 use core::arch::asm;
 
+pub const CAN_BE_WALKED: bool = true;
 pub const NUMBERS: Numbers = Numbers { sp: 31, fp: 29, return_address: 30 };
 pub const ADDRESS_MASK: usize = (1 << 48) - 1;
 

@@ -2,6 +2,7 @@
 
 use super::{Numbers, Registers};
 
+pub const CAN_BE_WALKED: bool = false;
 pub const NUMBERS: Numbers = Numbers { sp: 0, fp: 0, return_address: 0 };
 pub const ADDRESS_MASK: usize = !0;
 

@@ -3,6 +3,7 @@
 use super::{Numbers, Registers};
 use core::arch::asm;
 
+pub const CAN_BE_WALKED: bool = true;
 pub const NUMBERS: Numbers = Numbers { sp: 7, fp: 6, return_address: 16 };
 pub const ADDRESS_MASK: usize = !0;
 

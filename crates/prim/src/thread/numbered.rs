@@ -3,7 +3,8 @@
 //! Not the address of the C library's thread object: it need not be aligned to 16. The slot has no destructor, so that the
 //! number stays readable while other destructors run.
 
-use crate::unix::key::Key;
+use crate::platform::key::Key;
+use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -25,11 +26,17 @@ pub fn id() -> usize {
     }
 }
 
+/// The C library empties all slots when a thread ends, one after another, and calls destructors in between: these must find
+/// the thread under the name that it had.
+unsafe extern "C" fn keep(number: *mut c_void) {
+    SLOT.write(number);
+}
+
 #[cold]
 #[inline(never)]
 fn number_this_thread() -> usize {
     let number = LAST.fetch_add(STEP, Ordering::Relaxed) + STEP;
     // Without a slot two threads could not be told apart, and would corrupt each other's memory.
-    let kept = SLOT.create(None).is_ok() && SLOT.write(ptr::without_provenance_mut(number));
+    let kept = SLOT.create(Some(keep)).is_ok() && SLOT.write(ptr::without_provenance_mut(number));
     if kept { number } else { crate::process::abort() }
 }

@@ -27,10 +27,15 @@ macro_rules! __tls_word_key {
                 $crate::futex::Seen::Unknown
             }
 
+            /// The C library empties all slots when a thread ends, and calls destructors in between, which must find the word.
+            unsafe extern "C" fn keep(value: *mut ::core::ffi::c_void) {
+                KEY.write(value);
+            }
+
             /// Sets the calling thread's word.
             #[inline]
             pub fn set(value: *mut u8) {
-                let _ = KEY.create(None).is_ok() && KEY.write(value.cast());
+                let _ = KEY.create(Some(keep)).is_ok() && KEY.write(value.cast());
             }
         }
     };

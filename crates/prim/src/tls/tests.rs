@@ -2,6 +2,10 @@ use std::sync::{Arc, Barrier};
 use std::vec::Vec;
 
 use crate::futex::Seen;
+#[cfg(unix)]
+use crate::tls::Key;
+#[cfg(unix)]
+use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 static EMPTY: [u64; 4] = [11, 22, 33, 44];
 static OTHER: u8 = 5;
@@ -62,13 +66,39 @@ fn another_threads_word_can_be_compared() {
     let id = told.recv().unwrap();
     let here = [(id, 0x12345), (id, 0x12346), (id, address_of_empty().addr()), (4096, 0x12345)];
     let seen = here.map(|(id, value)| native::look(id, value));
-    match cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
+    match cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))
+    {
         true => assert_eq!(seen, [Seen::Same, Seen::Other, Seen::Unknown, Seen::Gone]),
         false => assert_eq!(seen, [Seen::Unknown; 4]),
     }
     assert_eq!(keyed::look(id, 0x12345), Seen::Unknown);
     leave.send(()).unwrap();
     other.join().unwrap();
+}
+
+#[cfg(unix)]
+static LAST_SEEN: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+#[cfg(unix)]
+unsafe extern "C" fn see(_: *mut core::ffi::c_void) {
+    LAST_SEEN[0].store(keyed::get().addr(), SeqCst);
+    LAST_SEEN[1].store(crate::thread::numbered::id(), SeqCst);
+}
+
+/// The C library empties the slots of an ending thread in the order in which they were made.
+#[test]
+#[cfg(unix)]
+fn destructors_of_an_ending_thread_find_its_word_and_its_number() {
+    static LATER: Key = Key::new();
+    let ended = std::thread::spawn(|| {
+        keyed::set(core::ptr::without_provenance_mut(77));
+        let id = crate::thread::numbered::id();
+        LATER.create(Some(see)).unwrap();
+        assert!(LATER.write(core::ptr::dangling_mut()));
+        id
+    });
+    let id = ended.join().unwrap();
+    assert_eq!(LAST_SEEN.each_ref().map(|seen| seen.load(SeqCst)), [77, id]);
 }
 
 #[test]

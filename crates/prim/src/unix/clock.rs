@@ -5,6 +5,11 @@ pub(crate) fn fine_nanos() -> u64 {
     nanos_of(libc::CLOCK_MONOTONIC)
 }
 
+/// Since 1970.
+pub(crate) fn epoch_nanos() -> u64 {
+    nanos_of(libc::CLOCK_REALTIME)
+}
+
 /// Portable systems have one monotonic clock.
 pub(crate) fn coarse_nanos() -> u64 {
     fine_nanos()

@@ -18,6 +18,7 @@ pub(crate) fn detect_config() -> MemConfig {
         overcommits: true,
         address_limit_bytes: address_limit_bytes(),
         thp: ThpMode::Never,
+        reserves_addresses: true,
     }
 }
 

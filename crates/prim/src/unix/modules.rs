@@ -24,6 +24,13 @@ pub(crate) fn map_file(path: &CStr) -> Option<(*const u8, usize)> {
     mapped
 }
 
+/// # Safety
+/// What `map_file` has returned, of no use to anybody any more.
+pub(crate) unsafe fn unmap_file(start: *const u8, bytes: usize) {
+    // SAFETY: the precondition.
+    unsafe { libc::munmap(start.cast_mut().cast(), bytes) };
+}
+
 fn map(file: libc::c_int) -> Option<(*const u8, usize)> {
     // SAFETY: integers only: all zero is a value.
     let mut facts: libc::stat = unsafe { core::mem::zeroed() };

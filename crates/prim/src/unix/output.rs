@@ -3,6 +3,10 @@
 use crate::errno::{Errno, get, quiet};
 use core::ffi::CStr;
 
+pub(crate) fn write_stderr(bytes: &[u8]) {
+    write(libc::STDERR_FILENO, bytes);
+}
+
 /// Writes all of `bytes`, in as many calls as it takes; gives up at the first error but an interruption.
 pub(crate) fn write(file: libc::c_int, bytes: &[u8]) {
     quiet(|| {

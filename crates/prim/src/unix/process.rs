@@ -72,6 +72,21 @@ pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: 
     quiet(|| unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) });
 }
 
+pub(crate) fn flush_streams() {
+    // SAFETY: null stands for all streams.
+    unsafe { libc::fflush(core::ptr::null_mut()) };
+}
+
+pub(crate) fn id() -> u32 {
+    // SAFETY: takes nothing, returns a number.
+    unsafe { libc::getpid() as u32 }
+}
+
+pub(crate) fn abort() -> ! {
+    // SAFETY: takes nothing and never returns.
+    unsafe { libc::abort() }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -18,6 +18,11 @@ pub(crate) fn start(work: extern "C" fn()) -> Result<usize, Errno> {
     started.map(|pthread| pthread as usize)
 }
 
+pub(crate) fn yield_now() {
+    // SAFETY: takes nothing; never fails.
+    quiet(|| unsafe { libc::sched_yield() });
+}
+
 pub(crate) fn join(pthread: usize) {
     // SAFETY: made by `start` and not waited for before (`ServiceThread`).
     quiet(|| unsafe { libc::pthread_join(pthread as pthread_t, ptr::null_mut()) });

@@ -82,8 +82,8 @@ fn what_is_no_power_of_two_is_no_alignment() {
         assert!(malloc_aligned(100, align, Zero::Any).is_null(), "{align}");
         assert!(malloc_aligned_at(100, align, 8, Zero::Any).is_null(), "{align}");
     }
-    assert!(is_refused(|| malloc_aligned(100, 1 << 63, Zero::Any)));
-    assert!(is_refused(|| malloc_aligned_at(100, 1 << 62, 16, Zero::Any)));
+    assert!(is_refused(|| malloc_aligned(100, 1 << (usize::BITS - 1), Zero::Any)));
+    assert!(is_refused(|| malloc_aligned_at(100, 1 << (usize::BITS - 2), 16, Zero::Any)));
 }
 
 #[test]

@@ -78,7 +78,8 @@ fn what_is_no_block_is_counted_and_left_alone() {
     live_theap().unwrap();
     let mut here = [7u64; 4];
     let foreign = here.as_mut_ptr().cast::<u8>();
-    let wild = [0x10, 0x7fff_dead_b000, usize::MAX - 15, 1 << 47].map(ptr::with_exposed_provenance_mut::<u8>);
+    let wild = [0x10, (usize::MAX >> 17) - 0x4fff, usize::MAX - 15, 1 << (usize::BITS - 1)];
+    let wild = wild.map(ptr::with_exposed_provenance_mut::<u8>);
     let before = diag::error_count();
     release(foreign);
     wild.into_iter().for_each(release);

@@ -89,7 +89,7 @@ fn an_empty_page_is_found_by_a_collection() {
 fn the_profiler_ends_it_and_lets_none_begin() {
     let bed = Bed::new();
     let (page, mut blocks) = begun(&bed);
-    let before = profile::set_rate(1 << 40);
+    let before = profile::set_rate(1 << (usize::BITS - 2));
     bed.theap.follow_profiler();
     assert!(bed.theap.is_profiled() && !page.is(Flag::Lifo));
     check(bed.theap);

@@ -16,6 +16,7 @@ mod batch;
 mod collect;
 mod find;
 mod holes;
+mod idle;
 mod lifo;
 mod orphans;
 mod ownership;
@@ -25,9 +26,9 @@ mod retire;
 mod sparing;
 mod theap;
 
-/// Two thread ids that no thread of the process has.
-const ME: usize = 16;
-const STRANGER: usize = 32;
+/// Two thread ids that no thread of the process has: neither an address nor, where they are counted, a small number.
+const ME: usize = usize::MAX << 24;
+const STRANGER: usize = ME + 16;
 
 /// Blocks of this size have pages of 16, of one slice.
 const SIXTEENTH: usize = 4096;

@@ -1,0 +1,62 @@
+//! A thread that is about to wait gives back what it holds without need, since nobody else can: its pages are its own.
+//!
+//! All of it costs what the thread needs next: its pages have to be made anew, and their memory has to be touched again. So a
+//! thread does it when it idles, but if it idles again and again, only a few times in a while; beyond that, idling is a tick. A file of
+//! its own: the program asks for it, and no slow path does.
+
+use ferrimalloc_prim::clock;
+
+use super::theap::Theap;
+use crate::base::Force;
+
+/// How often per purge delay all is given back.
+const PER_DELAY: u64 = 16;
+/// The least time between two of these, on average, in milliseconds.
+const LEAST_MILLIS: u64 = 4;
+
+/// How many more than one may come at once, after a while without any.
+const BURST: u64 = 15;
+
+/// What a thread did that idles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Idled {
+    /// Nothing but a tick's work.
+    Ticked,
+    /// It has given back what it could.
+    GaveBack,
+}
+
+impl Theap {
+    /// The thread is about to wait: what it has gathered for others is handed over, its empty pages go, and what is empty of
+    /// sparse ones.
+    pub fn idle(&self) -> Idled {
+        let Some(delay) = self.heap().subproc().arenas().purge_delay() else { return self.tick_idly() };
+        let between = (delay / PER_DELAY).max(LEAST_MILLIS);
+        if !self.allowance.take(clock::now_millis(), between, BURST * between) {
+            return self.tick_idly();
+        }
+        self.give_back();
+        Idled::GaveBack
+    }
+
+    fn tick_idly(&self) -> Idled {
+        self.flush_remote();
+        self.upkeep();
+        Idled::Ticked
+    }
+
+    /// Releases every page that is empty, and gives back what is empty of those that are sparse.
+    fn give_back(&self) {
+        self.batch.flush();
+        self.expire_retired(Force::All);
+        self.for_each_page(|page| {
+            if page.collect_is_empty() {
+                self.release(page);
+            } else if self.may_punch() {
+                page.punch(Force::Routine);
+            }
+        });
+        self.heap().ask_again();
+        self.hand_over_counts();
+    }
+}

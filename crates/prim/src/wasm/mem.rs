@@ -1,0 +1,115 @@
+//! Memory by `memory.grow`, in units of 64 KiB. None of it ever goes back to the host: what is unmapped is kept, and mapped again.
+//!
+//! Others may grow the memory too (a C library's `malloc`): what we get then lies apart from what we had.
+
+use crate::errno::Errno;
+use crate::mem::{Access, HugeSize, MemConfig, Thp, ThpMode};
+use crate::ranges::Ranges;
+use core::arch::wasm32::{memory_grow, memory_size};
+use core::ptr;
+
+const PAGE_BYTES: usize = 64 << 10;
+
+/// The most that a memory can have: 4 GiB, less the last page, which has no end that is an address.
+const MOST_PAGES: usize = (1 << 16) - 1;
+
+/// What was unmapped.
+static UNMAPPED: Ranges = Ranges::new();
+
+pub(crate) fn detect_config() -> MemConfig {
+    MemConfig {
+        os_page_bytes: PAGE_BYTES,
+        large_page_bytes: 0,
+        physical_bytes: MOST_PAGES * PAGE_BYTES,
+        va_bits: usize::BITS,
+        overcommits: true,
+        address_limit_bytes: usize::MAX,
+        thp: ThpMode::Never,
+        reserves_addresses: false,
+    }
+}
+
+/// Of the simulated system only.
+pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
+    None
+}
+
+/// Of the simulated system only.
+pub(crate) fn replaced_millis() -> Option<u64> {
+    None
+}
+
+/// From what was unmapped: there, if `hint` lies in it, else anywhere; else new.
+pub(crate) fn map(hint: usize, bytes: usize, _access: Access) -> Result<*mut u8, Errno> {
+    let pages = match bytes.div_ceil(PAGE_BYTES) {
+        0 => return Err(Errno::EINVAL),
+        pages => pages,
+    };
+    match UNMAPPED.take(hint / PAGE_BYTES, pages) {
+        Some(page) => {
+            let start: *mut u8 = ptr::with_exposed_provenance_mut(page * PAGE_BYTES);
+            // SAFETY: in the memory, and nobody's.
+            unsafe { start.write_bytes(0, pages * PAGE_BYTES) };
+            Ok(start)
+        }
+        None => grow(pages),
+    }
+}
+
+fn grow(pages: usize) -> Result<*mut u8, Errno> {
+    if memory_size::<0>() + pages > MOST_PAGES {
+        return Err(Errno::ENOMEM);
+    }
+    match memory_grow::<0>(pages) {
+        usize::MAX => Err(Errno::ENOMEM),
+        page => Ok(ptr::with_exposed_provenance_mut(page * PAGE_BYTES)),
+    }
+}
+
+pub(crate) unsafe fn unmap(p: *mut u8, bytes: usize) -> Result<(), Errno> {
+    match UNMAPPED.put(p.addr() / PAGE_BYTES, bytes.div_ceil(PAGE_BYTES)) {
+        true => Ok(()),
+        false => Err(Errno::ENOMEM),
+    }
+}
+
+pub(crate) unsafe fn protect(_p: *mut u8, _bytes: usize, _access: Access) -> Result<(), Errno> {
+    Ok(())
+}
+
+pub(crate) unsafe fn discard(_p: *mut u8, _bytes: usize) -> Result<(), Errno> {
+    Err(Errno::ENOTSUP)
+}
+
+pub(crate) unsafe fn reset(_p: *mut u8, _bytes: usize) -> Result<(), Errno> {
+    Err(Errno::ENOTSUP)
+}
+
+pub(crate) unsafe fn thp(_p: *mut u8, _bytes: usize, _mode: Thp) -> Result<(), Errno> {
+    Err(Errno::ENOTSUP)
+}
+
+pub(crate) fn thp_disable_process() {}
+
+pub(crate) unsafe fn dont_dump(_p: *mut u8, _bytes: usize) {}
+
+pub(crate) unsafe fn dump(_p: *mut u8, _bytes: usize) {}
+
+pub(crate) unsafe fn move_pages(_from: *mut u8, _to: *mut u8, _bytes: usize) -> Result<(), Errno> {
+    Err(Errno::ENOTSUP)
+}
+
+pub(crate) fn map_huge(_hint: usize, _bytes: usize, _size: HugeSize) -> Result<*mut u8, Errno> {
+    Err(Errno::ENOTSUP)
+}
+
+pub(crate) unsafe fn bind_numa(_p: *mut u8, _bytes: usize, _node: usize) -> Result<(), Errno> {
+    Err(Errno::ENOTSUP)
+}
+
+pub(crate) unsafe fn populate(_p: *mut u8, _bytes: usize) {}
+
+/// The host doesn't tell: all of it.
+pub(crate) unsafe fn resident_bytes(_p: *const u8, bytes: usize) -> usize {
+    bytes
+}
