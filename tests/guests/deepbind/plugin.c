@@ -68,7 +68,7 @@ void *make(int kind, size_t n) {
     case 7: return strdup("plugin");
     case 8: return table.make(n);
     case 9: return reallocarray(0, n, 2);
-    case 10: return asprintf((char **)&p, "%zu", n) < 0 ? 0 : p;
+    case 10: return asprintf((char **)&p, "%08zu", n) < 0 ? 0 : p;
 #ifdef NEEDS
     case 11: return needed_make(n);
 #endif
