@@ -7,6 +7,8 @@
 //!
 //! And it is initialised before all other libraries: its fork handlers must be registered before anybody else's.
 //!
+//! And it has a `dlopen`, which the static archive has not: `src/dlopen.rs`.
+//!
 //! And what runs at a process's start lies together in it: `start.ld` says why.
 
 use std::env;
@@ -21,6 +23,9 @@ fn main() {
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| is_elf(&os)) {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{SONAME},-z,nodelete,-z,initfirst");
         link_by_soname();
+    }
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,--defsym=dlopen=ferrimalloc_forward_dlopen");
     }
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") && linker_takes_scripts() {
         let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();

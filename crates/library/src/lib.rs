@@ -1,5 +1,9 @@
 //! `libferrimalloc`: the functions of `ferrimalloc-capi` as a shared and a static library.
+//!
+//! * `dlopen`: plugins that would find the C library's functions find these; in the shared library only.
 #![no_std]
+
+mod dlopen;
 
 // Its functions are exported by their C names.
 extern crate ferrimalloc_capi as _;

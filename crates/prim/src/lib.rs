@@ -11,6 +11,7 @@
 //! | [`load`] | call me when I am loaded |
 //! | [`stack`], [`modules`] | what may a walk of the stack read, whose code is this |
 //! | [`pin`] | don't unload me |
+//! | [`deepbind`] | plugins shall find my functions, too |
 //! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
 //! | [`trace`] | where can a tracer look |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
@@ -38,6 +39,8 @@ pub mod clock;
 pub mod cpu;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod cxx;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub mod deepbind;
 pub mod entropy;
 pub mod env;
 pub mod errno;

@@ -35,6 +35,7 @@ pub const PROGRAMS: &[Program] = &[
     program("node",           "JSON, buffers, maps, worker threads",                   Quick, 120, &[need("node", "nodejs")]),
     program("java",           "javac, then collections and threads",                   Quick, 180, &[need("javac", "openjdk-17-jdk-headless")]),
     program("perl",           "hashes, regular expressions, sorting, closures",        Quick, 120, &[need("perl", "perl")]),
+    program("php",            "arrays, strings, regular expressions, JSON; DEEPBIND",  Quick, 120, &[need("php", "php-cli")]),
     program("ruby",           "objects, strings, threads, GC stress",                  Quick, 120, &[need("ruby", "ruby")]),
     program("lua",            "tables, strings, coroutines",                           Quick, 120, &[need("lua5.4", "lua5.4")]),
     program("guile",          "lists, hash tables, bignums",                           Quick, 120, &[need("guile-3.0", "guile-3.0")]),

@@ -52,6 +52,7 @@ pub const GUESTS: &[Guest] = &[
     copying("guest-rust-plugin", "rust-plugin.sh", "a plugin in Rust on the crate comes and goes"),
     copying("guest-namespaces", "namespaces.sh", "copies in namespaces of dlmopen"),
     guest("guest-own-malloc", "own-malloc.sh", "programs with a malloc of their own, and wrappers of malloc"),
+    guest("guest-deepbind", "deepbind.sh", "plugins opened with RTLD_DEEPBIND"),
     guest("guest-seccomp", "seccomp.c", "a filter of system calls that kills"),
     Guest {
         arguments: &["small"],

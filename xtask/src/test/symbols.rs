@@ -13,7 +13,7 @@ const GLIBC_NAMES: &str = "__libc_malloc __libc_calloc __libc_realloc __libc_fre
     __libc_memalign __posix_memalign";
 
 const GLIBC_EXTRAS: &str =
-    "mallinfo mallinfo2 malloc_trim malloc_info malloc_stats mallopt free_sized free_aligned_sized";
+    "mallinfo mallinfo2 malloc_trim malloc_info malloc_stats mallopt free_sized free_aligned_sized dlopen";
 
 const OPERATOR_NEW: &str = "_Znwm _Znam _ZnwmRKSt9nothrow_t _ZnamRKSt9nothrow_t _ZnwmSt11align_val_t _ZnamSt11align_val_t \
     _ZnwmSt11align_val_tRKSt9nothrow_t _ZnamSt11align_val_tRKSt9nothrow_t";

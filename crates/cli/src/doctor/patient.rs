@@ -84,8 +84,8 @@ fn other_heap(pid: u32) -> Option<Finding> {
             Level::Warning,
             "other-heap",
             format!("{} are on the C library's own heap, beside ferrimalloc's", bytes(size)),
-            "A library that was opened with RTLD_DEEPBIND (as PHP does), or a program that calls sbrk itself. Blocks of both must \
-             not be mixed: README, Limits.",
+            "A library that has the C library's malloc by dlmopen, by RTLD_DEEPBIND in a program that ferrimalloc is linked into \
+             statically, or by name; or a program that calls sbrk itself. Blocks of both must not be mixed: README, Limits.",
         )
     })
 }

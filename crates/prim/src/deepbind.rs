@@ -1,0 +1,367 @@
+//! Plugins that a program opens with `RTLD_DEEPBIND`: their own libraries come first when their symbols are looked up, and the
+//! C library is one of them. So they would find its `malloc` and `free` instead of the process's, and free with the one what
+//! the other allocated.
+//!
+//! [`dlopen_forward!`] defines a `dlopen` that jumps to the next one, which so sees the caller's return address: the caller's
+//! `RUNPATH`, `$ORIGIN` and namespace depend on it. Before the first call with `RTLD_DEEPBIND` it has [`redirect`] called, which
+//! enters the process's functions into the C library's own table of symbols. Whoever finds `malloc` there from then on finds
+//! the process's: at once or lazily, from a constructor, by `dlsym`. All other symbols are bound as ever. What was bound before stays.
+
+use crate::errno::quiet;
+use crate::mem;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::transmute;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::{ptr, slice};
+use libc::{Elf64_Sym, dl_phdr_info};
+
+// A static program shall not be made to have them by us.
+weak_word!(DLSYM, "dlsym", "ferrimalloc_dlsym");
+// In glibc itself, and nobody has a reason to define it, too.
+weak_word!(IN_C_LIBRARY, "gnu_get_libc_version", "ferrimalloc_in_c_library");
+
+/// Defines the symbol `ferrimalloc_forward_dlopen`: a `dlopen` that calls `$deep`, a path of an `extern "C" fn()`, if `RTLD_DEEPBIND` is
+/// asked for, and then jumps to the process's next `dlopen`.
+///
+/// And has the linker export `dlopen` from a shared library, if there is one: `build.rs` makes it another name of that symbol.
+/// The name of the constant is a pattern in the list of exports that the compiler hands to the linker. In the static archive
+/// there is no `dlopen`, since programs without a dynamic linker have none that it could jump to.
+#[macro_export]
+macro_rules! dlopen_forward {
+    ($deep:path) => {
+        #[used]
+        #[unsafe(export_name = "dlope[n]")]
+        static EXPORTS_DLOPEN: u8 = 0;
+        ::core::arch::global_asm!(
+            ".pushsection .text.ferrimalloc_forward_dlopen,\"ax\",@progbits",
+            ".balign 16",
+            ".globl ferrimalloc_forward_dlopen",
+            ".type ferrimalloc_forward_dlopen,%function",
+            "ferrimalloc_forward_dlopen:",
+            ".cfi_startproc",
+            $crate::__dlopen_forward_text!(),
+            ".cfi_endproc",
+            ".size ferrimalloc_forward_dlopen, . - ferrimalloc_forward_dlopen",
+            ".popsection",
+            deep = sym $deep,
+            next = sym $crate::deepbind::NEXT,
+            find_next = sym $crate::deepbind::find_next,
+        );
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __dlopen_forward_text {
+    () => {
+        concat!(
+            "test sil, 8\n", // RTLD_DEEPBIND
+            "jnz 4f\n",
+            "mov rax, qword ptr [rip + {next}]\n",
+            "test rax, rax\n",
+            "jz 5f\n",
+            "jmp rax\n",
+            "4: lea rax, [rip + {deep}]\n",
+            "jmp 6f\n",
+            "5: xor eax, eax\n",
+            "6: push rdi\n",
+            ".cfi_adjust_cfa_offset 8\n",
+            "push rsi\n",
+            ".cfi_adjust_cfa_offset 8\n",
+            "sub rsp, 8\n",
+            ".cfi_adjust_cfa_offset 8\n",
+            "test rax, rax\n",
+            "jz 7f\n",
+            "call rax\n",
+            "7: call {find_next}\n",
+            "add rsp, 8\n",
+            ".cfi_adjust_cfa_offset -8\n",
+            "pop rsi\n",
+            ".cfi_adjust_cfa_offset -8\n",
+            "pop rdi\n",
+            ".cfi_adjust_cfa_offset -8\n",
+            "jmp rax\n",
+        )
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __dlopen_forward_text {
+    () => {
+        concat!(
+            "tbnz w1, #3, 4f\n", // RTLD_DEEPBIND
+            "adrp x16, {next}\n",
+            "ldr x16, [x16, :lo12:{next}]\n",
+            "cbz x16, 5f\n",
+            "br x16\n",
+            "4: adrp x16, {deep}\n",
+            "add x16, x16, :lo12:{deep}\n",
+            "b 6f\n",
+            "5: mov x16, xzr\n",
+            "6: stp x29, x30, [sp, #-32]!\n",
+            ".cfi_adjust_cfa_offset 32\n",
+            ".cfi_rel_offset x29, 0\n",
+            ".cfi_rel_offset x30, 8\n",
+            "mov x29, sp\n",
+            "stp x0, x1, [sp, #16]\n",
+            "cbz x16, 7f\n",
+            "blr x16\n",
+            "7: bl {find_next}\n",
+            "mov x16, x0\n",
+            "ldp x0, x1, [sp, #16]\n",
+            "ldp x29, x30, [sp], #32\n",
+            ".cfi_adjust_cfa_offset -32\n",
+            ".cfi_restore x29\n",
+            ".cfi_restore x30\n",
+            "br x16\n",
+        )
+    };
+}
+
+/// The address of the next `dlopen` after ours; 0 until it is needed.
+#[doc(hidden)]
+pub static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+#[doc(hidden)]
+pub extern "C" fn find_next() -> usize {
+    if NEXT.load(Ordering::Relaxed) == 0 {
+        let next = quiet(|| look_up(libc::RTLD_NEXT, c"dlopen"));
+        NEXT.store(if next == 0 { refuse as *const () as usize } else { next }, Ordering::Relaxed);
+    }
+    NEXT.load(Ordering::Relaxed)
+}
+
+/// The `dlopen` of a process that has none.
+extern "C" fn refuse(_name: *const c_char, _flags: c_int) -> *mut c_void {
+    ptr::null_mut()
+}
+
+/// What `dlsym` answers to us; 0 if there is no such symbol.
+fn look_up(place: *mut c_void, name: &CStr) -> usize {
+    type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+    // SAFETY: a word that the linker has filled in, with 0 or the address of a function of this type.
+    unsafe {
+        match DLSYM {
+            0 => 0,
+            dlsym => transmute::<usize, Dlsym>(dlsym)(place, name.as_ptr()).expose_provenance(),
+        }
+    }
+}
+
+const UNTOUCHED: u32 = 0;
+const BUSY: u32 = 1;
+const DONE: u32 = 2;
+static STATE: AtomicU32 = AtomicU32::new(UNTOUCHED);
+
+/// Has the names of functions mean in the C library what they mean in the process, if the first of them is one of the object
+/// that contains us. Does so once, and returns when it is done, by whichever thread.
+pub fn redirect(names: &[&CStr]) {
+    // ORDERING: acquires what the thread that was first has released.
+    match STATE.compare_exchange(UNTOUCHED, BUSY, Ordering::Acquire, Ordering::Acquire) {
+        Ok(_) => {
+            quiet(|| redirect_names(names));
+            // ORDERING: releases the table to those who find it done.
+            STATE.store(DONE, Ordering::Release);
+        }
+        Err(_) => {
+            // ORDERING: as above.
+            while STATE.load(Ordering::Acquire) != DONE {
+                crate::thread::yield_now();
+            }
+        }
+    }
+}
+
+fn redirect_names(names: &[&CStr]) {
+    // SAFETY: a word that the linker has filled in.
+    let Some(library) = Object::containing(unsafe { IN_C_LIBRARY }) else { return };
+    let Some(ours) = Object::containing(redirect as *const () as usize) else { return };
+    let process = |name: &CStr| look_up(libc::RTLD_DEFAULT, name);
+    let is_ours = names.first().is_some_and(|name| ours.addresses.contains(&process(name)));
+    let Some(table) = library.symbols().filter(|_| is_ours) else { return };
+    let entries = || names.iter().flat_map(|name| table.entries_of(name).map(move |entry| (entry, *name)));
+    let addresses = || entries().map(|(entry, _)| entry.expose_provenance());
+    let (Some(first), Some(last)) = (addresses().min(), addresses().max()) else { return };
+    library.while_writable(first..last + size_of::<Elf64_Sym>(), || {
+        for (entry, name) in entries() {
+            let function = process(name);
+            if function != 0 && !library.addresses.contains(&function) {
+                // SAFETY: an entry of the table, in memory that is writable now and of which nobody has a reference. Others
+                // read the word meanwhile, as it was or as it will be.
+                let value = unsafe { AtomicUsize::from_ptr((&raw mut (*entry).st_value).cast()) };
+                value.store(function.wrapping_sub(library.base), Ordering::Relaxed);
+            }
+        }
+    });
+}
+
+/// A loaded program or library that is never unloaded.
+struct Object {
+    addresses: Range<usize>,
+    base: usize,
+    headers: &'static [libc::Elf64_Phdr],
+}
+
+impl Object {
+    fn containing(address: usize) -> Option<Object> {
+        let mut search = (address, None);
+        // SAFETY: the callback gets the pointer that is passed here.
+        unsafe { libc::dl_iterate_phdr(Some(Object::visit), (&raw mut search).cast()) };
+        search.1
+    }
+
+    unsafe extern "C" fn visit(info: *mut dl_phdr_info, _size: usize, search: *mut c_void) -> c_int {
+        // SAFETY: the C library lends the description; the pointer is from `containing`.
+        let (info, (address, found)) = unsafe { (&*info, &mut *search.cast::<(usize, Option<Object>)>()) };
+        if info.dlpi_phdr.is_null() {
+            return 0;
+        }
+        // SAFETY: as many headers as the description says. They stay as long as the object.
+        let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+        let base = info.dlpi_addr as usize;
+        let segments = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD).map(|load| range(base, load));
+        let (Some(start), Some(end)) = (segments().map(|s| s.start).min(), segments().map(|s| s.end).max()) else {
+            return 0;
+        };
+        if !(start..end).contains(address) {
+            return 0;
+        }
+        *found = Some(Object { addresses: start..end, base, headers });
+        1
+    }
+
+    /// The table by which the object's symbols are looked up; `None` if it isn't of GNU's form.
+    fn symbols(&self) -> Option<Symbols> {
+        let dynamic = self.headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC)?;
+        let start: *const [usize; 2] = ptr::with_exposed_provenance(self.base.wrapping_add(dynamic.p_vaddr as usize));
+        let pointer = |wanted: usize| {
+            // SAFETY: the section is of pairs, and one of zeros ends it.
+            let mut pairs = (0..).map(|index| unsafe { start.add(index).read() }).take_while(|pair| pair[0] != 0);
+            let value = pairs.find(|pair| pair[0] == wanted)?[1];
+            // The dynamic linker makes addresses of them, on most machines.
+            [value, self.base.wrapping_add(value)].into_iter().find(|at| self.addresses.contains(at))
+        };
+        Some(Symbols {
+            entries: ptr::with_exposed_provenance_mut(pointer(DT_SYMTAB)?),
+            strings: ptr::with_exposed_provenance(pointer(DT_STRTAB)?),
+            hashes: ptr::with_exposed_provenance(pointer(DT_GNU_HASH)?),
+        })
+    }
+
+    /// Calls `write` while the range, of one segment, is writable, if it can be made so.
+    fn while_writable(&self, range_of_writes: Range<usize>, write: impl FnOnce()) {
+        let mut loads = self.headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+        let Some(segment) = loads.find(|load| range(self.base, load).contains(&range_of_writes.start)) else { return };
+        let flag = |of_file: u32, of_memory: c_int| if segment.p_flags & of_file != 0 { of_memory } else { 0 };
+        let as_it_was =
+            flag(libc::PF_R, libc::PROT_READ) | flag(libc::PF_W, libc::PROT_WRITE) | flag(libc::PF_X, libc::PROT_EXEC);
+        let start = range_of_writes.start & !(mem::config().os_page_bytes - 1);
+        let (at, bytes) = (ptr::with_exposed_provenance_mut(start), range_of_writes.end - start);
+        // SAFETY: the object's own memory, which keeps all its rights meanwhile.
+        unsafe {
+            if libc::mprotect(at, bytes, as_it_was | libc::PROT_WRITE) == 0 {
+                write();
+                libc::mprotect(at, bytes, as_it_was);
+            }
+        }
+    }
+}
+
+fn range(base: usize, segment: &libc::Elf64_Phdr) -> Range<usize> {
+    let start = base.wrapping_add(segment.p_vaddr as usize);
+    start..start.wrapping_add(segment.p_memsz as usize)
+}
+
+const DT_STRTAB: usize = 5;
+const DT_SYMTAB: usize = 6;
+const DT_GNU_HASH: usize = 0x6fff_fef5;
+
+/// A table of symbols with the one of hashes by which the dynamic linker searches it: numbers of buckets, of symbols that are not
+/// in it, and of words of a filter, then a shift, the filter, the buckets, and a hash for each symbol, of which the lowest bit ends
+/// the bucket.
+struct Symbols {
+    entries: *mut Elf64_Sym,
+    strings: *const c_char,
+    hashes: *const u32,
+}
+
+impl Symbols {
+    /// The entries of that name that define something: one for each version.
+    fn entries_of<'n>(&self, name: &'n CStr) -> impl Iterator<Item = *mut Elf64_Sym> + use<'n> {
+        let Symbols { entries, strings, hashes } = *self;
+        // SAFETY: the table is as described above, and complete.
+        let word = move |index: usize| unsafe { hashes.add(index).read() };
+        let (buckets, absent, filter_words) = (word(0) as usize, word(1) as usize, word(2) as usize);
+        let first_bucket = 4 + filter_words * (usize::BITS / u32::BITS) as usize;
+        let wanted = hash(name);
+        let first = if buckets == 0 { 0 } else { word(first_bucket + wanted as usize % buckets) as usize };
+        let hash_of = move |symbol: usize| word(first_bucket + buckets + symbol - absent);
+        let after = move |symbol: &usize| (hash_of(*symbol) & 1 == 0).then(|| symbol + 1);
+        core::iter::successors(Some(first).filter(|first| *first >= absent && *first != 0), after)
+            .filter(move |symbol| hash_of(*symbol) | 1 == wanted | 1)
+            // SAFETY: the symbol is in the table, so it has an entry, with a name.
+            .filter(move |symbol| unsafe {
+                let entry = entries.add(*symbol);
+                (*entry).st_shndx != 0 && CStr::from_ptr(strings.add((*entry).st_name as usize)) == name
+            })
+            // SAFETY: as above.
+            .map(move |symbol| unsafe { entries.add(symbol) })
+    }
+}
+
+fn hash(name: &CStr) -> u32 {
+    name.to_bytes().iter().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add(u32::from(*byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_c_librarys_symbols_are_where_dlsym_says() {
+        // SAFETY: a word that the linker has filled in.
+        let library = Object::containing(unsafe { IN_C_LIBRARY }).unwrap();
+        let table = library.symbols().unwrap();
+        for name in [c"malloc", c"free", c"posix_memalign", c"__libc_free", c"gnu_get_libc_version", c"qsort"] {
+            let address = look_up(libc::RTLD_DEFAULT, name);
+            // SAFETY: an entry of the table.
+            let found = table.entries_of(name).any(|at| library.base + unsafe { (*at).st_value as usize } == address);
+            assert!(found && library.addresses.contains(&address), "{name:?}");
+        }
+        assert_eq!(table.entries_of(c"there_is_no_such_function").count(), 0);
+    }
+
+    #[test]
+    fn a_process_whose_functions_are_not_ours_is_left_alone() {
+        let before = look_up(libc::RTLD_DEFAULT, c"qsort");
+        redirect(&[c"qsort"]);
+        redirect(&[c"qsort"]);
+        assert_eq!(look_up(libc::RTLD_DEFAULT, c"qsort"), before);
+    }
+
+    #[test]
+    fn memory_is_writable_only_meanwhile() {
+        // SAFETY: a word that the linker has filled in.
+        let library = Object::containing(unsafe { IN_C_LIBRARY }).unwrap();
+        let entry = library.symbols().unwrap().entries_of(c"qsort").next().unwrap();
+        let at = entry.expose_provenance();
+        let mut calls = 0;
+        library.while_writable(at..at + size_of::<Elf64_Sym>(), || {
+            // SAFETY: writable now; it stays as it was.
+            unsafe { entry.write_volatile(entry.read_volatile()) };
+            calls += 1;
+        });
+        assert_eq!(calls, 1);
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = maps.lines().find(|line| {
+            let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            let address = |text| usize::from_str_radix(text, 16).unwrap();
+            (address(start)..address(end)).contains(&at)
+        });
+        assert!(line.unwrap().contains(" r--p ") || line.unwrap().contains(" r-xp "), "{line:?}");
+    }
+}
