@@ -14,6 +14,7 @@ mod guests;
 mod insight;
 mod listing;
 mod memory;
+mod packaging;
 mod platforms;
 mod probes;
 mod profiles;
@@ -78,6 +79,7 @@ const STAGES: &[Stage] = &[
         cargo_stages::clippy,
     ),
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
+    stage("packaging", "packages for Debian, Python and node: made, installed, used and removed", packaging::check),
     stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
     slow_stage("loom", "models of the protocols", cargo_stages::loom_models),

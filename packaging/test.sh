@@ -1,0 +1,91 @@
+#!/bin/sh
+# packaging/test.sh TREE SCRATCH: makes the packages of an installed tree, installs each below SCRATCH, uses it there, and removes it again.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$1 scratch=$2
+out=$scratch/out
+done=
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+python3 "$here/package.py" "$tree" "$out"
+
+# --- the wheel, which is an archive of what goes to a folder of Python's
+site=$scratch/site
+if python3 -m pip --version >/dev/null 2>&1; then
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-index --target "$site" "$out"/*.whl
+else
+    python3 -m zipfile -e "$out"/*.whl "$site"
+fi
+export PYTHONPATH="$site"
+cat >"$scratch/active.py" <<'END'
+import sys
+import ferrimalloc
+blocks = [bytes(5000) for _ in range(1000)]
+stats = ferrimalloc.stats()
+ferrimalloc.collect()
+print(ferrimalloc.is_active(), stats is not None and len(stats) > 3, sys.argv[1:])
+END
+expect() {
+    said=$1
+    shift
+    got=$("$@") || fail "$*: ended with $?"
+    [ "$got" = "$said" ] || fail "$*: said '$got', not '$said'"
+}
+expect "False False []" python3 "$scratch/active.py"
+expect "True True ['a', 'b c']" python3 -m ferrimalloc run "$scratch/active.py" a "b c"
+expect "True True []" python3 -m ferrimalloc run --python-malloc "$scratch/active.py"
+expect "True True []" sh -c "LD_PRELOAD=\$(python3 -m ferrimalloc library) python3 '$scratch/active.py'"
+unset PYTHONPATH
+done="$done wheel"
+
+# --- the package for node, which is an archive of a folder
+if command -v node >/dev/null; then
+    modules=$scratch/node_modules
+    mkdir -p "$modules"
+    if command -v npm >/dev/null; then
+        (cd "$scratch" && npm install --offline --no-save --no-audit --no-fund --loglevel=error "$out"/*.tgz >/dev/null)
+    else
+        tar -xzf "$out"/*.tgz -C "$modules" && mv "$modules/package" "$modules/ferrimalloc-run"
+    fi
+    run="$modules/ferrimalloc-run/run.js"
+    expect true node "$run" node -e 'console.log(require("fs").readFileSync("/proc/self/maps", "utf8").includes("libferrimalloc"))'
+    node "$run" sh -c 'exit 7' && fail "run.js: the program's status was lost" || [ $? -eq 7 ] || fail "run.js: another status"
+    done="$done npm"
+fi
+
+# --- the Debian packages, in a root of their own
+if command -v dpkg >/dev/null && ls "$out"/*.deb >/dev/null 2>&1; then
+    root=$scratch/root
+    mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/log"
+    : >"$root/var/lib/dpkg/status"
+    apart() { dpkg --root="$root" --log="$root/var/log/dpkg.log" --force-depends --force-not-root --force-script-chrootless "$@" >/dev/null 2>&1; }
+    apart --no-triggers --install "$out"/*.deb || fail "dpkg can't install the packages"
+    library=$(dirname "$(find "$root/usr/lib" -name libferrimalloc.so.0)")
+    cat >"$scratch/linked.c" <<'END'
+#include <mimalloc.h>
+#include <stdlib.h>
+int main(void) {
+    void *p = malloc(100);
+    int is_ours = mi_is_in_heap_region(p);
+    free(p);
+    return is_ours ? 0 : 1;
+}
+END
+    flags=$(PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_PATH="$library/pkgconfig" pkg-config --cflags --libs ferrimalloc 2>/dev/null ||
+        echo "-I$root/usr/include/ferrimalloc -L$library -lferrimalloc")
+    # shellcheck disable=SC2086
+    cc -o "$scratch/linked" "$scratch/linked.c" $flags
+    LD_LIBRARY_PATH="$library" "$scratch/linked" || fail "a program that is linked with the packages fails"
+    cc -o "$scratch/static" "$scratch/linked.c" -I"$root/usr/include/ferrimalloc" "$library/libferrimalloc.a"
+    "$scratch/static" || fail "a program that is linked with the archive fails"
+    expect yes env LD_LIBRARY_PATH="$library" "$root/usr/bin/ferrimalloc-run" sh -c 'grep -q libferrimalloc /proc/self/maps && echo yes'
+    apart --no-triggers --purge ferrimalloc-tools libferrimalloc-dev libferrimalloc0 || fail "dpkg can't remove the packages"
+    left=$(find "$root/usr" ! -type d 2>/dev/null | head -3)
+    [ -z "$left" ] || fail "left behind: $left"
+    done="$done deb"
+fi
+echo "made, installed, used and removed:$done"
