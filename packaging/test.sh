@@ -15,11 +15,8 @@ python3 "$here/package.py" "$tree" "$out"
 
 # --- the wheel, which is an archive of what goes to a folder of Python's
 site=$scratch/site
-if python3 -m pip --version >/dev/null 2>&1; then
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-index --target "$site" "$out"/*.whl
-else
+python3 -m pip install --quiet --disable-pip-version-check --no-index --target "$site" "$out"/*.whl 2>/dev/null ||
     python3 -m zipfile -e "$out"/*.whl "$site"
-fi
 export PYTHONPATH="$site"
 cat >"$scratch/active.py" <<'END'
 import sys
