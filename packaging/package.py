@@ -120,7 +120,7 @@ def debian_library(tree, out, root):
     folder = root / "usr/lib" / TRIPLET
     write(folder / library.name, stripped(library))
     link(library.name, folder / SONAME)
-    exported = sorted(set(symbols(library, r"^[0-9a-f]+ [gw ].{5} (?!\*UND\*)\S+\s+[0-9a-f]+\s+(\S+)$")))
+    exported = sorted(set(symbols(library, r"^[0-9a-f]+ [gw ].{6} (?!\*UND\*)\S+\s+[0-9a-f]+\s+(?:Base\s+)?(\S+)$")))
     listed = "".join(f" {name}@Base {VERSION}\n" for name in exported)
     write(root / "DEBIAN/symbols", f"{SONAME} libferrimalloc0 #MINVER#\n{listed}")
     write(root / "DEBIAN/shlibs", "libferrimalloc 0 libferrimalloc0\n")

@@ -61,6 +61,7 @@ if command -v dpkg >/dev/null && ls "$out"/*.deb >/dev/null 2>&1; then
     : >"$root/var/lib/dpkg/status"
     apart() { dpkg --root="$root" --log="$root/var/log/dpkg.log" --force-depends --force-not-root --force-script-chrootless "$@" >/dev/null 2>&1; }
     apart --no-triggers --install "$out"/*.deb || fail "dpkg can't install the packages"
+    dpkg-deb --info "$out"/libferrimalloc0_*.deb symbols | grep -q '^ malloc@Base ' || fail "the file symbols does not list malloc"
     library=$(dirname "$(find "$root/usr/lib" -name libferrimalloc.so.0)")
     cat >"$scratch/linked.c" <<'END'
 #include <mimalloc.h>
