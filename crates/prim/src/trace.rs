@@ -52,7 +52,8 @@ probe! {
     page_made(memory, bytes, block_bytes)
 }
 probe! {
-    /// A page that nobody owned became a thread's: where its memory is, how many bytes its blocks have, and how many of them are in use.
+    /// A page that nobody owned became a thread's: where its memory is, how many bytes its blocks have, and how many of
+    /// them are lent: in use, or ready to be allocated.
     page_stolen(memory, block_bytes, blocks)
 }
 probe! {

@@ -90,7 +90,7 @@ impl Theap {
         self.mark_as_own(&page);
         let page = self.queues.push_front(page);
         heap.stats().pages_reclaim_on_alloc.increment();
-        trace::page_stolen(page.memory() as usize, page.block_bytes(), page.used());
+        trace::page_stolen(page.memory() as usize, page.block_bytes(), page.outstanding());
         self.refill(page).then_some(page)
     }
 

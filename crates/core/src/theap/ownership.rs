@@ -186,7 +186,7 @@ impl Theap {
         }
         let page = self.queues.push_back(page);
         self.counts.add(Event::Reclaimed);
-        trace::page_stolen(page.memory() as usize, page.block_bytes(), page.used());
+        trace::page_stolen(page.memory() as usize, page.block_bytes(), page.outstanding());
         if freed == Freed::Empty {
             self.page_emptied(page);
         }
