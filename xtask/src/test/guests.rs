@@ -5,12 +5,11 @@
 
 use super::{Case, Testbed, Verdict};
 use crate::process::{self, Finished};
-use crate::{install, workspace};
-use anyhow::{Context, Result, bail};
+use crate::workspace;
+use anyhow::{Result, bail};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A file of `tests/guests`, and the arguments and our options for its program.
@@ -154,7 +153,7 @@ impl Guest {
         if let With::Library(library) = with {
             alloc = library.to_owned();
             if self.links == Links::Copies {
-                let installed = installed(testbed)?;
+                let installed = testbed.installed()?;
                 (archive, headers) = (installed.join("lib/libferrimalloc.a"), installed.join("include"));
             }
         }
@@ -167,18 +166,6 @@ impl Guest {
 
 fn guests() -> PathBuf {
     workspace::root().join("tests/guests")
-}
-
-/// An install tree of the library, made once.
-fn installed(testbed: &Testbed) -> Result<&'static Path> {
-    static TREE: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(tree) = TREE.get() {
-        return Ok(tree);
-    }
-    let built = workspace::build_library()?;
-    let tree = testbed.scratch("guests-installed")?;
-    install::install(built.parent().context("the library has no folder")?, &tree)?;
-    Ok(TREE.get_or_init(|| tree))
 }
 
 fn judge(finished: &Finished, output: &str) -> Outcome {

@@ -2,7 +2,7 @@
 //! ways to run a command with its output in a log.
 
 use crate::process::{self, Finished};
-use crate::workspace;
+use crate::{install, workspace};
 use anyhow::{Context, Result, anyhow, bail};
 use std::cell::OnceCell;
 use std::fs::{self, File, Permissions};
@@ -26,6 +26,7 @@ pub struct Testbed {
     logs: PathBuf,
     /// The library under test, or why there is none.
     library: OnceCell<Result<PathBuf, String>>,
+    installed: OnceCell<Result<PathBuf, String>>,
 }
 
 const TAIL_LINES: usize = 40;
@@ -36,13 +37,26 @@ impl Testbed {
         fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
         let scratch = tempfile::Builder::new().prefix("ferrimalloc-test-").tempdir()?;
         let_others_in(scratch.path())?;
-        Ok(Testbed { scratch, logs, library: OnceCell::new() })
+        Ok(Testbed { scratch, logs, library: OnceCell::new(), installed: OnceCell::new() })
     }
 
     /// A copy of the library under test that any user may read and no later build changes.
     pub fn library(&self) -> Result<&Path> {
         let library = self.library.get_or_init(|| self.build_and_copy().map_err(|error| format!("{error:#}")));
         library.as_deref().map_err(|error| anyhow!("no library: {error}"))
+    }
+
+    /// An install tree of the library, made once.
+    pub fn installed(&self) -> Result<&Path> {
+        let tree = self.installed.get_or_init(|| self.install().map_err(|error| format!("{error:#}")));
+        tree.as_deref().map_err(|error| anyhow!("no install tree: {error}"))
+    }
+
+    fn install(&self) -> Result<PathBuf> {
+        let built = workspace::build_library()?;
+        let tree = self.scratch("installed")?;
+        install::install(built.parent().context("the library has no folder")?, &tree)?;
+        Ok(tree)
     }
 
     fn build_and_copy(&self) -> Result<PathBuf> {
