@@ -86,8 +86,9 @@ fn threads_keep_the_process_limit_together() {
     let limit = committed() + 24 * MIB;
     set_process_limit(limit);
     let (most, failures) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Joined one by one: the end of a scope doesn't wait for what threads do when they end.
     thread::scope(|scope| {
-        for number in 0..4 {
+        let start = |number: usize| {
             let (most, failures) = (&most, &failures);
             scope.spawn(move || {
                 let look = || _ = most.fetch_max(process_limit().charged(), Ordering::Relaxed);
@@ -97,8 +98,10 @@ fn threads_keep_the_process_limit_together() {
                     failures.fetch_add(usize::from(blocks.len() < 12 * MIB / size), Ordering::Relaxed);
                     free_all(blocks);
                 }
-            });
-        }
+            })
+        };
+        let threads: Vec<_> = (0..4).map(start).collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
     });
     assert!(most.into_inner() <= limit / SLICE_BYTES);
     assert!(failures.into_inner() > 0, "four times 12 MiB are too many");
