@@ -145,29 +145,25 @@ impl Arena {
 
     /// The same, but commits the first `now` slices only. All of them are charged.
     fn make_usable_from(&'static self, range: BitRange, now: usize) -> Result<Claim, Miss> {
-        let Some(charged) = process_limit::charge_claimed(range.len, || self.count_backed(range)) else {
+        // Those with memory behind them are charged already.
+        let uncharged = range.len - self.slice_states.count_purgeable(range);
+        if !process_limit::process_limit().try_charge(uncharged) {
             self.untake(range);
             return Err(Miss::Refused);
-        };
+        }
         let Some(fresh) = self.ensure_committed(BitRange::new(range.start, now)) else {
-            process_limit::give_back(charged);
+            process_limit::give_back(uncharged);
             self.untake(range);
             self.usage().stats().arena_rollback_count.increment();
             return Err(self.refusal());
         };
         let Taken { purgeable, clean } = self.slice_states.note_taken(range);
-        process_limit::give_back(charged - (range.len - purgeable));
         let committed_zero = fresh == Zero::Zeroed && now == range.len;
         let zero = if clean == range.len || committed_zero { Zero::Zeroed } else { Zero::Any };
         self.usage().note_claimed(range.len, purgeable, clean);
         let claim = Claim { arena: self, range, zero };
         tool_hooks::opened(claim.memory(), range.len * SLICE_BYTES);
         Ok(claim)
-    }
-
-    /// How many of the slices, which the caller has claimed, have memory that is charged.
-    fn count_backed(&self, range: BitRange) -> usize {
-        (range.start..range.end()).filter(|&slice| self.is_purgeable(slice)).count()
     }
 
     fn untake(&self, range: BitRange) {

@@ -79,9 +79,12 @@ impl Limit {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed).is_ok()
     }
 
-    /// Charges so many slices, if that many may be. One compare-and-swap.
+    /// Charges so many slices, if that many may be. One compare-and-swap; none to charge nothing.
     #[must_use]
     pub fn try_charge(&self, slices: usize) -> bool {
+        if slices == 0 {
+            return self.shortage(0) == 0;
+        }
         self.change(|state| state.charge(slices as u64))
     }
 

@@ -49,17 +49,6 @@ pub fn set_process_limit(bytes: usize) {
     process_limit();
 }
 
-/// Charges slices that the caller has claimed, of which `backed` counts those that are charged already: answers how many were
-/// charged, maybe some of those, too. `None` if the limit has no room.
-pub(super) fn charge_claimed(slices: usize, backed: impl FnOnce() -> usize) -> Option<usize> {
-    let limit = process_limit();
-    if limit.try_charge(slices) {
-        return Some(slices);
-    }
-    let fresh = slices - backed();
-    limit.try_charge(fresh).then_some(fresh)
-}
-
 /// So many slices have no memory any more.
 pub(super) fn give_back(slices: usize) {
     LIMIT.give_back(slices);

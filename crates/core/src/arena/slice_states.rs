@@ -91,6 +91,11 @@ impl SliceStates {
         self.purge.is_set(slice)
     }
 
+    /// How many of the slices wait to be purged.
+    pub fn count_purgeable(&self, range: BitRange) -> usize {
+        self.purge.count_set(range)
+    }
+
     /// The caller has taken the slices, and will use them.
     pub fn note_taken(&self, range: BitRange) -> Taken {
         Taken { purgeable: self.purge.clear(range), clean: self.dirty.set(range) }

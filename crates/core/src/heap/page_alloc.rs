@@ -75,24 +75,9 @@ impl Heap {
         seed: usize,
         reserve: Reserve,
     ) -> Option<OwnedPage> {
-        let slices = usual_slices(bin);
-        self.page_of_slices(bin, slices, tid, theap, seed, reserve).or_else(|| {
-            let fewer = least_slices(bin);
-            if fewer < slices { self.page_of_slices(bin, fewer, tid, theap, seed, reserve) } else { None }
-        })
-    }
-
-    /// Charged to the heap.
-    fn page_of_slices(
-        &'static self,
-        bin: Bin,
-        slices: usize,
-        tid: usize,
-        theap: *const (),
-        seed: usize,
-        reserve: Reserve,
-    ) -> Option<OwnedPage> {
-        self.charged(slices, || self.page_uncharged(bin, slices, tid, theap, seed, reserve))
+        let page = |slices| self.charged(slices, || self.page_of_slices(bin, slices, tid, theap, seed, reserve));
+        let (usual, fewer) = (usual_slices(bin), least_slices(bin));
+        page(usual).or_else(|| if fewer < usual { page(fewer) } else { None })
     }
 
     /// What is made of so many slices, if the heap's limit has room for them.
@@ -107,7 +92,7 @@ impl Heap {
         made
     }
 
-    fn page_uncharged(
+    fn page_of_slices(
         &'static self,
         bin: Bin,
         slices: usize,
@@ -162,10 +147,10 @@ impl Heap {
         seed: usize,
     ) -> Option<OwnedPage> {
         let slices = request.slices()?;
-        self.charged(slices, || self.single_uncharged(request, slices, tid, theap, seed))
+        self.charged(slices, || self.single_of_slices(request, slices, tid, theap, seed))
     }
 
-    fn single_uncharged(
+    fn single_of_slices(
         &'static self,
         request: &SingleRequest,
         slices: usize,
