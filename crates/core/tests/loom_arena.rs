@@ -111,7 +111,8 @@ impl Slices {
 
     /// What `Arena::drop_unused` does.
     fn drop_clean(&self, range: BitRange) {
-        self.slice_states.for_each_clean(range, |run| self.slice_states.drop_clean(run, || self.write(run, 0)));
+        let drop_run = |run| self.slice_states.drop_clean(run, || self.write(run, 0));
+        self.slice_states.clean_runs(range).for_each(drop_run);
     }
 
     fn purge_all(&self) {

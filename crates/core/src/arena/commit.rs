@@ -55,22 +55,11 @@ impl Arena {
     pub(super) fn close_free(&self) -> usize {
         let mut closed = 0;
         let _ = self.slice_states.free().for_each_set_run(|run| {
-            let mut at = run.start;
-            while let Some(part) = self.accessible_part(BitRange::between(at, run.end())) {
-                closed += self.close(part);
-                at = part.end();
-            }
+            closed += run.runs(|slice| self.is_committed(slice)).map(|part| self.close(part)).sum::<usize>();
             ControlFlow::Continue(())
         });
         self.usage().note_closed(closed);
         closed
-    }
-
-    /// The first accessible slices of a range.
-    fn accessible_part(&self, range: BitRange) -> Option<BitRange> {
-        let is_accessible = |slice: &usize| self.is_committed(*slice);
-        let start = (range.start..range.end()).find(is_accessible)?;
-        Some(BitRange::new(start, (start..range.end()).take_while(is_accessible).count()))
     }
 
     /// Makes accessible slices inaccessible, unless somebody holds one of them; answers how many.

@@ -160,18 +160,9 @@ impl SliceStates {
         }
     }
 
-    /// Shows `visit` the runs of slices in `range` that are free and read as zero.
-    pub fn for_each_clean(&self, range: BitRange, mut visit: impl FnMut(BitRange)) {
-        let mut start = range.start;
-        for slice in range.start..=range.end() {
-            let is_clean = slice < range.end() && self.is_free(slice) && !self.is_dirty(slice);
-            if !is_clean {
-                if start < slice {
-                    visit(BitRange::between(start, slice));
-                }
-                start = slice + 1;
-            }
-        }
+    /// The runs of slices in `range` that are free and read as zero.
+    pub fn clean_runs(&self, range: BitRange) -> impl Iterator<Item = BitRange> {
+        range.runs(|slice| self.is_free(slice) && !self.is_dirty(slice))
     }
 
     /// Shows `visit` runs of slices that wait to be purged, highest first, until it breaks.

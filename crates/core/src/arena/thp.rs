@@ -152,14 +152,14 @@ impl Arena {
 
     /// Huge pages have put memory behind slices that nobody has used, too: it goes with them.
     fn drop_unused(&self, unit: usize) {
-        self.slice_states.for_each_clean(slices_of(BitRange::one(unit)), |run| {
+        for run in self.slice_states.clean_runs(slices_of(BitRange::one(unit))) {
             self.slice_states.drop_clean(run, || {
                 if let Some(memory) = self.private(run) {
                     // SAFETY: the slices are held meanwhile, and nobody has used them.
                     unsafe { memory.discard() };
                 }
             });
-        });
+        }
     }
 
     fn is_worth_advising(&self, in_use: usize) -> bool {

@@ -44,6 +44,16 @@ impl BitRange {
         BitRange::between(self.start.max(other.start), self.end().min(other.end()))
     }
 
+    /// The runs of bits in the range that `is_in` holds for, in order.
+    pub fn runs(self, is_in: impl Fn(usize) -> bool) -> impl Iterator<Item = BitRange> {
+        let mut rest = self.start..self.end();
+        core::iter::from_fn(move || {
+            let start = rest.find(|&bit| is_in(bit))?;
+            let end = rest.find(|&bit| !is_in(bit)).unwrap_or(self.end());
+            Some(BitRange::between(start, end))
+        })
+    }
+
     /// The range field by field, from either end.
     #[inline]
     pub(super) const fn pieces(self) -> Pieces {

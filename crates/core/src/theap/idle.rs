@@ -49,13 +49,7 @@ impl Theap {
     fn give_back(&self) {
         self.batch.flush();
         self.expire_retired(Force::All);
-        self.for_each_page(|page| {
-            if page.collect_is_empty() {
-                self.release(page);
-            } else if self.may_punch() {
-                page.punch(Force::Routine);
-            }
-        });
+        self.for_each_page(|page| self.release_or_punch(page, Force::Routine));
         self.heap().ask_again();
         self.hand_over_counts();
     }

@@ -244,7 +244,6 @@ impl Theap {
     pub unsafe fn gathers(&'static self, page: PageRef, p: *mut u8) -> bool {
         let owner = page.owner();
         let is_block = owner.has_plain_blocks() && (p as usize).is_multiple_of(WORD_BYTES) && page.reaches(p);
-        // The empty theap has no heap.
         if !is_block || !self.has_heap(page.heap()) || do_orphans_wait() {
             return false;
         }
@@ -270,7 +269,7 @@ impl Theap {
             if owner.is_unowned() && owner.tid() == thread_id() {
                 return free_last_owned(page, p);
             }
-            if self.is_empty_theap() || !self.heap().has(page) {
+            if !self.has_heap(page.heap()) {
                 push_one(page, p);
             } else if owner.is_unowned() && self.free_abandoned(page, p) {
             } else if owner.is_hardened() {

@@ -267,7 +267,7 @@ impl Theap {
     /// Whether it is a part of `heap`. The heap that it is a part of may be ending, and is not looked at.
     #[inline]
     pub fn is_of(&self, heap: &Heap) -> bool {
-        ptr::eq(self.identity.heap(), heap.handle())
+        self.has_heap(heap.handle())
     }
 
     /// Whether thread `tid` may use it for `heap`'s pages: true only for the live theap of that thread and heap.

@@ -213,10 +213,19 @@ impl Theap {
         if is_kept {
             return;
         }
+        match force {
+            Force::All => self.release_or_punch(page, Force::All),
+            Force::Routine if page.collect_is_empty() => self.release(page),
+            Force::Routine => {}
+        }
+    }
+
+    /// Releases a page that is empty, and gives back what is empty of another one.
+    pub(super) fn release_or_punch(&self, page: &'static Owned, force: Force) {
         if page.collect_is_empty() {
             self.release(page);
-        } else if force == Force::All && self.may_punch() {
-            page.punch(Force::All);
+        } else if self.may_punch() {
+            page.punch(force);
         }
     }
 }
