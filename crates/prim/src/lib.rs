@@ -24,7 +24,7 @@
 //!
 //! # How it is built
 //! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `wasm/` what
-//! WebAssembly has, `sim/` an in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
+//! WebAssembly has, `unsupported/` what those answer that lack something, `sim/` an in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
 #![no_std]
 
 #[cfg(test)]
@@ -71,8 +71,13 @@ mod platform;
 #[cfg(any(target_family = "wasm", test))]
 mod ranges;
 #[cfg(unix)]
-#[allow(dead_code, reason = "Linux replaces some of it; it is compiled and tested there all the same")]
+#[allow(dead_code, unused_imports, reason = "Linux replaces some of it; it is compiled and tested there all the same")]
 mod unix;
+#[cfg_attr(
+    target_os = "linux",
+    allow(dead_code, reason = "Linux has interfaces for all of it; it is compiled there all the same")
+)]
+mod unsupported;
 #[cfg(target_family = "wasm")]
 mod wasm;
 

@@ -12,12 +12,14 @@ compile_error!("WebAssembly with threads is not supported: see docs/PORTING.md")
 #[cfg(target_os = "linux")]
 pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, modules, numa, pin, process, stack};
 #[cfg(all(unix, not(target_os = "linux")))]
-pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, modules, numa, pin, process, stack};
+pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, modules, process};
 #[cfg(unix)]
 pub(crate) use crate::unix::{environ, errno, key, output, service};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use crate::unsupported::{numa, pin, stack};
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::wasm::{
-    clock, entropy, environ, errno, futex, key, mem as real_mem, modules, numa, output, pin, process, service, stack,
+    clock, entropy, environ, errno, futex, key, mem as real_mem, modules, output, process, service,
 };
 
 // What a WebAssembly program may ask its host for.

@@ -1,8 +1,11 @@
 //! Memory by `mmap` and what POSIX says about it. Kernels differ in whether advice clears memory, so discarding maps afresh.
 
 use crate::errno::{Errno, get, quiet, zero_or_errno};
-use crate::mem::{Access, HugeSize, MemConfig, Thp, ThpMode};
+use crate::mem::{Access, MemConfig, ThpMode};
 use crate::platform::{MAP_NORESERVE, USER_VA_BITS};
+pub(crate) use crate::unsupported::mem::{
+    bind_numa, dont_dump, dump, map_huge, move_pages, populate, thp, thp_disable_process,
+};
 use core::ptr;
 use libc::c_int;
 
@@ -115,30 +118,6 @@ pub(crate) unsafe fn advise(p: *mut u8, bytes: usize, advice: c_int) -> Result<(
     // SAFETY: the caller's promise.
     zero_or_errno(|| unsafe { libc::madvise(p.cast(), bytes, advice) })
 }
-
-pub(crate) unsafe fn thp(_p: *mut u8, _bytes: usize, _mode: Thp) -> Result<(), Errno> {
-    Err(Errno::ENOTSUP)
-}
-
-pub(crate) fn thp_disable_process() {}
-
-pub(crate) unsafe fn dont_dump(_p: *mut u8, _bytes: usize) {}
-
-pub(crate) unsafe fn dump(_p: *mut u8, _bytes: usize) {}
-
-pub(crate) unsafe fn move_pages(_from: *mut u8, _to: *mut u8, _bytes: usize) -> Result<(), Errno> {
-    Err(Errno::ENOTSUP)
-}
-
-pub(crate) fn map_huge(_hint: usize, _bytes: usize, _size: HugeSize) -> Result<*mut u8, Errno> {
-    Err(Errno::ENOTSUP)
-}
-
-pub(crate) unsafe fn bind_numa(_p: *mut u8, _bytes: usize, _node: usize) -> Result<(), Errno> {
-    Err(Errno::ENOTSUP)
-}
-
-pub(crate) unsafe fn populate(_p: *mut u8, _bytes: usize) {}
 
 /// OS pages that one `mincore` call is asked about.
 const PAGES_PER_QUESTION: usize = 256;

@@ -1,4 +1,4 @@
-//! What every Unix offers. Complete: `linux/` replaces what it can do better, and its tests run these too.
+//! What every Unix offers, complete with `unsupported/`: `linux/` replaces what it can do better, and its tests run these too.
 
 pub(crate) mod clock;
 pub(crate) mod entropy;
@@ -8,9 +8,6 @@ pub(crate) mod futex;
 pub(crate) mod key;
 pub(crate) mod mem;
 pub(crate) mod modules;
-pub(crate) mod numa;
 pub(crate) mod output;
-pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod service;
-pub(crate) mod stack;

@@ -3,8 +3,11 @@
 //! Others may grow the memory too (a C library's `malloc`): what we get then lies apart from what we had.
 
 use crate::errno::Errno;
-use crate::mem::{Access, HugeSize, MemConfig, Thp, ThpMode};
+use crate::mem::{Access, MemConfig, ThpMode};
 use crate::ranges::Ranges;
+pub(crate) use crate::unsupported::mem::{
+    bind_numa, dont_dump, dump, map_huge, move_pages, populate, thp, thp_disable_process,
+};
 use core::arch::wasm32::{memory_grow, memory_size};
 use core::ptr;
 
@@ -84,30 +87,6 @@ pub(crate) unsafe fn discard(_p: *mut u8, _bytes: usize) -> Result<(), Errno> {
 pub(crate) unsafe fn reset(_p: *mut u8, _bytes: usize) -> Result<(), Errno> {
     Err(Errno::ENOTSUP)
 }
-
-pub(crate) unsafe fn thp(_p: *mut u8, _bytes: usize, _mode: Thp) -> Result<(), Errno> {
-    Err(Errno::ENOTSUP)
-}
-
-pub(crate) fn thp_disable_process() {}
-
-pub(crate) unsafe fn dont_dump(_p: *mut u8, _bytes: usize) {}
-
-pub(crate) unsafe fn dump(_p: *mut u8, _bytes: usize) {}
-
-pub(crate) unsafe fn move_pages(_from: *mut u8, _to: *mut u8, _bytes: usize) -> Result<(), Errno> {
-    Err(Errno::ENOTSUP)
-}
-
-pub(crate) fn map_huge(_hint: usize, _bytes: usize, _size: HugeSize) -> Result<*mut u8, Errno> {
-    Err(Errno::ENOTSUP)
-}
-
-pub(crate) unsafe fn bind_numa(_p: *mut u8, _bytes: usize, _node: usize) -> Result<(), Errno> {
-    Err(Errno::ENOTSUP)
-}
-
-pub(crate) unsafe fn populate(_p: *mut u8, _bytes: usize) {}
 
 /// The host doesn't tell: all of it.
 pub(crate) unsafe fn resident_bytes(_p: *const u8, bytes: usize) -> usize {

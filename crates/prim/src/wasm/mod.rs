@@ -12,11 +12,8 @@ pub(crate) mod mem;
 pub(crate) mod modules;
 #[cfg(not(target_os = "wasi"))]
 pub(crate) mod nobody;
-pub(crate) mod numa;
 pub(crate) mod output;
-pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod service;
-pub(crate) mod stack;
 #[cfg(target_os = "wasi")]
 pub(crate) mod wasi;

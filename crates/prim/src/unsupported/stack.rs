@@ -1,4 +1,4 @@
-//! POSIX has no way to ask about memory that doesn't cost more than it is worth: stacks are not walked.
+//! Whether memory may be read can't be asked, or costs more than it is worth: stacks are not walked.
 
 pub(crate) fn is_readable(_address: usize) -> bool {
     false

@@ -1,9 +1,0 @@
-//! No portable interface: one node.
-
-pub(crate) fn detect_node_count() -> usize {
-    1
-}
-
-pub(crate) fn current_node() -> usize {
-    0
-}

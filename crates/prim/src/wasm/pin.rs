@@ -1,3 +1,0 @@
-//! Nothing is unloaded.
-
-pub(crate) fn stay_loaded() {}
