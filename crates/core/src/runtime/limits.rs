@@ -8,20 +8,17 @@ use super::thread::Thread;
 use crate::arena::process_limit;
 use crate::diag::Hook;
 use crate::heap::Heap;
-use crate::sync::{AtomicBool, Ordering};
 
 /// Memory for `bytes` bytes is wanted that a limit does not allow: that of `heap`, or if it is null, of the process. True if it
 /// is worth another attempt.
 pub type LimitFn = unsafe extern "C" fn(heap: *mut Heap, bytes: usize, arg: *mut c_void) -> bool;
 
 static HOOK: Hook<LimitFn> = Hook::new();
-static HAS_HOOK: AtomicBool = AtomicBool::new(false);
 
 /// Calls `hook(heap, bytes, arg)` from now on when a limit refuses memory and nothing can be given back; `None` ends that. It
 /// may allocate and free; a thread that is inside of it does not enter it again.
 pub fn register_limit_hook(hook: Option<LimitFn>, arg: *mut c_void) {
     HOOK.set(hook, arg);
-    HAS_HOOK.store(hook.is_some(), Ordering::Relaxed);
 }
 
 /// Whose limit is in the way of so many slices more in `heap`: `Some(None)` for the process's.
@@ -34,10 +31,7 @@ fn reached(heap: &'static Heap, slices: usize) -> Option<Option<&'static Heap>> 
 /// it has none to give.
 #[cold]
 pub fn asks_for_room(thread: &Thread, heap: &'static Heap, slices: usize, bytes: usize) -> bool {
-    if !HAS_HOOK.load(Ordering::Relaxed) {
-        return false;
-    }
-    let (Some(limited), Some((hook, arg))) = (reached(heap, slices), HOOK.get()) else { return false };
+    let (Some((hook, arg)), Some(limited)) = (HOOK.get(), reached(heap, slices)) else { return false };
     let limited = limited.map_or(ptr::null_mut(), |heap| ptr::from_ref(heap).cast_mut());
     let mut is_worth_it = false;
     // SAFETY: the contract of `register_limit_hook`.
