@@ -3,7 +3,7 @@
 //! An arena's addresses are reserved inaccessible: such memory counts against no limit but that on addresses, is not
 //! locked by `mlockall`, and not written to core files. Slices are made accessible when they are claimed. As each call of
 //! the system costs as much for many slices as for one, free neighbours become accessible with them: an eighth of
-//! what is accessible already, up to 8 MiB, in whole aligned steps. So there are few calls, and few mappings.
+//! what is accessible already, up to 2 MiB, in whole aligned steps. So there are few calls, and few mappings.
 //!
 //! The neighbours are claimed for that moment like an allocation (`slice_states`, invariant 1), since somebody else could
 //! be changing them. They stay free and unused: what is known of their contents does not change.
@@ -18,9 +18,10 @@ use super::mapping::{LEAST_STEP, goes_in_steps, open};
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 
-/// The largest: 8 MiB. Each kind of pages has chunks of its own and begins steps there: with 32 MiB a quarter of a heap of 500 MiB was
-/// accessible and free, which a limit on data counts.
-const MOST_STEP: usize = CHUNK_BITS / 4;
+/// The largest: 2 MiB, which costs the system a hundred times as much to fill as to make accessible. Each kind of pages has chunks
+/// of its own and begins steps there; with 32 MiB a quarter of a heap of 500 MiB was accessible and free, which a limit on data
+/// counts.
+const MOST_STEP: usize = CHUNK_BITS / 16;
 /// A step is this share of what is accessible.
 const SHARE: usize = 8;
 

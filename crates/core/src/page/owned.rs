@@ -74,6 +74,9 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::sync::{Relaxed, pin};
 
+/// The most slices of a page that become accessible before they are needed: 256 KiB.
+const COMMIT_STEP: usize = (256 << 10) / SLICE_BYTES;
+
 /// A page as its owner may see it: behind a reference, which only a thread with the right has.
 #[repr(transparent)]
 pub struct Owned {
@@ -499,8 +502,8 @@ impl Owned {
             }
             done
         };
-        // Twice as much, to call the system rarely.
-        let ample = (2 * have).min(self.slices());
+        // Twice as much, to call the system rarely, up to a step: what is not used of it counts against limits.
+        let ample = (have + have.min(COMMIT_STEP)).min(self.slices());
         need <= have || ample > need && commit(ample) || commit(need)
     }
 

@@ -92,7 +92,7 @@ impl Place {
     }
 }
 
-/// What is known.
+/// What is known. Zeroed memory is an empty one.
 pub struct RuleTable([Place; PLACES]);
 
 impl RuleTable {

@@ -8,11 +8,14 @@
 
 use core::cell::Cell;
 
+use ferrimalloc_prim::mem::Access;
 use ferrimalloc_prim::modules;
 use ferrimalloc_prim::stack::{self, Registers};
 
 use super::cfi;
 use super::rule::{Base, Rule, RuleTable};
+use crate::os;
+use crate::sync::Published;
 
 /// The granule in which memory is asked about; OS pages are multiples of it.
 const GRANULE: usize = 4096;
@@ -22,7 +25,8 @@ const MAX_FRAME_BYTES: usize = 1 << 20;
 const LEAST_ADDRESS: usize = 4096;
 const WORD: usize = size_of::<usize>();
 
-static RULES: RuleTable = RuleTable::new();
+/// Mapped when the first rule is learned: most processes walk no stack.
+static RULES: Published<RuleTable> = Published::new();
 
 /// What a thread knows about its own stack: memory from `low` to `high` can be read. Valid when zeroed.
 pub struct Known {
@@ -166,7 +170,12 @@ fn by_frame_pointer(at: Registers, window: &mut Window) -> Option<Registers> {
 }
 
 fn find_rule(address: usize) -> Rule {
-    RULES.find(address).unwrap_or_else(|| learn_rule(address))
+    known_rules().and_then(|rules| rules.find(address)).unwrap_or_else(|| learn_rule(address))
+}
+
+fn known_rules() -> Option<&'static RuleTable> {
+    // SAFETY: null, or what `map_rules` has installed, for ever.
+    unsafe { RULES.get().as_ref() }
 }
 
 #[cold]
@@ -180,8 +189,21 @@ fn learn_rule(address: usize) -> Rule {
         !is_here
     });
     let rule = rule.unwrap_or(Rule::CHAIN);
-    RULES.remember(address, rule);
+    if let Some(rules) = known_rules().or_else(map_rules) {
+        rules.remember(address, rule);
+    }
     rule
+}
+
+/// A table for all threads; `None` if there is no memory: then rules are learned each time.
+fn map_rules() -> Option<&'static RuleTable> {
+    let bytes = size_of::<RuleTable>().next_multiple_of(os::os_page_bytes());
+    let region = os::reserve(bytes, os::os_page_bytes(), Access::ReadWrite, |_| true, core::iter::empty())?.region();
+    if RULES.install(region.start.cast()).is_err() {
+        // SAFETY: reserved above, and nobody else has seen it.
+        unsafe { os::release(region) };
+    }
+    known_rules()
 }
 
 #[cfg(test)]
