@@ -52,6 +52,22 @@ fn a_run_ends_as_its_program_does() {
 }
 
 #[test]
+fn a_run_has_the_limit_and_the_profile_that_it_is_given() {
+    let Some(_) = library() else { return };
+    let grow = |limit: &[&str]| {
+        let line = [&["run", "--quiet"], limit, &["--", "python3", "-c", "bytearray(200 << 20)"]].concat();
+        run(&line)
+    };
+    let refused = grow(&["--limit", "64MiB"]);
+    assert!(err(&refused).contains("MemoryError") && refused.status.code() == Some(1), "{}", err(&refused));
+    assert_eq!(grow(&["--limit", "1GiB"]).status.code(), Some(0));
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("profile");
+    assert_eq!(code(&["run", "--quiet", "--profile", name.to_str().unwrap(), "--", "awk", "BEGIN {}"]), 0);
+    assert!(folder.path().join("profile.0001.pb").metadata().unwrap().len() > 0);
+}
+
+#[test]
 fn a_comparison_has_both_columns() {
     let Some(_) = library() else { return };
     let shown = out(&run(&["run", "--compare", "2", "--", "true"]));

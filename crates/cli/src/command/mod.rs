@@ -75,6 +75,12 @@ pub struct Run {
     /// Print the allocator's statistics at the program's end (MIMALLOC_SHOW_STATS).
     #[arg(long)]
     pub stats: bool,
+    /// At most so much memory (MIMALLOC_LIMIT): what is unused goes back first, then requests fail.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub limit: Option<u64>,
+    /// Profile the heap (MIMALLOC_PROFILE): NAME.0001.pb, for pprof, is written at the program's end.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Another option of the library: `--option purge_delay=0` is MIMALLOC_PURGE_DELAY=0.
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub option: Vec<(String, String)>,

@@ -136,9 +136,15 @@ fn preloaded(library: &Path) -> OsString {
 }
 
 fn options(run: &Run) -> Vec<(String, String)> {
-    let number = |name: &str, value: Option<u8>| value.map(|value| (name.to_owned(), value.to_string()));
-    let fixed =
-        [number("SECURE", run.secure), number("DEBUG", run.debug), number("SHOW_STATS", run.stats.then_some(1))];
+    let option = |name: &str, value: Option<String>| value.map(|value| (name.to_owned(), value));
+    let number = |name, value: Option<u8>| option(name, value.map(|value| value.to_string()));
+    let fixed = [
+        number("SECURE", run.secure),
+        number("DEBUG", run.debug),
+        number("SHOW_STATS", run.stats.then_some(1)),
+        option("LIMIT", run.limit.map(|bytes| format!("{}KiB", bytes.div_ceil(1024)))),
+        option("PROFILE", run.profile.clone()),
+    ];
     let all = fixed.into_iter().flatten().chain(run.option.iter().cloned());
     all.map(|(name, value)| (format!("MIMALLOC_{name}"), value)).collect()
 }
