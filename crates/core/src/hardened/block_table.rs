@@ -55,32 +55,33 @@ pub struct Style {
     pub rest: Rest,
 }
 
-/// How many of a page's blocks rest before any is used again, at least.
+/// How many of a page's blocks rest before any is used again, at least: by count, and by bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rest {
     /// One.
     Any,
-    /// A sixteenth of the page's blocks, at most 64.
+    /// A sixteenth of the page's blocks, and two of 16 or more; at most 64 and 256 KiB.
     Short,
-    /// A quarter of the page's blocks, at most 192.
+    /// A quarter of the page's blocks, at most 192 and 2 MiB.
     Long,
 }
 
 impl Rest {
-    const fn least(self, blocks: usize) -> usize {
-        let (share, most) = match self {
+    const fn least(self, blocks: usize, block_bytes: usize) -> usize {
+        let (share, few, most, most_bytes) = match self {
             Rest::Any => return 1,
-            Rest::Short => (blocks / 16, 64),
-            Rest::Long => (blocks / 4, 192),
+            Rest::Short => (blocks / 16, blocks / 8, 64, 256 << 10),
+            Rest::Long => (blocks / 4, blocks / 4, 192, 2 << 20),
         };
-        if share == 0 {
-            1
-        } else if share < most {
-            share
-        } else {
-            most
-        }
+        let wanted = at_least(share, if few < 2 { few } else { 2 });
+        let fitting = most_bytes / block_bytes;
+        let most = if fitting < most { fitting } else { most };
+        at_least(if wanted < most { wanted } else { most }, 1)
     }
+}
+
+const fn at_least(one: usize, other: usize) -> usize {
+    if one > other { one } else { other }
 }
 
 /// What is done to a block when it is taken and put back: the kinds that have fast paths, and all others.
@@ -209,7 +210,7 @@ impl BlockTable {
             words: words as u32,
             work: Work::of(style, block_bytes),
             style,
-            least_rest: style.rest.least(blocks) as u16,
+            least_rest: style.rest.least(blocks, block_bytes) as u16,
             waiting: Cell::new(0),
             wanted: Cell::new(0),
             ring: Ring::new(secrets.order),
@@ -599,10 +600,18 @@ mod tests {
 
     #[test]
     fn how_many_must_rest_is_a_share_of_the_page() {
-        let least = |rest: Rest| [1, 8, 16, 128, 4000].map(|blocks| rest.least(blocks));
+        let least = |rest: Rest| [1, 8, 16, 128, 4000].map(|blocks| rest.least(blocks, 16));
         assert_eq!(least(Rest::Any), [1; 5]);
-        assert_eq!(least(Rest::Short), [1, 1, 1, 8, 64]);
+        assert_eq!(least(Rest::Short), [1, 1, 2, 8, 64]);
         assert_eq!(least(Rest::Long), [1, 2, 4, 32, 192]);
+    }
+
+    #[test]
+    fn large_blocks_rest_by_bytes() {
+        let least = |rest: Rest| [2 << 10, 32 << 10, 512 << 10].map(|bytes| rest.least((8 << 20) / bytes, bytes));
+        assert_eq!(least(Rest::Any), [1; 3]);
+        assert_eq!(least(Rest::Short), [64, 8, 1]);
+        assert_eq!(least(Rest::Long), [192, 64, 4]);
     }
 
     #[test]
