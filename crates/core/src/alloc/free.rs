@@ -4,7 +4,8 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::hardened::{self, Verdict, Way};
+use super::hardened::{self, Verdict};
+use super::hardened_fast::{self, Way};
 use super::single::SingleBlock;
 use super::stated::{Stated, check_free};
 use crate::base::WORD_BYTES;
@@ -121,7 +122,7 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
 #[inline(always)]
 fn free_hardened(p: *mut u8, page: PageRef, owner: Owner) {
     let Some(mine) = page.if_mine_and_hardened(owner) else { return free_hardened_slow(p, page) };
-    match hardened::way_of(mine) {
+    match hardened_fast::way_of(mine) {
         Way::Cleared => free_cleared(p, mine),
         Way::Padded => free_padded(p, mine),
         Way::Bare => free_bare(p, mine),
@@ -131,17 +132,17 @@ fn free_hardened(p: *mut u8, page: PageRef, owner: Owner) {
 
 #[inline(never)]
 extern "C" fn free_cleared(p: *mut u8, mine: &'static Owned) {
-    end_free(p, mine, hardened::free_short::<true>(p, mine));
+    end_free(p, mine, hardened_fast::free_short::<true>(p, mine));
 }
 
 #[inline(never)]
 extern "C" fn free_padded(p: *mut u8, mine: &'static Owned) {
-    end_free(p, mine, hardened::free_short::<false>(p, mine));
+    end_free(p, mine, hardened_fast::free_short::<false>(p, mine));
 }
 
 #[inline(never)]
 extern "C" fn free_bare(p: *mut u8, mine: &'static Owned) {
-    end_free(p, mine, hardened::free_bare(p, mine));
+    end_free(p, mine, hardened_fast::free_bare(p, mine));
 }
 
 #[inline(always)]
@@ -178,7 +179,7 @@ extern "C" fn free_others(p: *mut u8, page: PageRef) {
 /// Apart from others, since what calls `memset` needs a stack.
 #[inline(never)]
 extern "C" fn free_hardened_long(p: *mut u8, mine: &'static Owned) {
-    match hardened::free_long(p, mine) {
+    match hardened_fast::free_long(p, mine) {
         Some(Freed::InUse) => (),
         Some(Freed::Empty) => hardened_emptied(mine),
         None => free_hardened_slow(p, mine.page()),

@@ -9,7 +9,8 @@ use core::ptr::null_mut;
 use ferrimalloc_prim::cpu;
 
 use super::fail::fail;
-use super::hardened::{self, Answer, Taken};
+use super::hardened::{self, Answer};
+use super::hardened_fast::{self, Taken};
 use super::sampled;
 use super::single;
 use super::upkeep::find_page;
@@ -159,7 +160,7 @@ pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
 /// The first page of the class is a hardened one, whose list is always empty.
 #[inline(always)]
 fn malloc_hardened(size: usize, page: &'static Owned) -> *mut u8 {
-    match hardened::take(page, size) {
+    match hardened_fast::take(page, size) {
         Taken::Done(block) => block,
         Taken::Raw(block) => hardened::hand_out_any(size, page, block),
         Taken::None => malloc_unready(size, page),

@@ -238,7 +238,7 @@ impl BlockTable {
 
     #[inline(always)]
     pub fn block_bytes(&self) -> usize {
-        self.block_bytes as usize
+        self.block_bytes
     }
 
     #[inline]
@@ -249,7 +249,7 @@ impl BlockTable {
     /// Whether the blocks are those of requests for nothing: of a padded page's smallest size, which is all canary and no room.
     /// Their memory is inaccessible.
     pub fn is_void(&self) -> bool {
-        self.style.pads && self.block_bytes as usize == VOID_BYTES
+        self.style.pads && self.block_bytes == VOID_BYTES
     }
 
     /// How many blocks must rest before they are woken.
