@@ -25,8 +25,8 @@
 //!    what has been counted is found by the next `drain`; a bit may be found before its block is counted.
 //! 2. Hence at least as many states are idle or wait, after a drain, as the page's counts say there are free
 //!    blocks.
-//! 3. The ring has the blocks that are idle, each once, but for a moment (or, in the child of a fork, from then on: see
-//!    [`OwnedBlockTable::close_from`]).
+//! 3. The ring has the blocks that are idle, each once. The child of a fork may find that half done in pages of other threads, and
+//!    makes their rings anew from the states ([`OwnedBlockTable::close_from`]).
 
 use core::cell::Cell;
 use core::ops::Deref;

@@ -1,4 +1,4 @@
-//! What a hardened page has besides an ordinary one: a bitmap in metadata memory, and a guard OS page at its end.
+//! What a hardened page has besides an ordinary one: a block table in metadata memory, and a guard OS page at its end.
 //!
 //! A guard OS page is inaccessible, so that whoever runs over the page's end faults. Arenas over memory of the program's
 //! own, and of huge OS pages, do without. Each guard splits a mapping, of which a process can have 65,530 (Linux's
@@ -39,9 +39,9 @@ pub fn check_page(page: &Owned, secrets: Secrets, style: Style, levels: Hardenin
 /// The page is about to be erased.
 pub(super) fn drop_block_table(page: &Page, arenas: &ArenaSet) {
     if page.has_block_table() {
-        let bitmap = page.block_table();
+        let table = page.block_table();
         let meta =
-            Meta { start: core::ptr::from_ref(bitmap).cast_mut().cast(), bytes: BlockTable::bytes(page.reserved()) };
+            Meta { start: core::ptr::from_ref(table).cast_mut().cast(), bytes: BlockTable::bytes(page.reserved()) };
         // SAFETY: allocated by `check_page`; no block of the page is in use any more.
         unsafe { arenas.meta_free(meta) };
     }

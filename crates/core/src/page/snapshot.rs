@@ -100,8 +100,8 @@ impl Page {
     }
 
     fn mark_free_hardened(&self, marks: &mut Marks) -> usize {
-        let bitmap = self.block_table();
-        (0..self.linked_blocks()).filter(|&index| !bitmap.is_used(index)).for_each(|index| marks.set(index));
+        let table = self.block_table();
+        (0..self.linked_blocks()).filter(|&index| !table.is_used(index)).for_each(|index| marks.set(index));
         self.linked_blocks() - marks.count()
     }
 
