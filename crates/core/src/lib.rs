@@ -46,7 +46,8 @@ mod protocols {
         pub mod reentrancy_guard;
     }
     pub mod hardened {
-        pub mod block_bitmap;
+        pub mod block_table;
+        mod ring;
     }
     pub mod page {
         pub mod heap_word;

@@ -111,6 +111,53 @@ pub unsafe fn clear_block(p: *mut u8, bytes: usize) {
     unsafe { if bytes > INLINE_BYTES { core::ptr::write_bytes(p, 0, bytes) } else { clear_short(p, bytes) } }
 }
 
+/// As many bytes are cleared by a loop of stores before `memset` is worth a call.
+pub const LOOP_BYTES: usize = 256;
+
+/// The same for more than 16 bytes, without a call; for few.
+///
+/// # Safety
+/// As for [`clear_block`].
+#[inline(always)]
+pub unsafe fn clear_looping(p: *mut u8, bytes: usize) {
+    if bytes <= INLINE_BYTES {
+        // SAFETY: the precondition; the second two pairs may overlap the first two.
+        return unsafe {
+            clear_two(p);
+            clear_two(p.wrapping_add(bytes - INLINE_BYTES / 2));
+        };
+    }
+    let last = p.wrapping_add(bytes - INLINE_BYTES);
+    let mut at = p;
+    // SAFETY: the precondition; 64 bytes at a time, the last of which may overlap others.
+    unsafe {
+        while at < last {
+            clear_four(at);
+            at = at.wrapping_add(INLINE_BYTES);
+        }
+        clear_four(last);
+    }
+}
+
+/// # Safety
+/// As for [`clear_block`] of 64 bytes.
+#[inline(always)]
+unsafe fn clear_four(p: *mut u8) {
+    // SAFETY: the precondition.
+    unsafe {
+        clear_two(p);
+        clear_two(p.wrapping_add(INLINE_BYTES / 2));
+    }
+}
+
+/// # Safety
+/// As for [`clear_block`] of 32 bytes.
+#[inline(always)]
+unsafe fn clear_two(p: *mut u8) {
+    // SAFETY: the precondition; all bits zero is a value of a pair.
+    (0..2).for_each(|index| unsafe { p.cast::<Pair>().add(index).write(core::mem::zeroed()) });
+}
+
 /// The same for at most 64 bytes.
 ///
 /// # Safety
@@ -128,52 +175,81 @@ pub unsafe fn clear_short(p: *mut u8, bytes: usize) {
     }
 }
 
-/// Whether the `bytes` bytes at `p` are zero. Without a branch for small ones, as in [`clear_block`].
+/// Whether the `bytes` bytes at `p` are zero.
 ///
 /// # Safety
 /// `p` is aligned to 16 bytes, `bytes` is a multiple of 16 and not 0, and that memory is readable.
 #[inline(always)]
 pub unsafe fn is_clear(p: *const u8, bytes: usize) -> bool {
-    if bytes <= INLINE_BYTES {
-        // SAFETY: the precondition.
-        return unsafe { is_clear_short(p, bytes) };
-    }
-    // SAFETY: the precondition; all offsets are below `bytes`.
-    let pair = |offset: usize| unsafe { p.wrapping_add(offset & !15).cast::<[u64; 2]>().read() };
-    let four = |at: usize, step: usize, last: usize| {
-        let (a, b, c, d) = (pair(at), pair(at + step), pair(at + 2 * step), pair(last));
-        [a[0] | b[0] | c[0] | d[0], a[1] | b[1] | c[1] | d[1]]
-    };
-    let mut found = four(0, INLINE_BYTES / 4, bytes - 16);
-    let mut at = INLINE_BYTES / 4 * 3;
-    while at < bytes {
-        let more = four(at.min(bytes - INLINE_BYTES), 16, at.min(bytes - INLINE_BYTES) + 48);
-        found = [found[0] | more[0], found[1] | more[1]];
-        at += INLINE_BYTES;
-    }
-    found[0] | found[1] == 0
+    // SAFETY: the precondition; all bits are values of a pair.
+    unsafe { if bytes < INLINE_BYTES / 2 { is_zero(p.cast::<Pair>().read()) } else { is_clear_looping(p, bytes) } }
 }
 
-/// The same for at most 64 bytes.
+/// The same for more than 16 bytes.
 ///
 /// # Safety
 /// As for [`is_clear`].
 #[inline(always)]
-pub unsafe fn is_clear_short(p: *const u8, bytes: usize) -> bool {
+pub unsafe fn is_clear_looping(p: *const u8, bytes: usize) -> bool {
+    if bytes <= INLINE_BYTES {
+        // SAFETY: the precondition; some may be looked at twice.
+        return is_zero(unsafe { or(any_of_two(p), any_of_two(p.wrapping_add(bytes - INLINE_BYTES / 2))) });
+    }
+    // The last 64 bytes, some of which are looked at twice; then those before them, from the front.
+    let last = p.wrapping_add(bytes - INLINE_BYTES);
+    let mut at = p;
+    // SAFETY: the precondition.
+    let mut found = unsafe { any_of_four(last) };
+    while at < last {
+        // SAFETY: as above.
+        found = or(found, unsafe { any_of_four(at) });
+        at = at.wrapping_add(INLINE_BYTES);
+    }
+    is_zero(found)
+}
+
+/// The bits of four pairs at `p`, together.
+///
+/// # Safety
+/// As for [`is_clear`] of 64 bytes.
+#[inline(always)]
+unsafe fn any_of_four(p: *const u8) -> Pair {
+    // SAFETY: the precondition.
+    unsafe { or(any_of_two(p), any_of_two(p.wrapping_add(INLINE_BYTES / 2))) }
+}
+
+/// # Safety
+/// As for [`is_clear`] of 32 bytes.
+#[inline(always)]
+unsafe fn any_of_two(p: *const u8) -> Pair {
+    // SAFETY: the precondition; all bits are values of a pair.
+    unsafe { or(p.cast::<Pair>().read(), p.cast::<Pair>().add(1).read()) }
+}
+
+#[inline(always)]
+fn or(one: Pair, other: Pair) -> Pair {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the precondition; all offsets are below `bytes`; SSE2 is part of x86-64.
+    // SAFETY: SSE2 is part of x86-64.
     unsafe {
-        use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_or_si128, _mm_setzero_si128};
-        let pair = |offset: usize| _mm_load_si128(p.wrapping_add(offset & !15).cast());
-        let front = _mm_or_si128(pair(0), pair(bytes / 4));
-        let back = _mm_or_si128(pair(bytes / 2), pair(bytes - 16));
-        _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_or_si128(front, back), _mm_setzero_si128())) == 0xFFFF
+        core::arch::x86_64::_mm_or_si128(one, other)
     }
     #[cfg(not(target_arch = "x86_64"))]
+    {
+        one | other
+    }
+}
+
+#[inline(always)]
+fn is_zero(pair: Pair) -> bool {
+    #[cfg(target_arch = "x86_64")]
     // SAFETY: as above.
     unsafe {
-        let pair = |offset: usize| p.wrapping_add(offset & !15).cast::<u128>().read();
-        pair(0) | pair(bytes / 4) | pair(bytes / 2) | pair(bytes - 16) == 0
+        use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_setzero_si128};
+        _mm_movemask_epi8(_mm_cmpeq_epi8(pair, _mm_setzero_si128())) == 0xFFFF
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        pair == 0
     }
 }
 
@@ -204,6 +280,14 @@ mod tests {
             // SAFETY: the array is larger.
             unsafe { super::clear_block(memory.as_mut_ptr().cast(), pairs * 16) };
             assert!(memory[..pairs].iter().all(|&pair| pair == 0));
+            assert!(memory[pairs..].iter().all(|&pair| pair == !0));
+            if pairs == 1 {
+                continue;
+            }
+            memory = [!0; 64];
+            // SAFETY: as above.
+            unsafe { super::clear_looping(memory.as_mut_ptr().cast(), pairs * 16) };
+            assert_eq!(memory.iter().position(|&pair| pair != 0), Some(pairs));
             assert!(memory[pairs..].iter().all(|&pair| pair == !0));
         }
     }

@@ -4,7 +4,8 @@
 //! slice inside a page, blocks known by inner addresses, pages of others or of nobody, and addresses that are no
 //! block of ours.
 
-use super::hardened::{self, Length, Verdict};
+use super::hardened::{self, Verdict};
+use super::hardened_fast::{self, Way};
 use super::single::SingleBlock;
 use super::stated::{Stated, check_free};
 use crate::base::WORD_BYTES;
@@ -102,9 +103,9 @@ extern "C" fn free_far(p: *mut u8) {
 /// The first test is the way through an interior slice: freeing medium blocks is common.
 #[inline(never)]
 extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
-    let mut page = entry;
-    if page.owner() == Owner::STUB {
-        page = page.head();
+    let owner = entry.owner();
+    if owner == Owner::STUB {
+        let page = entry.head();
         if let Some(mine) = page.if_mine() {
             if p.cast_const() == mine.freed_last() {
                 return free_twice(page, p);
@@ -112,11 +113,58 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
             // SAFETY: the block is the caller's.
             return unsafe { free_own(mine, p) };
         }
+        return free_inner(p, page);
     }
-    if page.owner().is_hardened() {
-        return free_hardened(p, page);
+    if owner.is_hardened() { free_hardened(p, entry, owner) } else { free_others(p, entry) }
+}
+
+/// All that it ends with is apart, so that it needs no stack.
+#[inline(always)]
+fn free_hardened(p: *mut u8, page: PageRef, owner: Owner) {
+    let Some(mine) = page.if_mine_and_hardened(owner) else { return free_hardened_slow(p, page) };
+    match hardened_fast::way_of(mine) {
+        Way::Cleared => free_cleared(p, mine),
+        Way::Padded => free_padded(p, mine),
+        Way::Bare => free_bare(p, mine),
+        Way::Long => free_hardened_long(p, mine),
     }
-    free_others(p, page);
+}
+
+#[inline(never)]
+extern "C" fn free_cleared(p: *mut u8, mine: &'static Owned) {
+    end_free(p, mine, hardened_fast::free_short::<true>(p, mine));
+}
+
+#[inline(never)]
+extern "C" fn free_padded(p: *mut u8, mine: &'static Owned) {
+    end_free(p, mine, hardened_fast::free_short::<false>(p, mine));
+}
+
+#[inline(never)]
+extern "C" fn free_bare(p: *mut u8, mine: &'static Owned) {
+    end_free(p, mine, hardened_fast::free_bare(p, mine));
+}
+
+#[inline(always)]
+fn end_free(p: *mut u8, mine: &'static Owned, freed: Option<Freed>) {
+    match freed {
+        Some(Freed::InUse) => (),
+        Some(Freed::Empty) => hardened_emptied(mine),
+        None => free_hardened_long(p, mine),
+    }
+}
+
+/// What lies in an inner slice, and is no ordinary block of this thread's.
+#[inline(never)]
+extern "C" fn free_inner(p: *mut u8, page: PageRef) {
+    let owner = page.owner();
+    if !owner.is_hardened() {
+        return free_others(p, page);
+    }
+    match page.if_mine_and_hardened(owner) {
+        Some(mine) => free_hardened_long(p, mine),
+        None => free_hardened_slow(p, page),
+    }
 }
 
 /// What is mostly a block of another thread's page. Apart from others, so that neither needs a stack.
@@ -128,24 +176,10 @@ extern "C" fn free_others(p: *mut u8, page: PageRef) {
     }
 }
 
-#[inline(never)]
-extern "C" fn free_hardened(p: *mut u8, page: PageRef) {
-    match page.if_mine_and_hardened() {
-        Some(mine) if hardened::length_of(mine) == Length::Short => free_hardened_own(p, mine, Length::Short),
-        Some(mine) => free_hardened_long(p, mine),
-        None => free_hardened_slow(p, page),
-    }
-}
-
 /// Apart from others, since what calls `memset` needs a stack.
 #[inline(never)]
 extern "C" fn free_hardened_long(p: *mut u8, mine: &'static Owned) {
-    free_hardened_own(p, mine, Length::Any);
-}
-
-#[inline(always)]
-fn free_hardened_own(p: *mut u8, mine: &'static Owned, length: Length) {
-    match hardened::free_own(p, mine, length) {
+    match hardened_fast::free_long(p, mine) {
         Some(Freed::InUse) => (),
         Some(Freed::Empty) => hardened_emptied(mine),
         None => free_hardened_slow(p, mine.page()),
@@ -153,8 +187,8 @@ fn free_hardened_own(p: *mut u8, mine: &'static Owned, length: Length) {
 }
 
 /// As [`free_emptied`]; mostly it is empty and kept again, and nothing else changes.
-#[inline(always)]
-fn hardened_emptied(page: &'static Owned) {
+#[inline(never)]
+extern "C" fn hardened_emptied(page: &'static Owned) {
     if page.is(Flag::Retired) { page.note_retired() } else { free_emptied(page) }
 }
 

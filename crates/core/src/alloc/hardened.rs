@@ -2,8 +2,8 @@
 //! enters here.
 //!
 //! *Hardened* blocks are allocated at random, with a canary behind, and looked at when they come back. What a page does
-//! besides keeping its bitmap is its style: a canary, and filling of fresh and freed memory (see the floor `hardened`). A
-//! block above 512 KiB has a page of its own and no bitmap; its padding is filler alone, and its size stands in the page.
+//! besides keeping its table is its style: a canary, and filling of fresh and freed memory (see the floor `hardened`). A
+//! block above 512 KiB has a page of its own and no table; its padding is filler alone, and its size stands in the page.
 //! A thread that frees a block of another's page does all the checking itself: it has the block, and everything that it
 //! looks at is constant while the block is in use. An error is reported where it is found. Frees that are wrong are then
 //! ignored; a block whose padding was damaged is freed.
@@ -24,8 +24,8 @@ use super::single::{self, SingleBlock};
 use super::upkeep;
 use crate::base::*;
 use crate::diag::ErrorKind;
-use crate::hardened::{AlreadyFree, BlockBitmap, CANARY_BYTES, Canary, Work};
-use crate::heap::{may_preserve, preserved};
+use crate::hardened::{AlreadyFree, BlockTable, CANARY_BYTES, Canary, Work};
+use crate::heap::preserved;
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Page, PageRef};
 use crate::runtime::current_theap;
@@ -46,56 +46,24 @@ fn bin_for(theap: &Theap, room: usize, align: usize) -> Option<Bin> {
     Bin::of_aligned(room.checked_add(theap.style().canary_bytes())?, align)
 }
 
-/// Allocates a block of `size` bytes from a hardened page of a class that has room for it; null if that has none at hand.
-/// Calls nothing but what it ends with, so that most requests need no stack.
-#[inline(always)]
-pub(super) fn malloc_from(page: &'static Owned, size: usize) -> *mut u8 {
-    let bitmap = page.block_bitmap();
-    let block = page.take_ready_of(bitmap);
-    if block.is_null() {
-        return malloc_unready(page, size);
-    }
-    if !is_short(bitmap) {
-        let is_done = !BUILD.is_watched() && bitmap.work() == Work::Bare;
-        return if is_done { block } else { hand_out_any(page, block, size) };
-    }
-    let canary = Canary { block, room: bitmap.block_bytes() - CANARY_BYTES, key: bitmap.key() };
-    // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
-    unsafe {
-        if bitmap.work() == Work::Cleared && !cpu::is_clear_short(block, bitmap.block_bytes()) {
-            return hand_out_any(page, block, size);
-        }
-        if !canary.close_short(size) {
-            return hand_out_any(page, block, size);
-        }
-    }
-    block
-}
-
-/// Whether the page's blocks are as short as [`free_own`] and [`malloc_from`] treat without a call.
-#[inline(always)]
-fn is_short(bitmap: &BlockBitmap) -> bool {
-    let has_canary = bitmap.work() == Work::Padded || bitmap.work() == Work::Cleared;
-    !BUILD.is_watched() && has_canary && bitmap.block_bytes() <= SHORT_BYTES
-}
-
+/// Hands out a block of `size` bytes that has been taken.
 #[inline(never)]
-extern "C" fn malloc_unready(page: &'static Owned, size: usize) -> *mut u8 {
+pub(super) extern "C" fn hand_out_any(size: usize, page: &'static Owned, block: *mut u8) -> *mut u8 {
+    hand_out(page.page(), page.block_table(), block, size, Zero::Any);
+    // Nobody shall know that this is what came in: calls of this are last calls then.
+    cpu::pin(block).cast_mut()
+}
+
+/// Allocates a block of `size` bytes from a page where none is ready; null if there is none.
+pub(super) fn malloc_unready(page: &'static Owned, size: usize) -> *mut u8 {
     let block = page.take_hardened();
-    if block.is_null() { block } else { hand_out_any(page, block, size) }
+    if block.is_null() { block } else { hand_out_any(size, page, block) }
 }
 
-#[inline(never)]
-extern "C" fn hand_out_any(page: &'static Owned, block: *mut u8, size: usize) -> *mut u8 {
-    hand_out(page.page(), page.block_bitmap(), block, size, Zero::Any);
-    block
-}
-
-/// The same for larger requests, through a theap that checks and does nothing else.
+/// The page of a larger request, through a theap that checks and does nothing else; `None` if there is none at hand.
 #[inline(always)]
-pub(super) fn malloc_medium(theap: &'static Theap, size: usize) -> *mut u8 {
-    let Some(bin) = bin_for(theap, size, 1) else { return ptr::null_mut() };
-    theap.queue(bin).first().map_or(ptr::null_mut(), |page| malloc_unready(page, size))
+pub(super) fn page_for(theap: &'static Theap, size: usize) -> Option<&'static Owned> {
+    theap.queue(bin_for(theap, size, 1)?).first()
 }
 
 /// Allocates a block of `size` bytes from a class that has room for it; `None` without memory.
@@ -103,13 +71,13 @@ fn alloc_block(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Opti
     if let Some(page) = theap.queue(bin).first() {
         let block = page.take_hardened();
         if !block.is_null() {
-            hand_out(page.page(), page.block_bitmap(), block, size, zero);
+            hand_out(page.page(), page.block_table(), block, size, zero);
             return Some(block);
         }
     }
     let page = upkeep::find_page(theap, bin)?;
     let block = page.take_hardened();
-    hand_out(page.page(), page.block_bitmap(), block, size, zero);
+    hand_out(page.page(), page.block_table(), block, size, zero);
     Some(block)
 }
 
@@ -117,50 +85,50 @@ fn alloc_block(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Opti
 const VERIFIED_BYTES: usize = 1024;
 
 #[inline(always)]
-fn hand_out(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: usize, zero: Zero) {
-    let work = bitmap.work();
-    if BUILD.is_watched() || work == Work::ByStyle || work == Work::Bare {
-        return hand_out_by_style(page, bitmap, block, size, zero);
-    }
-    let bytes = bitmap.block_bytes();
+fn hand_out(page: PageRef, table: &BlockTable, block: *mut u8, size: usize, zero: Zero) {
+    let is_cleared = match table.work() {
+        Work::Cleared | Work::ClearedShort => true,
+        Work::Padded | Work::PaddedShort => false,
+        Work::Bare | Work::ByStyle => return hand_out_by_style(page, table, block, size, zero),
+    };
+    let bytes = table.block_bytes();
     // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
     unsafe {
-        let is_clear = work == Work::Cleared && cpu::is_clear(block, bytes.min(VERIFIED_BYTES));
-        if work == Work::Cleared && !is_clear {
+        if is_cleared && !cpu::is_clear(block, bytes.min(VERIFIED_BYTES)) {
             clear_written(page, block);
         }
-        Canary { block, room: bytes - CANARY_BYTES, key: bitmap.key() }.close_fresh(size);
-        if zero == Zero::Zeroed && (!is_clear || bytes > VERIFIED_BYTES) {
+        Canary { block, room: bytes - CANARY_BYTES, key: table.key() }.close_fresh(size);
+        if zero == Zero::Zeroed && (!is_cleared || bytes > VERIFIED_BYTES) {
             ptr::write_bytes(block, 0, size);
         }
     }
 }
 
 #[inline(never)]
-fn hand_out_by_style(page: PageRef, bitmap: &BlockBitmap, block: *mut u8, size: usize, zero: Zero) {
-    let style = bitmap.style();
+fn hand_out_by_style(page: PageRef, table: &BlockTable, block: *mut u8, size: usize, zero: Zero) {
+    let style = table.style();
     let room = page.block_bytes() - style.canary_bytes();
     let _quiet = tool_hooks::quiet();
     tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
-        if style.clears && !bitmap.is_void() && !is_clear(block, page.block_bytes().min(VERIFIED_BYTES)) {
+        if style.clears && !table.is_void() && !is_clear(block, page.block_bytes().min(VERIFIED_BYTES)) {
             clear_written(page, block);
         }
         if style.fills {
             let (now, most) = preserved(page);
             if style.verifies
-                && !bitmap.is_void()
+                && !table.is_void()
                 && let Some(at) = page.filled(block, most).verify()
             {
                 page.report(ErrorKind::WriteAfterFree, block, at);
             }
             page.filled(block, now).on_alloc(size);
         }
-        if style.pads && !bitmap.is_void() {
+        if style.pads && !table.is_void() {
             page.canary_of(block).close(size);
         }
-        if zero == Zero::Zeroed && !bitmap.is_void() {
+        if zero == Zero::Zeroed && !table.is_void() {
             ptr::write_bytes(block, 0, if style.pads { size } else { room });
         }
     }
@@ -201,65 +169,6 @@ unsafe fn clear_behind(block: *mut u8, preserved: usize, bytes: usize) {
     unsafe { ptr::write_bytes(block.wrapping_add(from), 0, bytes - from) };
 }
 
-/// Blocks up to this size are freed by [`free_own`] without calling anything.
-const SHORT_BYTES: usize = 64;
-
-/// Frees block `p` of a page that this thread owns, if all is as it should be; `None`, and nothing has happened, if it has to
-/// be looked at more closely.
-#[inline(always)]
-pub(super) fn free_own(p: *mut u8, page: &'static Owned, length: Length) -> Option<Freed> {
-    let bitmap = page.block_bitmap();
-    let (work, bytes) = (bitmap.work(), bitmap.block_bytes());
-    if BUILD.is_watched() || work == Work::ByStyle || work == Work::Cleared && may_preserve() {
-        return None;
-    }
-    let index = page.index_in(bitmap, p)?;
-    if work == Work::Bare {
-        return page.put_of(bitmap, index).ok();
-    }
-    let canary = |block| Canary { block, room: bytes - CANARY_BYTES, key: bitmap.key() };
-    // SAFETY: a block of the page that is or was in use, and the one before it, which was opened first.
-    unsafe {
-        let is_whole = match length {
-            Length::Short => canary(p).is_whole_short(),
-            Length::Any => canary(p).is_whole(),
-        };
-        if !is_whole || index > 0 && !canary(p.wrapping_sub(bytes)).is_free_or_whole() {
-            return None;
-        }
-    }
-    if !bitmap.is_used(index) {
-        return None;
-    }
-    // SAFETY: the block is the caller's.
-    unsafe {
-        canary(p).open();
-        if work == Work::Cleared {
-            match length {
-                Length::Short => cpu::clear_short(p, bytes),
-                Length::Any => ptr::write_bytes(p, 0, bytes),
-            }
-        }
-    }
-    // A block that is free looks like one, also to the child of a fork at this moment.
-    pin();
-    page.put_of(bitmap, index).ok()
-}
-
-/// How long a page's blocks are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Length {
-    /// At most [`SHORT_BYTES`].
-    Short,
-    Any,
-}
-
-/// Which of the two holds for this page.
-#[inline(always)]
-pub(super) fn length_of(page: &Owned) -> Length {
-    if page.block_bytes() <= SHORT_BYTES { Length::Short } else { Length::Any }
-}
-
 /// Frees block `p` of a hardened page after looking at everything that can be looked at.
 #[inline(never)]
 pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
@@ -269,11 +178,11 @@ pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
         return free_single(p, page);
     }
     let Some(index) = page.index_of_start(p) else { return refuse(page, ErrorKind::InvalidFree, p) };
-    let bitmap = page.block_bitmap();
-    if !bitmap.is_used(index) {
+    let table = page.block_table();
+    if !table.is_used(index) {
         return refuse(page, ErrorKind::DoubleFree, p);
     }
-    if !bitmap.is_void() {
+    if !table.is_void() {
         // SAFETY: the block is in use, by the caller.
         unsafe { retire(p, page, index) };
     }
@@ -288,7 +197,7 @@ pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
 /// # Safety
 /// The block is in use, by the caller.
 unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
-    let style = page.block_bitmap().style();
+    let style = page.block_table().style();
     tool_hooks::reached(p, page.block_bytes());
     // SAFETY: the precondition.
     unsafe {
@@ -305,7 +214,7 @@ unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
         }
     }
     tool_hooks::put_away(p, page.block_bytes());
-    // As in `free_own`.
+    // A block that is free looks like one, also to the child of a fork at this moment.
     pin();
 }
 
@@ -320,9 +229,9 @@ unsafe fn is_whole_before(p: *mut u8, page: PageRef) -> bool {
     // SAFETY: the precondition; blocks are opened in the order of their addresses.
     BUILD.is_watched()
         || unsafe {
-            match page.block_bitmap().style().fills {
+            match page.block_table().style().fills {
                 true => canary.is_free_as_or_whole(page.filled(before, 0).mark()),
-                false => canary.is_free_or_whole(),
+                false => canary.is_free_as_or_whole(0),
             }
         }
 }
@@ -340,7 +249,7 @@ fn put(page: &'static Owned, index: usize, p: *mut u8) -> Verdict {
 }
 
 fn put_remote(page: PageRef, index: usize, p: *mut u8) -> Verdict {
-    if page.block_bitmap().put_remote(index).is_err() {
+    if page.block_table().put_remote(index).is_err() {
         return refuse(page, ErrorKind::DoubleFree, p);
     }
     // SAFETY: the block is marked.
@@ -376,13 +285,13 @@ pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.is_singleton() {
         return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
     }
-    if !page.index_of_start(p).is_some_and(|index| page.block_bitmap().is_used(index)) {
+    if !page.index_of_start(p).is_some_and(|index| page.block_table().is_used(index)) {
         return None;
     }
-    if !page.block_bitmap().style().pads {
+    if !page.block_table().style().pads {
         return Some(page.block_bytes());
     }
-    if page.block_bitmap().is_void() {
+    if page.block_table().is_void() {
         return Some(0);
     }
     let canary = page.canary_of(p);
@@ -425,10 +334,10 @@ fn resize(p: *mut u8, page: PageRef, usable: usize, size: usize, zero: Zero) -> 
     if size > room || size < room / 2 || single::is_much(room - size, room) {
         return false;
     }
-    if !page.block_bitmap().style().pads {
+    if !page.block_table().style().pads {
         return true;
     }
-    if page.block_bitmap().is_void() {
+    if page.block_table().is_void() {
         return size == 0;
     }
     let canary = page.canary_of(p);

@@ -10,6 +10,7 @@ use ferrimalloc_prim::cpu;
 
 use super::fail::fail;
 use super::hardened::{self, Answer};
+use super::hardened_fast::{self, Taken};
 use super::sampled;
 use super::single;
 use super::upkeep::find_page;
@@ -157,17 +158,28 @@ pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
 }
 
 /// The first page of the class is a hardened one, whose list is always empty.
+#[inline(always)]
+fn malloc_hardened(size: usize, page: &'static Owned) -> *mut u8 {
+    match hardened_fast::take(page, size) {
+        Taken::Done(block) => block,
+        Taken::Raw(block) => hardened::hand_out_any(size, page, block),
+        Taken::None => malloc_unready(size, page),
+    }
+}
+
 #[inline(never)]
-extern "C" fn malloc_hardened(size: usize, page: &'static Owned) -> *mut u8 {
-    let block = hardened::malloc_from(page, size);
+extern "C" fn malloc_unready(size: usize, page: &'static Owned) -> *mut u8 {
+    let block = hardened::malloc_unready(page, size);
     if block.is_null() { malloc_slow(size) } else { block }
 }
 
 /// Requests that are large, or have to ask.
 #[inline(never)]
 extern "C" fn malloc_asked(theap: &'static Theap, size: usize) -> *mut u8 {
-    let block = if theap.is_only_hardened() { hardened::malloc_medium(theap, size) } else { core::ptr::null_mut() };
-    if block.is_null() { malloc_slow(size) } else { block }
+    match theap.is_only_hardened().then(|| hardened::page_for(theap, size)).flatten() {
+        Some(page) => malloc_hardened(size, page),
+        None => malloc_slow(size),
+    }
 }
 
 #[inline(never)]

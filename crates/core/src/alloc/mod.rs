@@ -8,13 +8,14 @@
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway. `fail`: what is said when a request can't be met.
 //! * `query`: questions about a block.
 //! * `sampled`: allocations that are the profiler's samples; `marking`: how a block becomes one.
-//! * `hardened`: where the fast paths fail: allocation that is checked or guarded; `hardened_single`: of blocks with a page of
-//!   their own.
+//! * `hardened`: where the fast paths fail: allocation that is checked or guarded; `hardened_fast`: the way of most blocks
+//!   of hardened pages; `hardened_single`: of blocks with a page of their own.
 
 mod aligned;
 mod fail;
 mod free;
 mod hardened;
+mod hardened_fast;
 mod hardened_single;
 mod malloc;
 mod marking;

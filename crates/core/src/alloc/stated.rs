@@ -66,11 +66,11 @@ fn sealed_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.is_singleton() {
         return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
     }
-    let bitmap = page.block_bitmap();
-    let is_block = page.index_in(bitmap, p).is_some_and(|index| bitmap.is_used(index));
+    let table = page.block_table();
+    let is_block = page.index_in(table, p).is_some_and(|index| table.is_used(index));
     match () {
-        () if !is_block || !bitmap.style().pads => None,
-        () if bitmap.is_void() => Some(0),
+        () if !is_block || !table.style().pads => None,
+        () if table.is_void() => Some(0),
         () => {
             let canary = page.canary_of(p);
             let _quiet = tool_hooks::quiet();

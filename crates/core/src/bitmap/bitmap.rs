@@ -92,10 +92,10 @@ impl Bitmap {
         let first_word = first_chunk.wrapping_add(chunks).cast::<AtomicU64>();
         for chunk in 0..chunks {
             // SAFETY: the chunks lie at the memory's beginning, aligned, zeroed and ours.
-            unsafe { sync::adopt_zeroed(first_chunk.add(chunk).cast(), CHUNK_FIELDS) };
+            unsafe { sync::adopt_zeroed(first_chunk.add(chunk).cast(), CHUNK_FIELDS, || AtomicU64::new(0)) };
         }
         // SAFETY: the map's words lie right behind the chunks.
-        unsafe { sync::adopt_zeroed(first_word, words) };
+        unsafe { sync::adopt_zeroed(first_word, words, || AtomicU64::new(0)) };
         // SAFETY: both slices are now atomics, inside memory that stays ours by the caller's promise.
         let (chunks, words) =
             unsafe { (slice::from_raw_parts(first_chunk, chunks), slice::from_raw_parts(first_word, words)) };

@@ -4,9 +4,11 @@
 //! block                     size                     room            room + 8
 //! | what was asked for ... | 0xDE 0xDE ... (slack)   | canary           |
 //! ```
-//! The canary is a keyed mixture of the block's address, and the slack, spread over the whole word. So it says how large the
-//! block is to its user, it can't be copied from one block to another, and no change of one byte makes another canary of it.
-//! Whoever writes behind the block changes filler or canary first; whoever writes before the next block changes the canary.
+//! The canary's upper half is a secret of the page. The lower one is another, mixed with the block's address, and with the slack, spread
+//! over the whole half. So it says how large the block is to its user, it can't be copied from one block to another, and no change
+//! of one byte makes another canary of it. It holds against whoever can write and not read: a canary that is read gives the page's
+//! secrets away.
+//! Whoever writes behind the block changes filler or canary first; whoever writes before the next block changes the upper half.
 //! Of a long slack only the first bytes are filled and looked at.
 //!
 //! While a block is free the word is 0 (or, where blocks are filled, another mark: see `fill`). So a canary also tells that
@@ -26,20 +28,48 @@ pub const FILLED_BYTES: usize = 64;
 /// mimalloc's padding byte.
 const FILLER: u8 = 0xDE;
 const FILLER_WORD: u64 = u64::from_le_bytes([FILLER; 8]);
-/// Fibonacci hashing's multiplier: odd, its bits as good as random.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Another such number, by which a slack is spread, and its inverse.
-const SLACK_SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
-const SLACK_GATHER: u64 = inverse(SLACK_SPREAD);
+/// By which a slack is spread (xxHash's first prime, which is near the golden ratio), and its inverse.
+const SLACK_SPREAD: u32 = 0x9e37_79b1;
+const SLACK_GATHER: u32 = inverse(SLACK_SPREAD);
+/// As much slack is written and looked at without a branch, which would often go another way than the last time.
+const SHORT_SLACK: usize = 16;
+
+/// What stands before a canary, seen through a window of 16 bytes that moves by the slack: zeros, then filler.
+#[repr(align(64))]
+struct Windows {
+    filler: [u8; 2 * SHORT_SLACK],
+    /// Which bytes are filler.
+    mask: [u8; 2 * SHORT_SLACK],
+}
+
+static WINDOWS: Windows = Windows { filler: behind_zeros(FILLER), mask: behind_zeros(0xFF) };
+
+const fn behind_zeros(byte: u8) -> [u8; 2 * SHORT_SLACK] {
+    let (mut bytes, mut at) = ([0; 2 * SHORT_SLACK], SHORT_SLACK);
+    while at < bytes.len() {
+        bytes[at] = byte;
+        at += 1;
+    }
+    bytes
+}
+
+/// # Safety
+/// `slack` is at most [`SHORT_SLACK`].
+#[inline(always)]
+unsafe fn window(bytes: &[u8; 2 * SHORT_SLACK], slack: usize) -> [u64; 2] {
+    // SAFETY: the precondition.
+    unsafe { bytes.as_ptr().add(slack).cast::<[u64; 2]>().read_unaligned() }
+}
+
 /// What stands in place of a canary while the block is free.
 const FREE: u64 = 0;
 
 /// The number by which an odd number gives 1, by Newton's method: each step doubles the bits that are right, three to begin with.
-const fn inverse(odd: u64) -> u64 {
+const fn inverse(odd: u32) -> u32 {
     let mut inverse = odd;
     let mut step = 0;
-    while step < 5 {
-        inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
+    while step < 4 {
+        inverse = inverse.wrapping_mul(2u32.wrapping_sub(odd.wrapping_mul(inverse)));
         step += 1;
     }
     inverse
@@ -55,17 +85,15 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// What the block's canaries have in common: the halves of a product of 128 bits, folded, from which the key can't be
-    /// calculated by an inverse.
+    /// What the block's canaries have in common.
     #[inline(always)]
     fn mixture(self) -> u64 {
-        let product = u128::from(self.block.addr() as u64 ^ self.key) * u128::from(SPREAD);
-        product as u64 ^ (product >> 64) as u64
+        self.key ^ u64::from(self.block.addr() as u32)
     }
 
     #[inline(always)]
     fn word(self, slack: usize) -> u64 {
-        self.mixture() ^ (slack as u64).wrapping_mul(SLACK_SPREAD)
+        self.mixture() ^ u64::from((slack as u32).wrapping_mul(SLACK_SPREAD))
     }
 
     #[inline(always)]
@@ -86,7 +114,8 @@ impl Canary {
     /// The slack that a word says; more than the room if it is no canary.
     #[inline(always)]
     fn slack_in(self, word: u64) -> usize {
-        usize::try_from((word ^ self.mixture()).wrapping_mul(SLACK_GATHER)).unwrap_or(usize::MAX)
+        let rest = word ^ self.mixture();
+        if rest >> u32::BITS != 0 { usize::MAX } else { (rest as u32).wrapping_mul(SLACK_GATHER) as usize }
     }
 
     /// Seals the block as one of `size` bytes. Changes nothing before that.
@@ -124,24 +153,20 @@ impl Canary {
     /// The same, without a call; false, and nothing has happened, if the slack has more than two words.
     ///
     /// # Safety
-    /// As for [`Canary::close_fresh`].
+    /// As for [`Canary::close_fresh`], and there is room for two words.
     #[inline(always)]
     pub unsafe fn close_short(self, size: usize) -> bool {
         let slack = self.room - size;
         // SAFETY: the precondition; all stores are inside the room.
         unsafe {
-            let filler = |words, slack: usize| {
-                self.word_at().sub(words).write(FILLER_WORD << (u64::BITS as usize - 8 * slack));
-            };
-            match slack {
-                0 => (),
-                1..=8 => filler(1, slack),
-                9..=16 => {
-                    filler(1, 8);
-                    filler(2, slack - 8);
-                }
-                _ => return false,
+            if slack == 0 {
+                self.place().store(self.mixture(), Ordering::Relaxed);
+                return true;
             }
+            if slack > SHORT_SLACK {
+                return false;
+            }
+            self.word_at().sub(2).cast::<[u64; 2]>().write(window(&WINDOWS.filler, slack));
             self.place().store(self.word(slack), Ordering::Relaxed);
         }
         true
@@ -157,21 +182,33 @@ impl Canary {
         unsafe { self.place().store(FREE, Ordering::Relaxed) };
     }
 
-    /// Whether the word is what a free block has, or a canary of this block: so a neighbour may look.
+    /// Whether the word is what a free block has, or may be a canary of this page: so a neighbour may look, whose underflow changes the
+    /// upper half first.
     ///
     /// # Safety
     /// The block is one that its page has opened.
     #[inline(always)]
-    pub unsafe fn is_free_or_whole(self) -> bool {
+    pub unsafe fn is_free_or_tagged(self) -> bool {
         // SAFETY: the precondition.
-        unsafe { self.is_free_as_or_whole(FREE) }
+        let found = unsafe { self.place().load(Ordering::Relaxed) };
+        (found ^ self.key) >> u32::BITS == 0 || found == FREE
     }
 
-    /// The same where free blocks have `free` there, if they have been used. The word changes by one store and is read by one
-    /// load: it is right at every moment.
+    /// Whether the block is free, if it was not damaged.
     ///
     /// # Safety
-    /// As for [`Canary::is_free_or_whole`].
+    /// As above.
+    #[inline(always)]
+    pub unsafe fn is_free(self) -> bool {
+        // SAFETY: the precondition.
+        unsafe { self.place().load(Ordering::Relaxed) == FREE }
+    }
+
+    /// Whether the word is a canary of this block, or what a free block has: that, or `free`, if it has been used. The word changes by
+    /// one store and is read by one load: it is right at every moment.
+    ///
+    /// # Safety
+    /// As above.
     #[inline(always)]
     pub unsafe fn is_free_as_or_whole(self, free: u64) -> bool {
         // SAFETY: the precondition.
@@ -193,22 +230,25 @@ impl Canary {
     /// What [`Canary::is_whole`] tells, without a call; slacks of more than two words are told to be damaged.
     ///
     /// # Safety
-    /// As there.
+    /// As there, and there is room for two words.
     #[inline(always)]
     pub unsafe fn is_whole_short(self) -> bool {
         // SAFETY: the precondition; what is read lies inside the room.
         unsafe {
-            let slack = self.slack_in(self.place().load(Ordering::Relaxed));
-            let filler = |words, slack: usize| {
-                let found = self.word_at().sub(words).read() ^ FILLER_WORD;
-                found >> (u64::BITS as usize - 8 * slack) == 0
-            };
-            match slack {
-                0 => true,
-                1..=8 => filler(1, slack),
-                9..=16 => slack <= self.room && filler(1, 8) && filler(2, slack - 8),
-                _ => false,
+            let rest = self.place().load(Ordering::Relaxed) ^ self.mixture();
+            if rest == 0 {
+                return true;
             }
+            if rest >> u32::BITS != 0 {
+                return false;
+            }
+            let slack = (rest as u32).wrapping_mul(SLACK_GATHER) as usize;
+            if slack > SHORT_SLACK {
+                return false;
+            }
+            let (filler, mask) = (window(&WINDOWS.filler, slack), window(&WINDOWS.mask, slack));
+            let found = self.word_at().sub(2).cast::<[u64; 2]>().read();
+            found[0] & mask[0] == filler[0] && found[1] & mask[1] == filler[1]
         }
     }
 
@@ -369,10 +409,14 @@ mod tests {
                     ptr::write_bytes(canary.block, 0, ROOM + CANARY_BYTES);
                     canary.close_fresh(size);
                     assert_eq!(canary.verify(), Ok(size));
-                    assert!(canary.is_whole() && canary.is_free_or_whole());
+                    assert!(canary.is_whole() && canary.is_free_or_tagged());
+                    assert!((0..size).all(|at| canary.block.add(at).read() == 0), "{size}");
+                    let is_short = canary.close_short(size);
+                    assert_eq!(is_short, ROOM - size <= SHORT_SLACK);
+                    assert!(canary.is_whole() && canary.is_whole_short() == is_short);
                     assert!((0..size).all(|at| canary.block.add(at).read() == 0), "{size}");
                     canary.open();
-                    assert!(!canary.is_whole() && canary.is_free_or_whole());
+                    assert!(!canary.is_whole() && !canary.is_whole_short() && canary.is_free_or_tagged());
                     assert_eq!(canary.size(), None);
                 }
             }
@@ -382,7 +426,7 @@ mod tests {
     #[test]
     fn no_change_of_one_byte_gives_another_canary() {
         let most = 512 << 10;
-        for (at, change) in (0..8).flat_map(|at| (1..=255u64).map(move |change| (at, change))) {
+        for (at, change) in (0..4).flat_map(|at| (1..=255u32).map(move |change| (at, change))) {
             let moved = (change << (8 * at)).wrapping_mul(SLACK_GATHER);
             assert!(moved > most && moved.wrapping_neg() > most, "{at} {change}");
         }
@@ -400,6 +444,7 @@ mod tests {
                         canary.close(size);
                         flip(at);
                         assert!(canary.verify().is_err() && !canary.is_whole(), "{size} {at}");
+                        assert!(!canary.is_whole_short(), "{size} {at}");
                         flip(at);
                         assert_eq!(canary.verify(), Ok(size));
                     }

@@ -1,4 +1,4 @@
-//! What a hardened page has besides an ordinary one: a bitmap in metadata memory, and a guard OS page at its end.
+//! What a hardened page has besides an ordinary one: a block table in metadata memory, and a guard OS page at its end.
 //!
 //! A guard OS page is inaccessible, so that whoever runs over the page's end faults. Arenas over memory of the program's
 //! own, and of huge OS pages, do without. Each guard splits a mapping, of which a process can have 65,530 (Linux's
@@ -8,7 +8,7 @@ use super::heap::Heap;
 use crate::arena::{ArenaSet, Meta};
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::hardened::{BlockBitmap, Secrets, Style};
+use crate::hardened::{BlockTable, Secrets, Style};
 use crate::options::Hardening;
 use crate::os::{self, PrivateMemory};
 use crate::page::{Origin, Owned, Page, SinglePage};
@@ -21,7 +21,7 @@ static GUARDS: AtomicUsize = AtomicUsize::new(0);
 /// The class of requests for nothing, where blocks have canaries: its blocks would be all canary and no room.
 const VOID: Bin = Bin::of(0);
 
-/// Makes a fresh page a checked one; false without memory for its block bitmap. By its owner.
+/// Makes a fresh page a checked one; false without memory for its block table. By its owner.
 pub fn check_page(page: &Owned, secrets: Secrets, style: Style, levels: Hardening) -> bool {
     let is_void = style.pads && page.bin() == VOID;
     if is_void {
@@ -30,18 +30,18 @@ pub fn check_page(page: &Owned, secrets: Secrets, style: Style, levels: Hardenin
         guard_end(page);
     }
     let arenas = Heap::of_page(page).subproc().arenas();
-    let Some(Meta { start, .. }) = arenas.meta_alloc(BlockBitmap::bytes(page.reserved())) else { return false };
-    // SAFETY: fresh metadata memory of that size, given back by `drop_block_bitmap` when the page is.
-    unsafe { page.check(BlockBitmap::create(start, page.reserved(), page.block_bytes(), secrets, style)) };
+    let Some(Meta { start, .. }) = arenas.meta_alloc(BlockTable::bytes(page.reserved())) else { return false };
+    // SAFETY: fresh metadata memory of that size, given back by `drop_block_table` when the page is.
+    unsafe { page.check(BlockTable::create(start, page.reserved(), page.block_bytes(), secrets, style)) };
     true
 }
 
 /// The page is about to be erased.
-pub(super) fn drop_block_bitmap(page: &Page, arenas: &ArenaSet) {
-    if page.has_block_bitmap() {
-        let bitmap = page.block_bitmap();
+pub(super) fn drop_block_table(page: &Page, arenas: &ArenaSet) {
+    if page.has_block_table() {
+        let table = page.block_table();
         let meta =
-            Meta { start: core::ptr::from_ref(bitmap).cast_mut().cast(), bytes: BlockBitmap::bytes(page.reserved()) };
+            Meta { start: core::ptr::from_ref(table).cast_mut().cast(), bytes: BlockTable::bytes(page.reserved()) };
         // SAFETY: allocated by `check_page`; no block of the page is in use any more.
         unsafe { arenas.meta_free(meta) };
     }

@@ -357,7 +357,7 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
     if let Some(record) = page.sample() {
         retire_sample(record);
     }
-    guard::drop_block_bitmap(&page, arenas);
+    guard::drop_block_table(&page, arenas);
     if !guard::unguard(&page) {
         // A mapping whose guard the system would not remove is never used again.
         return page.erase();

@@ -1,8 +1,8 @@
-//! The owner's work on a hardened page, which keeps a bitmap instead of lists.
+//! The owner's work on a hardened page, which keeps a table instead of lists.
 //!
 //! `free` and `local_free` of such a page are always null, so no fast path ever finds a block there, and `outstanding` counts
 //! the blocks in use; those in the remote word still count. A block that another thread has freed may be found free
-//! before it is counted (Invariant 1 of the bitmap), and be lent again: `outstanding` may exceed what is in use for a moment,
+//! before it is counted (Invariant 1 of the table), and be lent again: `outstanding` may exceed what is in use for a moment,
 //! and never falls short of it.
 
 use core::ptr;
@@ -17,30 +17,30 @@ use super::ownership::Owner;
 use super::ownership::Chain;
 use crate::base::*;
 use crate::diag::{self, About, Detail, ErrorKind};
-use crate::hardened::{AlreadyFree, BlockBitmap, CANARY_BYTES, Canary, Doubles, Filled, OwnedBlockBitmap};
+use crate::hardened::{AlreadyFree, BlockTable, CANARY_BYTES, Canary, Doubles, Filled, OwnedBlockTable};
 use crate::os::tool_hooks;
 use crate::sync::{Relaxed, pin};
 
 /// In the side word of a hardened page with a single block, besides the padding: the block is cleared when it is freed.
 pub(super) const CLEARS: u64 = 1 << (u64::BITS - 1);
 
-/// Blocks opened at a time, at least: a whole word of the bitmap, so that each is as likely to be taken next.
+/// Blocks opened at a time, at least: a whole word of the table, so that each is as likely to be taken next.
 const OPEN_BLOCKS: usize = 64;
 
 /// Never-used blocks are preferred until one block in so many rests.
 const REST_SHARE: usize = 4;
 
 impl Page {
-    /// Whether the page keeps a bitmap. (A hardened page of a single block keeps none.)
+    /// Whether the page keeps a table. (A hardened page of a single block keeps none.)
     #[inline]
-    pub fn has_block_bitmap(&self) -> bool {
+    pub fn has_block_table(&self) -> bool {
         self.owner().is_hardened() && !self.is_singleton()
     }
 
     /// Of a page that has one.
     #[inline]
-    pub fn block_bitmap(&self) -> &'static BlockBitmap {
-        debug_assert!(self.has_block_bitmap());
+    pub fn block_table(&self) -> &'static BlockTable {
+        debug_assert!(self.has_block_table());
         // SAFETY: set by `check`; it lives as long as the page.
         unsafe { &*ptr::with_exposed_provenance(self.side_word.get() as usize) }
     }
@@ -48,26 +48,26 @@ impl Page {
     /// The number of the block that starts at `p`, if one has been lent there at some time.
     #[inline]
     pub fn index_of_start(&self, p: *const u8) -> Option<usize> {
-        self.index_in(self.block_bitmap(), p)
+        self.index_in(self.block_table(), p)
     }
 
-    /// The same, where the page's bitmap is at hand.
+    /// The same, where the page's table is at hand.
     #[inline(always)]
-    pub fn index_in(&self, bitmap: &BlockBitmap, p: *const u8) -> Option<usize> {
-        bitmap.index_at((p as usize).wrapping_sub(self.start() as usize), self.capacity())
+    pub fn index_in(&self, table: &BlockTable, p: *const u8) -> Option<usize> {
+        table.index_at((p as usize).wrapping_sub(self.start() as usize), self.capacity())
     }
 
-    /// As its owner, of a hardened page of many blocks that this thread owns.
+    /// As its owner, of a hardened page of many blocks that this thread owns, whose owner word was `owner`.
     #[inline(always)]
-    pub fn if_mine_and_hardened(&'static self) -> Option<&'static Owned> {
-        let is_it = self.owner().without_guard() == Owner::thread(thread_id()).hardened();
+    pub fn if_mine_and_hardened(&'static self, owner: Owner) -> Option<&'static Owned> {
+        let is_it = owner.is_hardened_of(thread_id());
         // SAFETY: as for `if_mine`; the pages of single blocks are nobody's while their block is in use.
         is_it.then(|| unsafe { self.owned() })
     }
 
     /// Bytes at the end of every block that the allocator keeps for itself.
     pub fn canary_bytes(&self) -> usize {
-        if self.has_block_bitmap() { self.block_bitmap().style().canary_bytes() } else { 0 }
+        if self.has_block_table() { self.block_table().style().canary_bytes() } else { 0 }
     }
 
     /// Reports what was done to `p`, an address in the page, and where that was noticed: with the block there.
@@ -92,12 +92,12 @@ impl Page {
     /// The canary of a block of a page that has such.
     #[inline]
     pub fn canary_of(&self, block: *mut u8) -> Canary {
-        Canary { block, room: self.block_bytes() - CANARY_BYTES, key: self.block_bitmap().key() }
+        Canary { block, room: self.block_bytes() - CANARY_BYTES, key: self.block_table().key() }
     }
 
     /// A block, to be filled or verified but for its first `preserve` bytes.
     pub fn filled(&self, block: *mut u8, preserve: usize) -> Filled {
-        Filled { block, block_bytes: self.block_bytes(), key: self.block_bitmap().key(), preserve }
+        Filled { block, block_bytes: self.block_bytes(), key: self.block_table().key(), preserve }
     }
 
     /// Of a hardened page with a single block.
@@ -114,59 +114,70 @@ impl Page {
 impl Owned {
     /// Of a hardened page of many blocks, with what only its owner does.
     #[inline]
-    pub fn block_bitmap(&self) -> &'static OwnedBlockBitmap {
+    pub fn block_table(&self) -> &'static OwnedBlockTable {
         // SAFETY: the caller owns the page.
-        unsafe { self.page().block_bitmap().owned() }
+        unsafe { self.page().block_table().owned() }
     }
 
     /// Makes a new page a checked one; by its owner, before any block of it is linked.
     ///
     /// # Safety
-    /// The bitmap is for this page and lives until it is erased.
-    pub unsafe fn check(&self, bitmap: &'static BlockBitmap) {
-        self.side_word.set(ptr::from_ref(bitmap).expose_provenance() as u64);
+    /// The table is for this page and lives until it is erased.
+    pub unsafe fn check(&self, table: &'static BlockTable) {
+        self.side_word.set(ptr::from_ref(table).expose_provenance() as u64);
         self.set_hardened();
     }
 
     /// Takes a free block; null if `refill` has to be called first.
     #[inline]
     pub fn take_hardened(&self) -> *mut u8 {
-        self.take_of(self.block_bitmap())
+        let table = self.block_table();
+        let is_ready = table.is_ready() || table.make_ready(self.enough());
+        is_ready.then(|| self.take_ready_of(table)).flatten().unwrap_or(ptr::null_mut())
     }
 
-    /// The same, where the page's bitmap is at hand.
+    /// Takes a free block that is ready, where the page's table is at hand; `None` if none is.
     #[inline(always)]
-    pub fn take_of(&self, bitmap: &OwnedBlockBitmap) -> *mut u8 {
-        if !bitmap.is_ready() && !bitmap.make_ready() {
-            return ptr::null_mut();
-        }
-        self.take_ready_of(bitmap)
-    }
-
-    /// Takes a free block that is ready; null if none is.
-    #[inline(always)]
-    pub fn take_ready_of(&self, bitmap: &OwnedBlockBitmap) -> *mut u8 {
-        let Some(index) = bitmap.take_ready() else { return ptr::null_mut() };
+    pub fn take_ready_of(&self, table: &OwnedBlockTable) -> Option<*mut u8> {
+        let index = table.take()?;
         pin();
         self.outstanding.set(self.outstanding.get() + 1);
         self.hand(1);
-        self.start().wrapping_add(index * bitmap.block_bytes())
+        Some(self.start().wrapping_add(index * table.block_bytes()))
+    }
+
+    /// As many blocks are free before some are used again. A page that has been used little gets longer rests by using more of it.
+    fn enough(&self) -> usize {
+        let least = self.block_table().least_rest();
+        if self.is(Flag::Extensible) { least.max(self.capacity().div_ceil(REST_SHARE)) } else { least }
     }
 
     /// Frees a block; by the owner.
     #[inline]
     pub fn put_hardened(&self, index: usize) -> Result<Freed, AlreadyFree> {
-        self.put_of(self.block_bitmap(), index)
+        self.put_of(self.block_table(), index)
     }
 
-    /// The same, where the page's bitmap is at hand.
+    /// The same, where the page's table is at hand.
     #[inline(always)]
-    pub fn put_of(&self, bitmap: &OwnedBlockBitmap, index: usize) -> Result<Freed, AlreadyFree> {
-        bitmap.put(index)?;
+    pub fn put_of(&self, table: &OwnedBlockTable, index: usize) -> Result<Freed, AlreadyFree> {
+        table.put(index)?;
+        Ok(self.count_put())
+    }
+
+    /// The same for a block that is in use.
+    #[inline(always)]
+    pub fn put_used_of(&self, table: &OwnedBlockTable, index: usize) -> Freed {
+        table.put_used(index);
+        self.count_put()
+    }
+
+    #[inline(always)]
+    fn count_put(&self) -> Freed {
         pin();
         // SAFETY: the owner's own word, at that place in a page.
         let is_empty = unsafe { cpu::decrement::<OUTSTANDING>(ptr::from_ref(self).cast()) };
-        Ok(if is_empty { Freed::Empty } else { Freed::InUse })
+        if is_empty { Freed::Empty } else { Freed::InUse }
     }
 
     pub(super) fn has_available_hardened(&self) -> bool {
@@ -176,7 +187,7 @@ impl Owned {
     /// Whether enough blocks are free for some to be used again, with `more` that have not been counted.
     fn has_rested(&self, more: usize) -> bool {
         let free = self.capacity().saturating_sub(self.outstanding());
-        free + more >= self.block_bitmap().least_rest()
+        free + more >= self.block_table().least_rest()
     }
 
     pub(super) fn refill_hardened(&self) -> bool {
@@ -185,21 +196,17 @@ impl Owned {
             pin();
             self.accept_freed(count);
         }
-        // A page that has been used little gets longer rests by using more of it: up to a quarter of its blocks rest.
-        let free = self.capacity().saturating_sub(self.outstanding());
-        if self.is(Flag::Extensible) && free < self.capacity().div_ceil(REST_SHARE) && self.open_more() {
+        let table = self.block_table();
+        if table.make_ready(self.enough()) {
             return true;
         }
-        if self.has_rested(0) {
-            self.block_bitmap().wake(self.block_bitmap().least_rest());
-            return true;
-        }
-        self.is(Flag::Extensible) && self.open_more()
+        let is_opened = self.is(Flag::Extensible) && self.open_more();
+        (is_opened && table.is_ready()) || table.make_ready(table.least_rest())
     }
 
-    /// `count` blocks, marked in the bitmap, have come back; by the owner.
+    /// `count` blocks, marked in the table, have come back; by the owner.
     pub fn accept_freed(&self, count: usize) {
-        let doubles = self.block_bitmap().drain();
+        let doubles = self.block_table().drain();
         pin();
         if doubles.count > 0 {
             self.report_doubles(doubles);
@@ -229,7 +236,7 @@ impl Owned {
             self.clear_never_used(capacity, count);
         }
         tool_hooks::closed(self.block_start(capacity), count * bytes);
-        self.block_bitmap().open(capacity, count);
+        self.block_table().open(capacity, count);
         pin();
         self.capacity.set((capacity + count) as u16);
         // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
@@ -240,9 +247,9 @@ impl Owned {
     /// Makes never-used blocks look like free ones where their memory has been something else before: zero, or without a
     /// canary.
     fn clear_never_used(&self, from: usize, count: usize) {
-        let (bitmap, bytes) = (self.block_bitmap(), self.block_bytes());
-        let (style, first) = (bitmap.style(), self.start().wrapping_add(from * bytes));
-        if bitmap.is_void() {
+        let (table, bytes) = (self.block_table(), self.block_bytes());
+        let (style, first) = (table.style(), self.start().wrapping_add(from * bytes));
+        if table.is_void() {
             return;
         }
         tool_hooks::reached(first, count * bytes);
@@ -258,18 +265,18 @@ impl Owned {
 
     /// Calls `visit` with the blocks that are free as far as the owner knows; by the owner.
     pub fn for_each_free_hardened(&self, visit: impl FnMut(*mut u8)) {
-        let bitmap = self.block_bitmap();
-        let free = (0..self.capacity()).filter(|&index| bitmap.is_free(index));
+        let table = self.block_table();
+        let free = (0..self.capacity()).filter(|&index| table.is_free(index));
         free.map(|index| self.block_start(index)).for_each(visit);
     }
 
     /// Tells valgrind that the blocks in use have gone with their page; by the owner.
     #[cold]
     pub(super) fn tell_dropped(&self) {
-        if !self.has_block_bitmap() {
+        if !self.has_block_table() {
             return tool_hooks::freed(self.start());
         }
-        let used = (0..self.capacity()).filter(|&index| self.block_bitmap().is_used(index));
+        let used = (0..self.capacity()).filter(|&index| self.block_table().is_used(index));
         used.for_each(|index| tool_hooks::freed(self.block_start(index)));
     }
 }

@@ -16,7 +16,7 @@
 //!    page was empty ([`Owned::relink`](super::Owned::relink)). The frontier is `capacity`, but in a page with holes: there
 //!    `capacity` counts the blocks below the frontier that are not withdrawn (see `holes`).
 //! 4. With [`Flag::FreeIsZero`], all blocks on `free` read as zero except for their link.
-//! 5. A hardened page (see `hardened`) has empty lists; its block bitmap says which blocks are free.
+//! 5. A hardened page (see `hardened`) has empty lists; its block table says which blocks are free.
 //! 6. With [`Flag::Lifo`], `free` is empty, `local_free` is both freed to and allocated from, and all blocks that are
 //!    not on it are in use or in the remote list. `outstanding` then says how many more frees there are until that ends,
 //!    and invariants 1 and 2 hold again ([`Owned::end_lifo`](super::Owned::end_lifo)): so slow paths keep coming.
@@ -105,7 +105,7 @@ pub struct Page {
     pub(super) heap: HeapWord,
     /// The owner's, in a theap's queue; else those of the heap's list of pages with a mapping of their own, under its lock.
     pub(super) links: Links,
-    /// Of a hardened page: where its block bitmap is, or of a single block, the bytes of padding behind it. Of an ordinary
+    /// Of a hardened page: where its block table is, or of a single block, the bytes of padding behind it. Of an ordinary
     /// one that is retired: what `free` was, to see whether the page has been used since. Of an entry of one with holes:
     /// which OS pages of the slice are holes, and in a page's first one its frontier. Above that the first entry has the rest
     /// of `free`, if that was ended early (`cut`), else what the lists looked like (`punch`).

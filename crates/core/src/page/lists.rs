@@ -124,7 +124,7 @@ impl Owned {
     /// Whether `pop` can succeed after [`Owned::refill`].
     #[inline]
     pub fn has_available(&self) -> bool {
-        if self.has_block_bitmap() {
+        if self.has_block_table() {
             return self.has_available_hardened();
         }
         !self.free.get().is_null()
@@ -143,7 +143,7 @@ impl Owned {
     /// False if the page is full.
     #[inline]
     pub fn refill(&self) -> bool {
-        if self.has_block_bitmap() {
+        if self.has_block_table() {
             return self.refill_hardened();
         }
         debug_assert!(!self.is(Flag::Lifo));
@@ -271,7 +271,7 @@ impl Owned {
         if chain.count == 0 {
             return;
         }
-        if self.has_block_bitmap() {
+        if self.has_block_table() {
             return self.accept_freed(chain.count);
         }
         debug_assert!(!self.is(Flag::Lifo));
@@ -341,7 +341,7 @@ impl Owned {
     /// together.
     pub fn relink(&self) {
         debug_assert!(self.used() == 0 && self.remote_count() == 0);
-        if self.has_block_bitmap() {
+        if self.has_block_table() {
             return;
         }
         if self.has_holes() {
@@ -413,7 +413,7 @@ impl Owned {
     /// `p` is a block of the page that nobody uses any more (in a hardened page: marked as freed).
     #[inline]
     pub unsafe fn reopen(&self, p: *mut u8, chain: Chain) -> Freed {
-        if self.has_block_bitmap() {
+        if self.has_block_table() {
             self.accept_freed(chain.count + 1);
             return if self.outstanding() == 0 { Freed::Empty } else { Freed::InUse };
         }

@@ -7,7 +7,7 @@
 //! * `heap_word`: which heap a page belongs to when heaps end.
 //! * `layout`: the description, as any thread may see it; `snapshot`: a look at any page that changes nothing.
 //! * `owned`: the right to touch a page, as a value. With it go `lists` (the owner's work on the free lists, of which a
-//!   `block` is an element) and `hardened` (the same for pages that keep a bitmap instead).
+//!   `block` is an element) and `hardened` (the same for pages that keep a block table instead).
 //! * `holes`: OS pages of a page that have been given back, and their blocks; `punch`: giving them back.
 //! * `orphan`: what becomes of a page whose owner a fork has left behind.
 

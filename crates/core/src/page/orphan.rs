@@ -46,7 +46,7 @@ impl Owned {
         self.drop_flag(Flag::FreshIsZero);
         let used = match () {
             () if self.is_singleton() => self.mend_single(),
-            () if self.has_block_bitmap() => self.mend_hardened(),
+            () if self.has_block_table() => self.mend_hardened(),
             () => self.mend_lists(),
         };
         // What is in use or on `free` has been put on `free` before. (A single block may have the profiler's record there.)
@@ -66,9 +66,9 @@ impl Owned {
     fn mend_hardened(&self) -> usize {
         self.take_remote();
         // A block that was freed twice at the same moment is free all the same.
-        self.block_bitmap().drain();
-        self.block_bitmap().close_from(self.capacity());
-        let used = self.capacity() - self.block_bitmap().count_free();
+        self.block_table().drain();
+        self.block_table().close_from(self.capacity());
+        let used = self.capacity() - self.block_table().count_free();
         self.outstanding.set(used as u32);
         used
     }

@@ -137,10 +137,10 @@ impl Owner {
         Owner(self.0 | Self::GUARDED)
     }
 
-    /// Whether or not an OS page of it is inaccessible.
-    #[inline]
-    pub const fn without_guard(self) -> Owner {
-        Owner(self.0 & !Self::GUARDED)
+    /// Whether it is the word of a hardened page owned by thread `tid`, an OS page of which may be inaccessible.
+    #[inline(always)]
+    pub const fn is_hardened_of(self, tid: usize) -> bool {
+        (self.0 ^ tid) & !Self::GUARDED == Self::HARDENED
     }
 
     #[inline]

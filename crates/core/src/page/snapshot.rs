@@ -77,7 +77,7 @@ impl Page {
     /// Marks the blocks that are free, and answers how many of the page's blocks are in use then.
     pub fn mark_free(&self, marks: &mut Marks) -> usize {
         *marks = Marks::new();
-        if self.has_block_bitmap() {
+        if self.has_block_table() {
             return self.mark_free_hardened(marks);
         }
         for list in [&self.free, &self.local_free] {
@@ -100,8 +100,8 @@ impl Page {
     }
 
     fn mark_free_hardened(&self, marks: &mut Marks) -> usize {
-        let bitmap = self.block_bitmap();
-        (0..self.linked_blocks()).filter(|&index| !bitmap.is_used(index)).for_each(|index| marks.set(index));
+        let table = self.block_table();
+        (0..self.linked_blocks()).filter(|&index| !table.is_used(index)).for_each(|index| marks.set(index));
         self.linked_blocks() - marks.count()
     }
 

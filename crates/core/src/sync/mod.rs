@@ -84,12 +84,13 @@ pub(crate) use array_of;
 /// Makes `count` atomics of value 0 out of zeroed memory. Touches no memory, except under loom.
 ///
 /// # Safety
-/// `words` must be aligned, valid for reads and writes of `count` atomics, and zeroed; nobody else uses the memory yet.
-pub unsafe fn adopt_zeroed(words: *mut AtomicU64, count: usize) {
+/// `place` must be aligned, valid for reads and writes of `count` atomics, and zeroed; nobody else uses the memory yet. `zero` makes
+/// an atomic of value 0.
+pub unsafe fn adopt_zeroed<A>(place: *mut A, count: usize, zero: impl Fn() -> A) {
     if UNDER_LOOM {
         for index in 0..count {
             // SAFETY: in bounds and exclusively ours by the caller's promise.
-            unsafe { words.add(index).write(AtomicU64::new(0)) };
+            unsafe { place.add(index).write(zero()) };
         }
     }
 }

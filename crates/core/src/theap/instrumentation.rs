@@ -50,6 +50,9 @@ fn style_at(levels: Hardening, readers: Readers) -> Style {
     }
 }
 
+/// In a page's key: a canary's upper half is not that of a free block.
+const NOT_ZERO: u64 = 1 << (u64::BITS - 1);
+
 /// The state behind that.
 pub struct Instrumentation {
     bits: Cell<u8>,
@@ -150,7 +153,7 @@ impl Instrumentation {
 
     /// The secrets of a hardened page.
     pub fn draw_secrets(&self) -> Secrets {
-        self.keyed(|keys| Secrets { key: keys.next_key() as u64, order: keys.next_u64() })
+        self.keyed(|keys| Secrets { key: keys.next_u64() | NOT_ZERO, order: keys.next_u64() })
     }
 
     /// In the child of a fork: keys from now on are others than the parent's.

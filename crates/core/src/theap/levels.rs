@@ -83,7 +83,7 @@ impl Theap {
         self.sampling.set_until_tick(0);
     }
 
-    /// Makes a fresh page what the theap's pages are; false without memory for its bitmap.
+    /// Makes a fresh page what the theap's pages are; false without memory for its table.
     pub(super) fn prepare_page(&self, page: &Owned) -> bool {
         !self.is_hardened() || check_page(page, self.instrumentation.draw_secrets(), self.style(), self.levels())
     }
@@ -136,8 +136,8 @@ impl Theap {
         }
         let _quiet = tool_hooks::quiet();
         self.for_each_page(|page| {
-            let bitmap = page.has_block_bitmap().then(|| page.block_bitmap());
-            if bitmap.is_some_and(|bitmap| bitmap.style().verifies && !bitmap.is_void()) {
+            let table = page.has_block_table().then(|| page.block_table());
+            if table.is_some_and(|table| table.style().verifies && !table.is_void()) {
                 page.for_each_free_hardened(|block| audit_free(page, block));
             }
         });

@@ -223,8 +223,8 @@ impl Theap {
     /// has claimed the page, or has a block of it.
     #[inline]
     pub(super) fn suits(&self, page: &Page) -> bool {
-        let is_hardened = page.has_block_bitmap();
-        is_hardened == self.is_hardened() && (!is_hardened || page.block_bitmap().style() == self.style())
+        let is_hardened = page.has_block_table();
+        is_hardened == self.is_hardened() && (!is_hardened || page.block_table().style() == self.style())
     }
 
     /// Whether the class's queue has fewer than `limit` pages. Walks no further than that.

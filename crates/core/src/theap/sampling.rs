@@ -68,7 +68,7 @@ impl Theap {
     pub(super) fn placing<T>(&self, page: &Owned, work: impl FnOnce(&Owned) -> T) -> T {
         let before = page.handed();
         let done = work(page);
-        if self.is_profiled() && page.handed() > before && page.has_free() && !page.has_block_bitmap() {
+        if self.is_profiled() && page.handed() > before && page.has_free() && !page.has_block_table() {
             self.sampling.place(page, (page.handed() - before) as usize);
         }
         done

@@ -35,14 +35,14 @@ fn pull(blocks: &mut Vec<*mut u8>, random: &mut Fast) -> Option<*mut u8> {
 /// What `malloc` does, of pages of either kind.
 fn take_any(theap: &'static Theap, bytes: usize) -> *mut u8 {
     let bin = Bin::of(bytes);
-    let pop = |page: &'static Owned| if page.has_block_bitmap() { page.take_hardened() } else { page.pop() };
+    let pop = |page: &'static Owned| if page.has_block_table() { page.take_hardened() } else { page.pop() };
     let first = theap.queue(bin).first().map_or(ptr::null_mut(), pop);
     if first.is_null() { pop(theap.find_page(bin).expect("there is memory")) } else { first }
 }
 
 fn put_any(theap: &'static Theap, p: *mut u8) {
     let page = page_of(p);
-    if !page.has_block_bitmap() {
+    if !page.has_block_table() {
         return put_unchecked(theap, p);
     }
     let index = page.index_of_start(p).expect("a block");
@@ -50,7 +50,7 @@ fn put_any(theap: &'static Theap, p: *mut u8) {
         if page.put_hardened(index) == Ok(Freed::Empty) {
             theap.page_emptied(page);
         }
-    } else if page.page().block_bitmap().put_remote(index).is_ok() {
+    } else if page.page().block_table().put_remote(index).is_ok() {
         // SAFETY: the block is marked.
         unsafe { theap.free_foreign(page.page(), p) };
     }

@@ -1,7 +1,7 @@
 //! Models of the books of a hardened page, every interleaving of them. Run with
 //! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_ledger`.
 //!
-//! The numbers in the comments are the invariants in `src/hardened/block_bitmap.rs`. A block's contents, and the bitmap's memory, are
+//! The numbers in the comments are the invariants in `src/hardened/block_table.rs`. A block's contents, and the table's memory, are
 //! cells that loom watches: a block in two hands, or in one that does not see what the last one did, is an error.
 //!
 //! Where the owner looks at the remote word before it changes anything, it is a thread of its own and the model's main thread
@@ -11,7 +11,7 @@
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use ferrimalloc_core::hardened::block_bitmap::{AlreadyFree, BlockBitmap, Doubles, OwnedBlockBitmap, Secrets, Style};
+use ferrimalloc_core::hardened::block_table::{AlreadyFree, BlockTable, Doubles, OwnedBlockTable, Secrets, Style};
 use ferrimalloc_core::page::ownership::{BlockOffset, Push, Remote};
 use loom::cell::{Cell, UnsafeCell};
 use loom::sync::Arc;
@@ -22,14 +22,14 @@ const BLOCKS: usize = 3;
 const BLOCK_BYTES: usize = 48;
 const SECRETS: Secrets = Secrets { key: 1, order: 1 };
 
-/// A hardened page: what `page/checks.rs` and `theap/checked.rs` do with the bitmap and the remote word.
+/// A hardened page: what `page/checks.rs` and `theap/checked.rs` do with the table and the remote word.
 struct Page {
-    bitmap: &'static OwnedBlockBitmap,
+    table: &'static OwnedBlockTable,
     remote: Remote,
     /// Blocks that are not free, as far as they have been counted; the owner's.
     outstanding: Cell<usize>,
     contents: Vec<UnsafeCell<usize>>,
-    /// Read by whoever uses the bitmap, written by who gives its memory back.
+    /// Read by whoever uses the table, written by who gives its memory back.
     memory: UnsafeCell<()>,
 }
 
@@ -39,29 +39,29 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 fn layout() -> Layout {
-    Layout::from_size_align(BlockBitmap::bytes(BLOCKS), 64).expect("a layout")
+    Layout::from_size_align(BlockTable::bytes(BLOCKS), 64).expect("a layout")
 }
 
 impl Page {
     /// Owned by the caller, all blocks in use.
     fn full() -> Arc<Page> {
         // SAFETY: zeroed, aligned, large enough; given back with the page.
-        let bitmap =
-            unsafe { BlockBitmap::create(alloc_zeroed(layout()), BLOCKS, BLOCK_BYTES, SECRETS, Style::BARE).owned() };
+        let table =
+            unsafe { BlockTable::create(alloc_zeroed(layout()), BLOCKS, BLOCK_BYTES, SECRETS, Style::BARE).owned() };
         let page = Page {
-            bitmap,
+            table,
             remote: Remote::new(),
             outstanding: Cell::new(0),
             contents: (0..BLOCKS).map(|_| UnsafeCell::new(0)).collect(),
             memory: UnsafeCell::new(()),
         };
-        bitmap.open(0, BLOCKS);
+        table.open(0, BLOCKS);
         (0..BLOCKS).for_each(|_| assert!(page.take().is_some()));
         Arc::new(page)
     }
 
-    fn bitmap<R>(&self, work: impl FnOnce(&OwnedBlockBitmap) -> R) -> R {
-        self.memory.with(|_| work(self.bitmap))
+    fn table<R>(&self, work: impl FnOnce(&OwnedBlockTable) -> R) -> R {
+        self.memory.with(|_| work(self.table))
     }
 
     /// Writes to a block that is in use, by its user.
@@ -71,13 +71,8 @@ impl Page {
     }
 
     fn take(&self) -> Option<usize> {
-        let take = |bitmap: &OwnedBlockBitmap| {
-            bitmap.take().or_else(|| {
-                bitmap.wake(1);
-                bitmap.take()
-            })
-        };
-        let block = self.bitmap(take)?;
+        let take = |table: &OwnedBlockTable| if table.make_ready(1) { table.take() } else { None };
+        let block = self.table(take)?;
         self.outstanding.set(self.outstanding.get() + 1);
         self.touch(block);
         Some(block)
@@ -89,7 +84,7 @@ impl Page {
 
     /// Frees a block; by the owner.
     fn put(&self, block: usize) -> Result<(), AlreadyFree> {
-        self.bitmap(|bitmap| bitmap.put(block))?;
+        self.table(|table| table.put(block))?;
         self.outstanding.set(self.outstanding.get() - 1);
         Ok(())
     }
@@ -97,7 +92,7 @@ impl Page {
     /// Marks a block; by another thread, which counts it then.
     fn mark(&self, block: usize) -> Result<(), AlreadyFree> {
         self.touch(block);
-        self.bitmap(|bitmap| bitmap.put_remote(block))
+        self.table(|table| table.put_remote(block))
     }
 
     fn count(&self, block: usize) -> Push {
@@ -119,13 +114,13 @@ impl Page {
     }
 
     fn accept(&self, count: usize) {
-        assert_eq!(self.bitmap(OwnedBlockBitmap::drain).count, 0);
+        assert_eq!(self.table(OwnedBlockTable::drain).count, 0);
         self.outstanding.set(self.outstanding.get() - count);
         // Invariant 2.
-        assert!(self.bitmap(OwnedBlockBitmap::count_free) >= BLOCKS - self.outstanding.get());
+        assert!(self.table(OwnedBlockTable::count_free) >= BLOCKS - self.outstanding.get());
     }
 
-    /// Gives the bitmap's memory back, when the counts say that no block is in use.
+    /// Gives the table's memory back, when the counts say that no block is in use.
     fn release_if_unused(&self) -> bool {
         let is_unused = self.remote.arrived() >= self.outstanding.get();
         if is_unused {
@@ -137,8 +132,8 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // SAFETY: made in `full` with this layout; nobody uses the bitmap any more.
-        unsafe { dealloc(std::ptr::from_ref(self.bitmap).cast_mut().cast(), layout()) };
+        // SAFETY: made in `full` with this layout; nobody uses the table any more.
+        unsafe { dealloc(std::ptr::from_ref(self.table).cast_mut().cast(), layout()) };
     }
 }
 
@@ -159,13 +154,13 @@ const NO_DOUBLES: Doubles = Doubles { count: 0, index: 0 };
 fn two_frees_of_a_block() {
     loom::model(|| {
         let page = Page::full();
-        let free = |page: &Page| page.bitmap(|bitmap| bitmap.put_remote(1));
+        let free = |page: &Page| page.table(|table| table.put_remote(1));
         let other = spawn(&page, free);
         let mut told = [free(&page), outcome(other)];
         told.sort_by_key(Result::is_err);
         assert_eq!(told, [Ok(()), Err(AlreadyFree)]);
-        assert_eq!(page.bitmap.drain(), NO_DOUBLES);
-        assert_eq!(page.bitmap.count_free(), 1);
+        assert_eq!(page.table.drain(), NO_DOUBLES);
+        assert_eq!(page.table.count_free(), 1);
     });
 }
 
@@ -175,12 +170,12 @@ fn a_drain_loses_no_block() {
     loom::model(|| {
         let page = Page::full();
         let others = [0, 1].map(|block| spawn(&page, move |page: &Page| page.mark(block)));
-        assert_eq!(page.bitmap.drain(), NO_DOUBLES);
+        assert_eq!(page.table.drain(), NO_DOUBLES);
         for other in others {
             assert_eq!(outcome(other), Ok(()));
         }
-        assert_eq!(page.bitmap.drain(), NO_DOUBLES);
-        assert_eq!(page.bitmap.count_free(), 2);
+        assert_eq!(page.table.drain(), NO_DOUBLES);
+        assert_eq!(page.table.count_free(), 2);
     });
 }
 
@@ -196,7 +191,7 @@ fn the_owner_frees_beside_another() {
         page.free_remote(0);
         outcome(owner);
         page.refill();
-        assert_eq!((page.outstanding.get(), page.bitmap.count_free()), (1, 2));
+        assert_eq!((page.outstanding.get(), page.table.count_free()), (1, 2));
         assert_eq!(page.take_all().len(), 2);
     });
 }
@@ -206,15 +201,15 @@ fn the_owner_frees_beside_another() {
 fn the_owner_and_another_free_a_block() {
     loom::model(|| {
         let page = Page::full();
-        let other = spawn(&page, |page| page.bitmap(|bitmap| bitmap.put_remote(1)));
+        let other = spawn(&page, |page| page.table(|table| table.put_remote(1)));
         let own = page.put(1);
         let other = outcome(other);
-        let doubles = page.bitmap.drain();
+        let doubles = page.table.drain();
         assert!(own.is_ok() || other.is_ok());
         let told = own.is_err() as usize + other.is_err() as usize + doubles.count;
         assert_eq!(told, 1, "{own:?} {other:?} {doubles:?}");
         assert!(doubles.count == 0 || doubles.index == 1);
-        assert_eq!(page.bitmap.count_free(), 1);
+        assert_eq!(page.table.count_free(), 1);
     });
 }
 
@@ -240,7 +235,7 @@ fn blocks_come_back_with_their_contents() {
     });
 }
 
-/// The owner gives the bitmap's memory back as soon as all blocks are counted, and not before: nobody looks there then.
+/// The owner gives the table's memory back as soon as all blocks are counted, and not before: nobody looks there then.
 #[test]
 fn the_books_end_after_the_last_free() {
     loom::model(|| {
@@ -272,6 +267,6 @@ fn the_books_travel_with_the_page() {
             assert_eq!(page.take_all().len(), 2);
         }
         outcome(other);
-        assert_eq!((page.outstanding.get(), page.bitmap.count_free()), (BLOCKS, 0));
+        assert_eq!((page.outstanding.get(), page.table.count_free()), (BLOCKS, 0));
     });
 }
