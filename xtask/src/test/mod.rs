@@ -3,6 +3,7 @@
 //! A *case* is a stage of [`STAGES`], a guest, or a program of the matrix. A failed case never stops the next one.
 
 mod attacks;
+mod book;
 mod c_interface;
 mod c_programs;
 pub mod cargo_stages;
@@ -81,6 +82,7 @@ const STAGES: &[Stage] = &[
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
     stage("packaging", "packages for Debian, Python and node: made, installed, used and removed", packaging::check),
     stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
+    stage("book", "the book of docs/ is built, and links of all Markdown pages lead somewhere", book::check),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
     slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
     stage("build", "cargo build --release", cargo_stages::build),
