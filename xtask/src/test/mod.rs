@@ -15,6 +15,7 @@ mod guests;
 mod insight;
 mod listing;
 mod memory;
+mod newcomer;
 mod packaging;
 mod platforms;
 mod probes;
@@ -82,6 +83,7 @@ const STAGES: &[Stage] = &[
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
     stage("packaging", "packages for Debian, Python and node: made, installed, used and removed", packaging::check),
     stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
+    stage("newcomer", "the commands by which README begins with each language, as they stand there", newcomer::check),
     stage("book", "the book of docs/ is built, and links of all Markdown pages lead somewhere", book::check),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
     slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
@@ -129,6 +131,9 @@ const NEEDS: &[Need] = &[
     Need { program: "valgrind", package: "valgrind" },
     Need { program: "python3", package: "python3" },
     Need { program: "perl", package: "perl" },
+    Need { program: "cmake", package: "cmake" },
+    Need { program: "pkg-config", package: "pkg-config" },
+    Need { program: "/usr/lib/python3.11/ensurepip", package: "python3.11-venv" },
 ];
 
 /// One thing that passes or fails.
