@@ -8,6 +8,7 @@ mod c_interface;
 mod c_programs;
 pub mod cargo_stages;
 mod checked;
+mod crates;
 mod disassembly;
 mod faces;
 mod foreign_toolchain;
@@ -81,8 +82,13 @@ const STAGES: &[Stage] = &[
         cargo_stages::clippy,
     ),
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
-    stage("packaging", "packages for Debian, Python and node: made, installed, used and removed", packaging::check),
+    stage(
+        "packaging",
+        "packages for Debian, RPM, Python and node: made, installed, used and removed; Meson",
+        packaging::check,
+    ),
     stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
+    slow_stage("crates", "cargo package: each crate is packed, and built from its package", crates::check),
     stage("newcomer", "the commands by which README begins with each language, as they stand there", newcomer::check),
     stage("book", "the book of docs/ is built, and links of all Markdown pages lead somewhere", book::check),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
@@ -133,6 +139,9 @@ const NEEDS: &[Need] = &[
     Need { program: "perl", package: "perl" },
     Need { program: "cmake", package: "cmake" },
     Need { program: "pkg-config", package: "pkg-config" },
+    Need { program: "rpmbuild", package: "rpm" },
+    Need { program: "meson", package: "meson" },
+    Need { program: "ninja", package: "ninja-build" },
     Need { program: "/usr/lib/python3.11/ensurepip", package: "python3.11-venv" },
 ];
 

@@ -60,9 +60,14 @@ struct Taken {
     retained: AtomicUsize,
 }
 
-const ZERO: AtomicUsize = AtomicUsize::new(0);
-static TAKEN: Taken =
-    Taken { epoch: ZERO, allocated: ZERO, active: ZERO, metadata: ZERO, resident: ZERO, retained: ZERO };
+static TAKEN: Taken = Taken {
+    epoch: AtomicUsize::new(0),
+    allocated: AtomicUsize::new(0),
+    active: AtomicUsize::new(0),
+    metadata: AtomicUsize::new(0),
+    resident: AtomicUsize::new(0),
+    retained: AtomicUsize::new(0),
+};
 
 impl Taken {
     fn take(&self) -> usize {
@@ -87,7 +92,8 @@ fn bytes(number: u64) -> usize {
 fn metadata_bytes() -> usize {
     let own = |kind| matches!(kind, SliceKind::Info | SliceKind::Meta);
     let arenas = runtime::current_subproc().arenas().arenas();
-    let slices = arenas.map(|arena| (0..arena.slices()).filter(|&slice| own(runtime::slice_kind(arena, slice))).count());
+    let slices =
+        arenas.map(|arena| (0..arena.slices()).filter(|&slice| own(runtime::slice_kind(arena, slice))).count());
     slices.sum::<usize>() * SLICE_BYTES
 }
 
