@@ -1,4 +1,5 @@
-//! The crates as they would be published: `cargo package` packs each and builds it from its package, with the others' packages as its dependencies.
+//! The crates as they would be published: `cargo package` packs each and builds it from its package, with the others' packages as its dependencies;
+//! and their documentation.
 
 use super::{Testbed, Verdict};
 use crate::workspace;
@@ -19,6 +20,8 @@ const CRATES: [&str; 6] = [
     "ferrimalloc-capi",
     "ferrimalloc",
 ];
+/// Those whose documentation has no broken link. The core's has: it links to private items, for its readers.
+const DOCUMENTED: [&str; 4] = ["ferrimalloc-prim", "ferrimalloc-report", "ferrimalloc-profile", "ferrimalloc"];
 /// What a package must have besides its sources.
 const FILES: [&str; 3] = ["Cargo.toml", "LICENSE", "README.md"];
 /// What `Cargo.toml` must say for the registry and docs.rs.
@@ -38,6 +41,9 @@ pub fn check(testbed: &Testbed) -> Verdict {
     let mut package = workspace::cargo(&["package", "--allow-dirty", "--quiet"]);
     package.args(CRATES.iter().flat_map(|name| ["-p", name])).env("CARGO_TARGET_DIR", &target);
     testbed.logged(&mut package, LIMIT, &log)?;
+    let mut documents = workspace::cargo(&["doc", "--quiet", "--no-deps"]);
+    documents.args(DOCUMENTED.iter().flat_map(|name| ["-p", name])).env("RUSTDOCFLAGS", "-D warnings");
+    testbed.logged(&mut documents, LIMIT, &log)?;
     for name in CRATES {
         let file = target.join(format!("package/{name}-{}.crate", env!("CARGO_PKG_VERSION")));
         is_complete(name, &file, &testbed.scratch("crate")?)?;

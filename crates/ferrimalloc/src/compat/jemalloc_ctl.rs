@@ -203,7 +203,7 @@ pub mod background_thread {
     /// Starts or ends it, and answers whether it ran before.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn update(runs: bool) -> Result<bool> {
         let before = scavenger::runs();
         write(runs).map(|()| before)

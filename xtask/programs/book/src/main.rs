@@ -9,8 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Where Markdown pages are that people read: folders, and whether those below count.
-const FOLDERS: &[(&str, bool)] =
-    &[(".", false), (".github", true), ("bench", true), ("compat", true), ("crates", true), ("docs", true), ("packaging", true)];
+const FOLDERS: &[(&str, bool)] = &[
+    (".", false),
+    (".github", true),
+    ("bench", true),
+    ("compat", true),
+    ("crates", true),
+    ("docs", true),
+    ("packaging", true),
+];
 
 fn main() -> Result<ExitCode> {
     let root = PathBuf::from(std::env::args_os().nth(1).context("book ROOT")?).canonicalize()?;
