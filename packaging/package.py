@@ -213,12 +213,23 @@ def npm(tree, out):
     return target
 
 
+# Recipes of other package managers that can't ask Cargo.toml.
+HAVE_VERSION = ["meson.build", "packaging/rpm/ferrimalloc.spec", "packaging/vcpkg/ferrimalloc/vcpkg.json"]
+
+
+def check_versions():
+    for name in HAVE_VERSION:
+        if VERSION not in (ROOT / name).read_text():
+            raise SystemExit(f"{name} has not the version {VERSION} of Cargo.toml")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tree", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--tool", type=Path)
     args = parser.parse_args()
+    check_versions()
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
     made = [wheel(args.tree, args.out), npm(args.tree, args.out)]

@@ -54,16 +54,8 @@ if command -v node >/dev/null; then
     done="$done npm"
 fi
 
-# --- the Debian packages, in a root of their own
-if command -v dpkg >/dev/null && ls "$out"/*.deb >/dev/null 2>&1; then
-    root=$scratch/root
-    mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/log"
-    : >"$root/var/lib/dpkg/status"
-    apart() { dpkg --root="$root" --log="$root/var/log/dpkg.log" --force-depends --force-not-root --force-script-chrootless "$@" >/dev/null 2>&1; }
-    apart --no-triggers --install "$out"/*.deb || fail "dpkg can't install the packages"
-    dpkg-deb --info "$out"/libferrimalloc0_*.deb symbols | grep -q '^ malloc@Base ' || fail "the file symbols does not list malloc"
-    library=$(dirname "$(find "$root/usr/lib" -name libferrimalloc.so.0)")
-    cat >"$scratch/linked.c" <<'END'
+# A program in C, whose memory must be ours.
+cat >"$scratch/linked.c" <<'END'
 #include <mimalloc.h>
 #include <stdlib.h>
 int main(void) {
@@ -73,6 +65,16 @@ int main(void) {
     return is_ours ? 0 : 1;
 }
 END
+
+# --- the Debian packages, in a root of their own
+if command -v dpkg >/dev/null && ls "$out"/*.deb >/dev/null 2>&1; then
+    root=$scratch/root
+    mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/log"
+    : >"$root/var/lib/dpkg/status"
+    apart() { dpkg --root="$root" --log="$root/var/log/dpkg.log" --force-depends --force-not-root --force-script-chrootless "$@" >/dev/null 2>&1; }
+    apart --no-triggers --install "$out"/*.deb || fail "dpkg can't install the packages"
+    dpkg-deb --info "$out"/libferrimalloc0_*.deb symbols | grep -q '^ malloc@Base ' || fail "the file symbols does not list malloc"
+    library=$(dirname "$(find "$root/usr/lib" -name libferrimalloc.so.0)")
     flags=$(PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_PATH="$library/pkgconfig" pkg-config --cflags --libs ferrimalloc 2>/dev/null ||
         echo "-I$root/usr/include/ferrimalloc -L$library -lferrimalloc")
     # shellcheck disable=SC2086
@@ -85,5 +87,35 @@ END
     left=$(find "$root/usr" ! -type d 2>/dev/null | head -3)
     [ -z "$left" ] || fail "left behind: $left"
     done="$done deb"
+fi
+# --- the RPM, in a root of its own
+if command -v rpmbuild >/dev/null; then
+    checkout=$(dirname "$here")
+    rpmbuild -bb "$here/rpm/ferrimalloc.spec" --quiet --define "tree $tree" --define "checkout $checkout" --define "_topdir $scratch/rpm" >/dev/null 2>&1 ||
+        fail "rpmbuild fails"
+    redhat=$scratch/redhat
+    mkdir -p "$redhat/var/lib/rpm"
+    aside() { rpm --root "$redhat" --dbpath /var/lib/rpm --nodeps --noscripts "$@" 2>/dev/null; }
+    aside --install "$scratch"/rpm/RPMS/*/*.rpm || fail "rpm can't install the packages"
+    library=$(dirname "$(find "$redhat/usr" -name libferrimalloc.so.0)")
+    cc -o "$scratch/linked-rpm" "$scratch/linked.c" -I"$redhat/usr/include/ferrimalloc" -L"$library" -lferrimalloc
+    LD_LIBRARY_PATH="$library" "$scratch/linked-rpm" || fail "a program that is linked with the RPM fails"
+    aside --erase ferrimalloc-devel ferrimalloc || fail "rpm can't remove the packages"
+    left=$(find "$redhat/usr" ! -type d | head -3)
+    [ -z "$left" ] || fail "left behind: $left"
+    done="$done rpm"
+fi
+
+# --- for Meson, as a subproject that is this checkout
+if command -v meson >/dev/null && command -v ninja >/dev/null; then
+    project=$scratch/meson
+    mkdir -p "$project/subprojects"
+    ln -s "$(dirname "$here")" "$project/subprojects/ferrimalloc"
+    cp "$here/meson/mimalloc.wrap" "$project/subprojects/"
+    cp "$scratch/linked.c" "$project/"
+    printf "project('linked', 'c')\nexecutable('linked', 'linked.c', dependencies: dependency('mimalloc'))\n" >"$project/meson.build"
+    (meson setup "$project/build" "$project" && ninja -C "$project/build") >"$scratch/meson.log" 2>&1 || fail "$(tail -5 "$scratch/meson.log")"
+    "$project/build/linked" || fail "a program that Meson linked fails"
+    done="$done meson"
 fi
 echo "made, installed, used and removed:$done"

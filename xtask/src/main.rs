@@ -11,6 +11,7 @@ mod run;
 mod test;
 
 mod matrix;
+mod package;
 mod packages;
 mod process;
 mod show;
@@ -36,6 +37,8 @@ enum Task {
     Install(install::Args),
     /// Make mistakes in the core's protocols, one at a time, and see whether their models catch them.
     Mutants(mutants::Args),
+    /// Make packages for Debian, Python and node.
+    Package(package::Args),
     /// Run the long proofs: models, sanitizers, fuzzing, faults, forks, stress.
     Prove(prove::Args),
     /// Run a program with ferrimalloc preloaded, or compare one with and without it.
@@ -51,6 +54,7 @@ impl Task {
             Task::Ctests(args) => ctests::execute(args),
             Task::Install(args) => install::execute(args),
             Task::Mutants(args) => mutants::execute(args),
+            Task::Package(args) => package::execute(args),
             Task::Prove(args) => prove::execute(args),
             Task::Run(args) => run::execute(args),
             Task::Test(args) => test::execute(args),

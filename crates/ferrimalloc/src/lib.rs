@@ -24,6 +24,7 @@
 //! * [`profile`]: who has allocated what is in use.
 //! * [`limit`]: how much memory the process may have.
 //! * [`scavenger`]: a thread that gives idle memory back.
+//! * [`compat`]: names by which users of `tikv-jemalloc-ctl` know some of this.
 //! * [`hooks`]: be called for deferred frees, output, errors.
 //!
 //! # Features
@@ -53,6 +54,7 @@ extern crate ferrimalloc_capi as _;
 #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
 mod allocator;
 pub mod arena;
+pub mod compat;
 mod configured;
 mod global;
 mod heap;

@@ -88,6 +88,11 @@ impl Stats {
         Stats::from(&runtime::subproc_stats(runtime::current_subproc()))
     }
 
+    /// Memory of pages that has held blocks, in bytes, now.
+    pub(crate) fn page_bytes(&self) -> u64 {
+        unsigned(self.raw.page_committed.current)
+    }
+
     /// Writes them as JSON, with mimalloc's keys, to `sink`, piece by piece.
     ///
     /// ```

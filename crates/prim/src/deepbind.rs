@@ -2,7 +2,7 @@
 //! C library is one of them. So they would find its `malloc` and `free` instead of the process's, and free with the one what
 //! the other allocated.
 //!
-//! [`dlopen_forward!`] defines a `dlopen` that jumps to the next one, which so sees the caller's return address: the caller's
+//! [`crate::dlopen_forward!`] defines a `dlopen` that jumps to the next one, which so sees the caller's return address: the caller's
 //! `RUNPATH`, `$ORIGIN` and namespace depend on it. Before the first call with `RTLD_DEEPBIND` it has [`redirect`] called, which
 //! enters the process's functions into the C library's own table of symbols. Whoever finds `malloc` there from then on finds
 //! the process's: at once or lazily, from a constructor, by `dlsym`. All other symbols are bound as ever. What was bound before stays.

@@ -26,6 +26,7 @@
 //! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `wasm/` what
 //! WebAssembly has, `unsupported/` what those answer that lack something, `sim/` an in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
 #![no_std]
+#![warn(missing_docs)]
 
 #[cfg(test)]
 extern crate std;

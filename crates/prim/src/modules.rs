@@ -8,7 +8,9 @@ use core::ffi::CStr;
 pub struct Module<'m> {
     /// What its own addresses are relative to.
     pub base: usize,
+    /// Its first address.
     pub start: usize,
+    /// The address behind its last.
     pub end: usize,
     /// Where the code is in its file.
     pub file_offset: usize,
@@ -16,10 +18,12 @@ pub struct Module<'m> {
     pub name: &'m CStr,
     /// Where its `.eh_frame_hdr` is; 0 if it has none.
     pub unwind_table: usize,
+    /// The number that the linker gave this build, of its file; empty if it gave none.
     pub build_id: &'m [u8],
 }
 
 impl Module<'_> {
+    /// Whether an address lies in it.
     pub fn contains(&self, address: usize) -> bool {
         (self.start..self.end).contains(&address)
     }

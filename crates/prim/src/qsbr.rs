@@ -8,8 +8,11 @@ weak_word!(SHOULD_DELAY, "mi_page_qsbr_should_delay", "ferrimalloc_qsbr_should_d
 /// The functions, by what they are called with: a heap's state; a page's; a page's, its heap's, and the page's bytes.
 #[derive(Clone, Copy)]
 pub struct Functions {
+    /// Makes the state of a new heap.
     pub heap_init: unsafe extern "C" fn(*mut u8),
+    /// Forgets what is noted for a page.
     pub page_clear: unsafe extern "C" fn(*mut u8),
+    /// Whether an empty page must wait, since some thread may still read it.
     pub should_delay: unsafe extern "C" fn(*mut u8, *mut u8, usize) -> bool,
 }
 

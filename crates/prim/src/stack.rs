@@ -17,7 +17,9 @@ pub(crate) mod registers_x86_64;
 /// What a walk starts from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Registers {
+    /// The address of the instruction.
     pub pc: usize,
+    /// The stack pointer.
     pub sp: usize,
     /// The frame pointer, where the function that runs keeps one.
     pub fp: usize,
@@ -26,8 +28,11 @@ pub struct Registers {
 /// How unwind tables number the registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Numbers {
+    /// The stack pointer's number.
     pub sp: u64,
+    /// The frame pointer's.
     pub fp: u64,
+    /// That of the column for return addresses.
     pub return_address: u64,
 }
 

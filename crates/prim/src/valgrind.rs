@@ -28,6 +28,7 @@ const RED_ZONE_BYTES: usize = 0;
 pub enum Contents {
     /// Nothing that may be relied on.
     Undefined,
+    /// Zeros, which may be read.
     Zeros,
 }
 
@@ -67,6 +68,7 @@ pub fn quiet() {
     request(CHANGE_ERR_DISABLEMENT, [1, 0, 0, 0, 0]);
 }
 
+/// Ends what [`quiet`] began.
 #[inline]
 pub fn loud() {
     request(CHANGE_ERR_DISABLEMENT, [usize::MAX, 0, 0, 0, 0]);

@@ -8,6 +8,7 @@
 //!
 //! Nothing here allocates from a heap: it may run inside of an allocation that happens to be a sample.
 #![no_std]
+#![warn(missing_docs)]
 
 #[cfg(test)]
 extern crate std;

@@ -2,6 +2,7 @@
 
 /// Takes bytes.
 pub trait Output {
+    /// Takes the next bytes.
     fn write(&mut self, bytes: &[u8]);
 }
 
@@ -21,10 +22,12 @@ pub struct Buffered<'o> {
 }
 
 impl<'o> Buffered<'o> {
+    /// An empty buffer before `out`. What it holds at its end is lost unless it is flushed.
     pub fn new(out: &'o mut dyn Output) -> Self {
         Buffered { out, buffer: [0; BUFFER_BYTES], length: 0 }
     }
 
+    /// As they are.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         for piece in bytes.chunks(BUFFER_BYTES) {
             if self.length + piece.len() > BUFFER_BYTES {
@@ -36,6 +39,7 @@ impl<'o> Buffered<'o> {
         self
     }
 
+    /// In UTF-8.
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
     }
@@ -63,6 +67,7 @@ impl<'o> Buffered<'o> {
         }
     }
 
+    /// Hands on what was gathered.
     pub fn flush(&mut self) {
         self.out.write(&self.buffer[..self.length]);
         self.length = 0;

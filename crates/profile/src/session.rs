@@ -99,6 +99,7 @@ pub struct Settings<'n> {
     pub name: Option<&'n [u8]>,
     /// Mean bytes from one sample to the next; 0: as the option `profile_sample_rate` says.
     pub rate_bytes: usize,
+    /// When files are written without being asked for.
     pub intervals: Intervals,
 }
 

@@ -17,6 +17,7 @@ pub enum Measure {
 }
 
 impl Measure {
+    /// What it is in the counts of a stack.
     pub fn of(self, counts: &Counts) -> Amounts {
         match self {
             Measure::InUse => counts.in_use,

@@ -12,7 +12,12 @@ pub enum Amount {
     /// Printed in seconds.
     Millis(u64),
     /// A mean, printed to a tenth; 0 of 0 is 0.
-    Mean { sum: i64, count: i64 },
+    Mean {
+        /// Of all.
+        sum: i64,
+        /// How many there are.
+        count: i64,
+    },
 }
 
 /// Where the first number of a line ends.

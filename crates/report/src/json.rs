@@ -20,9 +20,15 @@ type Sink<'a> = &'a mut dyn FnMut(&[u8]);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum JsonFit {
     /// All of it did: so many bytes, and a zero behind them.
-    Whole { bytes: usize },
+    Whole {
+        /// Of the text, without the zero.
+        bytes: usize,
+    },
     /// It was cut, ends with a zero all the same, and is no valid JSON. So many bytes would do, the zero included.
-    Cut { needed_bytes: usize },
+    Cut {
+        /// Of a buffer that would do.
+        needed_bytes: usize,
+    },
 }
 
 /// Writes `stats` and `process` to `sink` as one JSON object.

@@ -8,6 +8,7 @@
 //! What is printed when a process starts (`verbose`) and ends (`show_stats`) the core asks for: `moments` tells it what to call
 //! when we are loaded.
 #![no_std]
+#![warn(missing_docs)]
 #[cfg(test)]
 extern crate std;
 

@@ -3,10 +3,12 @@
 //! A *case* is a stage of [`STAGES`], a guest, or a program of the matrix. A failed case never stops the next one.
 
 mod attacks;
+mod book;
 mod c_interface;
 mod c_programs;
 pub mod cargo_stages;
 mod checked;
+mod crates;
 mod disassembly;
 mod faces;
 mod foreign_toolchain;
@@ -14,6 +16,7 @@ mod guests;
 mod insight;
 mod listing;
 mod memory;
+mod newcomer;
 mod packaging;
 mod platforms;
 mod probes;
@@ -79,8 +82,15 @@ const STAGES: &[Stage] = &[
         cargo_stages::clippy,
     ),
     stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
-    stage("packaging", "packages for Debian, Python and node: made, installed, used and removed", packaging::check),
+    stage(
+        "packaging",
+        "packages for Debian, RPM, Python and node: made, installed, used and removed; Meson",
+        packaging::check,
+    ),
     stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
+    slow_stage("crates", "cargo package: each crate is packed, and built from its package", crates::check),
+    stage("newcomer", "the commands by which README begins with each language, as they stand there", newcomer::check),
+    stage("book", "the book of docs/ is built, and links of all Markdown pages lead somewhere", book::check),
     stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
     slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
     stage("build", "cargo build --release", cargo_stages::build),
@@ -127,6 +137,12 @@ const NEEDS: &[Need] = &[
     Need { program: "valgrind", package: "valgrind" },
     Need { program: "python3", package: "python3" },
     Need { program: "perl", package: "perl" },
+    Need { program: "cmake", package: "cmake" },
+    Need { program: "pkg-config", package: "pkg-config" },
+    Need { program: "rpmbuild", package: "rpm" },
+    Need { program: "meson", package: "meson" },
+    Need { program: "ninja", package: "ninja-build" },
+    Need { program: "/usr/lib/python3.11/ensurepip", package: "python3.11-venv" },
 ];
 
 /// One thing that passes or fails.

@@ -1,0 +1,5 @@
+"""A Python program: whose memory do its large objects get?"""
+
+import ferrimalloc
+
+print("ferrimalloc:", "yes" if ferrimalloc.is_active() else "no")

@@ -1,0 +1,66 @@
+//! The crates as they would be published: `cargo package` packs each and builds it from its package, with the others' packages as its dependencies;
+//! and their documentation.
+
+use super::{Testbed, Verdict};
+use crate::workspace;
+use anyhow::{Result, ensure};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// In the order in which they would be published.
+const CRATES: [&str; 6] = [
+    "ferrimalloc-prim",
+    "ferrimalloc-core",
+    "ferrimalloc-report",
+    "ferrimalloc-profile",
+    "ferrimalloc-capi",
+    "ferrimalloc",
+];
+/// Those whose documentation has no broken link. The core's has: it links to private items, for its readers.
+const DOCUMENTED: [&str; 4] = ["ferrimalloc-prim", "ferrimalloc-report", "ferrimalloc-profile", "ferrimalloc"];
+/// What a package must have besides its sources.
+const FILES: [&str; 3] = ["Cargo.toml", "LICENSE", "README.md"];
+/// What `Cargo.toml` must say for the registry and docs.rs.
+const FIELDS: [&str; 7] = [
+    "description = ",
+    "license = ",
+    "readme = ",
+    "keywords = ",
+    "categories = ",
+    "rust-version = ",
+    "[package.metadata.docs.rs]",
+];
+
+pub fn check(testbed: &Testbed) -> Verdict {
+    let log = testbed.log("crates")?;
+    let target = workspace::target().join("packaged");
+    let mut package = workspace::cargo(&["package", "--allow-dirty", "--quiet"]);
+    package.args(CRATES.iter().flat_map(|name| ["-p", name])).env("CARGO_TARGET_DIR", &target);
+    testbed.logged(&mut package, LIMIT, &log)?;
+    let mut documents = workspace::cargo(&["doc", "--quiet", "--no-deps"]);
+    documents.args(DOCUMENTED.iter().flat_map(|name| ["-p", name])).env("RUSTDOCFLAGS", "-D warnings");
+    testbed.logged(&mut documents, LIMIT, &log)?;
+    for name in CRATES {
+        let file = target.join(format!("package/{name}-{}.crate", env!("CARGO_PKG_VERSION")));
+        is_complete(name, &file, &testbed.scratch("crate")?)?;
+    }
+    Ok(format!("{} crates packed, and built from their packages", CRATES.len()))
+}
+
+fn is_complete(name: &str, file: &Path, scratch: &Path) -> Result<()> {
+    let status = Command::new("tar").arg("-xzf").arg(file).arg("-C").arg(scratch).status()?;
+    ensure!(status.success(), "tar can't unpack {}", file.display());
+    let folder = scratch.join(format!("{name}-{}", env!("CARGO_PKG_VERSION")));
+    for wanted in FILES {
+        ensure!(folder.join(wanted).is_file(), "{name}'s package has no {wanted}");
+    }
+    let manifest = fs::read_to_string(folder.join("Cargo.toml"))?;
+    for wanted in FIELDS {
+        ensure!(manifest.contains(wanted), "{name}'s manifest has no {wanted}");
+    }
+    Ok(())
+}
