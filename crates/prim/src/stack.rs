@@ -7,11 +7,11 @@
 use crate::platform;
 
 // One file per processor; `platform.rs` chooses.
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(windows)))]
 pub(crate) mod registers_aarch64;
 #[allow(dead_code, reason = "only where the processor is none that we know")]
 pub(crate) mod registers_unknown;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(windows)))]
 pub(crate) mod registers_x86_64;
 
 /// What a walk starts from.

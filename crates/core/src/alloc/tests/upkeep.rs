@@ -79,7 +79,7 @@ fn kept_pages_expire_while_the_thread_goes_on() {
     let blocks: Vec<_> = (0..17).map(|_| malloc(30_000)).collect();
     blocks.into_iter().for_each(release);
     assert!(theap.queue(bin).first().is_some(), "kept for a while");
-    let others: Vec<_> = (0..400).map(|_| malloc(4000)).collect();
+    let others: Vec<_> = (0..4000).map(|_| malloc(4000)).collect();
     assert!(theap.queue(bin).first().is_none(), "slow paths tick");
     others.into_iter().for_each(release);
 }
