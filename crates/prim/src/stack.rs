@@ -58,7 +58,7 @@ pub fn is_readable(address: usize) -> bool {
 /// the thread's stack, or (on a stack of another kind that happens to lie below) memory that has to be asked about.
 pub fn top(sp: usize) -> Option<usize> {
     let within = |top: &usize| top.wrapping_sub(sp) < MAX_BYTES;
-    platform::stack::main_top().filter(within).or(Some(crate::thread::id()).filter(within))
+    platform::stack::main_top().filter(within).or(platform::stack::thread_top().filter(within))
 }
 
 /// No stack that is walked is larger. The kernel keeps twice as much free of mappings below the main thread's.

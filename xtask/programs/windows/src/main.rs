@@ -1,5 +1,6 @@
 //! Prints a line: of each job its name, its answer and its milliseconds; then what threads that have ended leave behind, in
-//! KiB: the working set before them, after the first of many rounds, and after the last.
+//! KiB: the working set before them, after the first of many rounds, and after the last. (That includes what the allocator
+//! keeps for later, unless it is told to keep nothing.)
 
 #[path = "../../wasm/src/lib.rs"]
 mod jobs;
