@@ -39,6 +39,9 @@ pub mod clock;
 pub mod cpu;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod cxx;
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "cxx_unknown.rs"]
+pub mod cxx;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod deepbind;
 pub mod entropy;
@@ -52,7 +55,6 @@ pub mod numa;
 pub mod output;
 pub mod pin;
 pub mod process;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod qsbr;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -74,7 +76,7 @@ mod ranges;
 #[allow(dead_code, unused_imports, reason = "Linux replaces some of it; it is compiled and tested there all the same")]
 mod unix;
 #[cfg_attr(
-    any(target_os = "linux", windows),
+    any(unix, windows),
     allow(dead_code, reason = "some systems have interfaces for all of it; it is compiled there all the same")
 )]
 mod unsupported;

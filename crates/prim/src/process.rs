@@ -1,6 +1,7 @@
 //! The process: what it has used so far, its end, its forks.
 
 use crate::platform;
+use core::ffi::c_char;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the process has used since it started. Fields that the system does not tell are 0.
@@ -80,6 +81,19 @@ pub fn flush_streams() {
 /// The process's number.
 pub fn id() -> u32 {
     platform::process::id()
+}
+
+/// Room for any path that [`real_path`] gives.
+pub const PATH_BYTES: usize = 4096;
+
+/// The absolute path of a file in `buf`, without links where the system has any; false where there is no such file, or no such
+/// function. Sets `errno`.
+///
+/// # Safety
+/// `name` is null or a string; `buf` has [`PATH_BYTES`] bytes.
+pub unsafe fn real_path(name: *const c_char, buf: *mut c_char) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { platform::process::real_path(name, buf) }
 }
 
 /// Ends the process with `SIGABRT`.

@@ -4,7 +4,7 @@ use super::clock::units;
 use super::last_error::kept;
 use crate::process::ProcessInfo;
 use crate::thread::NAME_BYTES;
-use core::ffi::CStr;
+use core::ffi::{CStr, c_char};
 use core::mem::zeroed;
 use core::ptr;
 use windows_sys::Win32::Foundation::FILETIME;
@@ -111,6 +111,18 @@ pub(crate) fn flush_streams() {
 pub(crate) fn id() -> u32 {
     // SAFETY: takes nothing, returns a number.
     unsafe { GetCurrentProcessId() }
+}
+
+/// What callers' buffers have at least: `_MAX_PATH`.
+const PATH_BYTES: usize = 260;
+
+/// By the C runtime, in the code page of the process; the file need not exist.
+pub(crate) unsafe fn real_path(name: *const c_char, buf: *mut c_char) -> bool {
+    unsafe extern "C" {
+        fn _fullpath(buf: *mut c_char, name: *const c_char, bytes: usize) -> *mut c_char;
+    }
+    // SAFETY: the caller's promise (`process::real_path`).
+    !name.is_null() && !unsafe { _fullpath(buf, name, PATH_BYTES) }.is_null()
 }
 
 pub(crate) fn abort() -> ! {
