@@ -37,9 +37,10 @@ mod weak {
             Some(Functions {
                 heap_init: core::mem::transmute::<usize, Option<unsafe extern "C" fn(*mut u8)>>(HEAP_INIT)?,
                 page_clear: core::mem::transmute::<usize, Option<unsafe extern "C" fn(*mut u8)>>(PAGE_CLEAR)?,
-                should_delay: core::mem::transmute::<usize, Option<unsafe extern "C" fn(*mut u8, *mut u8, usize) -> bool>>(
-                    SHOULD_DELAY,
-                )?,
+                should_delay: core::mem::transmute::<
+                    usize,
+                    Option<unsafe extern "C" fn(*mut u8, *mut u8, usize) -> bool>,
+                >(SHOULD_DELAY)?,
             })
         }
     }
