@@ -43,11 +43,15 @@ struct Windows<'a> {
     log: &'a Path,
     /// Libraries that this wine lacks.
     libraries: PathBuf,
+    /// A "C:" of its own, which takes seconds to make, so it stays.
+    prefix: PathBuf,
 }
 
 impl<'a> Windows<'a> {
     fn new(testbed: &'a Testbed, toolchain: &'a Toolchain, log: &'a Path) -> Result<Self> {
-        let windows = Windows { testbed, toolchain, log, libraries: testbed.scratch("windows")? };
+        let (libraries, prefix) =
+            (testbed.scratch("windows")?, std::path::absolute(workspace::target().join("platforms/wine"))?);
+        let windows = Windows { testbed, toolchain, log, libraries, prefix };
         // Rust's standard library has its randomness from it.
         windows.compile(
             "bcryptprimitives.c",
@@ -84,8 +88,7 @@ impl<'a> Windows<'a> {
         let mut command = Command::new(WINE);
         command.arg(program).current_dir(workspace::root().join("crates/core")).env("RUST_BACKTRACE", "0");
         command.env("WINEDEBUG", "-all").env("WINEPATH", &self.libraries);
-        // A "C:" of its own, which takes seconds to make.
-        command.env("WINEPREFIX", self.toolchain.target().join("wine"));
+        command.env("WINEPREFIX", &self.prefix);
         command
     }
 
