@@ -3,6 +3,7 @@
 //! * `dlopen`: plugins that would find the C library's functions find these; in the shared library only.
 #![no_std]
 
+#[cfg(not(windows))]
 mod dlopen;
 
 // Its functions are exported by their C names.

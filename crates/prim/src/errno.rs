@@ -61,6 +61,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn a_failed_call_reports_and_leaves_the_variable() {
         set(Errno::EAGAIN);
         // SAFETY: closing a number that is no file fails.

@@ -23,8 +23,8 @@
 //! * It may be called before the C library's constructors have run.
 //!
 //! # How it is built
-//! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `wasm/` what
-//! WebAssembly has, `unsupported/` what those answer that lack something, `sim/` an in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
+//! The subject modules are thin fronts. Behind them `unix/` has what POSIX offers, `linux/` what Linux does better, `windows/` what
+//! Windows has, `wasm/` what WebAssembly has, `unsupported/` what those answer that lack something, `sim/` an in-memory operating system for tests. `platform.rs` is the one file that chooses between them.
 #![no_std]
 #![warn(missing_docs)]
 
@@ -40,6 +40,9 @@ pub mod clock;
 pub mod cpu;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod cxx;
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "cxx_unknown.rs"]
+pub mod cxx;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod deepbind;
 pub mod entropy;
@@ -53,7 +56,6 @@ pub mod numa;
 pub mod output;
 pub mod pin;
 pub mod process;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod qsbr;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -75,12 +77,14 @@ mod ranges;
 #[allow(dead_code, unused_imports, reason = "Linux replaces some of it; it is compiled and tested there all the same")]
 mod unix;
 #[cfg_attr(
-    target_os = "linux",
-    allow(dead_code, reason = "Linux has interfaces for all of it; it is compiled there all the same")
+    any(unix, windows),
+    allow(dead_code, reason = "some systems have interfaces for all of it; it is compiled there all the same")
 )]
 mod unsupported;
 #[cfg(target_family = "wasm")]
 mod wasm;
+#[cfg(windows)]
+mod windows;
 
 pub use errno::Errno;
 

@@ -7,6 +7,8 @@
 //!
 //! * ELF: an entry in `.init_array.00000`, which every linker sorts before those without a priority.
 //! * Apple: an entry in `__mod_init_func`.
+//! * Windows: an entry in the image's table of thread-local storage, whose functions the loader calls before the C runtime
+//!   begins; also for threads, which is not passed on.
 
 #[doc(hidden)]
 #[macro_export]
@@ -39,6 +41,34 @@ macro_rules! __at_load_apple {
 
 #[doc(hidden)]
 #[macro_export]
+macro_rules! __at_load_windows {
+    ($f:path) => {
+        const _: () = {
+            type Callback = unsafe extern "system" fn(*mut ::core::ffi::c_void, u32, *mut ::core::ffi::c_void);
+
+            const DLL_PROCESS_ATTACH: u32 = 1;
+
+            unsafe extern "system" fn on_event(
+                _module: *mut ::core::ffi::c_void,
+                reason: u32,
+                _reserved: *mut ::core::ffi::c_void,
+            ) {
+                let load: extern "C" fn() = $f;
+                if reason == DLL_PROCESS_ATTACH {
+                    load();
+                }
+            }
+
+            #[used]
+            // SAFETY: the loader takes each word of this section for a function of this type.
+            #[unsafe(link_section = ".CRT$XLB")]
+            static ENTRY: Callback = on_event;
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
 macro_rules! __at_load_never {
     ($f:path) => {
         const _: extern "C" fn() = $f;
@@ -47,3 +77,21 @@ macro_rules! __at_load_never {
 
 /// Whether `at_load!` does anything here.
 pub const CALLS: bool = crate::platform::CALLS_AT_LOAD;
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    static LOADED: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C" fn note() {
+        LOADED.fetch_add(1, Relaxed);
+    }
+
+    crate::at_load!(note);
+
+    #[test]
+    fn it_is_called_once_where_the_system_calls() {
+        assert_eq!(LOADED.load(Relaxed), usize::from(super::CALLS));
+    }
+}

@@ -33,8 +33,10 @@ pub enum ThpMode {
 /// What the machine and the process' limits are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemConfig {
-    /// The unit of mapping; a power of two.
+    /// The unit of access and of memory; a power of two.
     pub os_page_bytes: usize,
+    /// Mappings begin at multiples of this: an OS page, or more of them (a power of two).
+    pub map_unit_bytes: usize,
     /// The unit that one entry of the page directory maps (2 MiB on x86-64); 0 if unknown.
     pub large_page_bytes: usize,
     /// Memory of the machine.
@@ -105,7 +107,14 @@ pub fn map(hint: usize, bytes: usize, access: Access) -> Result<*mut u8, Errno> 
     platform::mem::map(hint, bytes, access)
 }
 
-/// Gives addresses and memory back. Fails, having done nothing, if the kernel would have to split a mapping and may not
+/// The same at a multiple of `align`, a power of two. `ENOTSUP` where mappings can be cut, so that a part of a larger one is
+/// aligned: [`unmap`] of the ends gives their addresses back there.
+pub fn map_aligned(bytes: usize, align: usize, access: Access) -> Result<*mut u8, Errno> {
+    platform::mem::map_aligned(bytes, align, access)
+}
+
+/// Gives addresses and memory back. Where mappings can't be cut, the addresses of a part are kept until the first part of what
+/// was mapped goes: that one goes last, unless nothing behind it is accessible or needed. Fails, having done nothing, if the kernel would have to split a mapping and may not
 /// (`vm.max_map_count`).
 ///
 /// # Safety
@@ -124,6 +133,19 @@ pub unsafe fn protect(p: *mut u8, bytes: usize, access: Access) -> Result<(), Er
     // SAFETY: the caller's promise.
     unsafe { platform::mem::protect(p, bytes, access) }
 }
+
+/// Makes memory inaccessible whose contents nobody needs, until [`protect`] opens it again: it then reads as it did, or as zero.
+/// Where the kernel accounts for what is accessible, it no longer does for this, as far as it can.
+///
+/// # Safety
+/// As for [`protect`] with [`Access::None`]; and nobody needs the contents.
+pub unsafe fn close(p: *mut u8, bytes: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { platform::mem::close(p, bytes) }
+}
+
+/// Whether what [`close`] has closed gave its memory back, and reads as zero when it is opened again.
+pub const CLOSING_CLEARS: bool = platform::mem::CLOSING_CLEARS;
 
 /// Gives the memory back at once and keeps the addresses: the range stays accessible as it was and reads as zero.
 /// Fails on locked memory (`mlockall`), having done nothing or a part.

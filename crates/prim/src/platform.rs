@@ -2,10 +2,12 @@
 //!
 //! A port adds a folder beside `unix/` with the modules named below, and a line per module here.
 
-#[cfg(not(any(unix, target_family = "wasm")))]
+#[cfg(not(any(unix, windows, target_family = "wasm")))]
 compile_error!("ferrimalloc-prim has no backend for this operating system: see crates/prim/src/platform.rs");
 #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
 compile_error!("WebAssembly with threads is not supported: see docs/PORTING.md");
+#[cfg(all(windows, feature = "sim"))]
+compile_error!("the simulated system of the tests is built upon Unix");
 
 // Operating system.
 
@@ -15,12 +17,27 @@ pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, modules, n
 pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, modules, process};
 #[cfg(unix)]
 pub(crate) use crate::unix::{environ, errno, key, output, service};
+#[cfg(any(windows, target_family = "wasm"))]
+pub(crate) use crate::unsupported::modules;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use crate::unsupported::{numa, pin, stack};
+pub(crate) use crate::unsupported::stack;
+#[cfg(not(any(windows, target_os = "linux")))]
+pub(crate) use crate::unsupported::{numa, pin};
 #[cfg(target_family = "wasm")]
-pub(crate) use crate::wasm::{
-    clock, entropy, environ, errno, futex, key, mem as real_mem, modules, output, process, service,
+pub(crate) use crate::wasm::{clock, entropy, environ, errno, futex, key, mem as real_mem, output, process, service};
+#[cfg(windows)]
+pub(crate) use crate::windows::{
+    clock, entropy, environ, errno, futex, key, mem as real_mem, numa, output, pin, process, service,
 };
+
+// A Windows thread's own block.
+
+#[cfg(all(windows, target_arch = "aarch64"))]
+pub(crate) use crate::windows::teb_aarch64 as teb;
+#[cfg(all(windows, target_arch = "x86"))]
+pub(crate) use crate::windows::teb_x86 as teb;
+#[cfg(all(windows, target_arch = "x86_64"))]
+pub(crate) use crate::windows::teb_x86_64 as teb;
 
 // What a WebAssembly program may ask its host for.
 
@@ -66,14 +83,16 @@ pub(crate) use crate::thread::pointer_riscv64 as thread_id;
 pub(crate) use crate::thread::pointer_x86_64 as thread_id;
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::thread::single as thread_id;
+#[cfg(windows)]
+pub(crate) use crate::thread::teb as thread_id;
 
-// Processor: registers.
+// Processor: registers. Windows unwinds by tables of its own, which nothing here reads.
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(windows)))]
 pub(crate) use crate::stack::registers_aarch64 as registers;
-#[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
+#[cfg(any(windows, not(any(target_arch = "aarch64", target_arch = "x86_64"))))]
 pub(crate) use crate::stack::registers_unknown as registers;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(windows)))]
 pub(crate) use crate::stack::registers_x86_64 as registers;
 
 // Processor: the thread-local word.
@@ -84,14 +103,14 @@ pub(crate) use crate::stack::registers_x86_64 as registers;
     target_pointer_width = "64"
 ))]
 pub use crate::__tls_word_initial_exec as tls_word;
-#[cfg(all(
-    unix,
-    not(all(
+#[cfg(not(any(
+    all(
         target_os = "linux",
         any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
         target_pointer_width = "64"
-    ))
-))]
+    ),
+    target_family = "wasm"
+)))]
 pub use crate::__tls_word_key as tls_word;
 #[cfg(target_family = "wasm")]
 pub use crate::__tls_word_single as tls_word;
@@ -110,6 +129,7 @@ pub use crate::__at_load_apple as at_load;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd"))]
 pub use crate::__at_load_elf as at_load;
 #[cfg(not(any(
+    windows,
     target_vendor = "apple",
     target_os = "linux",
     target_os = "android",
@@ -117,8 +137,11 @@ pub use crate::__at_load_elf as at_load;
     target_os = "netbsd"
 )))]
 pub use crate::__at_load_never as at_load;
+#[cfg(windows)]
+pub use crate::__at_load_windows as at_load;
 
 pub(crate) const CALLS_AT_LOAD: bool = cfg!(any(
+    windows,
     target_vendor = "apple",
     target_os = "linux",
     target_os = "android",
@@ -141,9 +164,9 @@ pub(crate) const MAP_NORESERVE: libc::c_int = 0;
 pub(crate) const MAP_NORESERVE: libc::c_int = libc::MAP_NORESERVE;
 
 /// Width of user addresses where it cannot be asked for.
-#[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_vendor = "apple")))]
+#[cfg(all(unix, target_pointer_width = "64", any(target_arch = "x86_64", target_vendor = "apple")))]
 pub(crate) const USER_VA_BITS: u32 = 47;
-#[cfg(all(target_pointer_width = "64", not(any(target_arch = "x86_64", target_vendor = "apple"))))]
+#[cfg(all(unix, target_pointer_width = "64", not(any(target_arch = "x86_64", target_vendor = "apple"))))]
 pub(crate) const USER_VA_BITS: u32 = 48;
 #[cfg(all(unix, not(target_pointer_width = "64")))]
 pub(crate) const USER_VA_BITS: u32 = usize::BITS;

@@ -7,11 +7,11 @@
 use crate::platform;
 
 // One file per processor; `platform.rs` chooses.
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(windows)))]
 pub(crate) mod registers_aarch64;
 #[allow(dead_code, reason = "only where the processor is none that we know")]
 pub(crate) mod registers_unknown;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(windows)))]
 pub(crate) mod registers_x86_64;
 
 /// What a walk starts from.
@@ -63,7 +63,7 @@ pub fn is_readable(address: usize) -> bool {
 /// the thread's stack, or (on a stack of another kind that happens to lie below) memory that has to be asked about.
 pub fn top(sp: usize) -> Option<usize> {
     let within = |top: &usize| top.wrapping_sub(sp) < MAX_BYTES;
-    platform::stack::main_top().filter(within).or(Some(crate::thread::id()).filter(within))
+    platform::stack::main_top().filter(within).or(platform::stack::thread_top().filter(within))
 }
 
 /// No stack that is walked is larger. The kernel keeps twice as much free of mappings below the main thread's.

@@ -16,6 +16,8 @@ pub(crate) mod pointer_riscv64;
 pub(crate) mod pointer_x86_64;
 #[cfg(target_family = "wasm")]
 pub(crate) mod single;
+#[cfg(windows)]
+pub(crate) mod teb;
 
 /// A number of the calling thread: never 0, unique among the threads that live, with the low four bits zero.
 ///
@@ -122,11 +124,11 @@ mod tests {
         assert!(ids.iter().all(|id| *id != 0 && id % 16 == 0));
     }
 
-    #[cfg(not(feature = "sim"))]
+    #[cfg(all(unix, not(feature = "sim")))]
     static SEEN: AtomicUsize = AtomicUsize::new(0);
 
     /// Notes which signals are blocked: bit 0 if `SIGTERM` is, bit 1 that it ran at all, bit 2 its name on Linux.
-    #[cfg(not(feature = "sim"))]
+    #[cfg(all(unix, not(feature = "sim")))]
     extern "C" fn serve() {
         name_current(c"service");
         // SAFETY: integers only, and a question.
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(not(feature = "sim"))]
+    #[cfg(all(unix, not(feature = "sim")))]
     fn a_service_has_all_signals_blocked_and_can_be_waited_for() {
         ServiceThread::start(serve).unwrap().join();
         assert_eq!(SEEN.load(SeqCst), if cfg!(target_os = "linux") { 7 } else { 3 });

@@ -11,7 +11,7 @@
 //!   For Thread-Local Storage"), with the instructions of a machine in `x86_64.rs`, `aarch64.rs`, `riscv64.rs`. The word lies in `.tdata`, its offset from the thread pointer in the global offset
 //!   table: two loads, which the linker turns into one in an executable. Works in libraries that are preloaded or loaded by
 //!   `dlopen`, as the dynamic loader keeps room for small ones.
-//! * `key.rs`: a pthread slot, on any other Unix.
+//! * `key.rs`: a pthread slot, on any other Unix; a slot of `TlsAlloc` on Windows, which is read without a call.
 //! * `single.rs`: a variable, where there is one thread.
 //!
 //! The macro is expanded in the crate that owns the word, and `get` is inlined into crates above it: the symbol is global to

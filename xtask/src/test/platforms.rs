@@ -3,6 +3,9 @@
 //! Nothing but Debian's registry is needed: the compiler is unpacked (`foreign_toolchain`), linkers and emulators are installed.
 //! What can't be had is no failure: its row says "NOT RUN", and why.
 
+mod checks;
+mod windows;
+
 use super::foreign_toolchain::Toolchain;
 use super::{Testbed, Verdict};
 use crate::packages::{self, Need};
@@ -93,7 +96,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// For each test in a process of its own.
 const TEST_LIMIT: Duration = Duration::from_secs(60);
 /// No row begins later: what is left says so.
-const PATIENCE: Duration = Duration::from_secs(330);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 pub fn check(testbed: &Testbed) -> Verdict {
     let (log, began) = (testbed.log("platforms")?, Instant::now());
@@ -104,6 +107,10 @@ pub fn check(testbed: &Testbed) -> Verdict {
     let mut rows = vec![row(WASM, began, || wasm(testbed, &toolchain, &log))?];
     for linux in LINUX {
         rows.push(row(linux.triple, began, || linux.row(testbed, &toolchain, &log))?);
+    }
+    rows.push(row(windows::TRIPLE, began, || windows::row(testbed, &toolchain, &log))?);
+    for triple in checks::TRIPLES {
+        rows.push(row(triple, began, || checks::row(triple, testbed, &toolchain, &log))?);
     }
     rows.iter().for_each(|row| println!("   {row}"));
     Ok(rows.join("; "))

@@ -4,7 +4,7 @@ use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
 use ferrimalloc_core::alloc;
-use ferrimalloc_prim::Errno;
+use ferrimalloc_prim::{Errno, process};
 use libc::wchar_t;
 
 use super::args::tell;
@@ -44,13 +44,14 @@ pub unsafe fn real_path(
     resolved: *mut c_char,
     allocate: impl FnOnce(usize) -> *mut c_void,
 ) -> *mut c_char {
-    let mut path = [0 as c_char; libc::PATH_MAX as usize];
-    // SAFETY: the precondition; `path` is as large as `realpath` wants it.
+    let mut path = [0 as c_char; process::PATH_BYTES];
+    // SAFETY: the precondition; `path` is as large as it must be.
     unsafe {
-        if !resolved.is_null() {
-            return libc::realpath(name, resolved);
+        match resolved.is_null() {
+            true if process::real_path(name, path.as_mut_ptr()) => copy(path.as_ptr(), usize::MAX, allocate),
+            false if process::real_path(name, resolved) => resolved,
+            _ => ptr::null_mut(),
         }
-        copy(libc::realpath(name, path.as_mut_ptr()), usize::MAX, allocate)
     }
 }
 

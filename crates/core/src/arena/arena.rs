@@ -14,7 +14,7 @@ use super::usage::Usage;
 use crate::base::*;
 use crate::bitmap::{BitRange, Bitmap, CHUNK_BITS};
 use crate::options::{self, Hardening};
-use crate::os::{self, PrivateMemory, tool_hooks};
+use crate::os::{self, CLOSING_CLEARS, PrivateMemory, tool_hooks};
 use crate::stats::ChunkBin;
 use crate::sync::{AtomicU8, AtomicUsize, Ordering};
 
@@ -479,9 +479,8 @@ impl Arena {
                 PurgeWay::Reset => !memory.reset() && memory.discard(),
                 PurgeWay::Discard => memory.discard(),
                 PurgeWay::Decommit => {
-                    let gone = memory.discard();
-                    self.make_inaccessible(range, memory);
-                    gone
+                    let gone = !CLOSING_CLEARS && memory.discard();
+                    self.make_inaccessible(range, memory) && CLOSING_CLEARS || gone
                 }
             }
         };
@@ -492,11 +491,13 @@ impl Arena {
     }
 
     /// Stops being charged for claimed slices. That the system refuses costs nothing but that.
-    fn make_inaccessible(&self, range: BitRange, memory: PrivateMemory) {
+    fn make_inaccessible(&self, range: BitRange, memory: PrivateMemory) -> bool {
         // SAFETY: the caller has claimed the slices.
-        if unsafe { memory.close() } {
+        let is_closed = unsafe { memory.close() };
+        if is_closed {
             self.slice_states.note_decommitted(range);
         }
+        is_closed
     }
 
     fn drop_user_memory(&self, range: BitRange, commit: CommitFn, arg: *mut c_void) -> bool {

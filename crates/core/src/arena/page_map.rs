@@ -206,9 +206,9 @@ fn is_unclaimed(span: Span) -> bool {
     ranges().all(|range| range.bytes() == 0 || span.end <= lowest(range) || range.top() <= span.start)
 }
 
-/// Ranges grow by multiples of this: what one OS page of a table describes.
+/// Ranges grow by multiples of this: what a table's smallest part that can be mapped describes.
 fn granule() -> usize {
-    mem::config().os_page_bytes * RATIO
+    os::map_unit_bytes() * RATIO
 }
 
 /// Lets a range grow until it has `region`, and some more if that can be had.
@@ -277,7 +277,7 @@ fn begin_at(range: &Range, start: usize, top: usize) -> bool {
         return false;
     }
     let bytes = (top - start) / RATIO;
-    let hint = align_down(start / 2, mem::config().os_page_bytes);
+    let hint = align_down(start / 2, os::map_unit_bytes());
     let Some(table) = os::reserve_near(hint, bytes, Access::Read) else { return false };
     advise(table);
     range.begin(top, table.region().start.wrapping_add(bytes).cast(), top - start);

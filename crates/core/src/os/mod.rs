@@ -13,6 +13,8 @@ pub use numa::{current_numa_node, numa_nodes};
 pub use private::{PrivateMemory, reserve, reserve_exactly, reserve_near};
 pub use region::{release, retry_unmaps};
 
+pub use ferrimalloc_prim::mem::CLOSING_CLEARS;
+
 use ferrimalloc_prim::mem;
 
 /// Address space of ours.
@@ -26,6 +28,11 @@ pub struct Region {
 #[inline]
 pub fn os_page_bytes() -> usize {
     mem::config().os_page_bytes
+}
+
+/// Mappings begin at multiples of this: an OS page, or some of them.
+pub fn map_unit_bytes() -> usize {
+    mem::config().map_unit_bytes.max(os_page_bytes())
 }
 
 /// Whether address space can be had writable without being charged for (the usual case), so that nothing ever has

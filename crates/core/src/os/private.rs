@@ -89,13 +89,13 @@ impl PrivateMemory {
         unsafe { mem::reset(self.start, self.bytes) }.is_ok()
     }
 
-    /// Makes the memory inaccessible; false if the system refuses.
+    /// Makes the memory inaccessible; false if the system refuses. Where [`mem::CLOSING_CLEARS`], it reads as zero from then on.
     ///
     /// # Safety
-    /// The caller has the memory to itself, and nobody touches it before it is opened.
+    /// The caller has the memory to itself, and nobody needs its contents, nor touches it before it is opened.
     pub unsafe fn close(self) -> bool {
         // SAFETY: the precondition; mapped by `reserve`.
-        unsafe { mem::protect(self.start, self.bytes, Access::None) }.is_ok()
+        unsafe { mem::close(self.start, self.bytes) }.is_ok()
     }
 
     /// Makes closed memory accessible again; false if the system refuses.

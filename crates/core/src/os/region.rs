@@ -1,9 +1,11 @@
 //! Reserving aligned regions.
 //!
-//! The system aligns mappings to its own small unit only; an aligned region is cut out of a larger one. A region
+//! The system aligns mappings to its own small unit only; an aligned region is cut out of a larger one, or asked for where
+//! mappings can't be cut. A region
 //! that the caller can't use where it is (`max_vabits`) is given back and tried again at
 //! other addresses.
 
+use ferrimalloc_prim::Errno;
 use ferrimalloc_prim::mem::{self, Access};
 
 use super::Region;
@@ -53,6 +55,13 @@ fn reserve_aligned(hint: usize, bytes: usize, align: usize, access: Access) -> O
     if let Some(region) = map_exactly(align_down(start as usize, align), bytes, access) {
         return Some(region);
     }
+    match mem::map_aligned(bytes, align, access) {
+        Err(Errno::ENOTSUP) => cut_aligned(hint, bytes, align, access),
+        mapped => mapped.ok().map(|start| Region { start, bytes }),
+    }
+}
+
+fn cut_aligned(hint: usize, bytes: usize, align: usize, access: Access) -> Option<Region> {
     let larger = bytes.checked_add(align)?;
     let start = mem::map(hint, larger, access).ok()?;
     Some(trim(start, larger, bytes, align))

@@ -11,6 +11,7 @@ pub(crate) fn detect() -> MemConfig {
     let os_page_bytes = os_page_bytes();
     MemConfig {
         os_page_bytes,
+        map_unit_bytes: os_page_bytes,
         large_page_bytes: large_page_bytes(os_page_bytes),
         physical_bytes: physical_bytes(),
         va_bits: va_bits(),

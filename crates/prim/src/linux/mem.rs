@@ -7,7 +7,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use libc::{c_int, c_ulong};
 
 pub(crate) use super::config::detect as detect_config;
-pub(crate) use crate::unix::mem::{map, protect, replaced_config, replaced_millis, resident_bytes, unmap};
+pub(crate) use crate::unix::mem::{
+    CLOSING_CLEARS, close, map, map_aligned, protect, replaced_config, replaced_millis, resident_bytes, unmap,
+};
 
 /// `MADV_DONTNEED` drops private anonymous memory at once; the next read sees zero.
 pub(crate) unsafe fn discard(p: *mut u8, bytes: usize) -> Result<(), Errno> {

@@ -6,7 +6,7 @@ pub(crate) use super::group::memory_limit;
 use crate::errno::quiet;
 use crate::process::ProcessInfo;
 use crate::thread::NAME_BYTES;
-pub(crate) use crate::unix::process::{abort, at_exit, at_fork, flush_streams, id};
+pub(crate) use crate::unix::process::{abort, at_exit, at_fork, flush_streams, id, real_path};
 use core::ffi::CStr;
 
 pub(crate) fn info() -> ProcessInfo {

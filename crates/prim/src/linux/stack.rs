@@ -21,3 +21,8 @@ pub(crate) fn main_top() -> Option<usize> {
     let address = quiet(|| unsafe { libc::getauxval(libc::AT_RANDOM) });
     Some(address as usize).filter(|&address| address != 0)
 }
+
+/// The C library puts a thread's control block at the end of its stack.
+pub(crate) fn thread_top() -> Option<usize> {
+    Some(crate::thread::id())
+}

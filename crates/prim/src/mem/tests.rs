@@ -115,6 +115,34 @@ fn protecting_keeps_the_contents() {
 }
 
 #[test]
+fn closed_memory_can_be_opened_again() {
+    let _alone = alone();
+    let mut range = Range::new(MIB, Access::ReadWrite);
+    range.bytes().fill(9);
+    // SAFETY: ours; nobody touches the half until it is opened.
+    unsafe {
+        close(range.0, MIB / 2).unwrap();
+        assert!(!CLOSING_CLEARS || range.resident() == MIB / 2);
+        protect(range.0, range.1, Access::ReadWrite).unwrap();
+    }
+    let (closed, open) = range.bytes().split_at(MIB / 2);
+    assert!(open.iter().all(|&byte| byte == 9));
+    assert!(closed.iter().all(|&byte| byte == if CLOSING_CLEARS { 0 } else { 9 }));
+}
+
+#[test]
+fn what_can_be_aligned_is() {
+    let _alone = alone();
+    match map_aligned(MIB, 32 * MIB, Access::ReadWrite) {
+        Ok(p) => {
+            assert_eq!(p.addr() % (32 * MIB), 0);
+            assert!(all_zero(Range(p, MIB).bytes()));
+        }
+        Err(error) => assert_eq!(error, Errno::ENOTSUP),
+    }
+}
+
+#[test]
 fn discarding_zeroes_the_range_and_nothing_else() {
     let _alone = alone();
     let mut range = Range::new(MIB, Access::ReadWrite);

@@ -18,6 +18,7 @@ const POISON: u8 = 0xDF;
 /// Mappings of this size on are backed with large pages where the machine has them.
 const LARGE_BYTES: usize = 4 << 20;
 
+pub(crate) use crate::unsupported::mem::{CLOSING_CLEARS, close, map_aligned};
 pub(crate) use real_mem::populate;
 
 pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
@@ -89,12 +90,12 @@ pub(crate) fn map_huge(hint: usize, bytes: usize, size: HugeSize) -> Result<*mut
     }
     KERNEL.with(|kernel| {
         kernel.admit_mapping(Kind::MapHuge, bytes, Access::ReadWrite)?;
-        let p = map_aligned(hint, bytes, size.bytes())?;
+        let p = map_real_aligned(hint, bytes, size.bytes())?;
         Ok(book(kernel, p, bytes, Access::ReadWrite))
     })
 }
 
-fn map_aligned(hint: usize, bytes: usize, alignment: usize) -> Result<*mut u8, Errno> {
+fn map_real_aligned(hint: usize, bytes: usize, alignment: usize) -> Result<*mut u8, Errno> {
     let all = real_mem::map(hint, bytes + alignment, Access::ReadWrite)?;
     let before = all.addr().next_multiple_of(alignment) - all.addr();
     let p = all.wrapping_add(before);

@@ -188,6 +188,7 @@ fn huge_pages_are_aligned() {
 fn the_configuration_can_be_replaced() {
     static STRICT: MemConfig = MemConfig {
         os_page_bytes: 16384,
+        map_unit_bytes: 16384,
         large_page_bytes: 0,
         physical_bytes: 1 << 30,
         va_bits: 39,

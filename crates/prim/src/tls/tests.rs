@@ -2,9 +2,9 @@ use std::sync::{Arc, Barrier};
 use std::vec::Vec;
 
 use crate::futex::Seen;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 use crate::tls::Key;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 static EMPTY: [u64; 4] = [11, 22, 33, 44];
@@ -76,10 +76,10 @@ fn another_threads_word_can_be_compared() {
     other.join().unwrap();
 }
 
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 static LAST_SEEN: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 unsafe extern "C" fn see(_: *mut core::ffi::c_void) {
     LAST_SEEN[0].store(keyed::get().addr(), SeqCst);
     LAST_SEEN[1].store(crate::thread::numbered::id(), SeqCst);
@@ -87,7 +87,7 @@ unsafe extern "C" fn see(_: *mut core::ffi::c_void) {
 
 /// The C library empties the slots of an ending thread in the order in which they were made.
 #[test]
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 fn destructors_of_an_ending_thread_find_its_word_and_its_number() {
     static LATER: Key = Key::new();
     let ended = std::thread::spawn(|| {

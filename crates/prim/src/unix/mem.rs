@@ -4,7 +4,8 @@ use crate::errno::{Errno, get, quiet, zero_or_errno};
 use crate::mem::{Access, MemConfig, ThpMode};
 use crate::platform::{MAP_NORESERVE, USER_VA_BITS};
 pub(crate) use crate::unsupported::mem::{
-    bind_numa, dont_dump, dump, map_huge, move_pages, populate, thp, thp_disable_process,
+    CLOSING_CLEARS, bind_numa, close, dont_dump, dump, map_aligned, map_huge, move_pages, populate, replaced_config,
+    replaced_millis, thp, thp_disable_process,
 };
 use core::ptr;
 use libc::c_int;
@@ -15,6 +16,7 @@ pub(crate) fn detect_config() -> MemConfig {
     let os_page_bytes = os_page_bytes();
     MemConfig {
         os_page_bytes,
+        map_unit_bytes: os_page_bytes,
         large_page_bytes: 0,
         physical_bytes: system_value(libc::_SC_PHYS_PAGES).unwrap_or(0).saturating_mul(os_page_bytes),
         va_bits: USER_VA_BITS,
@@ -23,16 +25,6 @@ pub(crate) fn detect_config() -> MemConfig {
         thp: ThpMode::Never,
         reserves_addresses: true,
     }
-}
-
-/// Of the simulated system only.
-pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
-    None
-}
-
-/// Of the simulated system only.
-pub(crate) fn replaced_millis() -> Option<u64> {
-    None
 }
 
 pub(crate) fn os_page_bytes() -> usize {

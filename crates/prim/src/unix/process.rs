@@ -5,7 +5,7 @@ use crate::once::Detected;
 use crate::platform::MAXRSS_UNIT_BYTES;
 use crate::process::ProcessInfo;
 use crate::thread::NAME_BYTES;
-use core::ffi::CStr;
+use core::ffi::{CStr, c_char};
 
 /// From `getrusage`; resident memory is known by its peak only.
 pub(crate) fn info() -> ProcessInfo {
@@ -80,6 +80,11 @@ pub(crate) fn flush_streams() {
 pub(crate) fn id() -> u32 {
     // SAFETY: takes nothing, returns a number.
     unsafe { libc::getpid() as u32 }
+}
+
+pub(crate) unsafe fn real_path(name: *const c_char, buf: *mut c_char) -> bool {
+    // SAFETY: the caller's promise (`process::real_path`): PATH_MAX is no more than that anywhere.
+    !unsafe { libc::realpath(name, buf) }.is_null()
 }
 
 pub(crate) fn abort() -> ! {

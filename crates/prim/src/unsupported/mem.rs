@@ -1,7 +1,30 @@
 //! Memory that is of one kind and of one node: nothing can be said about it, and what is asked for is refused.
 
 use crate::errno::Errno;
-use crate::mem::{HugeSize, Thp};
+use crate::mem::{Access, HugeSize, MemConfig, Thp};
+
+/// Of the simulated system only.
+pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
+    None
+}
+
+/// Of the simulated system only.
+pub(crate) fn replaced_millis() -> Option<u64> {
+    None
+}
+
+/// Mappings can be cut, which aligns them.
+pub(crate) fn map_aligned(_bytes: usize, _align: usize, _access: Access) -> Result<*mut u8, Errno> {
+    Err(Errno::ENOTSUP)
+}
+
+/// Contents stay.
+pub(crate) const CLOSING_CLEARS: bool = false;
+
+pub(crate) unsafe fn close(p: *mut u8, bytes: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise (`mem::close`).
+    unsafe { crate::mem::protect(p, bytes, Access::None) }
+}
 
 pub(crate) unsafe fn thp(_p: *mut u8, _bytes: usize, _mode: Thp) -> Result<(), Errno> {
     Err(Errno::ENOTSUP)

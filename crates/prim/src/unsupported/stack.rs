@@ -7,3 +7,7 @@ pub(crate) fn is_readable(_address: usize) -> bool {
 pub(crate) fn main_top() -> Option<usize> {
     None
 }
+
+pub(crate) fn thread_top() -> Option<usize> {
+    None
+}

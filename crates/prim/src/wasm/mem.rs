@@ -6,7 +6,8 @@ use crate::errno::Errno;
 use crate::mem::{Access, MemConfig, ThpMode};
 use crate::ranges::Ranges;
 pub(crate) use crate::unsupported::mem::{
-    bind_numa, dont_dump, dump, map_huge, move_pages, populate, thp, thp_disable_process,
+    CLOSING_CLEARS, bind_numa, close, dont_dump, dump, map_aligned, map_huge, move_pages, populate, replaced_config,
+    replaced_millis, thp, thp_disable_process,
 };
 use core::arch::wasm32::{memory_grow, memory_size};
 use core::ptr;
@@ -22,6 +23,7 @@ static UNMAPPED: Ranges = Ranges::new();
 pub(crate) fn detect_config() -> MemConfig {
     MemConfig {
         os_page_bytes: PAGE_BYTES,
+        map_unit_bytes: PAGE_BYTES,
         large_page_bytes: 0,
         physical_bytes: MOST_PAGES * PAGE_BYTES,
         va_bits: usize::BITS,
@@ -30,16 +32,6 @@ pub(crate) fn detect_config() -> MemConfig {
         thp: ThpMode::Never,
         reserves_addresses: false,
     }
-}
-
-/// Of the simulated system only.
-pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
-    None
-}
-
-/// Of the simulated system only.
-pub(crate) fn replaced_millis() -> Option<u64> {
-    None
 }
 
 /// From what was unmapped: there, if `hint` lies in it, else anywhere; else new.

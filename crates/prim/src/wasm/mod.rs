@@ -9,7 +9,6 @@ pub(crate) mod errno;
 pub(crate) mod futex;
 pub(crate) mod key;
 pub(crate) mod mem;
-pub(crate) mod modules;
 #[cfg(not(target_os = "wasi"))]
 pub(crate) mod nobody;
 pub(crate) mod output;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::heap::{adopt_orphans_first, do_orphans_wait};
+use crate::page::Owner;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 

@@ -11,12 +11,15 @@ use crate::base::*;
 use crate::heap::{Heap, Subproc};
 use crate::options::OptionId;
 use crate::os::tests::Alone;
-use crate::page::{Freed, Lookup, Owner, Page};
+use crate::page::{Freed, Lookup, Page};
 use crate::theap::Theap;
 
+#[cfg(unix)]
 mod fork;
 mod gather;
 mod heaps;
+#[cfg(unix)]
+mod late_destructors;
 mod subprocs;
 mod threads;
 

@@ -1,4 +1,4 @@
-//! Code has no addresses, and files are the host's.
+//! Code has no addresses that anybody could tell, and files are not mapped.
 
 use crate::modules::Module;
 use core::ffi::CStr;

@@ -1,0 +1,199 @@
+//! Windows on x86-64, by mingw's linker and wine: the tests of the crates that a port is about, and jobs beside the system's
+//! allocator. What wine takes says little about Windows itself.
+
+use super::{LIMIT, Row, executables, installed, variable};
+use crate::packages::Need;
+use crate::test::Testbed;
+use crate::test::cargo_stages::passed;
+use crate::test::foreign_toolchain::Toolchain;
+use crate::workspace;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub const TRIPLE: &str = "x86_64-pc-windows-gnu";
+const GCC: &str = "x86_64-w64-mingw32-gcc";
+const WINE: &str = "/usr/lib/wine/wine64";
+
+const NEEDS: &[Need] =
+    &[Need { program: GCC, package: "gcc-mingw-w64-x86-64-win32" }, Need { program: WINE, package: "wine64" }];
+
+/// Forge pages by the thousand and leave an arena behind each, more than the mappings that a process may have: what is
+/// committed is a mapping of its own under wine. The last asks nothing of the system, and takes minutes unoptimised.
+const NOT_UNDER_WINE: &[&str] = &["a_page_is_mended_wherever_its_owner", "single_runs_of_all_places_and_lengths"];
+
+pub fn row(testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> {
+    if let Some(why) = installed(NEEDS, log) {
+        return Ok(Row::NotToBeHad(why));
+    }
+    if let Err(error) = toolchain.add_source(log) {
+        return Ok(Row::NotToBeHad(format!("no source of the standard library: {error:#}")));
+    }
+    let windows = Windows::new(testbed, toolchain, log)?;
+    let tests = windows.tests()?;
+    windows.c_interface()?;
+    let jobs = windows.jobs()?;
+    Ok(Row::Done(format!("{tests} tests run (wine), and a C program; {jobs}")))
+}
+
+struct Windows<'a> {
+    testbed: &'a Testbed,
+    toolchain: &'a Toolchain,
+    log: &'a Path,
+    /// Libraries that this wine lacks.
+    libraries: PathBuf,
+    /// A "C:" of its own, which takes seconds to make, so it stays.
+    prefix: PathBuf,
+}
+
+impl<'a> Windows<'a> {
+    fn new(testbed: &'a Testbed, toolchain: &'a Toolchain, log: &'a Path) -> Result<Self> {
+        let (libraries, prefix) =
+            (testbed.scratch("windows")?, std::path::absolute(workspace::target().join("platforms/wine"))?);
+        let windows = Windows { testbed, toolchain, log, libraries, prefix };
+        // Rust's standard library has its randomness from it.
+        windows.compile(
+            "bcryptprimitives.c",
+            &windows.libraries.join("bcryptprimitives.dll"),
+            &["-shared", "-ladvapi32"],
+        )?;
+        Ok(windows)
+    }
+
+    fn compile(&self, source: &str, to: &Path, arguments: &[&str]) -> Result<()> {
+        let mut command = Command::new(GCC);
+        command.arg("-O2").arg(workspace::programs().join("windows").join(source)).arg("-o").arg(to).args(arguments);
+        self.testbed.logged(&mut command, LIMIT, self.log)?;
+        Ok(())
+    }
+
+    fn cargo(&self, arguments: &[&str], std: &str) -> Command {
+        let mut command = workspace::cargo(arguments);
+        command.args(["--locked", "--target", TRIPLE, std, "-Zbuild-std-features=panic-unwind"]);
+        self.toolchain.apply(&mut command);
+        command.env("RUSTC_BOOTSTRAP", "1").env(variable(TRIPLE, "LINKER"), GCC);
+        command.env("CARGO_INCREMENTAL", "0").env("CARGO_TERM_COLOR", "never");
+        command
+    }
+
+    /// A command's output.
+    fn said(&self, command: &mut Command) -> Result<String> {
+        let start = fs::metadata(self.log)?.len() as usize;
+        self.testbed.logged(command, LIMIT, self.log)?;
+        Ok(String::from_utf8_lossy(&fs::read(self.log)?[start..]).into_owned())
+    }
+
+    fn wine(&self, program: &Path) -> Command {
+        let mut command = Command::new(WINE);
+        command.arg(program).current_dir(workspace::root().join("crates/core")).env("RUST_BACKTRACE", "0");
+        command.env("WINEDEBUG", "-all").env("WINEPATH", &self.libraries);
+        command.env("WINEPREFIX", &self.prefix);
+        command
+    }
+
+    fn tests(&self) -> Result<usize> {
+        let crates = ["test", "-p", "ferrimalloc-prim", "-p", "ferrimalloc-core", "--lib", "--no-run"];
+        let mut command = self.cargo(&crates, "-Zbuild-std=std,panic_unwind,test");
+        // The library and the tests must agree, or there are two of it.
+        command.env("CARGO_PROFILE_DEV_PANIC", "unwind").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        let programs = executables(&self.said(&mut command)?);
+        if programs.len() != 2 {
+            bail!("cargo names {} programs in place of 2 (see {})", programs.len(), self.log.display());
+        }
+        let skipped: Vec<&str> = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]).collect();
+        let run = |program: &PathBuf| {
+            let program = workspace::root().join(program);
+            Ok(passed(&self.said(self.wine(&program).args(&skipped))?))
+        };
+        programs.iter().map(run).sum()
+    }
+
+    /// A C program with the static library.
+    fn c_interface(&self) -> Result<()> {
+        let library = ["rustc", "-p", "ferrimalloc-library", "--crate-type", "staticlib"];
+        let mut command = self.cargo(&library, "-Zbuild-std=core,alloc");
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        self.testbed.logged(&mut command, LIMIT, self.log)?;
+        let library = self.toolchain.target().join(TRIPLE).join("debug/libferrimalloc.a");
+        let include = workspace::root().join("include");
+        let (library, include) = (library.display().to_string(), format!("-I{}", include.display()));
+        let program = self.libraries.join("c_interface.exe");
+        self.compile("c_interface.c", &program, &[&include, &library, "-ladvapi32"])?;
+        self.testbed.logged(&mut self.wine(&program), LIMIT, self.log)?;
+        Ok(())
+    }
+
+    /// The same jobs with both allocators; and with ours, giving back at once what is unused, whether threads leave anything.
+    fn jobs(&self) -> Result<String> {
+        let (ours, theirs) = (self.job("ours", "ours")?, self.job("std", "")?);
+        let lines = [self.run(&ours, "10")?, self.run(&theirs, "10")?];
+        check_left(&self.run(&ours, "0")?)?;
+        compare(&lines)
+    }
+
+    fn job(&self, name: &str, features: &str) -> Result<PathBuf> {
+        let mut command = self.cargo(&["build", "--release", "--features", features], "-Zbuild-std=std,panic_abort");
+        self.testbed.logged(command.current_dir(workspace::programs().join("windows")), LIMIT, self.log)?;
+        let program = self.libraries.join(name).with_extension("exe");
+        fs::copy(self.toolchain.target().join(TRIPLE).join("release/windows-jobs.exe"), &program)?;
+        Ok(program)
+    }
+
+    fn run(&self, program: &Path, purge_delay: &str) -> Result<String> {
+        let mut command = self.wine(program);
+        let output = command.env("MIMALLOC_PURGE_DELAY", purge_delay).output().context("cannot start wine")?;
+        if !output.status.success() {
+            bail!("{}: {}\n{}", program.display(), output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// What ended threads may leave behind, once a first round has warmed everything: half as much again, and some.
+const SPARE_KIB: usize = 8 << 10;
+
+/// A line of `windows-jobs` that gave back at once what was unused.
+fn check_left(line: &str) -> Result<()> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [.., first, last] = words[..] else { bail!("the jobs printed: {line}") };
+    let (first, last): (usize, usize) = (first.parse()?, last.parse()?);
+    if last > first + first / 2 + SPARE_KIB {
+        bail!("threads that have ended leave memory behind: {first} KiB after the first, {last} KiB after the last");
+    }
+    Ok(())
+}
+
+/// A line of `windows-jobs` per allocator: ours and the system's. The answers must be the same.
+fn compare(lines: &[String; 2]) -> Result<String> {
+    let [ours, theirs] = lines.each_ref().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let answers = |line: &[&str]| [1, 4, 7, 10, 13].map(|at| line.get(at).map(ToString::to_string));
+    if ours.len() != 19 || theirs.len() != 19 || answers(&ours) != answers(&theirs) {
+        bail!("the answers differ: {lines:?}");
+    }
+    let times = [0, 3, 6, 9, 12].map(|at| format!("{} {} ms, HeapAlloc's {}", ours[at], ours[at + 2], theirs[at + 2]));
+    Ok(format!("5 jobs: {}; working set {} KiB, HeapAlloc's {}", times.join(", "), ours[18], theirs[18]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(answer: u32, last: u32) -> String {
+        format!("a 1 2.0 b {answer} 3.0 c 5 4.0 d 6 7.0 e 7 8.0 kib 9 10000 {last}\n")
+    }
+
+    #[test]
+    fn answers_must_be_the_same() {
+        assert!(compare(&[line(7, 100), line(7, 90_000)]).unwrap().ends_with("100 KiB, HeapAlloc's 90000"));
+        assert!(compare(&[line(7, 100), line(8, 100)]).is_err());
+        assert!(compare(&[line(7, 100), String::new()]).is_err());
+    }
+
+    #[test]
+    fn threads_must_leave_nothing() {
+        assert!(check_left(&line(7, 20_000)).is_ok());
+        assert!(check_left(&line(7, 90_000)).is_err());
+        assert!(check_left("nonsense").is_err());
+    }
+}
