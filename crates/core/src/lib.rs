@@ -48,6 +48,9 @@ mod protocols {
     pub mod hardened {
         pub mod block_bitmap;
     }
+    pub mod heap {
+        pub mod postponed;
+    }
     pub mod page {
         pub mod heap_word;
         pub mod ownership;
