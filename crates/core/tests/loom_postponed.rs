@@ -9,7 +9,7 @@
 #[path = "models/first_failure.rs"]
 mod first_failure;
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
 use std::ptr;
 
@@ -119,7 +119,7 @@ fn layout(bytes: usize) -> Layout {
 impl Room for Process {
     fn take(&self, bytes: usize) -> Option<*mut u8> {
         // SAFETY: no node is of no size.
-        Some(unsafe { alloc(layout(bytes)) })
+        Some(unsafe { alloc_zeroed(layout(bytes)) })
     }
 
     unsafe fn give_back(&self, start: *mut u8, bytes: usize) {
@@ -175,11 +175,10 @@ unsafe extern "C" fn init(heap: *mut u8) {
 unsafe extern "C" fn clear(page: *mut u8) {
     // SAFETY: written by `should_delay`.
     assert_ne!(unsafe { page.cast::<[usize; 2]>().read() }, [0, 0], "it did not wait");
-    // SAFETY: as above; the second word is the program.
+    // SAFETY: as above; the second word is the program. The state is left as it is: the next wait begins with zeros.
     unsafe {
         let [_, program] = page.cast::<[usize; 2]>().read();
         (*(program as *const Program)).waits_ended.fetch_add(1, Ordering::Relaxed);
-        page.cast::<[usize; 2]>().write([0, 0]);
     }
 }
 
@@ -420,7 +419,9 @@ fn a_page_waits_again() {
 fn a_page_in_the_place_of_one_that_waited() {
     bounded(3, || {
         let world = World::new();
+        world.program.begin_reading();
         world.free_last();
+        world.program.quiescent();
         let other = spawn(&world, World::ask);
         world.ask();
         join(other);

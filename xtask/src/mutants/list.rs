@@ -502,7 +502,7 @@ pub const MUTANTS: &[Mutant] = &[
         "unsafe { (self.hooks.clear)((&raw mut (*node).state).cast()) };"),
     mutant("heap/postponed.rs", "the state of an earlier wait",
         "node.write(Node { next: ptr::null_mut(), page, state: [0; STATE_WORDS] });",
-        "if self.unused.is_null() { node.write(Node { next: ptr::null_mut(), page, state: [0; STATE_WORDS] }); }"),
+        "node.write(Node { next: ptr::null_mut(), page, state: (*node).state });"),
     mutant("heap/postponed.rs", "one that waits for good",
         "nodes.insert(node); list",
         "list"),

@@ -1,4 +1,5 @@
-//! What `postponed` has to be told about pages, and about the memory that a heap has its own structures in.
+//! What `postponed` has to be told about pages, and about the memory that a heap has its own structures in. A file of its own: that one
+//! is compiled for the model checker, without pages and arenas.
 
 use core::ptr;
 
