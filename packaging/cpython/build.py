@@ -148,6 +148,8 @@ def build_one(work, kind, settings):
             with open(folder / "pyconfig.h", "a") as config:
                 config.write("\n/* Objects/ferrimalloc.c in place of Objects/mimalloc */\n#define WITH_FERRIMALLOC 1\n")
     run("nice", "-n", "5", "make", f"-j{work.jobs}", cwd=folder, log=folder / "make.log")
+    # What is compiled at every start would be measured.
+    run(work.python(kind), "-m", "compileall", "-q", work.sources[kind] / "Lib", "-x", "lib2to3|test|bad", cwd=folder, log=folder / "compileall.log")
     check_allocator(work.python(kind), kind)
 
 
@@ -205,6 +207,10 @@ def bench(work, rounds=7):
     time, memory = (statistics.geometric_mean(column) for column in zip(*shares))
     print(f"{'geometric mean':35} {time:6.2f} {'':20} {memory:6.2f}")
 
+
+# What would change how the interpreters that are made here behave.
+for name in [name for name in os.environ if name.startswith("PYTHON")]:
+    del os.environ[name]
 
 STEPS = {"fetch": fetch, "build": build, "test": test, "bench": bench}
 
