@@ -25,7 +25,7 @@ const FAST_PATHS: [FastPath; 11] = [
     at_most(16, "mi_free_small"),
     at_most(16, "mi_free_small_local_nonnull"),
     at_most(16, "mi_wmalloc_small"),
-    at_most(18, "mi_theap_malloc"),
+    at_most(20, "mi_theap_malloc"),
 ];
 
 pub fn check(testbed: &Testbed) -> Verdict {
