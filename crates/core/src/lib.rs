@@ -49,6 +49,9 @@ mod protocols {
         pub mod block_table;
         mod ring;
     }
+    pub mod heap {
+        pub mod postponed;
+    }
     pub mod page {
         pub mod heap_word;
         pub mod ownership;

@@ -14,7 +14,7 @@ const fn at_most(most_instructions: usize, function: &'static str) -> FastPath {
 }
 
 /// `operator new` and `operator delete` are as short as `malloc` and `free`, and so are frees that are told the size.
-const FAST_PATHS: [FastPath; 10] = [
+const FAST_PATHS: [FastPath; 11] = [
     at_most(15, "malloc"),
     at_most(16, "free"),
     at_most(15, "_Znwm"),
@@ -25,6 +25,7 @@ const FAST_PATHS: [FastPath; 10] = [
     at_most(16, "mi_free_small"),
     at_most(16, "mi_free_small_local_nonnull"),
     at_most(16, "mi_wmalloc_small"),
+    at_most(20, "mi_theap_malloc"),
 ];
 
 pub fn check(testbed: &Testbed) -> Verdict {

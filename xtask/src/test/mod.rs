@@ -9,6 +9,7 @@ mod c_programs;
 pub mod cargo_stages;
 mod checked;
 mod crates;
+mod cpython;
 mod disassembly;
 mod faces;
 mod foreign_toolchain;
@@ -118,6 +119,14 @@ const STAGES: &[Stage] = &[
     Stage {
         pace: Pace::Asked,
         ..stage("platforms", "tests on other targets than this machine, natively and emulated", platforms::check)
+    },
+    Stage {
+        pace: Pace::Asked,
+        ..stage(
+            "cpython",
+            "free-threaded CPython on ferrimalloc: built, and its own tests beside stock",
+            cpython::check,
+        )
     },
     stage("memory", "resident set and time against their limits", memory::check),
 ];

@@ -53,6 +53,27 @@ pub unsafe fn own_theap(theap: TheapPtr) -> Option<&'static Theap> {
     }
 }
 
+/// Allocates through [`own_theap`], with nothing in front of a small block but the question whether the theap is this thread's.
+///
+/// # Safety
+/// `theap` is null or came from this library.
+#[inline(always)]
+pub unsafe fn malloc_through(theap: TheapPtr, size: usize) -> *mut c_void {
+    // SAFETY: the precondition; the memory of theaps that have ended stays readable.
+    match unsafe { theap.as_ref() } {
+        Some(theap) if theap.tid() == ferrimalloc_prim::thread::id() => alloc::malloc_in(theap, size).cast(),
+        // SAFETY: the precondition.
+        _ => unsafe { malloc_through_other(theap, size) },
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn malloc_through_other(theap: TheapPtr, size: usize) -> *mut c_void {
+    // SAFETY: the precondition of `malloc_through`.
+    block(unsafe { own_theap(theap) }, size, Zero::Any)
+}
+
 /// The heap; null: the main one. `None` without memory.
 ///
 /// # Safety

@@ -9,7 +9,7 @@ use ferrimalloc_core::heap::visit_page;
 use ferrimalloc_core::runtime;
 use ferrimalloc_core::theap::Theap;
 
-use super::args::{aligned_block, array, block, bytes_of, force, own_theap, resized, theap_in};
+use super::args::{aligned_block, array, block, bytes_of, force, malloc_through, own_theap, resized, theap_in};
 use super::export;
 use super::types::{BlockVisitFn, HeapPtr, TheapPtr};
 use super::visiting::{depth, visitor};
@@ -48,7 +48,7 @@ export! {
 
     /// [`mi_malloc`](super::basic::mi_malloc) through a theap.
     fn mi_theap_malloc(theap: TheapPtr, size: usize) -> *mut c_void {
-        block(own_theap(theap), size, Zero::Any)
+        malloc_through(theap, size)
     }
 
     /// [`mi_zalloc`](super::basic::mi_zalloc) through a theap.
@@ -63,7 +63,7 @@ export! {
 
     /// As [`mi_theap_malloc`].
     fn mi_theap_malloc_small(theap: TheapPtr, size: usize) -> *mut c_void {
-        block(own_theap(theap), size, Zero::Any)
+        malloc_through(theap, size)
     }
 
     /// As [`mi_theap_zalloc`].
@@ -73,7 +73,7 @@ export! {
 
     /// [`mi_theap_malloc`] of so many words.
     fn mi_theap_wmalloc_small(theap: TheapPtr, wsize: usize) -> *mut c_void {
-        block(own_theap(theap), bytes_of(wsize), Zero::Any)
+        malloc_through(theap, bytes_of(wsize))
     }
 
     /// [`mi_theap_zalloc`] of so many words.
@@ -83,7 +83,7 @@ export! {
 
     /// [`mi_theap_malloc`] for callers that can't use the header's inline function.
     fn mi_theap_malloc_csize(theap: TheapPtr, size: usize) -> *mut c_void {
-        block(own_theap(theap), size, Zero::Any)
+        malloc_through(theap, size)
     }
 
     /// [`mi_theap_zalloc`], likewise.

@@ -146,6 +146,11 @@ pub fn malloc_in(theap: &'static Theap, size: usize) -> *mut u8 {
             return block;
         }
     }
+    malloc_in_slow(theap, size)
+}
+
+#[inline(never)]
+extern "C" fn malloc_in_slow(theap: &'static Theap, size: usize) -> *mut u8 {
     alloc_in(theap, size, Zero::Any)
 }
 

@@ -8,8 +8,9 @@ use core::mem::offset_of;
 use core::ptr;
 
 use super::color::Starts;
-use super::postponed::{Hooks, Postponing};
+use super::postponed::Hooks;
 use super::registry::Registry;
+use super::waiting_pages::Postponing;
 use crate::arena::{Arena, ArenaSet, Limit, Meta};
 use crate::base::*;
 use crate::options::Hardening;

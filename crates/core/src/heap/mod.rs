@@ -7,7 +7,8 @@
 //! * `page_alloc`: making and releasing a heap's pages, `color`: where in them blocks start; `guard`: what hardened and
 //!   guarded pages have besides.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
-//! * `postponed`: heaps whose empty pages wait until no thread of the program looks at them any more.
+//! * `postponed`: heaps whose empty pages wait until no thread of the program looks at them any more; `waiting_pages`: what
+//!   that has to be told about pages.
 //! * `orphans`: whether a fork has left pages behind that no thread has looked after yet.
 
 mod color;
@@ -23,6 +24,7 @@ mod registry;
 #[cfg(test)]
 pub(crate) mod tests;
 mod visit;
+mod waiting_pages;
 
 pub use count::stats_bin;
 pub use guard::{check_page, forget_guard, guard_single, may_guard};
@@ -30,5 +32,6 @@ pub use heap::{FreeStack, Heap, HeapOffsets, PinnedHeap, Subproc, SubprocOffsets
 pub use orphans::{Adopt, adopt_orphans_first, do_orphans_wait, no_orphans_wait, orphans_wait};
 pub use page_alloc::{SingleRequest, release_or_list, release_page, release_page_of};
 pub use page_heap::{heap_locks, heap_of_page, lock_heap, may_preserve, postpones, preserved};
-pub use postponed::{Hooks as PostponeHooks, Postponing, STATE_BYTES};
+pub use postponed::{Hooks as PostponeHooks, STATE_BYTES};
 pub use visit::{Area, Depth, Visitor, visit_page, walk_of};
+pub use waiting_pages::Postponing;

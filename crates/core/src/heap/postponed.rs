@@ -13,14 +13,17 @@
 //! 1. A page waits (has a node) only while none of its blocks is in use: whoever takes it removes the node first.
 //! 2. Nodes change under the lock. A page is claimed under it, too, when it is asked about again: a thread that has claimed
 //!    a waiting page meanwhile is about to remove the node, and waits for the lock.
+//! 3. A page that waits is let go of under the lock, when its node is there: whoever claims it finds the node.
+//! 4. A page leaves only when the program has been asked about this wait and let it go. Its state is cleared then, and when the
+//!    page is used again, once for each wait.
+//!
+//! A file of its own, for the model checker, which has another page and another place for nodes: [`Waiter`], [`Room`].
 //!
 //! Idea: McKenney, "Exploiting Deferred Destruction", chapter on QSBR; the interface is mimalloc's.
 
 use core::cell::UnsafeCell;
 use core::ptr;
 
-use crate::arena::{ArenaSet, Meta};
-use crate::page::{OwnedPage, PageRef, Threshold};
 use crate::sync::Lock;
 
 /// What the program may keep for a page, and for a heap; aligned like a word.
@@ -38,53 +41,89 @@ pub struct Hooks {
     pub should_delay: unsafe extern "C" fn(*mut u8, *mut u8, usize) -> bool,
 }
 
-struct Node {
-    next: *mut Node,
-    page: PageRef,
+/// A page, as far as waiting goes.
+pub trait Waiter: Copy + 'static {
+    /// The right to it, which one thread has.
+    type Owned;
+
+    /// Neighbouring pages have different numbers; the same page has always the same.
+    fn number(self) -> usize;
+
+    /// Bytes of its blocks.
+    fn bytes(self) -> usize;
+
+    /// Whose right it is.
+    fn of(owned: &Self::Owned) -> Self;
+
+    /// The right to a page that nobody owns, with what it was let go with.
+    fn claim(self) -> Option<(Self::Owned, usize)>;
+
+    /// Lets go of a page that was only claimed, as it was.
+    fn put_back(owned: Self::Owned, threshold: usize);
+
+    /// Lets go of a page none of whose blocks is in use: whoever claims it may use it.
+    fn let_wait(owned: Self::Owned);
+
+    /// Nobody gets the page any more.
+    fn keep_for_good(owned: Self::Owned);
+}
+
+/// Where memory for nodes comes from.
+pub trait Room {
+    /// So many bytes, aligned like a word; `None` without memory.
+    fn take(&self, bytes: usize) -> Option<*mut u8>;
+
+    /// # Safety
+    /// Taken from here, of that size, and nobody uses it any more.
+    unsafe fn give_back(&self, start: *mut u8, bytes: usize);
+}
+
+struct Node<P> {
+    next: *mut Node<P>,
+    page: P,
     state: [usize; STATE_WORDS],
 }
 
 const BUCKETS: usize = 256;
 
 /// Pages that wait, by address, and nodes for more.
-pub struct Nodes {
-    buckets: [*mut Node; BUCKETS],
-    unused: *mut Node,
+pub struct Nodes<P> {
+    buckets: [*mut Node<P>; BUCKETS],
+    unused: *mut Node<P>,
 }
 
 // SAFETY: nodes belong to the lock.
-unsafe impl Send for Nodes {}
+unsafe impl<P> Send for Nodes<P> {}
 
 /// What a heap has besides whose pages wait.
-pub struct Postponing {
+pub struct Postponing<P> {
     hooks: Hooks,
     state: UnsafeCell<[usize; STATE_WORDS]>,
-    nodes: Lock<Nodes>,
+    nodes: Lock<Nodes<P>>,
 }
 
 // SAFETY: the state is the program's, and passed to it under the lock alone.
-unsafe impl Sync for Postponing {}
+unsafe impl<P> Sync for Postponing<P> {}
+// SAFETY: as above.
+unsafe impl<P> Send for Postponing<P> {}
 
-fn bucket_of(page: PageRef) -> usize {
-    ptr::from_ref(page).addr() / size_of_val(page) % BUCKETS
-}
-
-impl Nodes {
-    fn insert(&mut self, node: *mut Node, page: PageRef) {
-        let bucket = &mut self.buckets[bucket_of(page)];
+impl<P: Waiter> Nodes<P> {
+    fn insert(&mut self, node: *mut Node<P>) {
+        // SAFETY: the node is nobody's.
+        let bucket = &mut self.buckets[unsafe { (*node).page.number() } % BUCKETS];
         // SAFETY: the node is nobody's.
         unsafe { (*node).next = *bucket };
         *bucket = node;
     }
 
     /// Takes the page's node out of the table.
-    fn remove_page(&mut self, page: PageRef) -> Option<*mut Node> {
-        let mut link: *mut *mut Node = &raw mut self.buckets[bucket_of(page)];
+    fn remove_page(&mut self, page: P) -> Option<*mut Node<P>> {
+        let mut link: *mut *mut Node<P> = &raw mut self.buckets[page.number() % BUCKETS];
         // SAFETY: links lead to nodes, which live as long as the heap.
         unsafe {
             while !(*link).is_null() {
                 let node = *link;
-                if ptr::eq((*node).page, page) {
+                if (*node).page.number() == page.number() {
                     *link = (*node).next;
                     return Some(node);
                 }
@@ -94,16 +133,16 @@ impl Nodes {
         None
     }
 
-    fn keep_unused(&mut self, node: *mut Node) {
+    fn keep_unused(&mut self, node: *mut Node<P>) {
         // SAFETY: the node is in no list.
         unsafe { (*node).next = self.unused };
         self.unused = node;
     }
 
     /// A node for a page, its state zeroed; `None` without memory.
-    fn fresh(&mut self, page: PageRef, arenas: &ArenaSet) -> Option<*mut Node> {
+    fn fresh(&mut self, page: P, room: &impl Room) -> Option<*mut Node<P>> {
         let node = match self.unused.is_null() {
-            true => arenas.meta_alloc(size_of::<Node>())?.start.cast(),
+            true => room.take(size_of::<Node<P>>())?.cast(),
             false => self.unused,
         };
         // SAFETY: memory of a node that is nobody's, or the first unused one.
@@ -117,10 +156,10 @@ impl Nodes {
     }
 }
 
-impl Postponing {
-    /// In metadata of `arenas`; `None` without memory.
-    pub(super) fn begin(arenas: &ArenaSet, hooks: Hooks) -> Option<&'static Postponing> {
-        let place = arenas.meta_alloc(size_of::<Postponing>())?.start.cast::<Postponing>();
+impl<P: Waiter> Postponing<P> {
+    /// `None` without memory.
+    pub fn begin(room: &impl Room, hooks: Hooks) -> Option<&'static Postponing<P>> {
+        let place = room.take(size_of::<Postponing<P>>())?.cast::<Postponing<P>>();
         let nodes = Lock::new(Nodes { buckets: [ptr::null_mut(); BUCKETS], unused: ptr::null_mut() });
         // SAFETY: memory of that size, nobody else's; the program's function gets a zeroed state.
         unsafe {
@@ -131,24 +170,23 @@ impl Postponing {
     }
 
     /// Held over `fork`.
-    pub fn lock(&self) -> &Lock<Nodes> {
+    pub fn lock(&self) -> &Lock<Nodes<P>> {
         &self.nodes
     }
 
     /// # Safety
     /// The node is the caller's, under the lock.
-    unsafe fn must_wait(&self, node: *mut Node) -> bool {
+    unsafe fn must_wait(&self, node: *mut Node<P>) -> bool {
         // SAFETY: the precondition; the state is the program's.
         unsafe {
-            let page = (*node).page;
-            let bytes = page.capacity() * page.block_bytes();
+            let bytes = (*node).page.bytes();
             (self.hooks.should_delay)((&raw mut (*node).state).cast(), self.state.get().cast(), bytes)
         }
     }
 
     /// # Safety
     /// The node is the caller's, under the lock, and in no list.
-    unsafe fn clear(&self, nodes: &mut Nodes, node: *mut Node) {
+    unsafe fn clear(&self, nodes: &mut Nodes<P>, node: *mut Node<P>) {
         // SAFETY: the precondition.
         unsafe { (self.hooks.clear)((&raw mut (*node).state).cast()) };
         nodes.keep_unused(node);
@@ -158,66 +196,58 @@ impl Postponing {
     ///
     /// # Safety
     /// The heap is gone, with all its pages.
-    pub(super) unsafe fn give_up(&'static self, arenas: &ArenaSet) {
-        let give_back = |start: *mut u8, bytes| {
-            // SAFETY: metadata of ours that nobody uses.
-            unsafe { arenas.meta_free(Meta { start, bytes }) };
-        };
+    pub unsafe fn give_up(&'static self, room: &impl Room) {
         let mut nodes = self.nodes.lock();
         let Nodes { buckets, unused } = &mut *nodes;
         for first in buckets.iter_mut().chain([unused]) {
             let mut node = core::mem::replace(first, ptr::null_mut());
             while !node.is_null() {
-                // SAFETY: a node of a list.
-                let next = unsafe { (*node).next };
-                give_back(node.cast(), size_of::<Node>());
-                node = next;
+                // SAFETY: a node of a list, which nobody else knows.
+                unsafe {
+                    let next = (*node).next;
+                    room.give_back(node.cast(), size_of::<Node<P>>());
+                    node = next;
+                }
             }
         }
         drop(nodes);
-        give_back(ptr::from_ref(self).cast_mut().cast(), size_of::<Postponing>());
+        // SAFETY: the precondition.
+        unsafe { room.give_back(ptr::from_ref(self).cast_mut().cast(), size_of::<Postponing<P>>()) };
     }
 
-    /// A page without blocks in use is about to be released: answers it, unless it has to wait. `list` lets any thread take it,
-    /// if that makes sense.
-    pub(super) fn keep(&self, page: OwnedPage, arenas: &ArenaSet, list: impl FnOnce(&OwnedPage)) -> Option<OwnedPage> {
+    /// A page without blocks in use is about to be released: answers it, unless it has to wait. `list` lets any thread find it.
+    pub fn keep(&self, owned: P::Owned, room: &impl Room, list: impl FnOnce(&P::Owned)) -> Option<P::Owned> {
         let mut nodes = self.nodes.lock();
-        let waited = nodes.remove_page(page.page());
-        let Some(node) = waited.or_else(|| nodes.fresh(page.page(), arenas)) else {
-            // Nobody would know how long it must wait: it stays for good.
-            page.hold();
+        let page = P::of(&owned);
+        let waited = nodes.remove_page(page);
+        let Some(node) = waited.or_else(|| nodes.fresh(page, room)) else {
+            // Nobody would know how long it must wait.
+            P::keep_for_good(owned);
             return None;
         };
         // SAFETY: the node is ours.
         if !unsafe { self.must_wait(node) } {
             // SAFETY: as above.
             unsafe { self.clear(&mut nodes, node) };
-            return Some(page);
+            return Some(owned);
         }
-        nodes.insert(node, page.page());
-        // The last of its blocks that others have freed are still in the remote word.
-        let chain = page.take_remote();
-        if !page.is_singleton() {
-            page.adopt(chain);
-        }
-        list(&page);
-        let hint = page.owner().tid();
-        let given_up = page.let_go(hint, 0, 1);
-        debug_assert!(given_up.is_ok(), "no block of it is in use that could be freed");
+        nodes.insert(node);
+        list(&owned);
+        P::let_wait(owned);
         None
     }
 
     /// A page that may have waited has been claimed, to be used.
-    pub fn use_again(&self, page: &OwnedPage) {
+    pub fn use_again(&self, owned: &P::Owned) {
         let mut nodes = self.nodes.lock();
-        if let Some(node) = nodes.remove_page(page.page()) {
+        if let Some(node) = nodes.remove_page(P::of(owned)) {
             // SAFETY: taken out of the table.
             unsafe { self.clear(&mut nodes, node) };
         }
     }
 
     /// Asks about the pages that wait, and gives those that need not any more to `release`.
-    pub(super) fn ask_each(&self, release: impl Fn(OwnedPage)) {
+    pub fn ask_each(&self, release: impl Fn(P::Owned)) {
         let mut nodes = self.nodes.lock();
         for bucket in 0..BUCKETS {
             let mut node = nodes.buckets[bucket];
@@ -225,10 +255,10 @@ impl Postponing {
                 // SAFETY: a node of the table; those before it may have left.
                 let (page, next) = unsafe { ((*node).page, (*node).next) };
                 // A thread that has it now is about to use it again.
-                if let Some((page, threshold)) = page.claim_in_place()
-                    && let Some(page) = self.ask(&mut nodes, node, page, threshold)
+                if let Some((owned, threshold)) = page.claim()
+                    && let Some(owned) = self.ask(&mut nodes, node, owned, threshold)
                 {
-                    release(page);
+                    release(owned);
                 }
                 node = next;
             }
@@ -236,16 +266,15 @@ impl Postponing {
     }
 
     /// Asks about one page, claimed; answers it if it need not wait any more.
-    fn ask(&self, nodes: &mut Nodes, node: *mut Node, page: OwnedPage, threshold: Threshold) -> Option<OwnedPage> {
+    fn ask(&self, nodes: &mut Nodes<P>, node: *mut Node<P>, owned: P::Owned, threshold: usize) -> Option<P::Owned> {
         // SAFETY: the node is in the table, which is locked.
         if unsafe { self.must_wait(node) } {
-            let put_back = page.put_back(threshold);
-            debug_assert!(put_back.is_ok(), "no block of it is in use that could be freed");
+            P::put_back(owned, threshold);
             return None;
         }
-        nodes.remove_page(page.page());
+        nodes.remove_page(P::of(&owned));
         // SAFETY: taken out of the table.
         unsafe { self.clear(nodes, node) };
-        Some(page)
+        Some(owned)
     }
 }

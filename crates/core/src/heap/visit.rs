@@ -42,7 +42,14 @@ impl Heap {
     pub fn visit(&self, depth: Depth, wants: impl Fn(&Page) -> bool, visitor: Visitor<'_>) -> bool {
         adopt_orphans_first();
         let visits = |page| self.has_page(page) && wants(page);
-        self.registry().all_pages(self.subproc().arenas(), |page| !visits(page) || visit_page(page, depth, visitor))
+        self.registry().all_pages(self.subproc().arenas(), |page| {
+            !visits(page) || visit_blocks(page, depth, self.walk_of(page), visitor)
+        })
+    }
+
+    /// Who visits a heap whose freed objects are read is one of those who read: its pages wait for him.
+    fn walk_of(&self, page: &Page) -> Walk {
+        if self.postponing().is_some() { Walk::Allowed } else { walk_of(page) }
     }
 
     /// Calls `visit` with every page of the heap. Pages that come or go meanwhile may be missed.
@@ -62,8 +69,15 @@ impl Heap {
 
 /// Visits one page; false if the visitor ended it.
 pub fn visit_page(page: PageRef, depth: Depth, visitor: Visitor<'_>) -> bool {
+    visit_blocks(page, depth, walk_of(page), visitor)
+}
+
+fn visit_blocks(page: PageRef, depth: Depth, walk: Walk, visitor: Visitor<'_>) -> bool {
     let mut marks = Marks::new();
-    let area = if is_walkable(page) { area_of(page, page.mark_free(&mut marks)) } else { unwalked(page) };
+    let area = match walk {
+        Walk::Allowed => area_of(page, page.mark_free(&mut marks)),
+        Walk::Never => unwalked(page),
+    };
     if !visitor(&area, None) {
         return false;
     }
