@@ -18,6 +18,7 @@
 use crate::errno::Errno;
 use crate::once::Detected;
 use crate::platform;
+use core::ffi::CStr;
 
 /// Whether the kernel backs memory with transparent huge pages of its own accord.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +198,15 @@ pub unsafe fn dont_dump(p: *mut u8, bytes: usize) {
 pub unsafe fn dump(p: *mut u8, bytes: usize) {
     // SAFETY: the caller's promise.
     unsafe { platform::mem::dump(p, bytes) }
+}
+
+/// Has listings of the process's memory show the range as `[anon:name]`, where that can be asked for.
+///
+/// # Safety
+/// The range was mapped through this module.
+pub unsafe fn set_name(p: *mut u8, bytes: usize, name: &'static CStr) {
+    // SAFETY: the caller's promise.
+    unsafe { platform::mem::set_name(p, bytes, name) }
 }
 
 /// Moves the memory behind `from` to the addresses at `to` without copying: afterwards `to` has the contents and `from` is

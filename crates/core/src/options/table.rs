@@ -213,6 +213,8 @@ options! {
     ZeroOnFree = 1002: Spec::new("zero_on_free", 2, Kind::Auto);
     /// Bytes of memory that the process may have committed; 0: any number.
     Limit = 1003: Spec::bytes("limit", 0);
+    /// Have the system list the allocator's memory by name.
+    NameMaps = 1004: Spec::switch("name_maps", 0);
 }
 
 impl OptionId {
@@ -288,7 +290,7 @@ mod tests {
 
     #[test]
     fn numbers_outside_the_table_are_no_option() {
-        for number in [-1, 55, 56, 999, 1004, 65_536, 66_536, i32::MIN, i32::MAX] {
+        for number in [-1, 55, 56, 999, 1005, 65_536, 66_536, i32::MIN, i32::MAX] {
             assert_eq!(OptionId::from_raw(number), None);
         }
     }

@@ -8,11 +8,16 @@
 //! So provenance is a value: what drops, moves, closes or advises is a method of [`PrivateMemory`], which [`reserve`]
 //! makes. The value tells where memory comes from, not who may use it; that is the precondition of each method.
 
+use core::ffi::CStr;
+
 use ferrimalloc_prim::mem::{self, Access, Thp, ThpMode};
 
 use super::Region;
 use super::region;
 use crate::options::{self, OptionId};
+
+/// As what our memory is listed in `/proc/PID/maps`, if it is.
+const MAP_NAME: &CStr = c"ferrimalloc";
 
 /// Some of our own private memory: whole OS pages. Can be copied, since it is no right to use the memory.
 ///
@@ -36,23 +41,31 @@ pub fn reserve(
     admits: impl Fn(usize) -> bool,
     hints: impl Iterator<Item = usize>,
 ) -> Option<PrivateMemory> {
-    let Region { start, bytes } = region::reserve(bytes, align, access, admits, hints)?;
-    Some(PrivateMemory { start, bytes, is_left_out: false })
+    region::reserve(bytes, align, access, admits, hints).map(PrivateMemory::new)
 }
 
 /// Reserves `bytes`, whole OS pages: at `hint` if they can be had there.
 pub fn reserve_near(hint: usize, bytes: usize, access: Access) -> Option<PrivateMemory> {
     let start = mem::map(hint, bytes, access).ok()?;
-    Some(PrivateMemory { start, bytes, is_left_out: false })
+    Some(PrivateMemory::new(Region { start, bytes }))
 }
 
 /// Reserves the `bytes` at `place`, whole OS pages, or nothing.
 pub fn reserve_exactly(place: usize, bytes: usize, access: Access) -> Option<PrivateMemory> {
-    let Region { start, bytes } = region::map_exactly(place, bytes, access)?;
-    Some(PrivateMemory { start, bytes, is_left_out: false })
+    region::map_exactly(place, bytes, access).map(PrivateMemory::new)
 }
 
 impl PrivateMemory {
+    /// Reserved just now. Named, if that is wanted.
+    fn new(region: Region) -> PrivateMemory {
+        let Region { start, bytes } = region;
+        if options::is_enabled(OptionId::NameMaps) {
+            // SAFETY: mapped just now.
+            unsafe { mem::set_name(start, bytes, MAP_NAME) };
+        }
+        PrivateMemory { start, bytes, is_left_out: false }
+    }
+
     /// Of memory whose provenance is recorded in another form.
     ///
     /// # Safety

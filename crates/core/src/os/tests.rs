@@ -129,3 +129,30 @@ mod on_sim {
         unsafe { release(next) };
     }
 }
+
+/// Whether the kernel names memory: it is asked, as its version doesn't tell.
+#[cfg(not(feature = "sim"))]
+fn lists_names(memory: super::PrivateMemory) -> Option<bool> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let start = std::format!("{:x}-", memory.region().start.addr());
+    maps.lines().find(|line| line.starts_with(&start)).map(|line| line.ends_with("[anon:ferrimalloc]"))
+}
+
+#[test]
+fn memory_is_named_if_that_is_wanted() {
+    let mut alone = alone();
+    let bytes = 16 * config().os_page_bytes;
+    for wanted in [0, 1] {
+        alone.set(OptionId::NameMaps, wanted);
+        #[cfg(feature = "sim")]
+        let before = ferrimalloc_prim::sim::calls(ferrimalloc_prim::sim::Kind::SetName);
+        let memory = super::reserve_near(0, bytes, Access::Read).unwrap();
+        #[cfg(feature = "sim")]
+        assert_eq!(ferrimalloc_prim::sim::calls(ferrimalloc_prim::sim::Kind::SetName) - before, wanted as usize);
+        // Not every kernel does it; none does it unasked.
+        #[cfg(not(feature = "sim"))]
+        assert!(wanted == 1 || lists_names(memory) != Some(true));
+        // SAFETY: ours, and unused.
+        unsafe { release(memory.region()) };
+    }
+}

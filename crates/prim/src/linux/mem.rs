@@ -3,6 +3,7 @@
 use crate::errno::{Errno, quiet, zero_or_errno};
 use crate::mem::{Access, HugeSize, Thp};
 use crate::unix::mem::{advise, map_with};
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use libc::{c_int, c_ulong};
 
@@ -46,6 +47,13 @@ pub(crate) unsafe fn dont_dump(p: *mut u8, bytes: usize) {
 pub(crate) unsafe fn dump(p: *mut u8, bytes: usize) {
     // SAFETY: does not change the contents. A kernel that does not know it does not know the opposite.
     let _ = unsafe { advise(p, bytes, libc::MADV_DODUMP) };
+}
+
+/// Since Linux 5.17, if the kernel was built for it.
+pub(crate) unsafe fn set_name(p: *mut u8, bytes: usize, name: &'static CStr) {
+    let what = libc::PR_SET_VMA_ANON_NAME as c_ulong;
+    // SAFETY: does not change the contents; the name is a text.
+    quiet(|| unsafe { libc::prctl(libc::PR_SET_VMA, what, p, bytes, name.as_ptr()) });
 }
 
 /// `mremap` with `MREMAP_DONTUNMAP`, since Linux 5.7.

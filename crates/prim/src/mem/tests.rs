@@ -215,6 +215,7 @@ fn advice_leaves_contents_and_errno() {
         let _ = thp(range.0, range.1, Thp::Refuse);
         dont_dump(range.0, range.1);
         dump(range.0, range.1);
+        set_name(range.0, range.1, c"advised");
         let _ = bind_numa(range.0, range.1, 0);
         assert!(bind_numa(range.0, range.1, 100_000).is_err());
     }

@@ -8,6 +8,7 @@ use super::{Kind, Mode};
 use crate::errno::Errno;
 use crate::mem::{Access, HugeSize, MemConfig, Thp};
 use crate::platform::real_mem;
+use core::ffi::CStr;
 use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::Ordering;
@@ -216,6 +217,10 @@ pub(crate) unsafe fn dont_dump(p: *mut u8, bytes: usize) {
 /// Counted with its opposite.
 pub(crate) unsafe fn dump(p: *mut u8, bytes: usize) {
     let _ = call("dump", p, bytes, |kernel| kernel.admit_on(Kind::DontDump, &range(p, bytes)));
+}
+
+pub(crate) unsafe fn set_name(p: *mut u8, bytes: usize, _name: &'static CStr) {
+    let _ = call("set_name", p, bytes, |kernel| kernel.admit_on(Kind::SetName, &range(p, bytes)));
 }
 
 /// By copying.

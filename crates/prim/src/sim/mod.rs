@@ -54,10 +54,12 @@ pub enum Kind {
     MovePages,
     /// `bind_numa`.
     BindNuma,
+    /// `set_name`, which cannot be refused.
+    SetName,
 }
 
 /// Number of [`Kind`]s.
-const KINDS: usize = Kind::BindNuma as usize + 1;
+const KINDS: usize = Kind::SetName as usize + 1;
 
 /// Which calls of a kind are refused, counted from 1 at the moment that the schedule is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::mem::{Access, MemConfig, ThpMode};
 use crate::platform::{MAP_NORESERVE, USER_VA_BITS};
 pub(crate) use crate::unsupported::mem::{
     CLOSING_CLEARS, bind_numa, close, dont_dump, dump, map_aligned, map_huge, move_pages, populate, replaced_config,
-    replaced_millis, thp, thp_disable_process,
+    replaced_millis, set_name, thp, thp_disable_process,
 };
 use core::ptr;
 use libc::c_int;

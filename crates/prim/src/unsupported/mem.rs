@@ -2,6 +2,7 @@
 
 use crate::errno::Errno;
 use crate::mem::{Access, HugeSize, MemConfig, Thp};
+use core::ffi::CStr;
 
 /// Of the simulated system only.
 pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
@@ -35,6 +36,8 @@ pub(crate) fn thp_disable_process() {}
 pub(crate) unsafe fn dont_dump(_p: *mut u8, _bytes: usize) {}
 
 pub(crate) unsafe fn dump(_p: *mut u8, _bytes: usize) {}
+
+pub(crate) unsafe fn set_name(_p: *mut u8, _bytes: usize, _name: &'static CStr) {}
 
 pub(crate) unsafe fn move_pages(_from: *mut u8, _to: *mut u8, _bytes: usize) -> Result<(), Errno> {
     Err(Errno::ENOTSUP)

@@ -7,7 +7,7 @@ use crate::mem::{Access, MemConfig, ThpMode};
 use crate::ranges::Ranges;
 pub(crate) use crate::unsupported::mem::{
     CLOSING_CLEARS, bind_numa, close, dont_dump, dump, map_aligned, map_huge, move_pages, populate, replaced_config,
-    replaced_millis, thp, thp_disable_process,
+    replaced_millis, set_name, thp, thp_disable_process,
 };
 use core::arch::wasm32::{memory_grow, memory_size};
 use core::ptr;

@@ -14,7 +14,8 @@ use super::last_error::kept;
 use crate::errno::Errno;
 use crate::mem::{Access, MemConfig, ThpMode};
 pub(crate) use crate::unsupported::mem::{
-    bind_numa, dont_dump, dump, move_pages, populate, replaced_config, replaced_millis, thp, thp_disable_process,
+    bind_numa, dont_dump, dump, move_pages, populate, replaced_config, replaced_millis, set_name, thp,
+    thp_disable_process,
 };
 use core::ffi::c_void;
 use core::mem::zeroed;
