@@ -8,6 +8,7 @@ mod install;
 mod mutants;
 mod prove;
 mod run;
+mod sizes;
 mod test;
 
 mod matrix;
@@ -43,6 +44,8 @@ enum Task {
     Prove(prove::Args),
     /// Run a program with ferrimalloc preloaded, or compare one with and without it.
     Run(run::Args),
+    /// How much the size classes waste in real programs, and what others would: docs/SIZE_CLASSES.md.
+    SizeClasses(sizes::Args),
     /// Install what the tests need and run all of them.
     Test(test::Args),
 }
@@ -57,6 +60,7 @@ impl Task {
             Task::Package(args) => package::execute(args),
             Task::Prove(args) => prove::execute(args),
             Task::Run(args) => run::execute(args),
+            Task::SizeClasses(args) => sizes::execute(args),
             Task::Test(args) => test::execute(args),
         }
     }
