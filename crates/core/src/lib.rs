@@ -1,5 +1,6 @@
 //! The allocator: a tower of floors, each a folder, each using only the floors below it.
 #![no_std]
+#![warn(missing_docs)]
 #![allow(clippy::new_without_default, reason = "what is made here is made in statics and in zeroed memory")]
 #[cfg(test)]
 extern crate std;
@@ -35,6 +36,7 @@ mod floors {
 /// Of the other floors, the files that the model checker looks at: one protocol each.
 #[cfg(loom)]
 #[path = ""]
+#[allow(missing_docs, reason = "a floor's documentation is at the head of its `mod.rs`, which is not compiled here")]
 mod protocols {
     pub mod arena {
         pub mod limit;

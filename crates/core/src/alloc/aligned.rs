@@ -80,8 +80,8 @@ fn is_aligned(block: *mut u8, align: usize) -> bool {
     block as usize & (align - 1) == 0
 }
 
-/// The first block of its size that has to be aligned came from a page whose blocks start [anywhere](Heap::keep_alignment):
-/// gives it back for another.
+/// The first block of its size that has to be aligned came from a page whose blocks start
+/// [anywhere](crate::heap::Heap::keep_alignment): gives it back for another.
 #[cold]
 #[inline(never)]
 fn realign(block: *mut u8, theap: &'static Theap, size: usize, align: usize, zero: Zero) -> *mut u8 {

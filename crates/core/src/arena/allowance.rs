@@ -10,6 +10,7 @@ pub struct Allowance {
 }
 
 impl Allowance {
+    /// Nothing has been taken.
     pub const fn new() -> Allowance {
         Allowance { granted: AtomicU64::new(0) }
     }

@@ -22,8 +22,11 @@ use crate::sync::{AtomicU8, AtomicUsize, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Kind {
+    /// Pages of one slice, with blocks of up to 4 KiB.
     Small = 1,
+    /// Pages of 8 slices, with blocks of up to 16 KiB.
     Medium = 2,
+    /// Pages of 64 slices, with blocks of up to 512 KiB.
     Large = 3,
     /// Singletons and metadata.
     Other = 4,
@@ -71,9 +74,13 @@ pub enum Sharing {
 
 /// What a new arena is to be.
 pub struct Setup {
+    /// The first slice; a multiple of [`SLICE_BYTES`].
     pub start: *mut u8,
+    /// How much memory there is, in bytes. What is left over behind the last whole slice is not used.
     pub bytes: usize,
+    /// Where the memory comes from, and so what may be done with it.
     pub backing: Backing,
+    /// Whether any heap may allocate there.
     pub sharing: Sharing,
     /// Whether all of it may be touched already.
     pub committed: bool,
@@ -144,14 +151,18 @@ impl Setup {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ArenaOffsets {
+    /// A word: the address of the first slice.
     pub start: u32,
+    /// A word: how many slices there are, those of the arena's own structures included.
     pub slices: u32,
+    /// A word: how many of the first slices the arena's own structures take; 0 if these lie elsewhere.
     pub info_slices: u32,
     /// Where the addresses of the bitmaps' first words lie: free, committed, dirty, purge.
     pub bitmaps: [u32; 4],
 }
 
 impl ArenaOffsets {
+    /// The offsets of this build, in bytes.
     pub const HERE: ArenaOffsets = {
         let states = offset_of!(Arena, slice_states);
         let [free, committed, dirty, purge] = SliceStates::FIELDS_AT;
@@ -341,10 +352,12 @@ impl Arena {
         self.index.store(index, Ordering::Relaxed);
     }
 
+    /// The first slice; a multiple of [`SLICE_BYTES`].
     pub fn start(&self) -> *mut u8 {
         self.start
     }
 
+    /// How many slices there are, those of the arena's own structures included.
     pub fn slices(&self) -> usize {
         self.slices
     }
@@ -354,18 +367,22 @@ impl Arena {
         self.info_slices
     }
 
+    /// Bytes of all its slices.
     pub fn bytes(&self) -> usize {
         self.slices * SLICE_BYTES
     }
 
+    /// Where the memory comes from, and so what may be done with it.
     pub fn backing(&self) -> Backing {
         self.backing
     }
 
+    /// Whether any heap may allocate here.
     pub fn sharing(&self) -> Sharing {
         self.sharing
     }
 
+    /// The NUMA node that the memory belongs to, if that is known.
     pub fn numa(&self) -> Option<usize> {
         self.numa
     }
@@ -381,6 +398,7 @@ impl Arena {
         unsafe { &*self.usage }
     }
 
+    /// Whether the address `p`, which is not followed, lies in one of the arena's slices.
     pub fn contains(&self, p: *const u8) -> bool {
         (p as usize).wrapping_sub(self.start as usize) < self.bytes()
     }
@@ -390,22 +408,27 @@ impl Arena {
         (p as usize - self.start as usize) / SLICE_BYTES
     }
 
+    /// The first byte of a slice, which need not be committed.
     pub fn slice_memory(&self, slice: usize) -> *mut u8 {
         self.start.wrapping_add(slice * SLICE_BYTES)
     }
 
+    /// Whether nobody has the slice. A snapshot: another thread may claim it at once.
     pub fn is_free(&self, slice: usize) -> bool {
         self.slice_states.is_free(slice)
     }
 
+    /// Whether the slice's memory may be touched.
     pub fn is_committed(&self, slice: usize) -> bool {
         self.slice_states.is_committed(BitRange::one(slice))
     }
 
+    /// Whether the slice may hold something else than zeros.
     pub fn is_dirty(&self, slice: usize) -> bool {
         self.slice_states.is_dirty(slice)
     }
 
+    /// Whether the slice is free and has memory behind it that could go back. A snapshot.
     pub fn is_purgeable(&self, slice: usize) -> bool {
         self.slice_states.is_purgeable(slice)
     }

@@ -52,16 +52,20 @@ const RESERVE_TRIES: usize = 8;
 /// Whether another arena may be reserved for a claim, where the present ones are full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reserve {
+    /// The claim fails: the caller has something else to try.
     Never,
+    /// An arena is reserved, which calls the OS.
     IfFull,
 }
 
 /// What is asked of the arenas.
 #[derive(Clone, Copy)]
 pub struct Want {
+    /// How many slices, in one piece.
     pub slices: usize,
     /// The first address is a multiple of this many slices, a power of two.
     pub align_slices: usize,
+    /// What they are for: this decides about the chunk that they are taken from.
     pub kind: Kind,
     /// Only from this arena.
     pub arena: Option<&'static Arena>,
@@ -69,11 +73,14 @@ pub struct Want {
     pub numa: Option<usize>,
     /// Spreads threads over an arena: each starts its search elsewhere.
     pub seed: usize,
+    /// How many of them must be accessible when the claim is answered.
     pub extent: Extent,
+    /// What to do if no present arena has room.
     pub reserve: Reserve,
 }
 
 impl Want {
+    /// So many slices anywhere, all of them committed, out of another arena if the present ones are full.
     pub fn new(slices: usize, kind: Kind) -> Want {
         Want {
             slices,
@@ -107,6 +114,7 @@ impl ArenaSet {
         [arenas + places, arenas + count, offset_of!(ArenaSet, usage) + Usage::STATS_AT]
     };
 
+    /// No arena. The first is reserved when something is wanted.
     pub const fn new() -> Self {
         Self {
             arenas: Slots::new(),
@@ -365,7 +373,8 @@ impl ArenaSet {
     /// there are too many arenas.
     ///
     /// # Safety
-    /// As for [`Arena::create`].
+    /// The memory is aligned to slices, nobody else uses it, and it is as `setup` says; it lives until the arena is
+    /// destroyed. The set outlives the arena.
     pub unsafe fn add(&self, setup: &Setup) -> Option<&'static Arena> {
         if !is_manageable(setup.start, setup.bytes) || self.arenas.is_full() {
             return None;

@@ -11,6 +11,7 @@ use crate::sync::Ordering;
 /// How much of a claim is committed at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extent {
+    /// All of it.
     Whole,
     /// So many slices; the claimer sees to the rest ([`Arena::commit`]).
     First(usize),
@@ -18,7 +19,9 @@ pub enum Extent {
 
 /// Slices claimed from an arena.
 pub struct Claim {
+    /// The arena that has the slices.
     pub arena: &'static Arena,
+    /// The slices, by their numbers in the arena. They are the claimer's alone until they are released.
     pub range: BitRange,
     /// Whether the memory is known to be zero.
     pub zero: Zero,
@@ -41,6 +44,7 @@ impl Miss {
 }
 
 impl Claim {
+    /// The first slice.
     pub fn memory(&self) -> *mut u8 {
         self.arena.slice_memory(self.range.start)
     }

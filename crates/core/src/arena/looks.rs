@@ -24,6 +24,7 @@ impl Default for Looks {
 }
 
 impl Looks {
+    /// A look is due at once.
     pub const fn new() -> Looks {
         Looks(AtomicU64::new(0))
     }

@@ -13,15 +13,22 @@ use crate::bitmap::MAX_BITS;
 
 /// Memory of the program's own.
 pub struct UserMemory {
+    /// Where it begins. Need not be aligned: the arena gets the whole slices inside.
     pub start: *mut u8,
+    /// Its size in bytes.
     pub bytes: usize,
     /// Whether all of it may be touched; else it is made accessible by `commit`, or by the system's own way.
     pub commit_state: Commit,
     /// Whether its physical memory must never be given back.
     pub pinned: bool,
+    /// Whether all of it reads as zero.
     pub zero: Zero,
+    /// The NUMA node that it belongs to, if that is known.
     pub numa: Option<usize>,
+    /// Whether any heap may allocate there.
     pub sharing: Sharing,
+    /// The program's function that commits and decommits parts of it, and the function's argument; any thread may call
+    /// it. `None`: the system's own way.
     pub commit: Option<(CommitFn, *mut c_void)>,
 }
 
@@ -37,6 +44,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The reason as a clause, for a warning that has named the memory.
     pub const fn words(self) -> &'static str {
         match self {
             Refusal::TooSmall => "it is too small: not large enough for an arena",

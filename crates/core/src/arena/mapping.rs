@@ -19,6 +19,7 @@ pub(super) const UNIT_SLICES: usize = UNIT_BYTES / SLICE_BYTES;
 /// Whether memory may be touched from the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Commit {
+    /// All of it.
     Now,
     /// Piece by piece, when it is needed.
     Later,
@@ -27,6 +28,7 @@ pub enum Commit {
 /// Whether OS pages of 2 MiB may be used, which stay resident.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LargePages {
+    /// Ordinary OS pages only.
     Never,
     /// Where the system has enough of them.
     Try,

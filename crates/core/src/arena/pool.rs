@@ -21,7 +21,9 @@ pub(super) const MAX_PIECE_BYTES: usize = SLICE_BYTES / 4;
 /// A piece of metadata memory: what is needed to give it back.
 #[derive(Clone, Copy)]
 pub struct Meta {
+    /// Its first byte; a multiple of 256, or of a slice if the piece has slices of its own.
     pub start: *mut u8,
+    /// As many bytes as were asked for.
     pub bytes: usize,
 }
 

@@ -31,6 +31,7 @@ impl<T: 'static, const N: usize> Slots<T, N> {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether no more can be added.
     pub fn is_full(&self) -> bool {
         self.count() >= N
     }

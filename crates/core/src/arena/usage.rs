@@ -11,7 +11,9 @@ use crate::sync::{AtomicUsize, Ordering};
 /// How many blocks a page is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PageKind {
+    /// For many, of one size.
     Shared,
+    /// For one: a singleton.
     Single,
 }
 
@@ -37,6 +39,7 @@ impl Usage {
     /// Where the statistics lie.
     pub const STATS_AT: usize = core::mem::offset_of!(Usage, stats);
 
+    /// Nothing is counted, and all statistics are zero.
     pub const fn new() -> Self {
         Self {
             filled: AtomicUsize::new(0),
@@ -51,6 +54,7 @@ impl Usage {
         }
     }
 
+    /// The set's statistics.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }

@@ -69,6 +69,7 @@ impl Bin {
         if index < Self::COUNT { Some(Bin(index as u8)) } else { None }
     }
 
+    /// The class's number: below [`Bin::COUNT`], or equal to it for [`Bin::SINGLETON`].
     #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -34,6 +34,7 @@ const NOWHERE: usize = 1 << (usize::BITS - 2);
 /// What debug builds sample by default.
 pub const GUARDED_SAMPLE_RATE: i64 = 4000;
 
+/// What this build's features ask for.
 pub const BUILD: Build = Build {
     secure: if cfg!(feature = "secure") { 4 } else { 0 },
     debug: if cfg!(any(feature = "debug", all(feature = "debug_in_debug", debug_assertions))) { 2 } else { 0 },

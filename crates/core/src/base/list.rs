@@ -14,6 +14,7 @@ impl Links {
     /// Where the next element's address lies.
     pub const NEXT_AT: usize = core::mem::offset_of!(Links, next);
 
+    /// Those of an element that is in no list.
     pub const fn new() -> Self {
         Self { next: Cell::new(ptr::null()), prev: Cell::new(ptr::null()) }
     }
@@ -21,6 +22,7 @@ impl Links {
 
 /// What can be in a list: one at a time.
 pub trait Linked: Sized + 'static {
+    /// The element's links, always the same ones. Only its list touches them.
     fn links(&self) -> &Links;
 }
 
@@ -38,16 +40,19 @@ impl<T: Linked> List<T> {
     /// Where the first element's address lies.
     pub const FIRST_AT: usize = core::mem::offset_of!(Self, first);
 
+    /// An empty list.
     pub const fn new() -> Self {
         Self { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()), _elements: PhantomData }
     }
 
+    /// The element at the front.
     #[inline]
     pub fn first(&self) -> Option<&'static T> {
         // SAFETY: elements are `'static`, and leave the list before they end (`push_front`).
         unsafe { self.first.get().as_ref() }
     }
 
+    /// The element at the back.
     #[inline]
     pub fn last(&self) -> Option<&'static T> {
         // SAFETY: as for `first`.
@@ -66,6 +71,7 @@ impl<T: Linked> List<T> {
         unsafe { element.links().prev.get().cast::<T>().as_ref() }
     }
 
+    /// Whether `element` is at the front; one load.
     #[inline]
     pub fn is_first(&self, element: &T) -> bool {
         ptr::eq(self.first.get(), element)

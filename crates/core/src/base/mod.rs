@@ -22,7 +22,9 @@ pub enum Zero {
 /// How a block is to lie: `block + offset` is a multiple of `align`, a power of two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Alignment {
+    /// A power of two, in bytes.
     pub align: usize,
+    /// How far behind the block's start the aligned address lies, in bytes.
     pub offset: usize,
 }
 

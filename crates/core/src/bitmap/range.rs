@@ -5,11 +5,14 @@ use super::field::{self, FIELD_BITS};
 /// `len` consecutive bits (slices) from `start` on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BitRange {
+    /// The first bit.
     pub start: usize,
+    /// How many bits.
     pub len: usize,
 }
 
 impl BitRange {
+    /// `len` bits from `start` on.
     #[inline]
     pub const fn new(start: usize, len: usize) -> Self {
         BitRange { start, len }
@@ -33,6 +36,7 @@ impl BitRange {
         self.start + self.len
     }
 
+    /// Whether it has no bits.
     #[inline]
     pub const fn is_empty(self) -> bool {
         self.len == 0

@@ -23,6 +23,7 @@ pub struct Hook<F> {
 }
 
 impl<F: Copy> Hook<F> {
+    /// Nothing is registered.
     pub const fn new() -> Self {
         const { assert!(size_of::<F>() == size_of::<*mut c_void>(), "a pointer") };
         Hook { pair: Pair::new(), kind: PhantomData }
@@ -50,6 +51,7 @@ impl<F: Copy> Hook<F> {
 
 /// Takes finished lines, one call per line, newline included.
 pub trait Output {
+    /// Takes one line; `line` is the caller's again afterwards.
     fn put(&mut self, line: &CStr);
 }
 
@@ -66,6 +68,7 @@ pub struct HookOutput {
 }
 
 impl HookOutput {
+    /// Passes lines to `fun(line, arg)`.
     pub fn new(fun: OutputFn, arg: *mut c_void) -> Self {
         HookOutput { fun, arg }
     }

@@ -76,6 +76,7 @@ impl ErrorKind {
         }
     }
 
+    /// What it says about the program, for the decision whether to end the process.
     pub const fn severity(self) -> Severity {
         use ErrorKind::*;
         match self {
@@ -116,6 +117,7 @@ impl ErrorKind {
 /// The block that an error is about.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
+    /// Its first byte.
     pub block: *const u8,
     /// As much as its user has, if that is known; else all that it takes.
     pub bytes: usize,
@@ -138,17 +140,22 @@ impl About {
 /// What else is known about an error.
 #[derive(Clone, Copy, Debug)]
 pub enum Detail {
+    /// No more than its kind and the pointer.
     Nothing,
     /// A size in bytes: what was asked for, or how large the block is.
     Bytes(usize),
     /// An array that was asked for.
     Array {
+        /// How many elements.
         count: usize,
+        /// The size of one, in bytes.
         bytes_each: usize,
     },
     /// A size that was given and the one that is right, in bytes.
     Sizes {
+        /// The size that the caller gave.
         given: usize,
+        /// The size that the block has.
         actual: usize,
     },
     /// An alignment that was asked for.

@@ -19,6 +19,7 @@ pub struct Message {
 }
 
 impl Message {
+    /// An empty line.
     pub const fn new() -> Self {
         Message { length: 0, bytes: [0; CAPACITY] }
     }
@@ -131,10 +132,12 @@ impl Message {
         self.length
     }
 
+    /// Whether nothing has been appended.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
+    /// The text so far, without a terminating zero.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }

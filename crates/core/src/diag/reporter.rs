@@ -42,6 +42,7 @@ pub enum Audience {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Fatal {
+    /// None: errors are reported, no more.
     None,
     /// Overwritten memory.
     Corruption,
@@ -78,6 +79,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
+    /// Says nothing until it is configured. There are no hooks, and no error ends the process.
     pub const fn new() -> Self {
         let start = Settings::SILENT;
         Reporter {
@@ -94,6 +96,8 @@ impl Reporter {
         }
     }
 
+    /// Goes by these settings from now on. They are stored one by one: another thread may see old and new ones
+    /// together.
     pub fn configure(&self, settings: Settings) {
         self.show_errors.store(settings.show_errors, Relaxed);
         self.verbose.store(settings.verbose, Relaxed);
@@ -101,22 +105,28 @@ impl Reporter {
         self.max_warnings.store(settings.max_warnings, Relaxed);
     }
 
+    /// Which errors end the process from now on, while no error hook is registered.
     pub fn end_process_on(&self, fatal: Fatal) {
         self.fatal.store(fatal as u8, Relaxed);
     }
 
+    /// See [`super::register_output`].
     pub fn register_output(&self, fun: Option<OutputFn>, arg: *mut c_void) {
         self.output.set(fun, arg);
     }
 
+    /// See [`super::register_error`].
     pub fn register_error(&self, fun: Option<ErrorFn>, arg: *mut c_void) {
         self.error.set(fun, arg);
     }
 
+    /// How many errors were reported so far, shown or not.
     pub fn error_count(&self) -> usize {
         self.errors.load(Relaxed)
     }
 
+    /// Counts the error and says it, if the settings have it so. Then the error hook is called or, if there is none,
+    /// the process may end.
     pub fn error(&self, kind: ErrorKind, pointer: *const u8, detail: Detail) {
         if self.shows(&self.errors, &self.max_errors) {
             self.say(error_line(kind, pointer, detail).as_c_str());
@@ -127,6 +137,7 @@ impl Reporter {
         }
     }
 
+    /// Counts a warning and says it, if the settings or the audience have it so; else `write` does not run.
     pub fn warning(&self, audience: Audience, write: impl FnOnce(&mut Message)) {
         let asked = self.shows(&self.warnings, &self.max_warnings);
         if asked || audience == Audience::Everyone {
@@ -134,6 +145,7 @@ impl Reporter {
         }
     }
 
+    /// Says a line if `verbose` is above 0; else `write` does not run, and this is one load.
     #[inline]
     pub fn verbose(&self, write: impl FnOnce(&mut Message)) {
         if self.verbose.load(Relaxed) > 0 {

@@ -231,16 +231,19 @@ impl BlockTable {
         self.key
     }
 
+    /// What the page's levels have decided about its blocks. It never changes.
     #[inline]
     pub fn style(&self) -> Style {
         self.style
     }
 
+    /// Bytes from one block to the next, the canary included.
     #[inline(always)]
     pub fn block_bytes(&self) -> usize {
         self.block_bytes
     }
 
+    /// What must be done to a block that is taken or put back.
     #[inline]
     pub fn work(&self) -> Work {
         self.work

@@ -78,7 +78,9 @@ const fn inverse(odd: u32) -> u32 {
 /// A block and the room that it has, canary excluded.
 #[derive(Clone, Copy)]
 pub struct Canary {
+    /// Its first byte; a multiple of 8.
     pub block: *mut u8,
+    /// Bytes from there to the canary; a multiple of 8.
     pub room: usize,
     /// The page's secret.
     pub key: u64,

@@ -16,7 +16,9 @@ const FREED: u8 = 0xDF;
 /// A block of a page that fills, with the room behind it for a canary.
 #[derive(Clone, Copy)]
 pub struct Filled {
+    /// Its first byte.
     pub block: *mut u8,
+    /// Its size in bytes, the canary included.
     pub block_bytes: usize,
     /// The page's secret.
     pub key: u64,

@@ -27,6 +27,7 @@ impl TheapLinks {
     /// Where the next theap's links are told.
     pub const NEXT_AT: usize = Links::NEXT_AT;
 
+    /// Those of a theap that is in no list.
     pub const fn new() -> Self {
         Self(Links::new())
     }
@@ -77,8 +78,11 @@ pub struct Heap {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeapOffsets {
+    /// A word: the address of its sub-process.
     pub subproc: u32,
+    /// A word: its id, which no other heap of the process ever has.
     pub id: u32,
+    /// Its statistics, as `mi_stats_t` has them.
     pub stats: u32,
     /// The next heap of its sub-process.
     pub next: u32,
@@ -89,6 +93,7 @@ pub struct HeapOffsets {
 }
 
 impl HeapOffsets {
+    /// The offsets of this build, in bytes.
     pub const HERE: HeapOffsets = HeapOffsets {
         subproc: offset_of!(Heap, subproc) as u32,
         id: offset_of!(Heap, id) as u32,
@@ -104,16 +109,22 @@ impl HeapOffsets {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SubprocOffsets {
+    /// An array of words: the addresses of its arenas; null in the place of one that is just being added.
     pub arenas: u32,
+    /// A word: how many places of that array are in use.
     pub arena_count: u32,
+    /// Its statistics, as `mi_stats_t` has them. Heaps count the rest.
     pub stats: u32,
+    /// A word: the address of its newest heap. Each leads to the next older one ([`HeapOffsets::next`]).
     pub first_heap: u32,
+    /// A word: the address of its main heap.
     pub main_heap: u32,
     /// The next sub-process, but for the main one.
     pub next: u32,
 }
 
 impl SubprocOffsets {
+    /// The offsets of this build, in bytes.
     pub const HERE: SubprocOffsets = {
         let [places, count, stats] = ArenaSet::WORDS_AT;
         let arenas = offset_of!(Subproc, arenas);
@@ -237,6 +248,7 @@ impl Heap {
         ptr::from_ref(self).cast()
     }
 
+    /// The sub-process that it belongs to, which outlives it.
     #[inline]
     pub fn subproc(&self) -> &'static Subproc {
         // SAFETY: a sub-process outlives its heaps.
@@ -254,6 +266,7 @@ impl Heap {
         self.lifetime
     }
 
+    /// The only arena in which it allocates; `None`: any.
     pub fn arena(&self) -> Option<&'static Arena> {
         self.arena
     }
@@ -288,6 +301,7 @@ impl Heap {
         (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) })
     }
 
+    /// Gives it a name, from any thread. A name from before may still be in use elsewhere, so names live for ever.
     pub fn set_name(&self, name: &'static CStr) {
         self.name.store(name.as_ptr().cast_mut(), Ordering::Relaxed);
     }
@@ -342,6 +356,7 @@ impl Heap {
         &self.profiling
     }
 
+    /// Its pages.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -351,6 +366,7 @@ impl Heap {
         &self.theaps
     }
 
+    /// What it has counted so far. Its theaps count for themselves, too, and hand that over from time to time.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
@@ -377,6 +393,7 @@ pub struct FreeStack(*mut u8);
 unsafe impl Send for FreeStack {}
 
 impl FreeStack {
+    /// An empty stack.
     pub const fn new() -> Self {
         Self(ptr::null_mut())
     }
@@ -391,6 +408,7 @@ impl FreeStack {
         self.0 = piece;
     }
 
+    /// Takes the piece that was kept last. Its first word still holds the link.
     pub fn pop(&mut self) -> Option<*mut u8> {
         let piece = self.0;
         if piece.is_null() {
@@ -415,6 +433,7 @@ pub struct Subproc {
 }
 
 impl Subproc {
+    /// No arena and no heap: [`Subproc::open`] makes the main one.
     pub const fn new() -> Self {
         Self {
             arenas: ArenaSet::new(),
@@ -446,6 +465,7 @@ impl Subproc {
         None
     }
 
+    /// Its arenas.
     #[inline]
     pub fn arenas(&self) -> &ArenaSet {
         &self.arenas

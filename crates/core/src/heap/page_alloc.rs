@@ -25,9 +25,12 @@ pub struct SingleRequest {
     pub bytes: usize,
     /// `(block + offset)` is a multiple of this power of two.
     pub align: usize,
+    /// Bytes; 0 unless the alignment is at an offset.
     pub offset: usize,
     /// Address space wanted behind the block, to grow into. Bytes.
     pub spare_bytes: usize,
+    /// Whether zeros are wanted. Large used memory is then dropped, which is cheaper than clearing it;
+    /// [`Flag::FreshIsZero`] tells whether the page reads as zero.
     pub zero: Zero,
 }
 

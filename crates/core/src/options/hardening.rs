@@ -23,6 +23,7 @@ pub struct Hardening {
 }
 
 impl Hardening {
+    /// Checks nothing.
     pub const NONE: Hardening = Hardening { secure: 0, debug: 0 };
     /// At least what the build asks for.
     pub(crate) const fn or_least(self) -> Hardening {

@@ -67,6 +67,7 @@ pub struct OptionStore {
 }
 
 impl OptionStore {
+    /// Every option has its default, and the environment has not been read.
     pub const fn new() -> Self {
         let mut values = [const { AtomicI64::new(0) }; OptionId::COUNT];
         let mut index = 0;
@@ -85,6 +86,7 @@ impl OptionStore {
         }
     }
 
+    /// The value as far as the environment has been read; one load.
     #[inline]
     pub fn get(&self, option: OptionId) -> i64 {
         self.values[option.index()].load(Relaxed)
@@ -99,6 +101,7 @@ impl OptionStore {
         }
     }
 
+    /// Sets a value, as the program's choice. The two that bound each other drag each other along.
     pub fn set(&self, option: OptionId, value: i64) {
         self.choose(option, value);
         match option {
@@ -113,6 +116,7 @@ impl OptionStore {
         self.tell_if_spoken(option);
     }
 
+    /// Sets a value, unless the program or the environment has chosen one.
     pub fn set_default(&self, option: OptionId, value: i64) {
         if !self.is_chosen(option) {
             self.values[option.index()].store(value, Relaxed);
@@ -120,6 +124,7 @@ impl OptionStore {
         }
     }
 
+    /// Whether the program or the environment has chosen the value.
     pub fn is_chosen(&self, option: OptionId) -> bool {
         self.chosen.load(Relaxed) & bit(option) != 0
     }

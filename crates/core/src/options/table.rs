@@ -40,10 +40,13 @@ pub enum Standing {
 pub struct Spec {
     /// In lower case, as in `MIMALLOC_<NAME>`.
     pub name: &'static str,
+    /// What it is unless somebody chooses; in KiB for [`Kind::KiB`].
     pub default: i64,
+    /// How its text is read, and its value meant.
     pub kind: Kind,
     /// A name it had before and that the environment may still use.
     pub former_name: Option<&'static str>,
+    /// Whether it is obeyed.
     pub standing: Standing,
 }
 
@@ -110,6 +113,7 @@ options! {
     ShowStats = 1: Spec::switch("show_stats", 0);
     /// Say what is going on; levels above 1 say more.
     Verbose = 2: Spec::switch("verbose", 0);
+    /// Ignored. Earlier: commit segments as a whole.
     DeprecatedEagerCommit = 3: Spec::deprecated("deprecated_eager_commit", 1);
     /// Commit whole arenas at once; 2: only where the OS overcommits.
     ArenaEagerCommit = 4: Spec::switch("arena_eager_commit", 2).formerly("eager_region_commit");
@@ -123,10 +127,15 @@ options! {
     ReserveHugeOsPagesAt = 8: Spec::number("reserve_huge_os_pages_at", -1);
     /// Reserve an arena of this size at start.
     ReserveOsMemory = 9: Spec::kib("reserve_os_memory", 0);
+    /// Ignored. Earlier: how many segments each thread keeps.
     DeprecatedSegmentCache = 10: Spec::deprecated("deprecated_segment_cache", 0);
+    /// Ignored. Earlier: reset the memory of pages that become empty.
     DeprecatedPageReset = 11: Spec::deprecated("deprecated_page_reset", 0);
+    /// Ignored. Earlier: purge the pages of threads that end.
     DeprecatedAbandonedPagePurge = 12: Spec::deprecated("deprecated_abandoned_page_purge", 0);
+    /// Ignored. Earlier: reset the memory of segments that are kept.
     DeprecatedSegmentReset = 13: Spec::deprecated("deprecated_segment_reset", 0);
+    /// Ignored. Earlier: so many segments of a thread are committed piece by piece, later ones at once.
     DeprecatedEagerCommitDelay = 14: Spec::deprecated("deprecated_eager_commit_delay", 1);
     /// Milliseconds before unused memory is purged; 0: at once, -1: never.
     PurgeDelay = 15: Spec::number("purge_delay", 1000).formerly("reset_delay");
@@ -134,11 +143,13 @@ options! {
     UseNumaNodes = 16: Spec::number("use_numa_nodes", 0);
     /// Use reserved arenas only, never fresh OS memory.
     DisallowOsAlloc = 17: Spec::switch("disallow_os_alloc", 0).formerly("limit_os_alloc");
+    /// How the system labels our memory. Ignored: for macOS only.
     OsTag = 18: Spec::number("os_tag", 100).not_here("macOS only");
     /// Print at most so many errors; -1: all.
     MaxErrors = 19: Spec::number("max_errors", 32);
     /// Print at most so many warnings; -1: all.
     MaxWarnings = 20: Spec::number("max_warnings", 32);
+    /// Ignored. Earlier: the share of abandoned segments that a thread takes back at a time.
     DeprecatedMaxSegmentReclaim = 21: Spec::deprecated("deprecated_max_segment_reclaim", 10);
     /// Release all memory at exit.
     DestroyOnExit = 22: Spec::switch("destroy_on_exit", 0);
@@ -146,11 +157,14 @@ options! {
     ArenaReserve = 23: Spec::kib("arena_reserve", if usize::BITS < 64 { GIB / 8 } else { GIB });
     /// Arenas wait so many times `purge_delay`.
     ArenaPurgeMult = 24: Spec::number("arena_purge_mult", 1);
+    /// Ignored. Earlier: how much each further piece of memory to purge defers purging.
     DeprecatedPurgeExtendDelay = 25:
         Spec::deprecated("deprecated_purge_extend_delay", 1).formerly("decommit_extend_delay");
     /// Use arenas only where one is asked for by id.
     DisallowArenaAlloc = 26: Spec::switch("disallow_arena_alloc", 0);
+    /// Milliseconds for which a failed allocation is tried again. Ignored: for Windows only.
     RetryOnOom = 27: Spec::number("retry_on_oom", 400).not_here("Windows only");
+    /// Ignored: abandoned blocks can always be visited.
     DeprecatedVisitAbandoned = 28: Spec::deprecated("deprecated_visit_abandoned", 1).formerly("visit_abandoned");
     /// Smallest block, in bytes, that may get a guard page.
     GuardedMin = 29: Spec::number("guarded_min", 0);
@@ -218,6 +232,7 @@ options! {
 }
 
 impl OptionId {
+    /// How many options there are, ours included.
     pub const COUNT: usize = Self::ALL.len();
     /// Those of mimalloc, whose numbers are consecutive from 0.
     pub const INTERFACE_COUNT: usize = 55;
@@ -242,6 +257,7 @@ impl OptionId {
         }
     }
 
+    /// What is fixed about the option.
     pub const fn spec(self) -> &'static Spec {
         &SPECS[self.index()]
     }

@@ -20,7 +20,9 @@ use ferrimalloc_prim::mem;
 /// Address space of ours.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
+    /// Its first byte.
     pub start: *mut u8,
+    /// Its size in bytes.
     pub bytes: usize,
 }
 

@@ -74,6 +74,7 @@ impl PrivateMemory {
         PrivateMemory { start, bytes, is_left_out: false }
     }
 
+    /// The addresses, without the provenance.
     pub fn region(self) -> Region {
         Region { start: self.start, bytes: self.bytes }
     }

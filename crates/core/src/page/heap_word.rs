@@ -93,6 +93,7 @@ impl HeapWord {
 }
 
 impl HeapGuard<'_> {
+    /// The heap's handle. What it leads to is alive as long as the guard.
     pub fn heap(&self) -> *const () {
         self.heap
     }

@@ -74,16 +74,21 @@ pub enum Origin {
 
 /// What a new page is to be.
 pub struct Placement {
+    /// Where the memory comes from.
     pub origin: Origin,
     /// The first slice.
     pub memory: *mut u8,
+    /// How many slices.
     pub slices: usize,
     /// Where the first block starts, in bytes from `memory`.
     pub offset_bytes: usize,
+    /// The blocks' class.
     pub bin: Bin,
+    /// Bytes from one block to the next; of a singleton, the size of its block.
     pub block_bytes: usize,
     /// How many blocks fit.
     pub reserved: u16,
+    /// Whether the memory reads as zero.
     pub zero: Zero,
 }
 
@@ -142,31 +147,56 @@ pub type PageRef = &'static Page;
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageOffsets {
+    /// The owner word: a thread's id with flags in its low bits (see [`Owner`]); 0: no page.
     pub owner: u32,
+    /// The remote word, of 64 bits: from the top the remote list's head in units of 8 bytes from `start` (31), the
+    /// threshold (16), the list's length (16), and whether nobody owns the page (1).
     pub remote: u32,
+    /// 16 bits: while nobody owns the page, how many blocks are in use, those in the remote list included.
     pub used: u32,
+    /// A byte: 1 if the page is in its heap's bitmap of those that any thread may take.
     pub listed: u32,
+    /// A word: the first block to be allocated; 0: none. A block's first word is the address of the next.
     pub free: u32,
+    /// A word: the first of the blocks that the owner has freed, linked in the same way.
     pub local_free: u32,
+    /// 32 bits: how many blocks are in use or on `free`.
     pub outstanding: u32,
+    /// 16 bits: how many blocks have been linked and are not withdrawn.
     pub capacity: u32,
+    /// A byte of [`Flag`]s.
     pub flags: u32,
+    /// A byte: the number of the blocks' class.
     pub bin: u32,
+    /// A word: bytes from one block to the next; of a singleton, the size of its block.
     pub block_bytes: u32,
+    /// A word: the address of the first block, less the disguise that the build may have.
     pub start: u32,
+    /// A word: the address of the theap that owns the page, or owned it last.
     pub theap: u32,
+    /// A word: the address of the page's heap. Its lowest bit is a flag: the heap may end.
     pub heap: u32,
+    /// A word: the address of the next page in the list that this one is in.
     pub next: u32,
+    /// 64 bits, whose meaning depends on the page: holes, a retired page's `free`, or a hardened one's block table.
     pub side_word: u32,
+    /// 64 bits: how many blocks have been put on `free` so far. Of a singleton that is a sample, the profiler's record
+    /// of it.
     pub handed: u32,
+    /// A word: the address of the arena; 0: a mapping of its own.
     pub arena: u32,
+    /// 32 bits: how many slices the page has, or, in a stub, how many its head is away.
     pub slices: u32,
+    /// 16 bits: how many blocks fit.
     pub reserved: u32,
+    /// A byte: how many slices are committed, of a page that is committed as it fills; else 0.
     pub committed: u32,
+    /// A byte: how long the page has been retired or unchanged; the top bit tells that it has holes.
     pub age_and_holes: u32,
 }
 
 impl PageOffsets {
+    /// The offsets of this build, in bytes.
     pub const HERE: PageOffsets = {
         let [owner, remote, used, listed] = Ownership::WORDS_AT;
         let ownership = offset_of!(Page, ownership);
@@ -286,6 +316,8 @@ impl Page {
         }
     }
 
+    /// Who owns the page, or what the entry is if not a page's first. One relaxed load; a snapshot, unless the caller
+    /// owns the page or has one of its blocks.
     #[inline(always)]
     pub fn owner(&self) -> Owner {
         self.ownership.owner()
@@ -296,16 +328,19 @@ impl Page {
         self.flags.get() & flag as u8 != 0
     }
 
+    /// The blocks' class; [`Bin::SINGLETON`] for a page of one block.
     #[inline]
     pub fn bin(&self) -> Bin {
         Bin::from_index(self.bin.get() as usize).unwrap_or(Bin::SINGLETON)
     }
 
+    /// Whether the page is for one block.
     #[inline]
     pub fn is_singleton(&self) -> bool {
         self.bin() == Bin::SINGLETON
     }
 
+    /// Bytes from one block to the next; of a singleton, the size of its block.
     #[inline(always)]
     pub fn block_bytes(&self) -> usize {
         self.block_bytes.get()
@@ -322,6 +357,7 @@ impl Page {
         self.start().with_addr(page_map::slice_address(ptr::from_ref(self).cast()))
     }
 
+    /// How many slices the page has. In a stub: how many its head is away.
     pub fn slices(&self) -> usize {
         self.slices.get() as usize
     }
@@ -331,6 +367,7 @@ impl Page {
         self.slices() * SLICE_BYTES - (self.start() as usize - self.memory() as usize)
     }
 
+    /// Where the page's memory comes from, and so what may be done with it.
     pub fn origin(&self) -> Origin {
         // SAFETY: arenas live until their sub-process is destroyed, after all its pages.
         match unsafe { self.arena.get().as_ref() } {

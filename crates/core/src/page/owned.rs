@@ -98,6 +98,7 @@ pub struct EmptyPage(Owned);
 // SAFETY: the owner's methods that a theap calls without having asked whether there is a block (`pop`, `pop_recycled`) only
 // read a page that has none.
 unsafe impl Sync for EmptyPage {}
+/// The only one, shared by all theaps.
 pub static EMPTY_PAGE: EmptyPage = EmptyPage(Owned { page: Page::zeroed(), _not_shared: PhantomData });
 
 impl EmptyPage {
@@ -411,6 +412,7 @@ impl Owned {
         self.ownership.keep(tid);
     }
 
+    /// Enters the handle of the theap that owns the page from now on.
     pub fn set_theap(&self, theap: *const ()) {
         self.theap.set(theap.cast_mut());
     }
@@ -433,6 +435,7 @@ impl Owned {
         self.ownership.take()
     }
 
+    /// Whether the page is in its heap's bitmap of those that any thread may take.
     #[inline]
     pub fn is_listed(&self) -> bool {
         self.ownership.is_listed()
@@ -459,16 +462,19 @@ impl Owned {
         self.ownership.set_owner(self.owner().hardened());
     }
 
+    /// Whether the page has the property.
     #[inline]
     pub fn is(&self, flag: Flag) -> bool {
         self.has_flag(flag)
     }
 
+    /// Gives the page the property.
     #[inline]
     pub fn raise(&self, flag: Flag) {
         self.flags.set(self.flags.get() | flag as u8);
     }
 
+    /// Takes the property away.
     #[inline]
     pub fn drop_flag(&self, flag: Flag) {
         self.flags.set(self.flags.get() & !(flag as u8));
@@ -597,6 +603,7 @@ impl SinglePage {
         (page.is_singleton() && p == page.start()).then_some(SinglePage(page))
     }
 
+    /// The page, for those who need no right.
     #[inline]
     pub fn page(&self) -> PageRef {
         self.0

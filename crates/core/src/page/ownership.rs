@@ -75,7 +75,9 @@ use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relax
 pub struct Owner(usize);
 
 impl Owner {
+    /// No page: metadata that was never touched, or that of a released page.
     pub const NONE: Owner = Owner(0);
+    /// A slice of a page, but not the first.
     pub const STUB: Owner = Owner(2);
     const UNOWNED: usize = 1;
     const GUARDED: usize = 2;
@@ -95,21 +97,26 @@ impl Owner {
         self.0 & !Self::FLAGS
     }
 
+    /// Whether nobody owns the page. The id is then a hint, or 0.
     #[inline]
     pub const fn is_unowned(self) -> bool {
         self.0 & Self::UNOWNED != 0
     }
 
+    /// Whether blocks may be known by addresses inside them.
     #[inline]
     pub const fn has_interior(self) -> bool {
         self.0 & Self::INTERIOR != 0
     }
 
+    /// Whether the page is hardened: its blocks are on no list.
     #[inline]
     pub const fn is_hardened(self) -> bool {
         self.0 & Self::HARDENED != 0
     }
 
+    /// Whether the page's last OS page, or the one behind its only block, is inaccessible. Not to be asked of
+    /// [`Owner::STUB`], which has this bit, too.
     #[inline]
     pub const fn is_guarded(self) -> bool {
         self.0 & Self::GUARDED != 0
@@ -127,11 +134,13 @@ impl Owner {
         self != Owner::NONE && self != Owner::STUB
     }
 
+    /// The same word, of a hardened page.
     #[inline]
     pub const fn hardened(self) -> Owner {
         Owner(self.0 | Self::HARDENED)
     }
 
+    /// The same word, of a page that has an inaccessible OS page at its end.
     #[inline]
     pub const fn guarded(self) -> Owner {
         Owner(self.0 | Self::GUARDED)
@@ -143,6 +152,7 @@ impl Owner {
         (self.0 ^ tid) & !Self::GUARDED == Self::HARDENED
     }
 
+    /// The same word, of a page whose blocks may be known by addresses inside them.
     #[inline]
     pub const fn interior(self) -> Owner {
         Owner(self.0 | Self::INTERIOR)
@@ -168,6 +178,7 @@ impl BlockOffset {
         Self((bytes / 8) as u32)
     }
 
+    /// The distance in bytes.
     #[inline]
     pub const fn bytes(self) -> usize {
         self.0 as usize * 8
@@ -463,6 +474,7 @@ impl Ownership {
         self.set_owner(Owner(tid));
     }
 
+    /// The owner word, by one relaxed load: a hint to all but the owner.
     #[inline(always)]
     pub fn owner(&self) -> Owner {
         Owner(self.owner.get())

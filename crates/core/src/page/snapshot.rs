@@ -29,6 +29,7 @@ pub struct Marks([u64; Self::WORDS]);
 impl Marks {
     const WORDS: usize = SLICE_BYTES / WORD_BYTES / u64::BITS as usize;
 
+    /// No block is marked.
     pub const fn new() -> Self {
         Self([0; Self::WORDS])
     }

@@ -49,6 +49,7 @@ const CHOSEN: u8 = 1;
 const NEVER: u8 = 2;
 
 impl Choice {
+    /// Undecided: the heap is looked at unless others have been chosen.
     pub const fn new() -> Choice {
         Choice(AtomicU8::new(UNDECIDED))
     }

@@ -18,7 +18,9 @@ use crate::sync::{AtomicU64, Ordering, UNDER_LOOM, array_of, const_unless_loom};
 /// What a CFA is counted from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Base {
+    /// The frame's stack pointer.
     StackPointer,
+    /// The frame pointer.
     FramePointer,
     /// There is no caller.
     End,
@@ -29,6 +31,7 @@ pub enum Base {
 /// How to get to the caller's frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rule {
+    /// What the CFA is counted from; decides what the other fields mean.
     pub base: Base,
     /// Words.
     pub cfa: i32,
@@ -41,7 +44,9 @@ pub struct Rule {
 const CFA_BITS: u32 = 22;
 
 impl Rule {
+    /// There is no caller.
     pub const END: Rule = Rule { base: Base::End, cfa: 0, return_address: 0, fp: None };
+    /// The frame pointer leads to where the caller's was saved, with the return address a word above.
     pub const CHAIN: Rule = Rule { base: Base::Chain, return_address: 1, ..Rule::END };
 
     /// `None` if it doesn't fit. Never 0.
@@ -97,6 +102,7 @@ pub struct RuleTable([Place; PLACES]);
 
 impl RuleTable {
     const_unless_loom! {
+        /// Knows no rule. `const` except under loom.
         pub const fn new() -> RuleTable {
             RuleTable(array_of!(Place::new(); PLACES))
         }

@@ -23,7 +23,9 @@ const BUCKETS: usize = 4096;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
 pub struct Amount {
+    /// How many blocks.
     pub count: u64,
+    /// Their size together, in bytes.
     pub bytes: u64,
 }
 
@@ -43,6 +45,7 @@ impl Amount {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
 pub struct Amounts {
+    /// The samples alone.
     pub sampled: Amount,
     /// In units of 2^-10.
     estimate: Amount,
@@ -84,8 +87,11 @@ pub struct Who {
 /// What is known of one stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Counts {
+    /// Who allocated.
     pub who: Who,
+    /// All that was ever allocated there.
     pub allocated: Amounts,
+    /// What of it has not been freed.
     pub in_use: Amounts,
     /// In use when most was.
     pub peak: Amounts,
@@ -113,23 +119,39 @@ impl Counts {
 pub struct SamplesOffsets {
     /// The lock's word, a 32-bit number that is 0 while nobody changes anything.
     pub lock: u32,
+    /// A word: the address of the newest record of a stack; null: there is none.
     pub newest: u32,
+    /// 64 bits: the number of the latest peak.
     pub peak: u32,
+    /// 64 bits: how many samples there was no memory for.
     pub lost: u32,
+    /// No offset but a size: of a stack's record, in bytes. The stack's frames follow it, a word each, the innermost
+    /// first.
     pub stack_bytes: u32,
+    /// In a record, a word: the address of the one that was made before; null: there is none.
     pub stack_older: u32,
+    /// In a record, a word: how many frames follow.
     pub stack_depth: u32,
+    /// In a record, 64 bits: the number of the peak that `peak_amounts` is for. If there has been a later one, what is
+    /// in use was in use then.
     pub stack_peak_seen: u32,
+    /// In a record, 16 bytes: the thread's name, padded with zeros.
     pub thread: u32,
+    /// In a record, 64 bits: the heap's number.
     pub heap: u32,
-    /// Each four words: samples, their bytes, and the estimates of both in units of 2^-10.
+    /// In a record, four numbers of 64 bits: samples, their bytes, and the estimates of both in units of 2^-10.
     pub allocated: u32,
+    /// In a record, likewise: what of that has not been freed.
     pub in_use: u32,
+    /// In a record, likewise: what was in use at a peak; see `stack_peak_seen`.
     pub peak_amounts: u32,
+    /// In a record, 64 bits, which go around: how long the blocks have lived. For those in use, now must still be
+    /// added, times the estimate of their number. In milliseconds times 2^10.
     pub ages: u32,
 }
 
 impl SamplesOffsets {
+    /// The offsets of this build, in bytes.
     pub const HERE: SamplesOffsets = {
         const IN_LOCK: usize = Lock::<Samples>::VALUE_AT;
         const COUNTS: usize = offset_of!(Stack, counts);
@@ -217,14 +239,20 @@ impl Default for Samples {
 /// A sample to be recorded.
 #[derive(Clone, Copy)]
 pub struct Find<'f> {
+    /// The addresses in the thread's calls, the innermost first.
     pub frames: &'f [usize],
+    /// Who allocates.
     pub who: Who,
+    /// The block's size in bytes.
     pub bytes: usize,
+    /// How many blocks it stands for, in units of 2^-10.
     pub weight: u64,
+    /// The time, by the clock by which the sample leaves, too.
     pub now_millis: u64,
 }
 
 impl Samples {
+    /// No samples.
     pub const fn new() -> Samples {
         const NOTHING: Amount = Amount { count: 0, bytes: 0 };
         const NONE: Amounts = Amounts { sampled: NOTHING, estimate: NOTHING };

@@ -35,6 +35,7 @@ pub struct Known {
 }
 
 impl Known {
+    /// Nothing is known.
     pub const fn new() -> Known {
         Known { low: Cell::new(0), high: Cell::new(0) }
     }

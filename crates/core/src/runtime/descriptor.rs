@@ -27,7 +27,9 @@ pub const MAGIC: [u8; 16] = *b"ferrimalloc\0map\0";
 /// The table. Words and 32-bit numbers in the machine's order of bytes.
 #[repr(C)]
 pub struct Descriptor {
+    /// What readers look for: [`MAGIC`].
     pub magic: [u8; 16],
+    /// What the rest means: [`VERSION`].
     pub version: u32,
     /// The table's size.
     pub bytes: u32,
@@ -46,30 +48,42 @@ pub struct Descriptor {
     pub far_ranges: AtomicPtr<()>,
     /// A word: how many of those have begun.
     pub far_count: AtomicPtr<()>,
-    /// Words: bytes per sample of the profiler, 0 while it is off; and a number that changes with that.
+    /// A word: bytes per sample of the profiler; 0 while it is off. A reader may store a rate, and then another
+    /// version.
     pub profile_rate: AtomicPtr<()>,
+    /// A word: a number that changes with the rate, and with what heaps are looked at.
     pub profile_version: AtomicPtr<()>,
     /// What it has found, behind a lock.
     pub samples: AtomicPtr<()>,
 
+    /// The size of a slice, in bytes.
     pub slice_bytes: u32,
+    /// The size of a page's description in a range's table, in bytes: one per slice.
     pub entry_bytes: u32,
     /// In a range: the address behind it, the end of its table, the complement of its bytes.
     pub range_words: [u32; 3],
+    /// From one to the next in the array of ranges, in bytes.
     pub range_bytes: u32,
     /// How many classes share pages; a page of a single block has this number as its class.
     pub bins: u32,
     /// How far from the truth the address of a page's first block is kept (under valgrind), as a power of two; 0: it is true.
     pub start_disguise_shift: u32,
-    /// The version and size of a table of statistics (`mi_stats_t`).
+    /// The version of a table of statistics (`mi_stats_t`).
     pub stats_version: u32,
+    /// The size of such a table, in bytes.
     pub stats_bytes: u32,
 
+    /// Offsets in a sub-process, in bytes; likewise those below.
     pub subproc: SubprocOffsets,
+    /// Offsets in a heap.
     pub heap: HeapOffsets,
+    /// Offsets in a theap.
     pub theap: TheapOffsets,
+    /// Offsets in an arena.
     pub arena: ArenaOffsets,
+    /// Offsets in an entry of the page map.
     pub page: PageOffsets,
+    /// Offsets in what the profiler has found.
     pub samples_at: SamplesOffsets,
 }
 

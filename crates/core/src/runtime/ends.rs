@@ -15,6 +15,7 @@ pub struct Ends(Lock<()>);
 
 impl Ends {
     const_unless_loom! {
+        /// No heap ends. `const` except under loom.
         pub const fn new() -> Self {
             Ends(Lock::new(()))
         }

@@ -27,8 +27,11 @@ pub enum SliceKind {
 /// How large the blocks of a page are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PageShape {
+    /// Up to 4 KiB, in a page of one slice; or others in an unusual number of slices, where addresses are limited.
     Small,
+    /// Up to 16 KiB, in a page of 8 slices.
     Medium,
+    /// Up to 512 KiB, in a page of 64 slices.
     Large,
     /// One block.
     Singleton,

@@ -207,6 +207,7 @@ impl Thread {
         unsafe { &*theap.thread().cast::<Thread>() }
     }
 
+    /// The sub-process in which it allocates, which outlives it.
     pub fn subproc(&self) -> &'static Subproc {
         // SAFETY: a sub-process outlives the threads that use it.
         unsafe { &*self.subproc.get() }

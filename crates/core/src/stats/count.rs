@@ -22,8 +22,11 @@ pub struct StatCounter {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RawCount {
+    /// All that there ever was.
     pub total: i64,
+    /// The most that there was at once.
     pub peak: i64,
+    /// What there is now.
     pub current: i64,
 }
 
@@ -31,11 +34,13 @@ pub struct RawCount {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RawCounter {
+    /// All that ever happened.
     pub total: i64,
 }
 
 impl StatCount {
     const_unless_loom! {
+        /// Zeros. `const` except under loom.
         pub const fn new() -> Self {
             StatCount { total: AtomicI64::new(0), peak: AtomicI64::new(0), current: AtomicI64::new(0) }
         }
@@ -74,6 +79,7 @@ impl StatCount {
         self.raise_peak(before.wrapping_add(other.peak));
     }
 
+    /// The numbers of now: three loads, which may be of slightly different moments.
     pub fn snapshot(&self) -> RawCount {
         RawCount { total: self.total.load(Relaxed), peak: self.peak.load(Relaxed), current: self.current.load(Relaxed) }
     }
@@ -109,6 +115,7 @@ impl StatCount {
 
 impl StatCounter {
     const_unless_loom! {
+        /// Zero. `const` except under loom.
         pub const fn new() -> Self {
             StatCounter { total: AtomicI64::new(0) }
         }
@@ -126,14 +133,17 @@ impl StatCounter {
         self.total.fetch_add(amount as i64, Relaxed);
     }
 
+    /// How much there has been.
     pub fn get(&self) -> i64 {
         self.total.load(Relaxed)
     }
 
+    /// Adds `other`, which was counted elsewhere.
     pub fn merge(&self, other: &RawCounter) {
         self.total.fetch_add(other.total, Relaxed);
     }
 
+    /// The number of now.
     pub fn snapshot(&self) -> RawCounter {
         RawCounter { total: self.get() }
     }
@@ -143,10 +153,12 @@ impl StatCounter {
         self.total.fetch_sub(found.total, Relaxed);
     }
 
+    /// Takes everything out, leaving zero; what is counted meanwhile is in the result or stays.
     pub fn take(&self) -> RawCounter {
         RawCounter { total: self.total.swap(0, Relaxed) }
     }
 
+    /// Starts over from zero. What is counted meanwhile may be lost.
     pub fn restart(&self) {
         self.total.store(0, Relaxed);
     }

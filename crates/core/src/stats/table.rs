@@ -221,7 +221,9 @@ impl<C, N> StatTable<C, N> {
 
 /// Looks at fields one by one.
 pub trait FieldVisitor<C, N> {
+    /// A field of something that comes and goes; `name` is its name in `mi_stats_t`.
     fn count(&mut self, name: &'static str, count: &C);
+    /// A field of something that only happens; likewise.
     fn counter(&mut self, name: &'static str, counter: &N);
 }
 
@@ -232,6 +234,7 @@ pub type Stats = StatTable<StatCount, StatCounter>;
 pub type RawStats = StatTable<RawCount, RawCounter>;
 
 impl Stats {
+    /// Nothing is counted.
     pub const fn new() -> Self {
         // SAFETY: zeroed memory is a valid table: words and 64-bit atomics only (Invariant 1 of the floor).
         unsafe { core::mem::zeroed() }

@@ -23,6 +23,7 @@ const LEAVING: u32 = 3;
 /// Who heard it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Heard {
+    /// There is no servant, or it is to go: the caller does the work.
     Nobody,
     /// The servant slept until now.
     Woken,

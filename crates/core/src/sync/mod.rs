@@ -4,7 +4,7 @@
 //! processor's, so that every protocol above runs under the model checker without a `cfg` of its own. Two things differ
 //! in such a build, and both are hidden here:
 //!
-//! - loom's atomics have no `const` constructor: [`const_unless_loom!`] makes a constructor `const` elsewhere;
+//! - loom's atomics have no `const` constructor: `const_unless_loom!` makes a constructor `const` elsewhere;
 //! - loom's atomics are not valid when zeroed: [`adopt_zeroed`] turns zeroed memory into atomics in either build.
 //!
 //! Models stay small if sizes shrink under the checker; protocols choose theirs by [`UNDER_LOOM`].

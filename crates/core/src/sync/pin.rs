@@ -9,7 +9,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 /// What this thread has stored is stored before what follows. Costs nothing at run time.
 ///
-/// Tests of what a fork finds stop here ([`steps`]).
+/// Tests of what a fork finds stop here (`steps`).
 #[inline(always)]
 pub fn pin() {
     // ORDERING: release, for the compiler alone: no store moves behind a later one.

@@ -10,6 +10,7 @@ use super::{AtomicUsize, Ordering, const_unless_loom};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Left {
+    /// Others are still present: there is nothing to see to.
     OthersStay,
     /// Nobody is present any more.
     Last,

@@ -5,10 +5,13 @@ use super::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, At
 /// Relaxed access by the names that a `Cell` has. A load and a store cost what plain ones do; what one thread sees of
 /// another's words is a snapshot, and nothing is ordered by it.
 pub trait Relaxed {
+    /// What the word holds.
     type Value;
 
+    /// What the word holds now, by a relaxed load.
     fn get(&self) -> Self::Value;
 
+    /// Replaces it, by a relaxed store.
     fn set(&self, value: Self::Value);
 }
 

@@ -35,6 +35,7 @@ impl Theap {
         self.instrumentation.is_sampled()
     }
 
+    /// The levels of checking that hold in it; none until they are known.
     #[inline]
     pub fn levels(&self) -> Hardening {
         self.instrumentation.levels()

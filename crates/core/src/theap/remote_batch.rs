@@ -73,6 +73,7 @@ pub struct RemoteBatch<P> {
 
 impl<P: RemotePage> RemoteBatch<P> {
     const_unless_loom! {
+        /// Nothing is gathered. `const` except under loom.
         pub const fn new() -> Self {
             Self { chains: array_of!(Chain::new(); CHAINS), used: Cell::new(0), weight: Cell::new(0) }
         }

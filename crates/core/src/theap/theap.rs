@@ -55,7 +55,9 @@ pub struct Theap {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TheapOffsets {
+    /// A word: the id of the thread that uses it; 0 after its end.
     pub tid: u32,
+    /// A word: the address of its heap.
     pub heap: u32,
     /// Its links in its heap's list: what that list's addresses point to.
     pub links: u32,
@@ -66,6 +68,7 @@ pub struct TheapOffsets {
 }
 
 impl TheapOffsets {
+    /// The offsets of this build, in bytes.
     pub const HERE: TheapOffsets = {
         let [tid, heap] = Identity::WORDS_AT;
         let [_events, blocks] = Counts::WORDS_AT;
@@ -147,6 +150,7 @@ impl Theap {
         self.is_doubtful.set(true);
     }
 
+    /// Whether its pages and its memory are left alone: see [`Theap::doubt`].
     pub fn is_doubtful(&self) -> bool {
         self.is_doubtful.get()
     }
@@ -246,6 +250,7 @@ impl Theap {
         ptr::eq(self, &EMPTY_THEAP)
     }
 
+    /// The id of the thread that uses it; 0 for the empty theap, and after its end.
     #[inline]
     pub fn tid(&self) -> usize {
         self.identity.tid()
@@ -295,6 +300,7 @@ impl Theap {
         self.thread.get()
     }
 
+    /// Where its searches of arenas begin, so that threads spread. It stays with the memory, for the next theap there.
     #[inline]
     pub fn seed(&self) -> usize {
         self.seed.get()
@@ -312,6 +318,7 @@ impl Theap {
         unsafe { self.next_of_thread.get().as_ref() }
     }
 
+    /// Links the list of the thread's theaps; by that thread.
     pub fn set_next_of_thread(&self, next: Option<&'static Theap>) {
         self.next_of_thread.set(next.map_or(ptr::null(), ptr::from_ref));
     }

@@ -98,6 +98,7 @@ impl Theap {
 /// Whether upkeep is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tick {
+    /// Nothing is due.
     NotYet,
     /// Time to look at retired pages and at the arenas.
     Due,
