@@ -153,7 +153,7 @@ options! {
     DeprecatedMaxSegmentReclaim = 21: Spec::deprecated("deprecated_max_segment_reclaim", 10);
     /// Release all memory at exit.
     DestroyOnExit = 22: Spec::switch("destroy_on_exit", 0);
-    /// Size of the first arena; later ones grow.
+    /// Addresses reserved at a time, once a process is no longer small; twice as much every few arenas.
     ArenaReserve = 23: Spec::kib("arena_reserve", if usize::BITS < 64 { GIB / 8 } else { GIB });
     /// Arenas wait so many times `purge_delay`.
     ArenaPurgeMult = 24: Spec::number("arena_purge_mult", 1);
