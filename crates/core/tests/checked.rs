@@ -13,6 +13,7 @@ use ferrimalloc_core::base::{Force, Zero};
 use ferrimalloc_core::diag;
 use ferrimalloc_core::options::{self, Hardening, OptionId};
 use ferrimalloc_core::runtime;
+use ferrimalloc_core::theap::Theap;
 #[cfg(not(feature = "sim"))]
 use maps::is_inaccessible;
 use std::collections::HashSet;
@@ -484,4 +485,91 @@ fn clearing_is_an_option() {
         });
         options::set(OptionId::ZeroOnFree, 2);
     });
+}
+
+static BEATS: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn note_beat(_forced: bool, _heartbeat: u64, _: *mut c_void) {
+    BEATS.fetch_add(1, Ordering::Relaxed);
+}
+
+#[test]
+fn threads_tick_at_every_level() {
+    runtime::register_deferred_free(Some(note_beat), ptr::null_mut());
+    for (secure, debug) in [(0, 0), (2, 0), (3, 0), (4, 0), (5, 0), (0, 2)] {
+        at(secure, debug, || {
+            for size in [24, 100, 1000, 5000] {
+                let mut live: Vec<usize> = (0..20).map(|_| alloc::malloc(size) as usize).collect();
+                let before = BEATS.load(Ordering::Relaxed);
+                for turn in 0..100_000 {
+                    let place = &mut live[turn % 20];
+                    free(*place as *mut u8);
+                    *place = alloc::malloc(size) as usize;
+                }
+                // (Of the largest, an ordinary page has few lists.)
+                assert!(BEATS.load(Ordering::Relaxed) > before + 4, "level {secure}, {debug}: {size}");
+                live.into_iter().for_each(|p| free(p as *mut u8));
+            }
+        });
+    }
+    runtime::register_deferred_free(None, ptr::null_mut());
+}
+
+/// A theap of a heap that preserves so much, and a block size's worth of blocks that were full of 7s and are free.
+fn with_preserved(secure: u8, size: usize, test: impl Fn(&'static Theap) + Send + Sync) {
+    at(secure, 0, || {
+        let heap = runtime::heap_new().expect("memory");
+        heap.set_fill_preserve(16);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let theap = runtime::theap_for(heap).expect("memory");
+                let blocks: Vec<_> = (0..64).map(|_| alloc::alloc_in(theap, size, Zero::Any)).collect();
+                for p in blocks {
+                    // SAFETY: a block of that size.
+                    unsafe { ptr::write_bytes(p, 7, size) };
+                    free(p);
+                }
+                test(theap);
+            });
+        });
+    });
+}
+
+#[test]
+fn zeroed_memory_is_zero_where_bytes_are_preserved() {
+    for size in [20, 100, 500, 1000, 5000] {
+        with_preserved(4, size, |theap| {
+            for _ in 0..64 {
+                let p = alloc::alloc_in(theap, size, Zero::Zeroed);
+                // SAFETY: a block of that size.
+                assert!(unsafe { std::slice::from_raw_parts(p, size) }.iter().all(|&byte| byte == 0), "{size}");
+            }
+        });
+    }
+}
+
+#[test]
+fn what_is_preserved_stays_until_the_program_writes() {
+    for (secure, size) in [(3, 20), (4, 20), (3, 100), (4, 100), (3, 1000), (4, 1000)] {
+        with_preserved(secure, size, |theap| {
+            let kept = |p: *mut u8| {
+                // SAFETY: a block of at least that size.
+                let bytes = unsafe { std::slice::from_raw_parts(p, 16) };
+                bytes.iter().filter(|&&byte| byte == 7).count()
+            };
+            let counts: Vec<_> = (0..10_000)
+                .map(|_| {
+                    let p = alloc::alloc_in(theap, size, Zero::Any);
+                    let count = kept(p);
+                    // SAFETY: a block of that size.
+                    unsafe { ptr::write_bytes(p, 7, size) };
+                    free(p);
+                    count
+                })
+                .collect();
+            // Of a fresh block nothing was there.
+            assert!(counts.iter().all(|&count| count == 0 || count == 16), "level {secure}: {size}");
+            assert!(counts.contains(&16), "level {secure}: {size}");
+        });
+    }
 }

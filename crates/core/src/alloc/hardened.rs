@@ -25,7 +25,7 @@ use super::upkeep;
 use crate::base::*;
 use crate::diag::ErrorKind;
 use crate::hardened::{AlreadyFree, BlockTable, CANARY_BYTES, Canary, Work};
-use crate::heap::preserved;
+use crate::heap::{may_preserve, preserved};
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Page, PageRef};
 use crate::runtime::current_theap;
@@ -54,10 +54,15 @@ pub(super) extern "C" fn hand_out_any(size: usize, page: &'static Owned, block: 
     cpu::pin(block).cast_mut()
 }
 
-/// Allocates a block of `size` bytes from a page where none is ready; null if there is none.
+/// Allocates a block of `size` bytes from a page where none is ready; null if there is none, or other work is due.
 pub(super) fn malloc_unready(page: &'static Owned, size: usize) -> *mut u8 {
-    let block = page.take_hardened();
+    let block = take_again(Theap::of_page(page), page);
     if block.is_null() { block } else { hand_out_any(size, page, block) }
+}
+
+/// Takes a block; null if there is none, or if none is ready and the theap has other work to do first: so there are ticks.
+fn take_again(theap: &Theap, page: &Owned) -> *mut u8 {
+    if page.block_table().is_ready() || theap.skips_upkeep() { page.take_hardened() } else { ptr::null_mut() }
 }
 
 /// The page of a larger request, through a theap that checks and does nothing else; `None` if there is none at hand.
@@ -69,7 +74,7 @@ pub(super) fn page_for(theap: &'static Theap, size: usize) -> Option<&'static Ow
 /// Allocates a block of `size` bytes from a class that has room for it; `None` without memory.
 fn alloc_block(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Option<*mut u8> {
     if let Some(page) = theap.queue(bin).first() {
-        let block = page.take_hardened();
+        let block = take_again(theap, page);
         if !block.is_null() {
             hand_out(page.page(), page.block_table(), block, size, zero);
             return Some(block);
@@ -94,11 +99,17 @@ fn hand_out(page: PageRef, table: &BlockTable, block: *mut u8, size: usize, zero
     let bytes = table.block_bytes();
     // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
     unsafe {
-        if is_cleared && !cpu::is_clear(block, bytes.min(VERIFIED_BYTES)) {
+        let was_clear = is_cleared && cpu::is_clear(block, bytes.min(VERIFIED_BYTES));
+        if is_cleared && !was_clear {
             clear_written(page, block);
         }
-        Canary { block, room: bytes - CANARY_BYTES, key: table.key() }.close_fresh(size);
-        if zero == Zero::Zeroed && (!is_cleared || bytes > VERIFIED_BYTES) {
+        let canary = Canary { block, room: bytes - CANARY_BYTES, key: table.key() };
+        if may_preserve() {
+            canary.close(size)
+        } else {
+            canary.close_fresh(size)
+        }
+        if zero == Zero::Zeroed && (!was_clear || bytes > VERIFIED_BYTES) {
             ptr::write_bytes(block, 0, size);
         }
     }

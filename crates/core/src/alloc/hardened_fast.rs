@@ -18,6 +18,8 @@ pub(super) fn take(page: &'static Owned, size: usize) -> Taken {
     // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
     let is_done = unsafe {
         match table.work() {
+            // (What is in front of the padding may be somebody's to read.)
+            Work::ClearedShort | Work::PaddedShort if may_preserve() => false,
             Work::ClearedShort => cpu::is_clear_looping(block, table.block_bytes()) && canary.close_short(size),
             Work::PaddedShort => canary.close_short(size),
             work => work == Work::Bare,
@@ -77,8 +79,14 @@ pub(super) fn free_short<const CLEARS: bool>(p: *mut u8, page: &'static Owned) -
     if table.is_free(index) {
         return None;
     }
-    // SAFETY: the block is the caller's.
-    unsafe { if CLEARS { cpu::clear_looping(p, table.block_bytes()) } else { canary_in(table, p).open() } }
+    // SAFETY: the block is the caller's. Opened first: who frees the block behind it looks at that word meanwhile.
+    unsafe {
+        canary_in(table, p).open();
+        pin();
+        if CLEARS {
+            cpu::clear_looping(p, table.block_bytes());
+        }
+    }
     // A block that is free looks like one, also to the child of a fork at this moment.
     pin();
     Some(page.put_used_of(table, index))
@@ -103,7 +111,13 @@ pub(super) fn free_long(p: *mut u8, page: &'static Owned) -> Option<Freed> {
         return None;
     }
     // SAFETY: as above.
-    unsafe { if clears { cpu::clear_block(p, bytes) } else { canary_in(table, p).open() } }
+    unsafe {
+        canary_in(table, p).open();
+        pin();
+        if clears {
+            cpu::clear_block(p, bytes);
+        }
+    }
     // As above.
     pin();
     Some(page.put_used_of(table, index))

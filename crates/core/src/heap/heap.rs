@@ -322,6 +322,8 @@ impl Heap {
         if let Some(made) = made {
             self.postponing.publish(made);
             ANY_POSTPONES.store(true, Ordering::Relaxed);
+            // Freed blocks are read: nothing in front of a block's padding may change when it is used again.
+            PRESERVES.store(true, Ordering::Relaxed);
         }
         made.is_some()
     }

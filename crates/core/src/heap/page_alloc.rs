@@ -8,7 +8,7 @@ use ferrimalloc_prim::trace;
 use super::color::color;
 use super::guard;
 use super::heap::Heap;
-use super::page_heap::heap_of_page;
+use super::page_heap::{heap_of_page, postpones};
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
@@ -299,7 +299,11 @@ pub fn release_page(mut page: OwnedPage) {
     let arenas = {
         let heap = heap_of_page(&page);
         if let Some(postponing) = heap.postponing() {
-            let list = |page: &OwnedPage| heap.registry().list(page);
+            let list = |page: &OwnedPage| {
+                if !page.is_listed() {
+                    heap.registry().list(page);
+                }
+            };
             let Some(released) = postponing.keep(page, heap.subproc().arenas(), list) else { return };
             page = released;
         }
@@ -329,17 +333,41 @@ pub fn release_page_of(heap: &'static Heap, page: OwnedPage) {
 /// freed.
 #[cold]
 pub fn release_or_list(mut page: OwnedPage) {
+    if page.has_block_table() {
+        return release_or_list_hardened(page);
+    }
     loop {
         let used = page.used_when_let_go();
         if page.arrived() >= used {
             return release_page(page);
         }
-        if !page.is_listed() {
-            let heap = heap_of_page(&page);
-            heap.registry().list(&page);
-            heap.stats().pages_reabandon_full.increment();
-        }
+        list_again(&page);
         match page.put_back(Threshold(used)) {
+            Ok(()) => return,
+            Err(refused) => page = refused,
+        }
+    }
+}
+
+fn list_again(page: &OwnedPage) {
+    if !page.is_listed() {
+        let heap = heap_of_page(page);
+        heap.registry().list(page);
+        heap.stats().pages_reabandon_full.increment();
+    }
+}
+
+/// The same for a page with a table, which alone tells how many blocks have come back: one that its last owner and another thread
+/// have freed at once was counted twice.
+fn release_or_list_hardened(mut page: OwnedPage) {
+    loop {
+        let used = page.collect();
+        if used == 0 {
+            return release_page(page);
+        }
+        list_again(&page);
+        let hint = if postpones(&page) { page.owner().tid() } else { 0 };
+        match page.let_go(hint, used, used) {
             Ok(()) => return,
             Err(refused) => page = refused,
         }

@@ -36,7 +36,7 @@ pub fn preserved(page: &Page) -> (usize, usize) {
     if Heap::any_preserves() { heap_of_page(page).fill_preserve() } else { (0, 0) }
 }
 
-/// Whether any heap has ever had bytes to preserve.
+/// Whether any heap has ever had bytes to preserve, or pages that wait because somebody reads them.
 #[inline]
 pub fn may_preserve() -> bool {
     Heap::any_preserves()

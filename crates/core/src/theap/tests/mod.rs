@@ -15,6 +15,7 @@ use crate::page::{EMPTY_PAGE, Flag, Freed, Lifetime, Lookup, Owned, Owner, Page,
 mod batch;
 mod collect;
 mod find;
+mod hardened;
 mod holes;
 mod idle;
 mod lifo;

@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
+use super::hardened::{Hardened, put_any, take_any};
 use super::*;
 use crate::heap::{SingleRequest, release_page};
-use crate::options::{self, Hardening};
+use crate::options::Hardening;
 use crate::random::Fast;
 use crate::sync::steps::{stop_at, unstopped};
 
@@ -30,30 +31,6 @@ fn used(p: *mut u8, others: &[*mut u8]) -> *mut u8 {
 fn pull(blocks: &mut Vec<*mut u8>, random: &mut Fast) -> Option<*mut u8> {
     let at = (!blocks.is_empty()).then(|| random.below(blocks.len() as u64) as usize)?;
     Some(blocks.swap_remove(at))
-}
-
-/// What `malloc` does, of pages of either kind.
-fn take_any(theap: &'static Theap, bytes: usize) -> *mut u8 {
-    let bin = Bin::of(bytes);
-    let pop = |page: &'static Owned| if page.has_block_table() { page.take_hardened() } else { page.pop() };
-    let first = theap.queue(bin).first().map_or(ptr::null_mut(), pop);
-    if first.is_null() { pop(theap.find_page(bin).expect("there is memory")) } else { first }
-}
-
-fn put_any(theap: &'static Theap, p: *mut u8) {
-    let page = page_of(p);
-    if !page.has_block_table() {
-        return put_unchecked(theap, p);
-    }
-    let index = page.index_of_start(p).expect("a block");
-    if page.owner().tid() == theap.tid() && !page.owner().is_unowned() {
-        if page.put_hardened(index) == Ok(Freed::Empty) {
-            theap.page_emptied(page);
-        }
-    } else if page.page().block_table().put_remote(index).is_ok() {
-        // SAFETY: the block is marked.
-        unsafe { theap.free_foreign(page.page(), p) };
-    }
 }
 
 /// A few thousand operations by two threads.
@@ -172,22 +149,6 @@ fn a_single_block_left_behind_is_left_to_whoever_frees_it() {
             assert!(here.owner().is_unowned() && here.look().used_when_let_go() == 1);
             release_page(here.claim().unwrap().0);
         }
-    }
-}
-
-/// How pages are checked until the end of a scope.
-struct Hardened;
-
-impl Hardened {
-    fn begin(hardening: Hardening) -> Hardened {
-        options::set_hardening(hardening);
-        Hardened
-    }
-}
-
-impl Drop for Hardened {
-    fn drop(&mut self) {
-        options::set_hardening(Hardening::NONE);
     }
 }
 
