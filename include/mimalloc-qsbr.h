@@ -8,6 +8,8 @@
  * The runtime defines the structures, of at most MI_QSBR_STATE_SIZE bytes, aligned to 8, and the functions. The library
  * looks for them in the process: a program that is linked with the shared library exports them (-rdynamic). They must not
  * allocate or free, and are called with a lock of the heap held.
+ *
+ * Who visits the blocks of such a heap (mi_heap_visit_blocks) reads them: as any reader, from inside of what the runtime waits for.
  */
 #ifndef MIMALLOC_QSBR_H
 #define MIMALLOC_QSBR_H

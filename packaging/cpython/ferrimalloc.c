@@ -209,10 +209,12 @@ _PyMem_FiniInterpreterHeaps(PyInterpreterState *interp)
         if (heap == NULL) {
             continue;
         }
+        // Counted first: as long as pages wait, they can be looked at.
+        bool is_empty = used_blocks(heap) == 0;
         if (qsbr != NULL) {
             _Py_atomic_store_ptr_relaxed(&qsbr->shared, NULL);
         }
-        if (used_blocks(heap) == 0) {
+        if (is_empty) {
             mi_heap_destroy(heap);
         }
         else if (qsbr == NULL) {

@@ -1,5 +1,5 @@
 //! Models of the books of a hardened page, every interleaving of them. Run with
-//! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_ledger`.
+//! `RUSTFLAGS="--cfg loom" cargo test -p ferrimalloc-core --release --test loom_block_table`.
 //!
 //! The numbers in the comments are the invariants in `src/hardened/block_table.rs`. A block's contents, and the table's memory, are
 //! cells that loom watches: a block in two hands, or in one that does not see what the last one did, is an error.
@@ -22,7 +22,7 @@ const BLOCKS: usize = 3;
 const BLOCK_BYTES: usize = 48;
 const SECRETS: Secrets = Secrets { key: 1, order: 1 };
 
-/// A hardened page: what `page/checks.rs` and `theap/checked.rs` do with the table and the remote word.
+/// A hardened page: what `page/hardened.rs` and `theap/ownership.rs` do with the table and the remote word.
 struct Page {
     table: &'static OwnedBlockTable,
     remote: Remote,

@@ -1,5 +1,5 @@
 //! Hardened blocks with a page of their own: above 512 KiB, with an alignment above a slice or at an offset, or guarded. They
-//! have no bitmap; their padding is filler alone, and their size stands in the page.
+//! have no table; their padding is filler alone, and their size stands in the page.
 
 use core::ptr;
 

@@ -15,6 +15,8 @@ use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Lock, Ordering};
 
 static SAMPLES: Lock<Samples> = Lock::new(Samples::new());
 static RATE: AtomicUsize = AtomicUsize::new(0);
+/// The last rate that was not 0.
+static LAST_RATE: AtomicUsize = AtomicUsize::new(DEFAULT_RATE_BYTES);
 static VERSION: AtomicUsize = AtomicUsize::new(0);
 /// A [`Watcher`], or 0.
 static WATCHER: AtomicUsize = AtomicUsize::new(0);
@@ -39,6 +41,11 @@ pub type Watcher = fn(allocated: Amounts, in_use: Amounts);
 #[inline]
 pub fn rate() -> usize {
     RATE.load(Ordering::Relaxed)
+}
+
+/// The rate of the samples that there are: at which the profiler runs, or last ran; the usual one if it never did.
+pub fn last_rate() -> usize {
+    LAST_RATE.load(Ordering::Relaxed)
 }
 
 /// Whether a heap is looked at. Valid when zeroed.
@@ -106,7 +113,11 @@ pub fn version() -> usize {
 /// Samples one of `rate_bytes` bytes from now on, or stops (0). Answers the rate before. What has been found stays. Other threads
 /// follow when they next see to their theaps.
 pub fn set_rate(rate_bytes: usize) -> usize {
-    let before = RATE.swap(rate_bytes.min(MAX_RATE_BYTES), Ordering::Relaxed);
+    let rate_bytes = rate_bytes.min(MAX_RATE_BYTES);
+    if rate_bytes > 0 {
+        LAST_RATE.store(rate_bytes, Ordering::Relaxed);
+    }
+    let before = RATE.swap(rate_bytes, Ordering::Relaxed);
     note_change();
     before
 }

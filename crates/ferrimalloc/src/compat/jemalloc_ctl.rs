@@ -16,7 +16,7 @@
 //! # Ok::<(), ferrimalloc::compat::jemalloc_ctl::Error>(())
 //! ```
 //!
-//! As with jemalloc, [`stats`] are those of the last [`epoch::advance`], and 0 before the first. The numbers mean what jemalloc's mean as nearly
+//! As with jemalloc, [`stats`] are those of the last [`epoch::advance`]; unlike there they are 0 before the first. The numbers mean what jemalloc's mean as nearly
 //! as this allocator has such things; each function says what it counts. `mallctl` by name, arenas, tcaches and `opt.*` are not here.
 
 use crate::{Stats, profile, scavenger};
@@ -168,12 +168,15 @@ macro_rules! statistic {
 /// Bytes of the sub-process that the caller's thread is in.
 pub mod stats {
     statistic!(allocated, "Blocks in use, rounding included.");
-    statistic!(active, "Memory of pages that has held blocks: at least `allocated`.");
+    statistic!(active, "Memory of pages that has held blocks: at least `allocated`, in bytes, not whole OS pages.");
     statistic!(metadata, "Slices that hold the allocator's own structures, as a whole.");
-    statistic!(resident, "Memory in use or not given back yet, metadata included: an upper bound of what is resident.");
+    statistic!(
+        resident,
+        "Memory in use or not given back yet, metadata included, but without the page map, which takes a 512th of that."
+    );
     statistic!(retained, "Addresses that are reserved and have no memory behind them.");
 
-    /// Memory in use or not given back yet: here the same as `resident`, since what is mapped without memory counts as `retained`.
+    /// Memory in use or not given back yet: here the same as `resident`, dirty memory included, since what is mapped without memory counts as `retained`.
     pub mod mapped {
         pub use super::resident::{Mib, mib, read};
     }
@@ -212,27 +215,23 @@ pub mod background_thread {
 
 /// The heap profiler: [`profile`].
 pub mod prof {
-    use super::{AtomicUsize, CStr, Error, NewFile, Ordering, Result, profile};
-    use ferrimalloc_core::profile as core_profile;
-
-    static LAST_RATE_BYTES: AtomicUsize = AtomicUsize::new(0);
+    use super::{CStr, Error, NewFile, Result, profile};
+    use ferrimalloc_core::profile::last_rate;
 
     /// Whether samples are taken (`prof.active`).
     pub mod active {
-        use super::{LAST_RATE_BYTES, Ordering, Result, core_profile, profile};
+        use super::{Result, last_rate, profile};
+        use ferrimalloc_core::runtime;
 
         /// Whether samples are taken.
         pub fn read() -> Result<bool> {
             Ok(profile::is_running())
         }
 
-        /// Starts or stops the profiler, at the rate of the option `profile_sample_rate`. A running one goes on as it was.
+        /// Starts or stops taking samples, at the rate at which they were last taken. Where and when profiles are written stays as it was.
         pub fn write(active: bool) -> Result<()> {
-            if active && !profile::is_running() {
-                profile::start(&profile::Settings::default());
-            } else if !active && profile::is_running() {
-                LAST_RATE_BYTES.store(core_profile::rate(), Ordering::Relaxed);
-                profile::stop();
+            if active != profile::is_running() {
+                runtime::profile_at(if active { last_rate() } else { 0 });
             }
             Ok(())
         }
@@ -250,16 +249,7 @@ pub mod prof {
     /// [`Error::NoFile`] if the file can't be made.
     pub fn dump(path: &CStr) -> Result<()> {
         let mut file = NewFile::create(path).ok_or(Error::NoFile)?;
-        profile::heap_v2(&mut |piece: &[u8]| file.write(piece), rate_bytes());
+        profile::heap_v2(&mut |piece: &[u8]| file.write(piece), last_rate());
         Ok(())
-    }
-
-    /// The rate of the samples there are: that of the profiler, or at which it last ran.
-    fn rate_bytes() -> usize {
-        match (core_profile::rate(), LAST_RATE_BYTES.load(Ordering::Relaxed)) {
-            (0, 0) => core_profile::DEFAULT_RATE_BYTES,
-            (0, last) => last,
-            (rate, _) => rate,
-        }
     }
 }

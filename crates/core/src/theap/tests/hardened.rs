@@ -1,8 +1,8 @@
 //! Pages that are hardened, as theaps see them.
 
 use super::*;
-use crate::theap::instrumentation::Readers;
 use crate::options::{self, Hardening};
+use crate::theap::instrumentation::Readers;
 
 /// How pages are checked until the end of a scope.
 pub(super) struct Hardened;
