@@ -51,6 +51,12 @@ fn resident_bytes() -> usize {
 /// How much more may be resident in the end. The in-memory system has 2 MiB pages behind it, so that one block keeps so much.
 const MOST_GROWTH_BYTES: usize = if cfg!(feature = "sim") { 128 << 20 } else { 16 << 20 };
 
+/// How many more slices may hold metadata in the end. It is kept for as much as there ever was at once, which with many threads takes
+/// a few rounds; pages that are hardened have tables there, of two thirds of a KiB and more.
+fn most_more_slices() -> usize {
+    if support::has_level() { 64 } else { 16 }
+}
+
 /// Runs `work` twice to warm up, then several times: everything is given back each time, and nothing grows.
 fn stays_flat(work: impl Fn(u64)) {
     let _turn = turn();
@@ -61,7 +67,7 @@ fn stays_flat(work: impl Fn(u64)) {
         assert_eq!(Books::collected().pages, 0);
     }
     let after = Books::collected();
-    assert!(after.slices <= books.slices + 16, "{books:?} {after:?}");
+    assert!(after.slices <= books.slices + most_more_slices(), "{books:?} {after:?}");
     let grown = resident_bytes().saturating_sub(resident);
     assert!(grown < MOST_GROWTH_BYTES * support::shadow(), "{grown} bytes more are resident");
 }

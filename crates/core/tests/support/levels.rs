@@ -15,7 +15,8 @@ const LEVELS: [&[(&str, &str)]; 5] = [
 /// The variables that choose a level.
 const VARIABLES: [&str; 3] = ["MIMALLOC_SECURE", "MIMALLOC_DEBUG", "MIMALLOC_GUARDED_SAMPLE_RATE"];
 
-fn has_level() -> bool {
+/// Whether this process runs at a level.
+pub fn has_level() -> bool {
     VARIABLES.into_iter().any(|name| env::var_os(name).is_some())
 }
 

@@ -13,7 +13,7 @@ mod tally;
 
 pub use block::Block;
 pub use books::Books;
-pub use levels::{at_every_level, share};
+pub use levels::{at_every_level, has_level, share};
 pub use numbers::{Numbers, mix};
 pub use shadow::Shadow;
 pub use tally::{Tally, operations};
