@@ -3,7 +3,7 @@
 
 use ferrimalloc_prim::cpu;
 
-use crate::hardened::{BlockTable, CANARY_BYTES, Canary, Work};
+use crate::hardened::{BlockTable, CANARY_BYTES, Canary, OwnedBlockTable, Work};
 use crate::heap::may_preserve;
 use crate::page::{Freed, Owned};
 use crate::sync::pin;
@@ -75,21 +75,14 @@ pub(super) fn free_short<const CLEARS: bool>(p: *mut u8, page: &'static Owned) -
     if !unsafe { canary_in(table, p).is_whole_short() && is_tagged_before(table, p, index) } {
         return None;
     }
-    // (What another thread has freed has no canary.)
-    if table.is_free(index) {
-        return None;
-    }
-    // SAFETY: the block is the caller's. Opened first: who frees the block behind it looks at that word meanwhile.
-    unsafe {
-        canary_in(table, p).open();
-        pin();
+    let clear = || {
         if CLEARS {
-            cpu::clear_looping(p, table.block_bytes());
+            // SAFETY: called for a block that is the caller's.
+            unsafe { cpu::clear_looping(p, table.block_bytes()) }
         }
-    }
-    // A block that is free looks like one, also to the child of a fork at this moment.
-    pin();
-    Some(page.put_used_of(table, index))
+    };
+    // SAFETY: the block is the caller's, if it is in use.
+    unsafe { put_away(p, page, table, index, clear) }
 }
 
 /// The same for blocks of any length.
@@ -106,19 +99,38 @@ pub(super) fn free_long(p: *mut u8, page: &'static Owned) -> Option<Freed> {
     if !unsafe { canary_in(table, p).is_whole() && is_tagged_before(table, p, index) } {
         return None;
     }
+    let clear = || {
+        if clears {
+            // SAFETY: as above.
+            unsafe { cpu::clear_block(p, bytes) }
+        }
+    };
+    // SAFETY: as above.
+    unsafe { put_away(p, page, table, index, clear) }
+}
+
+/// Makes a block with a canary what free blocks are, by `clear` if they are to be zero, and puts it back; `None`, and nothing has
+/// happened, if it is free.
+///
+/// # Safety
+/// The block is the one of that index, and the caller's if it is in use.
+#[inline(always)]
+unsafe fn put_away(
+    p: *mut u8,
+    page: &'static Owned,
+    table: &OwnedBlockTable,
+    index: usize,
+    clear: impl FnOnce(),
+) -> Option<Freed> {
     // (What another thread has freed has no canary.)
     if table.is_free(index) {
         return None;
     }
-    // SAFETY: as above.
-    unsafe {
-        canary_in(table, p).open();
-        pin();
-        if clears {
-            cpu::clear_block(p, bytes);
-        }
-    }
-    // As above.
+    // SAFETY: the precondition. Opened first: who frees the block behind it looks at that word meanwhile.
+    unsafe { canary_in(table, p).open() };
+    pin();
+    clear();
+    // A block that is free looks like one, also to the child of a fork at this moment.
     pin();
     Some(page.put_used_of(table, index))
 }

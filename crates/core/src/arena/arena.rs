@@ -501,9 +501,11 @@ impl Arena {
             match way {
                 PurgeWay::Reset => !memory.reset() && memory.discard(),
                 PurgeWay::Discard => memory.discard(),
+                PurgeWay::Decommit if CLOSING_CLEARS => self.make_inaccessible(range, memory),
                 PurgeWay::Decommit => {
-                    let gone = !CLOSING_CLEARS && memory.discard();
-                    self.make_inaccessible(range, memory) && CLOSING_CLEARS || gone
+                    let gone = memory.discard();
+                    self.make_inaccessible(range, memory);
+                    gone
                 }
             }
         };

@@ -8,7 +8,7 @@ use ferrimalloc_prim::trace;
 use super::color::color;
 use super::guard;
 use super::heap::Heap;
-use super::page_heap::{heap_of_page, postpones};
+use super::page_heap::{heap_of_page, hint_of};
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
@@ -366,7 +366,7 @@ fn release_or_list_hardened(mut page: OwnedPage) {
             return release_page(page);
         }
         list_again(&page);
-        let hint = if postpones(&page) { page.owner().tid() } else { 0 };
+        let hint = hint_of(&page, 0);
         match page.let_go(hint, used, used) {
             Ok(()) => return,
             Err(refused) => page = refused,

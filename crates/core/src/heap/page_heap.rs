@@ -47,6 +47,11 @@ pub fn postpones(page: &Page) -> bool {
     Heap::any_postpones() && heap_of_page(page).postponing().is_some()
 }
 
+/// Whose a page is said to be that is let go of, for `hint` to have it back: where pages wait for the program it may ask whose a page was.
+pub fn hint_of(page: &Page, hint: usize) -> usize {
+    if postpones(page) { page.owner().tid() } else { hint }
+}
+
 /// Lets no thread guard `heap` through one of its pages until the answer is dropped: its pages can be moved and released.
 pub fn lock_heap(heap: &Heap) -> LockGuard<'static, ()> {
     LOCKS.lock(heap.handle())

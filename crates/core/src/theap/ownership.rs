@@ -13,7 +13,7 @@ use super::counts::Event;
 use super::remote_free::{count_freed, push_one};
 use super::theap::Theap;
 use crate::base::*;
-use crate::heap::{Heap, do_orphans_wait, heap_of_page, postpones, release_or_list, release_page};
+use crate::heap::{Heap, do_orphans_wait, heap_of_page, hint_of, release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Chain, Freed, Owned, OwnedPage, Owner, Page, PageRef, Pushed};
 use crate::sync::pin;
@@ -106,8 +106,7 @@ fn abandon(page: OwnedPage, used: usize, hint: usize) {
         heap_of_page(&page).registry().list(&page);
     }
     let threshold = if page.is_listed() { used } else { listing_threshold(used) };
-    // Where pages wait for the program it may ask whose a page was.
-    let hint = if postpones(&page) { page.owner().tid() } else { hint };
+    let hint = hint_of(&page, hint);
     if let Err(page) = page.let_go(hint, used, threshold) {
         release_or_list(page);
     }
