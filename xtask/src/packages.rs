@@ -23,8 +23,13 @@ const APT_LIMIT: Duration = Duration::from_secs(600);
 
 impl Need {
     pub fn is_met(&self) -> bool {
-        search_path().iter().any(|folder| folder.join(self.program).exists())
+        is_there(self.program)
     }
+}
+
+/// Whether a program is installed.
+pub fn is_there(program: &str) -> bool {
+    search_path().iter().any(|folder| folder.join(program).exists())
 }
 
 /// `PATH` and [`MORE_FOLDERS`].

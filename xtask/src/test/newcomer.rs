@@ -4,7 +4,7 @@
 //! must be `ferrimalloc: yes`. A path whose programs are missing is skipped and named.
 
 use super::{Testbed, Verdict};
-use crate::workspace;
+use crate::{packages, workspace};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub fn check(testbed: &Testbed) -> Verdict {
     let mut said = Vec::new();
     for (name, programs) in PATHS {
         let commands = commands(&readme, name)?;
-        said.push(match programs.iter().find(|program| !is_installed(program)) {
+        said.push(match programs.iter().find(|program| !packages::is_there(program)) {
             Some(missing) => format!("{name} skipped ({missing} is missing)"),
             None => follow(testbed, &home, name, &commands, &log).map(|()| name.to_string())?,
         });
@@ -69,11 +69,6 @@ fn follow(testbed: &Testbed, home: &Path, name: &str, commands: &[String], log: 
 
 fn real_home() -> PathBuf {
     std::env::home_dir().unwrap_or_default()
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 #[cfg(test)]

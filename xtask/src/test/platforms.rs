@@ -170,14 +170,7 @@ impl Linux {
         // Emulated, unoptimised tests would take minutes.
         command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
         command.env("CARGO_INCREMENTAL", "0");
-        let start = fs::metadata(log)?.len() as usize;
-        testbed.logged(command.env("CARGO_TERM_COLOR", "never"), LIMIT, log)?;
-        let text = fs::read(log)?;
-        let programs = executables(&String::from_utf8_lossy(&text[start..]));
-        if programs.len() != 2 {
-            bail!("cargo names {} programs in place of 2 (see {})", programs.len(), log.display());
-        }
-        Ok(programs)
+        two_programs(testbed, command.env("CARGO_TERM_COLOR", "never"), log)
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -205,10 +198,8 @@ impl Linux {
     }
 
     fn run_all(&self, testbed: &Testbed, program: &Path, log: &Path) -> Result<usize> {
-        let start = fs::metadata(log)?.len() as usize;
-        testbed.logged(self.command(program).args(self.chosen(program)), LIMIT, log)?;
-        let text = fs::read(log)?;
-        Ok(super::cargo_stages::passed(&String::from_utf8_lossy(&text[start..])))
+        let text = testbed.said(self.command(program).args(self.chosen(program)), LIMIT, log)?;
+        Ok(super::cargo_stages::passed(&text))
     }
 
     fn run_each(&self, program: &Path) -> Result<usize> {
@@ -233,6 +224,29 @@ fn variable(triple: &str, what: &str) -> String {
     format!("CARGO_TARGET_{}_{what}", triple.replace('-', "_").to_uppercase())
 }
 
+/// The test programs of the two crates that a port is about, which a command of cargo's has built.
+fn two_programs(testbed: &Testbed, cargo: &mut Command, log: &Path) -> Result<Vec<PathBuf>> {
+    let programs = executables(&testbed.said(cargo, LIMIT, log)?);
+    if programs.len() != 2 {
+        bail!("cargo names {} programs in place of 2 (see {})", programs.len(), log.display());
+    }
+    Ok(programs)
+}
+
+/// A command of cargo's that builds the standard library as well, for a target that the compiler has none of.
+fn with_own_std(arguments: &[&str], toolchain: &Toolchain) -> Command {
+    let mut command = workspace::cargo(arguments);
+    toolchain.apply(&mut command);
+    command.arg("--locked").env("RUSTC_BOOTSTRAP", "1").env("CARGO_TERM_COLOR", "never");
+    command
+}
+
+/// Why the standard library can't be built, if it can't.
+fn without_source(toolchain: &Toolchain, log: &Path) -> Option<Row> {
+    let error = toolchain.add_source(log).err()?;
+    Some(Row::NotToBeHad(format!("no source of the standard library: {error:#}")))
+}
+
 /// The paths in lines such as `Executable unittests src/lib.rs (target/…/prim-123)`.
 fn executables(text: &str) -> Vec<PathBuf> {
     let lines = text.lines().filter(|line| line.trim_start().starts_with("Executable"));
@@ -244,18 +258,15 @@ fn wasm(testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> {
     if let Some(why) = installed(WASM_NEEDS, log) {
         return Ok(Row::NotToBeHad(why));
     }
-    let source = match toolchain.add_source(log) {
-        Ok(()) => workspace::programs().join("wasm"),
-        Err(error) => return Ok(Row::NotToBeHad(format!("no source of the standard library: {error:#}"))),
-    };
-    let folder = testbed.scratch("wasm")?;
+    if let Some(row) = without_source(toolchain, log) {
+        return Ok(row);
+    }
+    let (source, folder) = (workspace::programs().join("wasm"), testbed.scratch("wasm")?);
     let mut modules = Vec::new();
     for (name, features) in [("ours", "ours"), ("std", "")] {
-        let mut command = workspace::cargo(&["build", "--release", "--locked", "-Zbuild-std=std,panic_abort"]);
+        let mut command = with_own_std(&["build", "--release", "-Zbuild-std=std,panic_abort"], toolchain);
         command.args(["--target", WASM, "--features", features]).current_dir(&source);
-        toolchain.apply(&mut command);
-        command.env("RUSTC_BOOTSTRAP", "1").env(variable(WASM, "LINKER"), "wasm-ld-19");
-        testbed.logged(command.env("CARGO_TERM_COLOR", "never"), LIMIT, log)?;
+        testbed.logged(command.env(variable(WASM, "LINKER"), "wasm-ld-19"), LIMIT, log)?;
         let module = folder.join(name).with_extension("wasm");
         fs::copy(toolchain.target().join(WASM).join("release/wasm_jobs.wasm"), &module)?;
         modules.push(module);

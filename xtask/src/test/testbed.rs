@@ -94,6 +94,13 @@ impl Testbed {
         }
         Ok(finished)
     }
+
+    /// The same; answers what the command has printed.
+    pub fn said(&self, command: &mut Command, limit: Duration, log: &Path) -> Result<String> {
+        let start = fs::metadata(log)?.len() as usize;
+        self.logged(command, limit, log)?;
+        Ok(String::from_utf8_lossy(&fs::read(log)?[start..]).into_owned())
+    }
 }
 
 /// Servers that refuse to run as root run as somebody else, in this folder.

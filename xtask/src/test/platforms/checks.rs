@@ -1,10 +1,9 @@
 //! Targets for which there is neither a linker nor an emulator here: the crates are type-checked, against the standard
 //! library's `core`.
 
-use super::{LIMIT, Row};
+use super::{LIMIT, Row, with_own_std, without_source};
 use crate::test::Testbed;
 use crate::test::foreign_toolchain::Toolchain;
-use crate::workspace;
 use anyhow::Result;
 use std::path::Path;
 
@@ -22,14 +21,11 @@ pub const TRIPLES: &[&str] = &[
 ];
 
 pub fn row(triple: &str, testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> {
-    if let Err(error) = toolchain.add_source(log) {
-        return Ok(Row::NotToBeHad(format!("no source of the standard library: {error:#}")));
+    if let Some(row) = without_source(toolchain, log) {
+        return Ok(row);
     }
-    let mut command = workspace::cargo(&["check", "-p", "ferrimalloc", "--locked", "-Zbuild-std=core,alloc"]);
-    command.args(["--target", triple]);
-    toolchain.apply(&mut command);
-    command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
-    command.env("CARGO_TERM_COLOR", "never");
+    let mut command = with_own_std(&["check", "-p", "ferrimalloc", "-Zbuild-std=core,alloc"], toolchain);
+    command.args(["--target", triple]).env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
     testbed.logged(&mut command, LIMIT, log)?;
     Ok(Row::Done("checked".into()))
 }

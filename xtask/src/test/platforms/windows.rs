@@ -1,7 +1,7 @@
 //! Windows on x86-64, by mingw's linker and wine: the tests of the crates that a port is about, and jobs beside the system's
 //! allocator. What wine takes says little about Windows itself.
 
-use super::{LIMIT, Row, executables, installed, variable};
+use super::{LIMIT, Row, installed, two_programs, variable, with_own_std, without_source};
 use crate::packages::Need;
 use crate::test::Testbed;
 use crate::test::cargo_stages::passed;
@@ -27,8 +27,8 @@ pub fn row(testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> 
     if let Some(why) = installed(NEEDS, log) {
         return Ok(Row::NotToBeHad(why));
     }
-    if let Err(error) = toolchain.add_source(log) {
-        return Ok(Row::NotToBeHad(format!("no source of the standard library: {error:#}")));
+    if let Some(row) = without_source(toolchain, log) {
+        return Ok(row);
     }
     let windows = Windows::new(testbed, toolchain, log)?;
     let tests = windows.tests()?;
@@ -69,19 +69,10 @@ impl<'a> Windows<'a> {
     }
 
     fn cargo(&self, arguments: &[&str], std: &str) -> Command {
-        let mut command = workspace::cargo(arguments);
-        command.args(["--locked", "--target", TRIPLE, std, "-Zbuild-std-features=panic-unwind"]);
-        self.toolchain.apply(&mut command);
-        command.env("RUSTC_BOOTSTRAP", "1").env(variable(TRIPLE, "LINKER"), GCC);
-        command.env("CARGO_INCREMENTAL", "0").env("CARGO_TERM_COLOR", "never");
+        let mut command = with_own_std(arguments, self.toolchain);
+        command.args(["--target", TRIPLE, std, "-Zbuild-std-features=panic-unwind"]);
+        command.env(variable(TRIPLE, "LINKER"), GCC).env("CARGO_INCREMENTAL", "0");
         command
-    }
-
-    /// A command's output.
-    fn said(&self, command: &mut Command) -> Result<String> {
-        let start = fs::metadata(self.log)?.len() as usize;
-        self.testbed.logged(command, LIMIT, self.log)?;
-        Ok(String::from_utf8_lossy(&fs::read(self.log)?[start..]).into_owned())
     }
 
     fn wine(&self, program: &Path) -> Command {
@@ -97,14 +88,11 @@ impl<'a> Windows<'a> {
         let mut command = self.cargo(&crates, "-Zbuild-std=std,panic_unwind,test");
         // The library and the tests must agree, or there are two of it.
         command.env("CARGO_PROFILE_DEV_PANIC", "unwind").env("CARGO_PROFILE_DEV_DEBUG", "0");
-        let programs = executables(&self.said(&mut command)?);
-        if programs.len() != 2 {
-            bail!("cargo names {} programs in place of 2 (see {})", programs.len(), self.log.display());
-        }
+        let programs = two_programs(self.testbed, &mut command, self.log)?;
         let skipped: Vec<&str> = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]).collect();
         let run = |program: &PathBuf| {
             let program = workspace::root().join(program);
-            Ok(passed(&self.said(self.wine(&program).args(&skipped))?))
+            Ok(passed(&self.testbed.said(self.wine(&program).args(&skipped), LIMIT, self.log)?))
         };
         programs.iter().map(run).sum()
     }
