@@ -177,6 +177,7 @@ uint64_t on_threads(unsigned count, uint64_t (*body)(unsigned index, void *share
     W("sparse-first", run_sparse_first, "field", "1,2", "the same, the first byte written")                            \
     W("vectors", run_vectors, "field", "1", "vectors that grow by one half to 4-200 KB")                               \
     W("vectors-64", run_vectors_64, "field", "1", "the same, 64 at once")                                              \
+    W("day", run_day, "day", "4", "a server's day at 1/1000 of its time: Maas et al. 2020, Zhou et al. 2024")         \
     W("addresses-8g", run_addresses_8g, "scale", "4,256", "8 GiB of blocks of 0.6 to 3.6 MiB, one byte touched")       \
     W("addresses-64g", run_addresses_64g, "scale", "4,256", "the same, 64 GiB")                                        \
     W("addresses-512g", run_addresses_512g, "scale", "4,256", "the same, 512 GiB")

@@ -29,7 +29,10 @@ pub const GENERATED: &str = "generated";
 /// The group of the programs that use very many addresses; measured only when named.
 pub const ADDRESSES: &str = "scale";
 
-/// The cases that `wanted` names; all but [`ADDRESSES`] when it is empty, none when it says `none`.
+/// The group of the simulated day, which lasts a minute and a half; measured only when named.
+pub const DAY: &str = "day";
+
+/// The cases that `wanted` names; all but [`ADDRESSES`] and [`DAY`] when it is empty, none when it says `none`.
 pub fn chosen(wanted: &[String], scale: f64, seeds: Range<u64>) -> Result<Vec<Case>> {
     if wanted == ["none"] {
         return Ok(Vec::new());
@@ -58,7 +61,7 @@ impl Case {
 
     fn is_among(&self, wanted: &[String]) -> bool {
         let named = wanted.iter().any(|name| self.answers_to(name));
-        named || (wanted.is_empty() && self.group != ADDRESSES)
+        named || (wanted.is_empty() && ![ADDRESSES, DAY].contains(&self.group.as_str()))
     }
 
     /// Builds what only this kind of case needs.
@@ -192,7 +195,8 @@ mod tests {
     }
 
     #[test]
-    fn very_many_addresses_are_used_only_when_asked_for() {
+    fn what_takes_much_is_measured_only_when_asked_for() {
+        assert!(!case("day@4", DAY).is_among(&[]) && case("day@4", DAY).is_among(&[DAY.into()]));
         let (usual, many) = (case("larson@2", "threads"), case("addresses-8g@4", ADDRESSES));
         assert!(usual.is_among(&[]) && !many.is_among(&[]));
         assert!(many.is_among(&[ADDRESSES.into()]) && many.is_among(&["addresses".into()]));

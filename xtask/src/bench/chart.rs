@@ -30,7 +30,7 @@ const LEGEND: i32 = 22;
 /// A longer bar is cut off here, in multiples of the line; its figure stands beside it.
 const CUT_OFF: f64 = 2.5;
 
-const COLOURS: [RGBColor; 10] = [
+pub const COLOURS: [RGBColor; 10] = [
     RGBColor(200, 80, 40),
     RGBColor(90, 120, 170),
     RGBColor(120, 160, 90),
@@ -110,7 +110,8 @@ fn text(canvas: &Canvas, words: &str, at: (i32, i32), size: i32) -> Painted {
     Ok(())
 }
 
-fn figure(value: f64) -> String {
+/// A figure with as many decimals as one reads.
+pub fn figure(value: f64) -> String {
     if value < 20.0 { format!("{value:.2}") } else { format!("{value:.0}") }
 }
 

@@ -1,6 +1,7 @@
 //! docs/BENCHMARKS.md: what stands between the two marks is written from the results; the rest of the page, with the
 //! method and the experiments, is by hand and stays.
 
+mod course;
 mod goals;
 mod tables;
 
@@ -20,7 +21,7 @@ const BEGIN: &str = "<!-- results: written by cargo xtask bench, not by hand -->
 const END: &str = "<!-- end of results -->";
 
 /// Groups in the order of the page. What rests is not timed: it sleeps.
-const GROUPS: [(&str, &str); 9] = [
+const GROUPS: [(&str, &str); 10] = [
     ("programs", "Programs in small"),
     ("threads", "Threads"),
     ("single", "Single calls and large blocks"),
@@ -29,6 +30,7 @@ const GROUPS: [(&str, &str); 9] = [
     ("real", "Real programs"),
     ("rust", "Rust programs, the allocator linked in"),
     (MEMORY, "Memory that stays"),
+    (cases::DAY, "A simulated day"),
     (cases::ADDRESSES, "Very many addresses"),
 ];
 const MEMORY: &str = "memory";
@@ -78,7 +80,11 @@ fn group_section(results: &Results, group: &str, title: &str) -> Result<String> 
         return Ok(String::new());
     }
     let measures: &[Measure] = if group == MEMORY { &[Measure::FinalRss, Measure::PeakRss] } else { &Measure::ALL };
-    let mut section = format!("### {title}\n\n{}\n", image(&group_chart(results, &cases, title, measures[0]), group)?);
+    let picture = match group {
+        cases::DAY => course::picture(results, &cases, &images())?,
+        _ => image(&group_chart(results, &cases, title, measures[0]), group)?,
+    };
+    let mut section = format!("### {title}\n\n{picture}\n");
     section += &tables::sources(&cases);
     for (index, &measure) in measures.iter().enumerate() {
         let fold = if index == 0 { Fold::Open } else { Fold::Closed };

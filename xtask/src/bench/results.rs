@@ -36,6 +36,9 @@ pub struct Timing {
     pub failures: BTreeMap<String, String>,
 }
 
+/// How the name of a figure begins that is one of many over time: `at_0940_resident_mib` at twenty to ten.
+pub const COURSE: &str = "at_";
+
 /// Instructions per operation by engine, without the loop's own.
 #[derive(Serialize, Deserialize)]
 pub struct Instructions {
@@ -71,10 +74,11 @@ impl Timing {
         }
     }
 
-    /// The names of the figures that the program printed itself.
+    /// The names of the figures that the program printed itself, but for those of a course of time.
     pub fn figures(&self) -> Vec<String> {
         let names = self.samples.values().flatten().flat_map(|sample| sample.more.keys().cloned());
-        let mut names: Vec<String> = names.filter(|name| name != "involuntary_switches").collect();
+        let is_single = |name: &String| name != "involuntary_switches" && !name.starts_with(COURSE);
+        let mut names: Vec<String> = names.filter(is_single).collect();
         names.sort();
         names.dedup();
         names

@@ -1,6 +1,7 @@
 //! What a run prints at its end: one table per measure, ratios to the baseline, geometric means below.
 
 use super::cases::GENERATED;
+use super::chart;
 use super::results::{Instructions, Latency, Results, Timing};
 use super::statistics::{Against, Measure, Ratio, median};
 use crate::show;
@@ -78,7 +79,7 @@ fn figure_rows(results: &Results, timing: &Timing) -> Vec<Vec<String>> {
     let row = |name: String| {
         let values = |engine: &str| timing.samples.get(engine).into_iter().flatten().filter_map(|s| s.more.get(&name));
         let cell = |(engine, _): &(String, String)| {
-            median(values(engine).copied().collect()).map_or("-".into(), |value| format!("{value:.0}"))
+            median(values(engine).copied().collect()).map_or("-".into(), chart::figure)
         };
         let cells = results.engines.iter().map(cell).collect::<Vec<_>>();
         [format!("{} {name}", timing.case), String::new()].into_iter().chain(cells).collect()

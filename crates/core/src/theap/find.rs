@@ -12,6 +12,10 @@ use crate::page::{Flag, Owned, Page};
 
 /// One search in so many compares pages, where nobody has chosen how many.
 const THOROUGH_EVERY: usize = 8;
+/// A page of which less is lent, of 8 eighths, shows that its class has more pages than it needs.
+const EMPTY_BELOW: usize = 4;
+/// While a class has more than it needs, pages of which less is lent are compared with others.
+const COMPARED_BELOW: usize = 6;
 
 impl Theap {
     /// A page of class `bin` whose `free` list has a block; it is first in its queue. `None`: out of memory.
@@ -37,10 +41,11 @@ impl Theap {
     }
 
     /// Looks at the queue's pages until a few with blocks are seen, and takes the fullest of those, so that others
-    /// can become empty. Full ones met on the way move to the end of the queue, where their own blocks' frees may make
-    /// them useful at no cost; those still full when they are met again are given up, but for a few.
+    /// can become empty: those that are much emptier move to the end of the queue. Full ones met on the way move there, too,
+    /// where their own blocks' frees may make them useful at no cost; those still full when they are met again are given
+    /// up, but for a few.
     pub(super) fn search_queue(&'static self, bin: Bin) -> Option<&'static Owned> {
-        let max_candidates = self.max_candidates();
+        let (few, many) = self.candidates();
         let max_kept_full = options::get(OptionId::PageFullRetain).max(0) as usize;
         let queue = self.queue(bin);
         let (mut best, mut candidates) = (None, 0);
@@ -48,7 +53,10 @@ impl Theap {
         for page in queue.pages() {
             self.counts.add(Event::Searched);
             if page.has_available() {
-                best = Some(fuller(best, page));
+                if candidates == 0 {
+                    queue.note_emptiness(is_lent_below(page, EMPTY_BELOW));
+                }
+                best = Some(self.fuller(best, page));
                 candidates += 1;
             } else if !page.is(Flag::KeptFull) {
                 self.queues.keep_full(page);
@@ -56,20 +64,33 @@ impl Theap {
                 self.give_up(page);
             }
             // Full pages have moved behind it.
-            if candidates >= max_candidates || last == Some(page) {
+            let limit = if queue.has_too_many() { COMPARED_BELOW } else { EMPTY_BELOW };
+            let wanted = if best.is_some_and(|best| is_lent_below(best, limit)) { many } else { few };
+            if candidates >= wanted || last == Some(page) {
                 break;
             }
         }
         self.open(best?)
     }
 
-    /// How many pages with blocks a search compares. It is mostly the first that is taken: always to take the fullest means
-    /// to search again soon.
-    fn max_candidates(&self) -> i64 {
+    /// The page with fewer blocks left to lend, as far as is known without walking lists.
+    fn fuller(&self, best: Option<&'static Owned>, page: &'static Owned) -> &'static Owned {
+        let Some(best) = best else { return page };
+        let (fuller, other) = if best.outstanding() >= page.outstanding() { (best, page) } else { (page, best) };
+        if is_lent_below(other, EMPTY_BELOW) {
+            self.queues.move_to_back(other);
+        }
+        fuller
+    }
+
+    /// How many pages with blocks a search compares, and how many where they are rather empty. It is mostly the first that is
+    /// taken: always to take the fullest means to search again soon.
+    fn candidates(&self) -> (i64, i64) {
         let is_thorough = self.counts.add(Event::Search).is_multiple_of(THOROUGH_EVERY);
+        let many = options::get(OptionId::PageMaxCandidates).max(1);
         match is_thorough || options::is_chosen(OptionId::PageMaxCandidates) {
-            true => options::get(OptionId::PageMaxCandidates).max(1),
-            false => 1,
+            true => (many, many),
+            false => (1, many),
         }
     }
 
@@ -108,10 +129,7 @@ impl Theap {
     }
 }
 
-/// The page with fewer blocks left to lend, as far as is known without walking lists.
-fn fuller(best: Option<&'static Owned>, page: &'static Owned) -> &'static Owned {
-    match best {
-        Some(best) if best.outstanding() >= page.outstanding() => best,
-        _ => page,
-    }
+/// Whether less than so many eighths of the page's blocks are lent, those that others have freed counted as such.
+fn is_lent_below(page: &'static Owned, eighths: usize) -> bool {
+    page.outstanding() * 8 < page.capacity() * eighths
 }

@@ -31,11 +31,22 @@ pub struct Queue {
     kept_full: Cell<u32>,
     /// How much of the blocks that its class has [borrowed](super::sparing) it did not need. Bytes.
     wasted: Cell<u32>,
+    /// So many more searches take it to have more pages than it needs.
+    too_many: Cell<u32>,
 }
+
+/// How long a page that was found rather empty is remembered. Searches of its queue.
+const EMPTINESS_MEMORY: u32 = 100;
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { pages: List::new(), source: Cell::new(Source::EMPTY), kept_full: Cell::new(0), wasted: Cell::new(0) }
+        Self {
+            pages: List::new(),
+            source: Cell::new(Source::EMPTY),
+            kept_full: Cell::new(0),
+            wasted: Cell::new(0),
+            too_many: Cell::new(0),
+        }
     }
 
     #[inline]
@@ -76,6 +87,16 @@ impl Queue {
 
     pub(super) fn note_wasted(&self, bytes: usize) {
         self.wasted.set(self.wasted.get().saturating_add(bytes as u32));
+    }
+
+    /// A search has met a page with blocks, and it is rather empty or not.
+    pub(super) fn note_emptiness(&self, is_empty: bool) {
+        self.too_many.set(if is_empty { EMPTINESS_MEMORY } else { self.too_many.get().saturating_sub(1) });
+    }
+
+    /// Whether rather empty pages have been met of late: its blocks would do with fewer pages.
+    pub(super) fn has_too_many(&self) -> bool {
+        self.too_many.get() > 0
     }
 
     #[inline]
@@ -200,6 +221,17 @@ impl Queues {
         let queue = self.of(page.bin());
         page.raise(Flag::KeptFull);
         queue.kept_full.set(queue.kept_full.get() + 1);
+        self.to_end(queue, page);
+    }
+
+    /// Moves a page with blocks to the end of its queue.
+    pub fn move_to_back(&self, page: &'static Owned) {
+        let queue = self.of(page.bin());
+        queue.forget_kept_full(page);
+        self.to_end(queue, page);
+    }
+
+    fn to_end(&self, queue: &Queue, page: &'static Owned) {
         if queue.last() != Some(page) {
             let was_first = queue.pages.is_first(page);
             queue.pages.remove(page);
@@ -261,6 +293,7 @@ impl Queues {
             queue.pages.clear();
             queue.kept_full.set(0);
             queue.wasted.set(0);
+            queue.too_many.set(0);
             queue.source.set(Source::EMPTY);
         }
         for direct in &self.direct {

@@ -1,6 +1,7 @@
 //! The page's tables in Markdown.
 
 use crate::bench::cases::GENERATED;
+use crate::bench::chart;
 use crate::bench::engines::CATALOGUE;
 use crate::bench::results::{Instructions, Latency, Results, Timing};
 use crate::bench::statistics::{Against, Measure, Ratio};
@@ -156,7 +157,7 @@ fn extra_row(results: &Results, timing: &Timing, name: &str) -> String {
     let values =
         |engine: &str| timing.samples.get(engine).into_iter().flatten().filter_map(|s| s.more.get(name).copied());
     let cell = |(engine, _): &(String, String)| {
-        crate::bench::statistics::median(values(engine).collect()).map_or("–".into(), |value| format!("{value:.0}"))
+        crate::bench::statistics::median(values(engine).collect()).map_or("–".into(), chart::figure)
     };
     line([format!("{} {name}", timing.case)].into_iter().chain(results.engines.iter().map(cell)))
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::arena::{Commit, LargePages, Sharing};
+use crate::random::Fast;
 
 #[test]
 fn the_first_page_serves_while_it_has_blocks() {
@@ -24,6 +25,25 @@ fn among_the_candidates_the_fullest_is_chosen() {
         let block = take(bed.theap, SIXTEENTH);
         assert!(page_of(block) == page_of(pages[chosen][0]), "{candidates} candidates");
     }
+}
+
+#[test]
+fn pages_that_a_class_no_longer_needs_become_empty() {
+    let bed = Bed::keeping_full_pages();
+    let mut live = take_pages(bed.theap, 256, 64).concat();
+    let mut random = Fast::new(1);
+    let mut pull = |live: &mut Vec<_>| live.swap_remove(random.below(live.len() as u64) as usize);
+    let most = live.len();
+    while live.len() > most / 2 {
+        put_unchecked(bed.theap, pull(&mut live));
+    }
+    // More is freed than allocated.
+    while live.len() > most / 8 {
+        (0..4).for_each(|_| put_unchecked(bed.theap, pull(&mut live)));
+        (0..3).for_each(|_| live.push(take(bed.theap, 256)));
+    }
+    bed.theap.collect(Force::All);
+    assert!(bed.pages() <= 48, "{} pages", bed.pages());
 }
 
 #[test]
