@@ -3,6 +3,7 @@
 use ferrimalloc_prim::trace;
 
 use super::counts::Event;
+use super::queue::Queue;
 use super::theap::Theap;
 use crate::arena::Reserve;
 use crate::base::*;
@@ -12,9 +13,9 @@ use crate::page::{Flag, Owned, Page};
 
 /// One search in so many compares pages, where nobody has chosen how many.
 const THOROUGH_EVERY: usize = 8;
-/// A page of which less is lent, of 8 eighths, shows that its class has more pages than it needs.
-const EMPTY_BELOW: usize = 4;
-/// While a class has more than it needs, pages of which less is lent are compared with others.
+/// A page of which less than so many eighths is lent shows that its class has more pages than it needs.
+const EMPTY_BELOW: usize = 3;
+/// While a class has more than it needs, a page of which less than so many eighths is lent is compared with others.
 const COMPARED_BELOW: usize = 6;
 
 impl Theap {
@@ -40,58 +41,40 @@ impl Theap {
         }
     }
 
-    /// Looks at the queue's pages until a few with blocks are seen, and takes the fullest of those, so that others
-    /// can become empty: those that are much emptier move to the end of the queue. Full ones met on the way move there, too,
-    /// where their own blocks' frees may make them useful at no cost; those still full when they are met again are given
-    /// up, but for a few.
+    /// Looks at the queue's pages until a few with blocks are seen, and takes one of them (see `Candidates`). Full ones met on
+    /// the way move to the end of the queue, where their own blocks' frees may make them useful at no cost; those still full
+    /// when they are met again are given up, but for a few.
     pub(super) fn search_queue(&'static self, bin: Bin) -> Option<&'static Owned> {
-        let (few, many) = self.candidates();
+        let mut candidates = self.no_candidates();
         let max_kept_full = options::get(OptionId::PageFullRetain).max(0) as usize;
         let queue = self.queue(bin);
-        let (mut best, mut candidates) = (None, 0);
         let last = queue.last();
         for page in queue.pages() {
             self.counts.add(Event::Searched);
             if page.has_available() {
-                if candidates == 0 {
-                    queue.note_emptiness(is_lent_below(page, EMPTY_BELOW));
-                }
-                best = Some(self.fuller(best, page));
-                candidates += 1;
+                candidates.add(page, queue);
             } else if !page.is(Flag::KeptFull) {
                 self.queues.keep_full(page);
             } else if queue.kept_full() > max_kept_full {
                 self.give_up(page);
             }
             // Full pages have moved behind it.
-            let limit = if queue.has_too_many() { COMPARED_BELOW } else { EMPTY_BELOW };
-            let wanted = if best.is_some_and(|best| is_lent_below(best, limit)) { many } else { few };
-            if candidates >= wanted || last == Some(page) {
+            if candidates.are_enough() || last == Some(page) {
                 break;
             }
         }
-        self.open(best?)
-    }
-
-    /// The page with fewer blocks left to lend, as far as is known without walking lists.
-    fn fuller(&self, best: Option<&'static Owned>, page: &'static Owned) -> &'static Owned {
-        let Some(best) = best else { return page };
-        let (fuller, other) = if best.outstanding() >= page.outstanding() { (best, page) } else { (page, best) };
-        if is_lent_below(other, EMPTY_BELOW) {
-            self.queues.move_to_back(other);
+        let best = candidates.best()?;
+        if let Some(page) = candidates.to_drain() {
+            self.queues.move_to_back(page);
         }
-        fuller
+        self.open(best)
     }
 
-    /// How many pages with blocks a search compares, and how many where they are rather empty. It is mostly the first that is
-    /// taken: always to take the fullest means to search again soon.
-    fn candidates(&self) -> (i64, i64) {
+    fn no_candidates(&self) -> Candidates {
         let is_thorough = self.counts.add(Event::Search).is_multiple_of(THOROUGH_EVERY);
-        let many = options::get(OptionId::PageMaxCandidates).max(1);
-        match is_thorough || options::is_chosen(OptionId::PageMaxCandidates) {
-            true => (many, many),
-            false => (1, many),
-        }
+        let most = options::get(OptionId::PageMaxCandidates).max(1) as usize;
+        let wanted = if is_thorough || options::is_chosen(OptionId::PageMaxCandidates) { most } else { 1 };
+        Candidates { first: None, fullest: None, emptiest: None, count: 0, wanted, most }
     }
 
     fn open(&self, page: &'static Owned) -> Option<&'static Owned> {
@@ -126,6 +109,54 @@ impl Theap {
         }
         let page = self.queues.push_front(page);
         self.refill(page).then_some(page)
+    }
+}
+
+/// What a search has seen of pages with blocks. It is mostly the first that is taken: always to take the fullest means to search
+/// again soon. Rather empty pages are compared with others, if there are enough to do without one.
+struct Candidates {
+    first: Option<&'static Owned>,
+    fullest: Option<&'static Owned>,
+    emptiest: Option<&'static Owned>,
+    count: usize,
+    /// How many are to be seen.
+    wanted: usize,
+    /// How many at most.
+    most: usize,
+}
+
+impl Candidates {
+    fn add(&mut self, page: &'static Owned, queue: &Queue) {
+        self.count += 1;
+        if self.count == 1 {
+            (self.first, self.fullest, self.emptiest) = (Some(page), Some(page), Some(page));
+            queue.note_emptiness(is_lent_below(page, EMPTY_BELOW));
+            let limit = if queue.has_too_many() { COMPARED_BELOW } else { EMPTY_BELOW };
+            if is_lent_below(page, limit) {
+                self.wanted = self.most;
+            }
+            return;
+        }
+        if self.fullest.is_some_and(|fullest| fullest.outstanding() < page.outstanding()) {
+            self.fullest = Some(page);
+        }
+        if self.emptiest.is_some_and(|emptiest| emptiest.outstanding() > page.outstanding()) {
+            self.emptiest = Some(page);
+        }
+    }
+
+    fn are_enough(&self) -> bool {
+        self.count >= self.wanted
+    }
+
+    /// The page to allocate from: the fullest, as far as is known without walking lists, if there are so many.
+    fn best(&self) -> Option<&'static Owned> {
+        if self.are_enough() { self.fullest } else { self.first }
+    }
+
+    /// A page that is put off, so that it can become empty.
+    fn to_drain(&self) -> Option<&'static Owned> {
+        self.emptiest.filter(|page| self.count > 1 && self.are_enough() && is_lent_below(page, EMPTY_BELOW))
     }
 }
 
