@@ -107,7 +107,9 @@ fn judge(theap: &'static Theap, survivor: usize) {
 
 /// The theap that is its thread's word as a rule.
 fn main_of(theap: &'static Theap) -> &'static Theap {
-    if theap.thread().is_null() { theap } else { Thread::of(theap).main_theap() }
+    // (None while the thread is starting.)
+    let main = if theap.thread().is_null() { None } else { Thread::of(theap).main_theap_if_started() };
+    main.unwrap_or(theap)
 }
 
 /// Whether the word of the thread that was called `tid` is still `theap`, or nobody's: so there is no namesake yet.
