@@ -153,24 +153,28 @@ fn look_up(place: *mut c_void, name: &CStr) -> usize {
 }
 
 const UNTOUCHED: u32 = 0;
-const BUSY: u32 = 1;
-const DONE: u32 = 2;
+const DONE: u32 = 1;
+/// With the process's number: it is being done there.
+const BUSY_IN: u32 = 2;
 static STATE: AtomicU32 = AtomicU32::new(UNTOUCHED);
 
 /// Has the names of functions mean in the C library what they mean in the process, if the first of them is one of the object
-/// that contains us. Does so once, and returns when it is done, by whichever thread.
+/// that contains us. Does so once, and returns when it is done, by whichever thread. The child of a fork begins anew what
+/// another thread of its parent was doing.
 pub fn redirect(names: &[&CStr]) {
-    // ORDERING: acquires what the thread that was first has released.
-    match STATE.compare_exchange(UNTOUCHED, BUSY, Ordering::Acquire, Ordering::Acquire) {
-        Ok(_) => {
-            quiet(|| redirect_names(names));
-            // ORDERING: releases the table to those who find it done.
-            STATE.store(DONE, Ordering::Release);
-        }
-        Err(_) => {
-            // ORDERING: as above.
-            while STATE.load(Ordering::Acquire) != DONE {
-                crate::thread::yield_now();
+    let busy_here = BUSY_IN + crate::process::id();
+    loop {
+        // ORDERING: acquires what the thread that did it has released.
+        match STATE.load(Ordering::Acquire) {
+            DONE => return,
+            now if now == busy_here => crate::thread::yield_now(),
+            now => {
+                // ORDERING: as above.
+                if STATE.compare_exchange(now, busy_here, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                    quiet(|| redirect_names(names));
+                    // ORDERING: releases the table to those who find it done.
+                    return STATE.store(DONE, Ordering::Release);
+                }
             }
         }
     }
@@ -341,6 +345,13 @@ mod tests {
         redirect(&[c"qsort"]);
         redirect(&[c"qsort"]);
         assert_eq!(look_up(libc::RTLD_DEFAULT, c"qsort"), before);
+    }
+
+    #[test]
+    fn the_child_of_a_fork_does_not_wait_for_a_thread_of_its_parent() {
+        STATE.store(BUSY_IN + crate::process::id() + 1, Ordering::Relaxed);
+        redirect(&[]);
+        assert_eq!(STATE.load(Ordering::Relaxed), DONE);
     }
 
     #[test]

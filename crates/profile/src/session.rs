@@ -13,7 +13,7 @@ use core::ffi::CStr;
 use ferrimalloc_core::options::{self, OptionId};
 use ferrimalloc_core::profile::{self, Amounts};
 use ferrimalloc_core::runtime;
-use ferrimalloc_core::sync::{AtomicBool, Lock, Ordering};
+use ferrimalloc_core::sync::{AtomicBool, Lock, Ordering, pin};
 use ferrimalloc_prim::output::NewFile;
 use ferrimalloc_prim::{clock, env, process};
 
@@ -130,6 +130,7 @@ static LISTS_LEAKS: AtomicBool = AtomicBool::new(false);
 /// follows at once; others when they next see to their theaps, which is after some 64 of their free lists are used up.
 pub fn start(settings: &Settings<'_>) -> bool {
     let rate_bytes = if settings.rate_bytes > 0 { settings.rate_bytes } else { rate_of_options() };
+    profile::in_child(after_fork);
     {
         let mut session = SESSION.lock();
         if !session.take_name(settings.name.unwrap_or(b"")) {
@@ -163,6 +164,13 @@ pub fn snapshot() -> bool {
     SESSION.try_lock().is_some_and(|mut session| session.write())
 }
 
+/// In the child of a fork: another thread may have been starting a session, or writing a file, which takes long.
+fn after_fork() {
+    // SAFETY: there is no other thread. What a thread that is gone was changing is sound at any moment: numbers, and a name that it
+    // had made empty before (`take_name`).
+    unsafe { SESSION.reinit() };
+}
+
 fn rate_of_options() -> usize {
     match options::get_size(OptionId::ProfileSampleRate) {
         0 => profile::DEFAULT_RATE_BYTES,
@@ -173,8 +181,13 @@ fn rate_of_options() -> usize {
 impl Session {
     fn take_name(&mut self, name: &[u8]) -> bool {
         let (format, name) = Format::of_name(name);
-        let Some(length) = with_process(name, &mut self.name[..NAME_BYTES - SUFFIX_BYTES]) else { return false };
-        (self.length, self.format) = (length, format);
+        let mut fresh = [0; NAME_BYTES];
+        let Some(length) = with_process(name, &mut fresh[..NAME_BYTES - SUFFIX_BYTES]) else { return false };
+        self.length = 0;
+        pin();
+        (self.name, self.format) = (fresh, format);
+        pin();
+        self.length = length;
         true
     }
 
@@ -359,6 +372,26 @@ mod tests {
         assert_eq!(name(b"50%"), Some(b"50%".to_vec()));
         assert_eq!(name(&[b'x'; 33]), None);
         assert_eq!(name(&[b'x'; 32]).map(|name| name.len()), Some(32));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_child_of_a_fork_has_a_session_whatever_another_thread_was_doing() {
+        assert!(start(&Settings { rate_bytes: 1 << 40, ..Settings::default() }));
+        stop();
+        SESSION.lock_raw();
+        // SAFETY: the child looks at the lock and ends.
+        let status = unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::_exit(i32::from(SESSION.try_lock().is_none()));
+            }
+            SESSION.unlock_raw();
+            let mut status = -1;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            status
+        };
+        assert_eq!(status, 0);
     }
 
     #[test]

@@ -40,6 +40,7 @@ struct BuiltIn {
 // SAFETY: nobody writes to the head, which is there for its address.
 unsafe impl Sync for BuiltIn {}
 
+#[derive(Clone, Copy)]
 struct Chosen {
     is_taken: bool,
     name: [u8; NAME_BYTES],
@@ -74,6 +75,7 @@ fn find(profiler: *mut Profiler) -> Option<&'static BuiltIn> {
 
 fn take(settings: &Settings<'_>) -> Option<*mut Profiler> {
     let name = settings.name.unwrap_or(b"");
+    profile::in_child(after_fork);
     BUILT_IN.iter().find_map(|built_in| {
         let mut chosen = built_in.settings.lock();
         if chosen.is_taken || name.len() > NAME_BYTES {
@@ -87,9 +89,16 @@ fn take(settings: &Settings<'_>) -> Option<*mut Profiler> {
     })
 }
 
+/// In the child of a fork: another thread may have been looking at settings.
+fn after_fork() {
+    // SAFETY: there is no other thread. Settings that a thread was just making are those of a profiler that nobody has.
+    BUILT_IN.iter().for_each(|built_in| unsafe { built_in.settings.reinit() });
+}
+
 /// Runs what is attached and started.
 fn run(built_in: &BuiltIn) {
-    let chosen = built_in.settings.lock();
+    // Held for no longer than it takes to read: others start a session of their own meanwhile, and the process forks.
+    let chosen = *built_in.settings.lock();
     let name = Some(&chosen.name[..chosen.length]).filter(|name| !name.is_empty());
     session::start(&Settings { name, rate_bytes: chosen.rate_bytes, intervals: chosen.intervals });
 }

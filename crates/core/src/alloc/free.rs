@@ -82,10 +82,14 @@ unsafe fn free_own(page: &'static Owned, p: *mut u8) {
     }
 }
 
-/// The last lent block came back: the page is empty, unless a block came back twice.
+/// The last lent block came back: the page is empty, unless a block came back twice. A thread that has no theap owns no page: it is
+/// called like one that a fork has left behind, whose page this is (`runtime::orphans`). Its lists and its theap may be half done.
 #[cold]
 #[inline(never)]
 extern "C" fn free_emptied(page: &'static Owned) {
+    if current_theap().is_empty_theap() {
+        return adopt_orphans_first();
+    }
     if !page.mend_doubles() {
         Theap::of_page(page).page_emptied(page);
     }

@@ -36,7 +36,7 @@ use ferrimalloc_prim::cpu;
 
 use super::ring::Ring;
 use crate::base::{BUILD, WORD_BYTES};
-use crate::sync::{self, AtomicU8, AtomicU64, Ordering, Relaxed};
+use crate::sync::{self, AtomicU8, AtomicU64, Ordering, Relaxed, pin};
 
 const WORD_BITS: usize = u64::BITS as usize;
 
@@ -364,7 +364,9 @@ impl OwnedBlockTable {
     /// Makes never-used blocks ready.
     pub fn open(&self, from: usize, count: usize) {
         let put = self.ring.put_first(from, count);
+        pin();
         (from..from + put).for_each(|index| self.state(index).set(IDLE));
+        pin();
         (from + put..from + count).for_each(|index| self.wait(index));
     }
 
@@ -391,6 +393,7 @@ impl OwnedBlockTable {
     #[inline(always)]
     pub fn take(&self) -> Option<usize> {
         let index = self.ring.take()?;
+        pin();
         self.state(index).set(USED);
         Some(index)
     }
@@ -426,6 +429,7 @@ impl OwnedBlockTable {
     #[inline(always)]
     pub fn put_used(&self, index: usize) {
         self.state(index).set(IDLE);
+        pin();
         if !self.ring.put(index) {
             self.wait(index);
         }
@@ -435,6 +439,7 @@ impl OwnedBlockTable {
     #[inline(always)]
     fn wait(&self, index: usize) {
         self.state(index).set(WAITS);
+        pin();
         self.waiting.set(self.waiting.get() + 1);
     }
 
@@ -457,7 +462,9 @@ impl OwnedBlockTable {
                     self.wanted.set((first + at) as u32);
                     return false;
                 }
+                pin();
                 state.set(IDLE);
+                pin();
                 self.waiting.set(self.waiting.get() - 1);
             }
         }
@@ -471,6 +478,7 @@ impl OwnedBlockTable {
             if bits.get() != 0 {
                 // ORDERING: acquire pairs with `put_remote`.
                 let mut freed = bits.swap(0, Ordering::Acquire);
+                pin();
                 while freed != 0 {
                     let index = word * WORD_BITS + freed.trailing_zeros() as usize;
                     freed &= freed - 1;

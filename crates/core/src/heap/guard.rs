@@ -12,7 +12,7 @@ use crate::hardened::{BlockTable, Secrets, Style};
 use crate::options::Hardening;
 use crate::os::{self, PrivateMemory};
 use crate::page::{Origin, Owned, Page, SinglePage};
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, pin};
 
 /// How many guards there may be at a time, in all sub-processes.
 const MAX_GUARDS: usize = 24_000;
@@ -53,16 +53,15 @@ fn guard_end(page: &Owned) {
     let blocks = page.area_bytes().saturating_sub(guard) / page.block_bytes();
     // What is committed later would be accessible as a whole.
     let may = blocks > 0 && guard < SLICE_BYTES && page.commit_up_to(end_of(page));
-    if may && guard_at(page, end_of(page).wrapping_sub(guard)) {
-        page.set_guarded();
+    if may && guard_range(page, end_of(page).wrapping_sub(guard), guard, |is| page.set_guarded(is)) {
         page.set_reserved(blocks.min(page.reserved()) as u16);
     }
 }
 
 /// Makes the whole page inaccessible: its blocks are addresses and nothing else. May fail; then they have some memory.
 fn guard_whole(page: &Owned) {
-    if page.commit_up_to(end_of(page)) && guard_range(page, page.memory(), page.slices() * SLICE_BYTES) {
-        page.set_guarded();
+    if page.commit_up_to(end_of(page)) {
+        guard_range(page, page.memory(), page.slices() * SLICE_BYTES, |is| page.set_guarded(is));
     }
 }
 
@@ -73,25 +72,24 @@ fn end_of(page: &Page) -> *mut u8 {
 /// Makes the OS page behind a single block inaccessible, which belongs to the block's page; false if that can't be
 /// done.
 pub fn guard_single(block: &mut SinglePage) -> bool {
-    let done = guard_at(block, guard_of(block));
-    if done {
-        block.set_guarded();
-    }
-    done
+    let page = block.page();
+    guard_range(page, guard_of(page), os::os_page_bytes(), |is| block.set_guarded(is))
 }
 
-fn guard_at(page: &Page, guard: *mut u8) -> bool {
-    guard_range(page, guard, os::os_page_bytes())
-}
-
-fn guard_range(page: &Page, guard: *mut u8, bytes: usize) -> bool {
+/// Makes a part of a page inaccessible, and has `mark` enter in the page that it is, or is not; false if that can't be done.
+fn guard_range(page: &Page, guard: *mut u8, bytes: usize, mut mark: impl FnMut(bool)) -> bool {
     let Some(memory) = page.private_at(guard, bytes) else { return false };
     if !take_guard() {
         return false;
     }
+    // First: the child of a fork at this moment releases the page, and has to know that there is something to open.
+    mark(true);
+    pin();
     // SAFETY: OS pages of the page's own, where no block is that anybody may access.
     let done = unsafe { memory.close() };
+    pin();
     if !done {
+        mark(false);
         GUARDS.fetch_sub(1, Ordering::Relaxed);
     }
     done

@@ -125,7 +125,10 @@ impl Owned {
     /// The table is for this page and lives until it is erased.
     pub unsafe fn check(&self, table: &'static BlockTable) {
         self.side_word.set(ptr::from_ref(table).expose_provenance() as u64);
+        // Who sees that the page is hardened looks for the table; also the child of a fork at this moment.
+        pin();
         self.set_hardened();
+        pin();
     }
 
     /// Takes a free block; null if `refill` has to be called first.

@@ -44,16 +44,23 @@ impl Owned {
         // Links may have been written beyond `capacity`, and dirty blocks been put on `free`.
         self.drop_flag(Flag::FreeIsZero);
         self.drop_flag(Flag::FreshIsZero);
-        let used = match () {
-            () if self.is_singleton() => self.mend_single(),
-            () if self.has_block_table() => self.mend_hardened(),
-            () => self.mend_lists(),
-        };
-        // What is in use or on `free` has been put on `free` before. (A single block may have the profiler's record there.)
-        if !self.is_singleton() {
-            self.handed.set(self.handed.get().max(self.outstanding() as u64));
+        if self.is_singleton() {
+            return self.mend_single();
         }
+        let used = if self.has_block_table() { self.mend_hardened() } else { self.mend_lists() };
+        self.mend_extensible();
+        // What is in use or on `free` has been put on `free` before. (A single block may have the profiler's record there.)
+        self.handed.set(self.handed.get().max(self.outstanding() as u64));
         used
+    }
+
+    /// The flag may have changed before `capacity` did.
+    fn mend_extensible(&self) {
+        if self.capacity() < self.reserved() {
+            self.raise(Flag::Extensible);
+        } else if self.is(Flag::Extensible) {
+            self.note_filled();
+        }
     }
 
     /// The only block is in use if it has been lent and has not come back.
@@ -75,11 +82,6 @@ impl Owned {
 
     fn mend_lists(&self) -> usize {
         self.mend_holes();
-        if self.capacity() < self.reserved() {
-            self.raise(Flag::Extensible);
-        } else if self.is(Flag::Extensible) {
-            self.note_filled();
-        }
         let chain = self.take_remote();
         let mut marks = Marks::new();
         let free = self.reach(self.free.get(), self.reserved(), &mut marks);

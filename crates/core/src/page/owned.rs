@@ -452,9 +452,9 @@ impl Owned {
         self.ownership.set_owner(self.owner().interior());
     }
 
-    /// The page's last OS page, or the one behind its only block, is inaccessible.
-    pub fn set_guarded(&self) {
-        self.ownership.set_owner(self.owner().guarded());
+    /// Whether the page's last OS page, or the one behind its only block, is inaccessible, or may be.
+    pub fn set_guarded(&self, is_guarded: bool) {
+        self.ownership.set_owner(self.owner().guarded(is_guarded));
     }
 
     /// Marks the page as hardened, for as long as it lives.
@@ -619,9 +619,9 @@ impl SinglePage {
         self.0.slices.set(slices as u32);
     }
 
-    /// The OS page behind the block is inaccessible.
-    pub fn set_guarded(&mut self) {
-        self.0.ownership.set_owner(self.0.owner().guarded());
+    /// Whether the OS page behind the block is inaccessible, or may be.
+    pub fn set_guarded(&mut self, is_guarded: bool) {
+        self.0.ownership.set_owner(self.0.owner().guarded(is_guarded));
     }
 
     /// The block is a sample of the profiler, which has a record of it.

@@ -140,10 +140,10 @@ impl Owner {
         Owner(self.0 | Self::HARDENED)
     }
 
-    /// The same word, of a page that has an inaccessible OS page at its end.
+    /// The same word, of a page that has an inaccessible OS page at its end, or has none.
     #[inline]
-    pub const fn guarded(self) -> Owner {
-        Owner(self.0 | Self::GUARDED)
+    pub const fn guarded(self, is_guarded: bool) -> Owner {
+        Owner(if is_guarded { self.0 | Self::GUARDED } else { self.0 & !Self::GUARDED })
     }
 
     /// Whether it is the word of a hardened page owned by thread `tid`, an OS page of which may be inaccessible.

@@ -10,6 +10,7 @@ use crate::arena::{Extent, Kind, Want};
 use crate::base::*;
 use crate::sync::Relaxed;
 
+mod hardened;
 mod holes;
 
 const ME: usize = 16;

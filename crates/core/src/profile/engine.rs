@@ -25,6 +25,8 @@ static WATCHER: AtomicUsize = AtomicUsize::new(0);
 static AT_END: AtomicUsize = AtomicUsize::new(0);
 /// A `fn()` that is called soon, or 0.
 static SOON: AtomicUsize = AtomicUsize::new(0);
+/// Functions that are called in the child of a fork, or 0.
+static IN_CHILD: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 /// Whether heaps are sampled only if they have been chosen.
 static ONLY_CHOSEN: AtomicBool = AtomicBool::new(false);
 
@@ -141,6 +143,23 @@ pub fn at_end(end: fn()) {
 /// Has `work` called soon, by a thread that allocates: what could not be done when we were loaded.
 pub fn soon(work: fn()) {
     SOON.store(work as usize, Ordering::Relaxed);
+}
+
+/// Has `work` called in the child of a fork, which has no other thread: for those on higher floors who have locks, which another thread
+/// of the parent may have held. At most two functions, each once, however often this is called.
+pub fn in_child(work: fn()) {
+    let work = work as usize;
+    let takes = |place: &AtomicUsize| {
+        let before = place.compare_exchange(0, work, Ordering::Relaxed, Ordering::Relaxed);
+        before.is_ok() || before == Err(work)
+    };
+    let is_entered = IN_CHILD.iter().any(takes);
+    debug_assert!(is_entered, "a third function");
+}
+
+/// In the child of a fork.
+pub fn after_fork() {
+    IN_CHILD.iter().for_each(|place| call(place.load(Ordering::Relaxed)));
 }
 
 /// Calls what is to be called soon.

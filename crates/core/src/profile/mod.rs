@@ -15,8 +15,8 @@ mod samples;
 mod unwind;
 
 pub use engine::{
-    Choice, DEFAULT_RATE_BYTES, Watcher, at_end, catch_up, choose_all, finish, for_each_stack, last_rate,
-    lock_for_fork, lost_samples, places, rate, record, retire, set_rate, soon, totals, version, watch,
+    Choice, DEFAULT_RATE_BYTES, Watcher, after_fork, at_end, catch_up, choose_all, finish, for_each_stack, in_child,
+    last_rate, lock_for_fork, lost_samples, places, rate, record, retire, set_rate, soon, totals, version, watch,
 };
 pub use interval::{draw, draw_blocks, probability};
 pub use rule::{Base, Rule, RuleTable};

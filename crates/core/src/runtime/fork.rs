@@ -67,6 +67,7 @@ pub(super) extern "C" fn child() {
     options::after_fork();
     deferred::after_fork();
     limits::after_fork();
+    profile::after_fork();
     orphans::after_fork();
     reseed();
     subprocs::for_each_subproc(forget_threads);

@@ -7,8 +7,8 @@
 //! A thread's id is used again when it has gone: in the child mostly at once, by the next thread that is made, for the C
 //! library gives it the same stack. Until the orphans have been adopted, such a *namesake* takes orphans for its own when
 //! it frees a block of theirs by the fast path, which asks nobody. That is no harm by itself: it frees in them like their
-//! owner did, and does no more, for it has no theap (`page::orphan` holds after any such free). But nobody else may mend
-//! these pages at the same time. So:
+//! owner did, and does no more, for it has no theap (`page::orphan` holds after any such free): whoever frees a page's last
+//! block and has no theap adopts the orphans (`alloc::free`). But nobody else may mend these pages at the same time. So:
 //!
 //! 1. Each orphan's owner word is first made one that no thread takes for its own.
 //! 2. Then we look whether the thread id has a namesake by now: whether the thread's word (`theap_word`) is still what it
@@ -107,7 +107,9 @@ fn judge(theap: &'static Theap, survivor: usize) {
 
 /// The theap that is its thread's word as a rule.
 fn main_of(theap: &'static Theap) -> &'static Theap {
-    if theap.thread().is_null() { theap } else { Thread::of(theap).main_theap() }
+    // (None while the thread is starting.)
+    let main = if theap.thread().is_null() { None } else { Thread::of(theap).main_theap_if_started() };
+    main.unwrap_or(theap)
 }
 
 /// Whether the word of the thread that was called `tid` is still `theap`, or nobody's: so there is no namesake yet.

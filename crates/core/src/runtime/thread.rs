@@ -219,6 +219,12 @@ impl Thread {
         unsafe { &*self.main.get() }
     }
 
+    /// The same of a thread that a fork may have left behind while it was starting.
+    pub(super) fn main_theap_if_started(&self) -> Option<&'static Theap> {
+        // SAFETY: null, or a live theap.
+        unsafe { self.main.get().as_ref() }
+    }
+
     /// Slow paths since the thread started, plus one: the heartbeat of deferred frees.
     pub fn beat(&self) -> u64 {
         let heartbeat = self.heartbeat.get() + 1;

@@ -14,6 +14,8 @@ use crate::runtime::{current_theap, heap_main, heap_new, live_theap, theap_for};
 use ferrimalloc_prim::{Errno, errno};
 
 mod aligned;
+#[cfg(unix)]
+mod fork;
 mod free;
 mod holes;
 mod realloc;

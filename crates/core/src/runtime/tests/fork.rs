@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 
 /// Forks; answers how many of `checks` failed in the child, which does nothing else.
-fn failures_in_child(checks: &[&dyn Fn() -> bool]) -> i32 {
+pub(crate) fn failures_in_child(checks: &[&dyn Fn() -> bool]) -> i32 {
     // SAFETY: the child calls nothing that needs another thread, and ends at once.
     unsafe {
         let child = libc::fork();

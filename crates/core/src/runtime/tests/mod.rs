@@ -15,7 +15,7 @@ use crate::page::{Freed, Lookup, Page};
 use crate::theap::Theap;
 
 #[cfg(unix)]
-mod fork;
+pub(crate) mod fork;
 mod gather;
 mod heaps;
 #[cfg(unix)]
