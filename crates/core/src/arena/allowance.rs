@@ -25,6 +25,11 @@ impl Allowance {
         is_there
     }
 
+    /// What was taken has cost more than was thought.
+    pub fn charge(&self, cost: u64) {
+        self.granted.fetch_add(cost, Ordering::Relaxed);
+    }
+
     /// Not before `now`. A clock may jump back: what has been taken ahead of time stays so.
     fn granted(&self, now: u64) -> u64 {
         let back = self.seen.swap(now, Ordering::Relaxed).saturating_sub(now);
@@ -52,6 +57,14 @@ mod tests {
         assert!(allowance.take(1000, 10_000, 150));
         assert!(!allowance.take(1001, 10, 150) && !allowance.take(10_849, 10, 150));
         assert!(allowance.take(10_850, 10, 150));
+    }
+
+    #[test]
+    fn what_is_charged_is_taken_too() {
+        let allowance = Allowance::new();
+        assert!(allowance.take(1000, 10, 0));
+        allowance.charge(70);
+        assert!(!allowance.take(1079, 10, 0) && allowance.take(1080, 10, 0));
     }
 
     #[test]
