@@ -114,12 +114,26 @@ extern "C" fn free_slow(p: *mut u8, entry: PageRef) {
             if p.cast_const() == mine.freed_last() {
                 return free_twice(page, p);
             }
+            if entry.is_far_inside() {
+                return free_large(p, mine);
+            }
             // SAFETY: the block is the caller's.
             return unsafe { free_own(mine, p) };
         }
         return free_inner(p, page);
     }
     if owner.is_hardened() { free_hardened(p, entry, owner) } else { free_others(p, entry) }
+}
+
+/// Blocks of which few in a page are in use are worth a look now and then.
+#[inline(never)]
+extern "C" fn free_large(p: *mut u8, mine: &'static Owned) {
+    // SAFETY: the block is the caller's.
+    match unsafe { mine.push_local(p) } {
+        Freed::Empty => free_emptied(mine),
+        Freed::InUse if mine.is_look_due() => Theap::of_page(mine).see_to_sparse(mine),
+        Freed::InUse => {}
+    }
 }
 
 /// All that it ends with is apart, so that it needs no stack.

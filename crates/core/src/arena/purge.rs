@@ -9,6 +9,10 @@
 //!    (`purge_policy`). The release that exceeds the bound purges what is above it and a quarter of it, at once. So a
 //!    process that frees most of its memory and then idles does not keep it.
 //!
+//! Inside of pages in use, too, memory goes (`page::punch`): after a delay, or early, where there is much. What goes early costs an
+//! [`Allowance`](super::Allowance), and more if it is wanted again: so programs that go up and down touch at most 64 MiB
+//! and then 16 MiB in a second again that they would have kept, or an eighth of that where it is known what is wanted again.
+//!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that
 //! limit at most, and half of what is left of it, or the floor: what is in use may grow where nothing is free for it, and the process would be
 //! killed.
@@ -176,6 +180,12 @@ impl ArenaSet {
             }
             self.purge_down_to(target);
         }
+    }
+
+    /// Whether so many bytes of free blocks in pages that are in use may go at once, without a delay to see whether they stay free.
+    /// Not where somebody has chosen a delay.
+    pub fn may_purge_early(&self, bytes: usize) -> bool {
+        delay_millis().is_some() && !is_delay_chosen() && self.usage().purging.may_purge_early(bytes)
     }
 
     /// Purges, highest addresses first, until at most `target` unused slices keep their memory. If some may, whole huge

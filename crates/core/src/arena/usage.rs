@@ -175,6 +175,11 @@ impl Usage {
         self.stats.committed.increase(bytes);
     }
 
+    /// It is wanted again by a program that goes on, which has the memory of free blocks go less early.
+    pub fn note_holes_regretted(&self, bytes: usize) {
+        self.purging.note_wanted_again(bytes);
+    }
+
     pub(super) fn stats_note_purge(&self) {
         self.stats.arena_purges.increment();
     }

@@ -108,9 +108,6 @@ impl Heap {
         let extent = page_extent(slices, arenas);
         let want = Want { seed, extent, reserve, ..self.want(slices, Kind::of_slices(slices)) };
         let memory = Memory::from(arenas.claim(&want)?);
-        if let Origin::Arena(arena) = memory.origin {
-            arena.advise_filling(BitRange::new(arena.slice_of(memory.start), slices));
-        }
         let block_bytes = bin.block_bytes();
         let offset_bytes = self.first_offset(memory.start, slices, bin);
         let placement = Placement {
@@ -241,6 +238,13 @@ impl Heap {
         }
         self.subproc().arenas().usage().note_mapped(bytes);
         Some(Memory { origin: Origin::Os(memory), start, zero: Zero::Zeroed })
+    }
+}
+
+/// Advises the system that a page that was just made will fill, where huge OS pages are worth while.
+pub fn advise_filling(page: &Owned) {
+    if let Origin::Arena(arena) = page.origin() {
+        arena.advise_filling(BitRange::new(arena.slice_of(page.memory()), page.slices()));
     }
 }
 

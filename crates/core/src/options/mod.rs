@@ -96,6 +96,13 @@ pub fn is_chosen(option: OptionId) -> bool {
     OPTIONS.is_chosen(option)
 }
 
+/// Gives an option a value that nobody has chosen.
+#[cfg(test)]
+pub(crate) fn unset(option: OptionId, value: i64) {
+    OPTIONS.set(option, value);
+    OPTIONS.forget_choice(option);
+}
+
 struct ProcessEnvironment;
 
 impl Environment for ProcessEnvironment {

@@ -129,6 +129,12 @@ impl OptionStore {
         self.chosen.load(Relaxed) & bit(option) != 0
     }
 
+    /// Nobody has chosen the value.
+    #[cfg(test)]
+    pub fn forget_choice(&self, option: OptionId) {
+        self.chosen.fetch_and(!bit(option), Relaxed);
+    }
+
     /// Lets the environment be read again if a thread that is gone in the child of a `fork` was reading it.
     pub fn after_fork(&self) {
         self.reading.after_fork();

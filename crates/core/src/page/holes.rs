@@ -214,6 +214,9 @@ impl Owned {
             end += 1;
         }
         self.count_opened(count);
+        if let Origin::Arena(arena) = self.origin() {
+            arena.usage().note_holes_regretted(count * os::os_page_bytes());
+        }
         self.link_opened(first..end);
         true
     }

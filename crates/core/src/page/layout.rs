@@ -298,6 +298,12 @@ impl Page {
         unsafe { &*ptr::from_ref(self).sub(distance) }
     }
 
+    /// Whether a stub is so far behind its head that the page is a large one. (Nearly all of a large page's are.)
+    #[inline(always)]
+    pub fn is_far_inside(&self) -> bool {
+        self.slices() >= MEDIUM_PAGE_SLICES
+    }
+
     /// How many slices have stubs. Of a singleton only those up to its block's start, since nothing else is ever
     /// looked up; that keeps the metadata of huge blocks untouched.
     fn described_slices(&self) -> usize {

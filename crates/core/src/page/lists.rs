@@ -385,6 +385,15 @@ impl Owned {
         self.outstanding().saturating_sub(free + self.rest_count())
     }
 
+    /// Blocks in use, but for those in the remote list; with [`Flag::Lifo`], too. Walks the list that is allocated from.
+    pub fn used_by_now(&self) -> usize {
+        let (counted, list) =
+            if self.is(Flag::Lifo) { (self.capacity(), &self.local_free) } else { (self.outstanding(), &self.free) };
+        // SAFETY: the owner reads its own list.
+        let ready = unsafe { Block::count(list.get(), self.capacity()) } + self.rest_count();
+        counted.saturating_sub(ready + self.remote_count())
+    }
+
     /// Takes over the remote list and counts the blocks in use. Walks the lists.
     pub fn collect(&self) -> usize {
         debug_assert!(!self.is(Flag::Lifo));

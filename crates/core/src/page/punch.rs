@@ -25,6 +25,13 @@ const SPARSE_SHARE: usize = 4;
 /// Very sparse, if half of it is.
 const VERY_SPARSE_SHARE: usize = 2;
 
+/// So much of a page is free before its memory goes early. Bytes.
+const EARLY_BYTES: usize = 1 << 20;
+/// And no more of it is in use: a quarter.
+const EARLY_USED_SHARE: usize = 4;
+/// Its owner looks after it has freed so much of it: an eighth. So it has looked if no more than that is in use.
+const EARLY_LOOK_SHARE: usize = 8;
+
 /// After so many looks without a change a page is quiet.
 const QUIET_LOOKS: u8 = 8;
 /// A quiet page that has been punched, or could not be.
@@ -56,7 +63,64 @@ impl Page {
     }
 }
 
+/// Memory of free blocks that goes early: before anybody knows that they stay free.
+impl Page {
+    /// Whether its blocks are large enough to be seen to one by one.
+    #[inline(always)]
+    pub fn has_large_blocks(&self) -> bool {
+        self.block_bytes() > MEDIUM_BLOCK_MAX
+    }
+
+    /// Whether so much waits for the page's owner that it may be asleep: then the memory of what follows should go.
+    #[inline]
+    pub fn has_much_waiting(&self) -> bool {
+        let waiting = self.remote_count() * self.block_bytes();
+        waiting >= EARLY_BYTES && (waiting * VERY_SPARSE_SHARE >= self.area_bytes() || !self.is_advised())
+    }
+
+    fn is_advised(&self) -> bool {
+        match self.origin() {
+            Origin::Arena(arena) => arena.is_advised(BitRange::new(arena.slice_of(self.memory()), self.slices())),
+            Origin::Os(_) => false,
+        }
+    }
+
+    /// Gives back the OS pages that lie in a free block, behind its link. They are no holes: the block can be allocated as it is.
+    ///
+    /// # Safety
+    /// The caller has freed the block, and it is on no list that others know.
+    pub unsafe fn discard_inside(&self, block: *mut u8) {
+        let Origin::Arena(arena) = self.origin() else { return };
+        let (os_page, from) = (os::os_page_bytes(), block.addr() - self.memory().addr());
+        let start = (from + size_of::<Block>()).next_multiple_of(os_page);
+        let end = (from + self.block_bytes()) / os_page * os_page;
+        if start < end {
+            arena.refuse_holes(BitRange::new(arena.slice_of(self.memory()), self.slices()));
+            // SAFETY: the precondition.
+            unsafe { arena.discard_os_pages(self.memory().wrapping_add(start), end - start) };
+        }
+    }
+}
+
 impl Owned {
+    /// Whether it is time to see whether the page should be punched early, after a free by the owner.
+    #[inline]
+    pub fn is_look_due(&self) -> bool {
+        let between = (self.reserved() / EARLY_LOOK_SHARE).next_power_of_two();
+        self.outstanding() & (between - 1) == 0
+    }
+
+    /// How much of the page is free, if it is so much that it should be punched early; else 0. Bytes. Walks a list.
+    pub fn early_bytes(&self) -> usize {
+        let (capacity, block_bytes) = (self.capacity(), self.block_bytes());
+        if capacity * block_bytes < EARLY_BYTES {
+            return 0;
+        }
+        let used = self.used_by_now();
+        let free_bytes = capacity.saturating_sub(used) * block_bytes;
+        if used * EARLY_USED_SHARE <= capacity && free_bytes >= EARLY_BYTES { free_bytes } else { 0 }
+    }
+
     /// Gives back the OS pages without a block in use; answers how many bytes. With `Force::Routine`, and where huge OS pages
     /// are, which holes split, only if they are a good part of the page. The remote list has been taken. Walks the lists.
     pub fn punch(&self, force: Force) -> usize {

@@ -7,7 +7,7 @@ use super::queue::Queue;
 use super::theap::Theap;
 use crate::arena::Reserve;
 use crate::base::*;
-use crate::heap::{release_or_list, release_page};
+use crate::heap::{advise_filling, release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Owned, Page};
 
@@ -103,12 +103,21 @@ impl Theap {
             self.heap().keep_alignment();
         }
         let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed(), reserve)?;
+        if self.expects_filling(&page) {
+            advise_filling(&page);
+        }
         if !self.prepare_page(&page) {
             release_page(page);
             return None;
         }
         let page = self.queues.push_front(page);
         self.refill(page).then_some(page)
+    }
+
+    /// Whether a fresh page will fill, as far as is known. A large page has huge OS pages to itself: one is expected to if another
+    /// of its class, which is in the queue still, has.
+    fn expects_filling(&self, page: &Page) -> bool {
+        page.slices() < LARGE_PAGE_SLICES || self.queue(page.bin()).first().is_some()
     }
 }
 

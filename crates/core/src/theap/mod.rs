@@ -6,6 +6,7 @@
 //! * `remote_free`: frees into pages of other threads, gathered in a `remote_batch`.
 //! * `retired`: empty pages kept for a while; `upkeep`: when they go, and collecting. `counts`: what is counted on the way.
 //! * `idle`: what a thread gives back that is about to wait.
+//! * `sparse`: what goes of pages of large blocks as soon as few of them are in use.
 //! * `identity`: whose theap it is, for those who find it in a page.
 //! * `sampling`: lists that end where the profiler's next sample is; `gaps`: when that is.
 //! * `levels`: what a theap does besides allocating, hardened pages and guarded blocks; `instrumentation`: the state of that.
@@ -24,6 +25,7 @@ mod remote_free;
 mod retired;
 mod sampling;
 mod sparing;
+mod sparse;
 #[cfg(test)]
 mod tests;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]

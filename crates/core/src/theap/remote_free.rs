@@ -4,9 +4,10 @@
 use core::ptr;
 
 use super::remote_batch::{RemoteBatch, RemotePage};
+use crate::arena::ArenaSet;
 use crate::diag::ErrorKind;
-use crate::heap::release_or_list;
-use crate::page::{Block, Page, PageRef};
+use crate::heap::{postpones, release_or_list};
+use crate::page::{Block, Origin, Page, PageRef};
 
 /// A chain of this many bytes is pushed.
 const MAX_CHAIN_BYTES: usize = 16 << 10;
@@ -48,8 +49,26 @@ impl RemotePage for Page {
     }
 
     unsafe fn push(&'static self, head: *mut u8, tail: *mut u8, count: usize) {
+        // SAFETY: the precondition. (Of large blocks, each is a chain.)
+        unsafe {
+            if self.has_large_blocks() && count == 1 {
+                discard_early(self, head);
+            }
+            push_remote(self, head, tail, count);
+        }
+    }
+}
+
+/// Of a free block that is about to be pushed on its page's remote list, gives back what should go early.
+///
+/// # Safety
+/// The caller has freed the block, and it is on no list that others know.
+#[cold]
+unsafe fn discard_early(page: PageRef, block: *mut u8) {
+    let Origin::Arena(arena) = page.origin() else { return };
+    if page.has_much_waiting() && !postpones(page) && ArenaSet::of(arena).may_purge_early(page.block_bytes()) {
         // SAFETY: the precondition.
-        unsafe { push_remote(self, head, tail, count) };
+        unsafe { page.discard_inside(block) };
     }
 }
 

@@ -72,7 +72,7 @@ impl Theap {
     }
 
     /// The page is about to leave the theap.
-    fn forget_retired(&self, page: &Owned) {
+    pub(super) fn forget_retired(&self, page: &Owned) {
         if page.is(Flag::Retired)
             && let Some(index) = self.retired.index_of(page)
         {

@@ -25,6 +25,7 @@ mod queue;
 mod reclaim;
 mod retire;
 mod sparing;
+mod sparse;
 mod theap;
 
 /// Two thread ids that no thread of the process has: neither an address nor, where they are counted, a small number.
@@ -121,8 +122,10 @@ fn put_unchecked(theap: &'static Theap, p: *mut u8) {
     // SAFETY: the test's own block, used no more.
     unsafe {
         if page.owner() == Owner::thread(theap.tid()) {
-            if page.push_local(p) == Freed::Empty {
-                theap.page_emptied(page);
+            match page.push_local(p) {
+                Freed::Empty => theap.page_emptied(page),
+                Freed::InUse if page.has_large_blocks() && page.is_look_due() => theap.see_to_sparse(page),
+                Freed::InUse => {}
             }
         } else if page.owner().is_unowned() && page.owner().tid() == theap.tid() {
             theap.free_given_up(page.page(), p);

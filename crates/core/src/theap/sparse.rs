@@ -1,0 +1,43 @@
+//! Pages of large blocks that are nearly all free again: their memory goes at once.
+//!
+//! A thread that goes to sleep does not say so, and its pages are its own: nobody else may punch them. So frees look, those of large
+//! blocks, beside what is done with which a look costs little. The owner looks after each eighth of a page, and punches it. Another
+//! thread, into whose hands blocks come one by one, gives back the inside of each that it frees once much waits for the owner
+//! (`remote_free`).
+//!
+//! The program may need it all again at once. What that can cost is bounded: [`ArenaSet::may_purge_early`](crate::arena::ArenaSet).
+//! A file of its own, beside what idling and ticks do: those know that the memory was not needed for some time.
+
+use super::theap::Theap;
+use crate::base::Force;
+use crate::page::{Flag, Owned};
+
+impl Theap {
+    /// The thread has freed a block of a page of large ones, and a look is due.
+    #[cold]
+    pub fn see_to_sparse(&self, page: &'static Owned) {
+        let free_bytes = page.early_bytes();
+        if free_bytes == 0 {
+            return;
+        }
+        if page.used_by_now() == 0 {
+            return self.see_to_empty(page);
+        }
+        if self.may_punch() && self.heap().subproc().arenas().may_purge_early(free_bytes) {
+            self.queues.end_lifo(page);
+            self.forget_retired(page);
+            self.release_or_punch(page, Force::Routine);
+        }
+    }
+
+    /// With [`Flag::Lifo`] nobody has seen it become empty.
+    fn see_to_empty(&self, page: &'static Owned) {
+        if page.is(Flag::Retired) {
+            return;
+        }
+        self.queues.end_lifo(page);
+        if page.collect_is_empty() {
+            self.page_emptied(page);
+        }
+    }
+}
