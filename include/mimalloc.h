@@ -161,6 +161,9 @@ FM_API char* mi_realpath(const char* fname, char* resolved_name) FM_NOTHROW FM_R
 
 /* The bytes that the block `p` really has: at least what was asked for. 0 for null. */
 FM_API size_t mi_usable_size(const void* p) FM_NOTHROW FM_RESULT;
+/* The bytes from `p`, which may lie inside of a block, to the end of the block. 0 in memory of this library where no block is
+ * in use, as far as that is known; SIZE_MAX where the memory is not this library's. Any address; also in signal handlers. */
+FM_API size_t mi_remaining_size(const void* p) FM_NOTHROW FM_RESULT;
 /* The bytes that a block for `size` would really have. */
 FM_API size_t mi_good_size(size_t size) FM_NOTHROW FM_RESULT;
 

@@ -23,6 +23,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cwchar>
 #include <functional>
 #include <new>
 #include <set>
@@ -473,6 +474,115 @@ static void mismatches() {
   });
 }
 
+static char* text(size_t size) {
+  char* p = static_cast<char*>(malloc(size));
+  memset(p, 'x', size);
+  return p;
+}
+
+/* Copies whose length is wrong: they reach `beyond` bytes behind a block of `size` bytes. */
+static void wrong_copies() {
+  struct Size { size_t size, beyond; };
+  for (Size it : {Size{24, 24}, {100, 1}, {100, 100}, {1000, 200}, {5000, 1000}, {100000, 16384}, {1 << 20, 70000}, {3 << 20, 70000}})
+    add("memcpy to " + std::to_string(it.size) + " of " + std::to_string(it.beyond) + " more", [=] {
+      char *from = text(it.size + it.beyond), *to = text(it.size), *stays = text(it.size);
+      memcpy(to, from, it.size + it.beyond);
+      free(to);
+      free(stays);
+      return UNNOTICED;
+    });
+  static char target[8 << 20];
+  for (Size it : {Size{100, 100}, {5000, 1000}, {1 << 20, 70000}})
+    add("memcpy from " + std::to_string(it.size) + " of " + std::to_string(it.beyond) + " more", [=] {
+      char *from = text(it.size), *stays = text(it.size);
+      memcpy(target, from, it.size + it.beyond);
+      free(from);
+      free(stays);
+      return UNNOTICED;
+    });
+  add("memcpy to the inside of 3 MiB, beyond its end", [] {
+    char *from = text(2 << 20), *before = text(3 << 20), *to = text(3 << 20), *after = text(3 << 20);
+    memcpy(to + (2 << 20), from, (1 << 20) + 70000);
+    free(to), free(before), free(after);
+    return UNNOTICED;
+  });
+  add("memcpy to another thread's block, beyond its end", [] {
+    char *from = text(200), *to = nullptr;
+    elsewhere([&] { to = text(100), text(100); });
+    memcpy(to, from, 200);
+    free(to);
+    return UNNOTICED;
+  });
+  struct Copy { const char* name; std::function<void(char* to, const char* from)> run; };
+  const Copy copies[] = {
+    {"memmove", [](char* to, const char* from) { memmove(to, from, 201); }},
+    {"mempcpy", [](char* to, const char* from) { mempcpy(to, from, 201); }},
+    {"memset", [](char* to, const char*) { memset(to, 'y', 201); }},
+    {"strcpy", [](char* to, const char* from) { strcpy(to, from); }},
+    {"stpcpy", [](char* to, const char* from) { stpcpy(to, from); }},
+    {"strncpy", [](char* to, const char* from) { strncpy(to, from, 201); }},
+    {"strcat", [](char* to, const char* from) { *to = 0, strcat(to, from); }},
+    {"strncat", [](char* to, const char* from) { *to = 0, strncat(to, from, 200); }},
+    {"wmemcpy", [](char* to, const char* from) { wmemcpy(reinterpret_cast<wchar_t*>(to), reinterpret_cast<const wchar_t*>(from), 50); }},
+    {"__memcpy_chk", [](char* to, const char* from) { function<void* (*)(void*, const void*, size_t, size_t)>("__memcpy_chk")(to, from, 201, 300); }},
+    {"__strcpy_chk", [](char* to, const char* from) { function<char* (*)(char*, const char*, size_t)>("__strcpy_chk")(to, from, 300); }},
+  };
+  for (const Copy& copy : copies)
+    add(std::string(copy.name) + " of 100 more", [=] {
+      char *from = text(201), *to = text(100), *stays = text(100);
+      from[200] = 0;
+      copy.run(to, from);
+      free(to);
+      free(stays);
+      return UNNOTICED;
+    });
+  add("strcpy of a string without an end", [] {
+    char *from = text(112), *stays = text(112), *to = text(5000);
+    strcpy(to, from);
+    free(to), free(from), free(stays);
+    return UNNOTICED;
+  });
+  add("strcat to a string without an end", [] {
+    char *to = text(112), *stays = text(112);
+    strcat(to, "abc");
+    free(to), free(stays);
+    return UNNOTICED;
+  });
+  add("memcpy to a freed block", [] {
+    char *from = text(100), *to = text(100), *stays = text(100);
+    free(to);
+    memcpy(to, from, 100);
+    free(stays);
+    return UNNOTICED;
+  });
+  add("memcpy from a freed block", [] {
+    char *from = text(100), *stays = text(100);
+    free(from);
+    memcpy(target, from, 100);
+    free(stays);
+    return UNNOTICED;
+  });
+}
+
+/* Copies that are right, of which nobody may complain: to the last byte of blocks of all sizes, and inside of them. */
+static void right_copies() {
+  add("right copies to the ends of blocks", [] {
+    for (size_t size = 1; size < (9 << 20); size += size / 7 + 1) {
+      char *from = text(size), *to = text(size), *aligned = static_cast<char*>(aligned_alloc(64, (size + 63) / 64 * 64));
+      memset(to, 0, malloc_usable_size(to));
+      memcpy(to, from, size);
+      memcpy(to, from + size, 0);
+      for (size_t at = 0; at < size; at += size / 5 + 1) memmove(aligned + at, to + at, size - at);
+      if (memcmp(from, aligned, size)) return UNNOTICED;
+      to[size - 1] = 0;
+      strcpy(from, to), strncpy(from, to, size), from[0] = 0, strncat(from, to, size);
+      if (strlen(from) != size - 1) return UNNOTICED;
+      free(from), free(to), free(aligned);
+    }
+    return HARMLESS;
+  });
+}
+
 static int run_here(const std::string& name) {
   for (const Attack& attack : attacks)
     if (attack.name == name) return attack.run();
@@ -507,6 +617,8 @@ int main(int argc, char** argv) {
   use_after_free();
   absurd_sizes();
   mismatches();
+  wrong_copies();
+  right_copies();
   if (argc > 1) return run_here(argv[1]);
   for (const Attack& attack : attacks) printf("%s: %s\n", attack.name.c_str(), ending(attack));
   return 0;

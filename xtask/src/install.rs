@@ -3,6 +3,7 @@
 //! ```text
 //! P/include/mimalloc*.h
 //! P/lib/libferrimalloc.so.0.1.0        the shared library; libferrimalloc.so.0, .so, libmimalloc.so.3, .so point to it
+//! P/lib/libferrimalloc-checks.so       checks copies, beside the first; with --from, only if that folder has it
 //! P/lib/ferrimalloc.o                  all of it in one object file; mimalloc.o is the same
 //! P/lib/libferrimalloc.a               that object in an archive; libmimalloc.a is the same
 //! P/lib/pkgconfig/{ferrimalloc,mimalloc}.pc
@@ -31,6 +32,7 @@ pub struct Args {
 
 pub const SONAME: &str = "libferrimalloc.so.0";
 const SHARED: &str = concat!("libferrimalloc.so.", env!("CARGO_PKG_VERSION"));
+const CHECKS: &str = "libferrimalloc-checks.so";
 const SHARED_NAMES: [&str; 4] = [SONAME, "libferrimalloc.so", "libmimalloc.so.3", "libmimalloc.so"];
 
 /// A name under which the library is found by pkg-config and CMake, with the version that it is asked for by.
@@ -46,11 +48,17 @@ const PACKAGES: [Package; 2] = [
 ];
 
 pub fn execute(args: Args) -> Result<ExitCode> {
-    let from = match args.from {
-        Some(folder) => folder,
-        None => folder_of(&workspace::build_library()?),
+    let (from, checks) = match args.from {
+        Some(folder) => {
+            let checks = folder.join("libferrimalloc_checks.so");
+            (folder, checks.exists().then_some(checks))
+        }
+        None => (folder_of(&workspace::build_library()?), Some(workspace::build_checks()?)),
     };
     install(&from, &args.prefix)?;
+    if let Some(checks) = checks {
+        install_checks(&checks, &args.prefix.join("lib"))?;
+    }
     println!("installed in {}", args.prefix.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -84,6 +92,11 @@ fn install_shared(from: &Path, lib: &Path) -> Result<()> {
     remove(&lib.join(SHARED))?;
     copy(&from.join("libferrimalloc.so"), &lib.join(SHARED))?;
     SHARED_NAMES.iter().try_for_each(|name| link(SHARED, &lib.join(name)))
+}
+
+fn install_checks(checks: &Path, lib: &Path) -> Result<()> {
+    remove(&lib.join(CHECKS))?;
+    copy(checks, &lib.join(CHECKS))
 }
 
 /// Functions that the archive has and the shared library leaves to the C library; weak.

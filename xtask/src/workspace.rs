@@ -47,7 +47,21 @@ pub fn build_library() -> Result<PathBuf> {
     built_library()
 }
 
+/// Builds the library that checks copies and says where it is.
+pub fn build_checks() -> Result<PathBuf> {
+    let status =
+        cargo(&["build", "--release", "--quiet", "-p", "ferrimalloc-checks"]).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo build --release -p ferrimalloc-checks failed");
+    }
+    built("libferrimalloc_checks.so")
+}
+
 fn built_library() -> Result<PathBuf> {
-    let library = target().join("release/libferrimalloc.so");
+    built("libferrimalloc.so")
+}
+
+fn built(name: &str) -> Result<PathBuf> {
+    let library = target().join("release").join(name);
     library.canonicalize().with_context(|| format!("no {} after the build", library.display()))
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// The library, if this build carries it.
 const CARRIED: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 const NAME: &str = "libferrimalloc.so";
+const CHECKS: &str = "libferrimalloc-checks.so";
 /// Names another library.
 pub const VARIABLE: &str = "FERRIMALLOC_SO";
 
@@ -29,6 +30,18 @@ pub fn find() -> Result<PathBuf> {
             format!("Build it by `cargo build --release`, or name it: {VARIABLE}=/path/to/{NAME}."),
         )),
     }
+}
+
+/// The library that checks copies, which lies beside the first.
+pub fn checks_beside(library: &Path) -> Result<PathBuf> {
+    let path = library.with_file_name(CHECKS);
+    fs::canonicalize(&path).map_err(|error| {
+        Failure::new(
+            Exit::System,
+            format!("{}: {error}", path.display()),
+            "Build it by `cargo build --release -p ferrimalloc-checks`, or install it beside libferrimalloc.so.",
+        )
+    })
 }
 
 /// In the command's folder, in `lib` beside that, or in the release folder of the same build.

@@ -52,6 +52,25 @@ fn a_run_ends_as_its_program_does() {
 }
 
 #[test]
+fn a_run_with_checked_copies_has_both_libraries() {
+    let Some(library) = library() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("libferrimalloc.so");
+    fs::copy(&library, &named).unwrap();
+    let shown = || {
+        let line = ["run", "--quiet", "--checks", "--", "sh", "-c", "echo $LD_PRELOAD"];
+        ferrimalloc().env("FERRIMALLOC_SO", &named).args(line).output().unwrap()
+    };
+    let refused = shown();
+    assert!(!refused.status.success() && err(&refused).contains("libferrimalloc-checks.so"), "{}", err(&refused));
+    // Whichever library it is, it is preloaded.
+    let checks = folder.path().join("libferrimalloc-checks.so");
+    fs::copy(&library, &checks).unwrap();
+    let both = format!("{}:{}", named.display(), checks.display());
+    assert!(out(&shown()).contains(&both), "{}", out(&shown()));
+}
+
+#[test]
 fn a_run_has_the_limit_and_the_profile_that_it_is_given() {
     let Some(_) = library() else { return };
     let grow = |limit: &[&str]| {

@@ -75,6 +75,49 @@ fn damage(p: *mut u8, distance: usize) {
     unsafe { *p.add(distance) ^= 0x21 };
 }
 
+#[test]
+fn blocks_end_where_they_were_asked_to_and_free_ones_have_nothing() {
+    for secure in 2..=5 {
+        at(secure, 0, || {
+            for size in SIZES.into_iter().chain([700_000, 5 << 20]) {
+                let p = alloc::malloc(size);
+                let usable = alloc::usable_size(p);
+                assert!(secure == 2 || usable == size);
+                for inside in [0, size / 3, size.saturating_sub(1)] {
+                    assert_eq!(
+                        alloc::remaining(p.wrapping_add(inside)),
+                        usable - inside,
+                        "{inside} in {size} at {secure}"
+                    );
+                }
+                if secure > 2 && size > 0 {
+                    assert_eq!(alloc::remaining(p.wrapping_add(size)), 0, "behind {size} at {secure}");
+                }
+                free(p);
+                if size < 500_000 {
+                    assert_eq!(alloc::remaining(p), 0, "{size} at {secure}, freed");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_copy_that_leaves_its_block_or_meets_a_free_one_is_told_as_what_it_is() {
+    let told = |p: *mut u8, access| {
+        // SAFETY: a string that stays.
+        reported(|| _ = unsafe { alloc::allowed(c"copy".as_ptr(), p, 101, access) })
+    };
+    at(3, 0, || {
+        let p = alloc::malloc(100);
+        for access in [alloc::Access::Read, alloc::Access::Write] {
+            assert_eq!((told(p, access), told(p.wrapping_add(50), access)), (CORRUPT, CORRUPT));
+        }
+        free(p);
+        assert_eq!(told(p, alloc::Access::Write), CORRUPT);
+    });
+}
+
 const SIZES: [usize; 12] = [0, 1, 7, 8, 9, 24, 100, 1000, 1024, 5000, 70_000, 300_000];
 
 #[test]

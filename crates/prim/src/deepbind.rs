@@ -8,16 +8,12 @@
 //! the process's: at once or lazily, from a constructor, by `dlsym`. All other symbols are bound as ever. What was bound before stays.
 
 use crate::errno::quiet;
-use crate::mem;
+use crate::object::{Object, look_up};
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::transmute;
-use core::ops::Range;
+use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use core::{ptr, slice};
-use libc::{Elf64_Sym, dl_phdr_info};
+use libc::Elf64_Sym;
 
-// A static program shall not be made to have them by us.
-weak_word!(DLSYM, "dlsym", "ferrimalloc_dlsym");
 // In glibc itself, and nobody has a reason to define it, too.
 weak_word!(IN_C_LIBRARY, "gnu_get_libc_version", "ferrimalloc_in_c_library");
 
@@ -140,18 +136,6 @@ extern "C" fn refuse(_name: *const c_char, _flags: c_int) -> *mut c_void {
     ptr::null_mut()
 }
 
-/// What `dlsym` answers to us; 0 if there is no such symbol.
-fn look_up(place: *mut c_void, name: &CStr) -> usize {
-    type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
-    // SAFETY: a word that the linker has filled in, with 0 or the address of a function of this type.
-    unsafe {
-        match DLSYM {
-            0 => 0,
-            dlsym => transmute::<usize, Dlsym>(dlsym)(place, name.as_ptr()).expose_provenance(),
-        }
-    }
-}
-
 const UNTOUCHED: u32 = 0;
 const DONE: u32 = 1;
 /// With the process's number: it is being done there.
@@ -201,124 +185,6 @@ fn redirect_names(names: &[&CStr]) {
             }
         }
     });
-}
-
-/// A loaded program or library that is never unloaded.
-struct Object {
-    addresses: Range<usize>,
-    base: usize,
-    headers: &'static [libc::Elf64_Phdr],
-}
-
-impl Object {
-    fn containing(address: usize) -> Option<Object> {
-        let mut search = (address, None);
-        // SAFETY: the callback gets the pointer that is passed here.
-        unsafe { libc::dl_iterate_phdr(Some(Object::visit), (&raw mut search).cast()) };
-        search.1
-    }
-
-    unsafe extern "C" fn visit(info: *mut dl_phdr_info, _size: usize, search: *mut c_void) -> c_int {
-        // SAFETY: the C library lends the description; the pointer is from `containing`.
-        let (info, (address, found)) = unsafe { (&*info, &mut *search.cast::<(usize, Option<Object>)>()) };
-        if info.dlpi_phdr.is_null() {
-            return 0;
-        }
-        // SAFETY: as many headers as the description says. They stay as long as the object.
-        let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-        let base = info.dlpi_addr as usize;
-        let segments = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD).map(|load| range(base, load));
-        let (Some(start), Some(end)) = (segments().map(|s| s.start).min(), segments().map(|s| s.end).max()) else {
-            return 0;
-        };
-        if !(start..end).contains(address) {
-            return 0;
-        }
-        *found = Some(Object { addresses: start..end, base, headers });
-        1
-    }
-
-    /// The table by which the object's symbols are looked up; `None` if it isn't of GNU's form.
-    fn symbols(&self) -> Option<Symbols> {
-        let dynamic = self.headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC)?;
-        let start: *const [usize; 2] = ptr::with_exposed_provenance(self.base.wrapping_add(dynamic.p_vaddr as usize));
-        let pointer = |wanted: usize| {
-            // SAFETY: the section is of pairs, and one of zeros ends it.
-            let mut pairs = (0..).map(|index| unsafe { start.add(index).read() }).take_while(|pair| pair[0] != 0);
-            let value = pairs.find(|pair| pair[0] == wanted)?[1];
-            // The dynamic linker makes addresses of them, on most machines.
-            [value, self.base.wrapping_add(value)].into_iter().find(|at| self.addresses.contains(at))
-        };
-        Some(Symbols {
-            entries: ptr::with_exposed_provenance_mut(pointer(DT_SYMTAB)?),
-            strings: ptr::with_exposed_provenance(pointer(DT_STRTAB)?),
-            hashes: ptr::with_exposed_provenance(pointer(DT_GNU_HASH)?),
-        })
-    }
-
-    /// Calls `write` while the range, of one segment, is writable, if it can be made so.
-    fn while_writable(&self, range_of_writes: Range<usize>, write: impl FnOnce()) {
-        let mut loads = self.headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
-        let Some(segment) = loads.find(|load| range(self.base, load).contains(&range_of_writes.start)) else { return };
-        let flag = |of_file: u32, of_memory: c_int| if segment.p_flags & of_file != 0 { of_memory } else { 0 };
-        let as_it_was =
-            flag(libc::PF_R, libc::PROT_READ) | flag(libc::PF_W, libc::PROT_WRITE) | flag(libc::PF_X, libc::PROT_EXEC);
-        let start = range_of_writes.start & !(mem::config().os_page_bytes - 1);
-        let (at, bytes) = (ptr::with_exposed_provenance_mut(start), range_of_writes.end - start);
-        // SAFETY: the object's own memory, which keeps all its rights meanwhile.
-        unsafe {
-            if libc::mprotect(at, bytes, as_it_was | libc::PROT_WRITE) == 0 {
-                write();
-                libc::mprotect(at, bytes, as_it_was);
-            }
-        }
-    }
-}
-
-fn range(base: usize, segment: &libc::Elf64_Phdr) -> Range<usize> {
-    let start = base.wrapping_add(segment.p_vaddr as usize);
-    start..start.wrapping_add(segment.p_memsz as usize)
-}
-
-const DT_STRTAB: usize = 5;
-const DT_SYMTAB: usize = 6;
-const DT_GNU_HASH: usize = 0x6fff_fef5;
-
-/// A table of symbols with the one of hashes by which the dynamic linker searches it: numbers of buckets, of symbols that are not
-/// in it, and of words of a filter, then a shift, the filter, the buckets, and a hash for each symbol, of which the lowest bit ends
-/// the bucket.
-struct Symbols {
-    entries: *mut Elf64_Sym,
-    strings: *const c_char,
-    hashes: *const u32,
-}
-
-impl Symbols {
-    /// The entries of that name that define something: one for each version.
-    fn entries_of<'n>(&self, name: &'n CStr) -> impl Iterator<Item = *mut Elf64_Sym> + use<'n> {
-        let Symbols { entries, strings, hashes } = *self;
-        // SAFETY: the table is as described above, and complete.
-        let word = move |index: usize| unsafe { hashes.add(index).read() };
-        let (buckets, absent, filter_words) = (word(0) as usize, word(1) as usize, word(2) as usize);
-        let first_bucket = 4 + filter_words * (usize::BITS / u32::BITS) as usize;
-        let wanted = hash(name);
-        let first = if buckets == 0 { 0 } else { word(first_bucket + wanted as usize % buckets) as usize };
-        let hash_of = move |symbol: usize| word(first_bucket + buckets + symbol - absent);
-        let after = move |symbol: &usize| (hash_of(*symbol) & 1 == 0).then(|| symbol + 1);
-        core::iter::successors(Some(first).filter(|first| *first >= absent && *first != 0), after)
-            .filter(move |symbol| hash_of(*symbol) | 1 == wanted | 1)
-            // SAFETY: the symbol is in the table, so it has an entry, with a name.
-            .filter(move |symbol| unsafe {
-                let entry = entries.add(*symbol);
-                (*entry).st_shndx != 0 && CStr::from_ptr(strings.add((*entry).st_name as usize)) == name
-            })
-            // SAFETY: as above.
-            .map(move |symbol| unsafe { entries.add(symbol) })
-    }
-}
-
-fn hash(name: &CStr) -> u32 {
-    name.to_bytes().iter().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add(u32::from(*byte)))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | [`stack`], [`modules`] | what may a walk of the stack read, whose code is this |
 //! | [`pin`] | don't unload me |
 //! | [`deepbind`] | plugins shall find my functions, too |
+//! | [`interpose`] | which function stands behind mine of the same name |
 //! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
 //! | [`trace`] | where can a tracer look |
 //! | [`clock`], [`numa`], [`env`](mod@env), [`entropy`], [`output`], [`process`] | what their names say |
@@ -49,10 +50,14 @@ pub mod entropy;
 pub mod env;
 pub mod errno;
 pub mod futex;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub mod interpose;
 pub mod load;
 pub mod mem;
 pub mod modules;
 pub mod numa;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod object;
 pub mod output;
 pub mod pin;
 pub mod process;

@@ -3,10 +3,11 @@
 
 /// Defines a word holding the address of a symbol that may not exist (then 0). Stable Rust has no word for such weak
 /// references, assembly has.
+#[macro_export]
 macro_rules! weak_word {
     ($word:ident, $symbol:literal, $name:literal) => {
         ::core::arch::global_asm!(concat!(".weak ", $symbol));
-        symbol_word!($word, $symbol, $name);
+        $crate::symbol_word!($word, $symbol, $name);
     };
 }
 

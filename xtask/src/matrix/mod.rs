@@ -4,7 +4,7 @@
 //! `LD_PRELOAD` for the shell and everything it starts. It passes if both runs end with status 0 and print the same on
 //! stdout; so a script prints results (checksums, query answers, test verdicts) and nothing that varies.
 //! A script gets: an empty working folder, `HOME` there (the user's is `USER_HOME`), `PORT` (free on 127.0.0.1), `PROGRAMS` (our programs),
-//! `LIBRARY` (the preloaded library, empty in the plain run). Whatever it leaves running is killed.
+//! `LIBRARY` (the first preloaded library, empty in the plain run). Whatever it leaves running is killed.
 
 mod script;
 mod table;
@@ -17,6 +17,7 @@ use crate::test::{Pace, Testbed};
 use anyhow::{Context, Result, bail};
 use script::Face;
 pub use script::Output;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One line of the table.
@@ -31,7 +32,7 @@ pub struct Program {
 
 /// Runs a program on both faces and compares.
 pub fn run(program: &Program, testbed: &Testbed) -> Result<String> {
-    let (plain, mut preloaded) = run_under(program, testbed, &[&[]])?;
+    let (plain, mut preloaded) = run_under(program, testbed, &[testbed.library()?.to_owned()], &[&[]])?;
     let preloaded = preloaded.pop().context("it was run")?;
     Ok(format!("the same {} lines; {}", plain.lines().count(), costs(&plain, &preloaded)))
 }
@@ -39,12 +40,17 @@ pub fn run(program: &Program, testbed: &Testbed) -> Result<String> {
 /// Variables in the environment of a run.
 pub type Settings = &'static [(&'static str, &'static str)];
 
-/// Runs a program without the library, then with it under each of `settings`, and compares. Answers what it printed.
-pub fn run_under(program: &Program, testbed: &Testbed, settings: &[Settings]) -> Result<(Output, Vec<Output>)> {
+/// Runs a program without the library, then with it, and those behind it, under each of `settings`, and compares. Answers what it printed.
+pub fn run_under(
+    program: &Program,
+    testbed: &Testbed,
+    libraries: &[PathBuf],
+    settings: &[Settings],
+) -> Result<(Output, Vec<Output>)> {
     let log = testbed.log(program.name)?;
     let plain = script::run(program, &Face::Plain, testbed, &log).context("without the library")?;
     let run = |settings: &Settings| -> Result<Output> {
-        let face = Face::Preloaded(testbed.library()?.to_owned(), settings);
+        let face = Face::Preloaded(libraries.to_owned(), settings);
         let preloaded = script::run(program, &face, testbed, &log)?;
         compare(&plain, &preloaded)?;
         Ok(preloaded)

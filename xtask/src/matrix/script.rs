@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 
 pub enum Face {
     Plain,
-    /// With variables in the environment.
-    Preloaded(PathBuf, Settings),
+    /// These libraries, and variables in the environment.
+    Preloaded(Vec<PathBuf>, Settings),
 }
 
 /// What a script printed and what it cost.
@@ -64,17 +64,20 @@ fn shell(program: &Program, face: &Face, folder: &Path) -> Result<Command> {
     command.env("HOME", folder).env("TMPDIR", folder).env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
     command.env("USER_HOME", std::env::var_os("HOME").unwrap_or_default());
     command.env("PROGRAMS", workspace::programs()).env("PORT", free_port()?.to_string());
-    preload(&mut command, face);
+    preload(&mut command, face)?;
     Ok(command)
 }
 
-fn preload(command: &mut Command, face: &Face) {
+fn preload(command: &mut Command, face: &Face) -> Result<()> {
     match face {
         Face::Plain => command.env("LIBRARY", "").env_remove("LD_PRELOAD"),
-        Face::Preloaded(library, settings) => {
-            command.env("LIBRARY", library).env("LD_PRELOAD", library).envs(settings.iter().copied())
+        Face::Preloaded(libraries, settings) => {
+            let library = libraries.first().context("no library to preload")?;
+            command.env("LIBRARY", library).env("LD_PRELOAD", std::env::join_paths(libraries)?);
+            command.envs(settings.iter().copied())
         }
     };
+    Ok(())
 }
 
 /// A port that was free a moment ago.

@@ -140,7 +140,8 @@ fn judge(testbed: &Testbed, program: &Path, misuse: &str, due: End, settings: &[
 fn programs(testbed: &Testbed) -> Result<usize> {
     let chosen = matrix::PROGRAMS.iter().filter(|program| PROGRAMS.contains(&program.name));
     let runs = chosen.map(|program| {
-        let (_, runs) = matrix::run_under(program, testbed, SETTINGS).context(program.name)?;
+        let (_, runs) =
+            matrix::run_under(program, testbed, &[testbed.library()?.to_owned()], SETTINGS).context(program.name)?;
         Ok(runs.len())
     });
     runs.sum()

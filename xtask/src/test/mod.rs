@@ -8,6 +8,7 @@ mod c_interface;
 mod c_programs;
 pub mod cargo_stages;
 mod checked;
+mod copies;
 mod cpython;
 mod crates;
 mod disassembly;
@@ -106,6 +107,7 @@ const STAGES: &[Stage] = &[
     stage("profile", "the heap profiler in programs of which is known what they allocate", profiles::check),
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
     stage("attacks", "the catalogue of attacks at every level, against the table in SECURITY.md", attacks::check),
+    slow_stage("copies", "programs with checked copies; copies that are cut", copies::check),
     stage("stress", "threads, forks, ends of processes, libraries, the system out of memory", |testbed| {
         stress::check(testbed, Reach::Quick)
     }),

@@ -5,6 +5,8 @@ use crate::process::{self, Finished};
 use crate::{install, workspace};
 use anyhow::{Context, Result, anyhow, bail};
 use std::cell::OnceCell;
+use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,21 @@ impl Testbed {
     pub fn library(&self) -> Result<&Path> {
         let library = self.library.get_or_init(|| self.build_and_copy().map_err(|error| format!("{error:#}")));
         library.as_deref().map_err(|error| anyhow!("no library: {error}"))
+    }
+
+    /// The library, and the one that checks copies, built and copied if that has not been done.
+    pub fn libraries_that_check(&self) -> Result<[PathBuf; 2]> {
+        let copy = self.scratch.path().join("libferrimalloc-checks.so");
+        if !copy.exists() {
+            let built = workspace::build_checks()?;
+            fs::copy(&built, &copy).with_context(|| built.display().to_string())?;
+        }
+        Ok([self.library()?.to_owned(), copy])
+    }
+
+    /// The same as the variable `LD_PRELOAD` has it.
+    pub fn preloads_that_check(&self) -> Result<OsString> {
+        Ok(env::join_paths(self.libraries_that_check()?)?)
     }
 
     /// An install tree of the library, made once.

@@ -118,6 +118,13 @@ export! {
         alloc::usable_size(p.cast())
     }
 
+    /// How many bytes there are from `p`, which may lie inside of a block, to the block's end; 0 in memory of ours
+    /// where no block is in use, as far as that is known; `SIZE_MAX` where the memory isn't ours. Any thread, any
+    /// address, also in signal handlers.
+    fn mi_remaining_size(p: *const c_void) -> usize {
+        alloc::remaining(p.cast())
+    }
+
     /// The usable size that a block of `size` bytes would have.
     fn mi_good_size(size: usize) -> usize {
         alloc::good_size(size)

@@ -2,8 +2,9 @@
 //!
 //! What holds for all of them: they may be called from any thread, also before `main`; sizes are in bytes, alignments
 //! powers of two; failure to get memory is null with `errno` set to `ENOMEM`, and is told to the error hook; a block
-//! of more than 8 bytes is aligned to 16, a smaller one to 8; any block may be given to any function that takes one.
-//! A null heap or theap stands for the main one. The files `args` and `types` hold what the groups share.
+//! of more than 8 bytes is aligned to 16, a smaller one to 8; any block may be given to any function that takes one. A
+//! null heap or theap stands for the main one. `copies` is for `libferrimalloc-checks.so` and in no header. The files
+//! `args` and `types` hold what the groups share.
 
 mod args;
 mod types;
@@ -11,6 +12,7 @@ mod types;
 mod aligned;
 mod arenas;
 mod basic;
+mod copies;
 mod heaps;
 mod maintenance;
 mod names;

@@ -145,7 +145,7 @@ pub fn execute(bench: &Bench) -> Result<ExitCode> {
 }
 
 fn measured(bench: &Bench, engine: &Engine) -> Result<Finished> {
-    let run = launch(&bench.command, engine.library.as_deref(), &[], Output::Dropped)?.wait()?;
+    let run = launch(&bench.command, engine.library.as_slice(), &[], Output::Dropped)?.wait()?;
     match code(run.status) {
         126 | 127 => Err(Failure::new(
             Exit::CannotRun,

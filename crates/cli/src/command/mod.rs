@@ -72,6 +72,9 @@ pub struct Run {
     /// Checking, from 1 to 3 (MIMALLOC_DEBUG): filled memory, writes to freed memory.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
     pub debug: Option<u8>,
+    /// Copies by memcpy, strcpy and their kin may not leave their blocks (libferrimalloc-checks.so).
+    #[arg(long)]
+    pub checks: bool,
     /// Print the allocator's statistics at the program's end (MIMALLOC_SHOW_STATS).
     #[arg(long)]
     pub stats: bool,

@@ -157,7 +157,7 @@ fn of_program(
     let options =
         [("PROFILE", name), ("PROFILE_SAMPLE_RATE", rate.to_string()), ("PROFILE_ALLOC_INTERVAL", "0".into())];
     let env: Vec<_> = options.into_iter().map(|(name, value)| (format!("MIMALLOC_{name}"), value)).collect();
-    let started = launch(line, Some(&library), &env, Output::Shown)?;
+    let started = launch(line, &[library], &env, Output::Shown)?;
     let (pid, since) = (started.pid, Instant::now());
     let command = line.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let describe = |profile: &mut Profile| {

@@ -8,7 +8,7 @@ use crate::view::amount::{bytes, table};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,11 +21,14 @@ pub(super) struct Finished {
 }
 
 pub fn execute(run: &Run) -> Result<ExitCode> {
-    let library = library::find()?;
+    let mut libraries = vec![library::find()?];
+    if run.checks {
+        libraries.push(library::checks_beside(&libraries[0])?);
+    }
     warn_of(&run.command[0]);
     match run.compare {
-        Some(rounds) => compare(run, &library, rounds),
-        None => once(run, &library),
+        Some(rounds) => compare(run, &libraries, rounds),
+        None => once(run, &libraries),
     }
 }
 
@@ -36,8 +39,8 @@ pub(super) fn warn_of(program: &OsStr) {
     }
 }
 
-fn once(run: &Run, library: &Path) -> Result<ExitCode> {
-    let finished = start(run, Some(library), Output::Shown)?;
+fn once(run: &Run, libraries: &[PathBuf]) -> Result<ExitCode> {
+    let finished = start(run, libraries, Output::Shown)?;
     if !run.quiet {
         eprintln!(
             "ferrimalloc: {:.2} s, {:.2} s of CPU, peak memory {}",
@@ -61,9 +64,9 @@ pub(super) enum Output {
     Dropped,
 }
 
-fn start(run: &Run, library: Option<&Path>, output: Output) -> Result<Finished> {
-    let options = library.map(|_| options(run)).unwrap_or_default();
-    launch(&run.command, library, &options, output)?.wait()
+fn start(run: &Run, libraries: &[PathBuf], output: Output) -> Result<Finished> {
+    let options = if libraries.is_empty() { Vec::new() } else { options(run) };
+    launch(&run.command, libraries, &options, output)?.wait()
 }
 
 /// A program that runs.
@@ -72,10 +75,10 @@ pub(super) struct Started {
     since: Instant,
 }
 
-/// Starts a program with a library preloaded.
+/// Starts a program with libraries preloaded, if there are any.
 pub(super) fn launch(
     line: &[OsString],
-    library: Option<&Path>,
+    libraries: &[PathBuf],
     env: &[(String, String)],
     output: Output,
 ) -> Result<Started> {
@@ -84,8 +87,8 @@ pub(super) fn launch(
     if output == Output::Dropped {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     }
-    if let Some(library) = library {
-        command.env("LD_PRELOAD", preloaded(library)).envs(env.iter().cloned());
+    if !libraries.is_empty() {
+        command.env("LD_PRELOAD", preloaded(libraries)).envs(env.iter().cloned());
     }
     // SAFETY: between fork and exec only a call that is allowed there.
     unsafe {
@@ -126,8 +129,9 @@ impl Started {
 }
 
 /// What is preloaded anyway comes behind ours.
-fn preloaded(library: &Path) -> OsString {
-    let mut all = library.as_os_str().to_owned();
+fn preloaded(libraries: &[PathBuf]) -> OsString {
+    let names: Vec<&OsStr> = libraries.iter().map(|library| library.as_os_str()).collect();
+    let mut all = names.join(OsStr::new(":"));
     if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
         all.push(":");
         all.push(others);
@@ -197,11 +201,11 @@ fn wait(pid: u32, started: Instant) -> Result<Finished> {
     })
 }
 
-fn compare(run: &Run, library: &Path, rounds: u32) -> Result<ExitCode> {
+fn compare(run: &Run, libraries: &[PathBuf], rounds: u32) -> Result<ExitCode> {
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        theirs.push(start(run, None, Output::Dropped)?);
-        ours.push(start(run, Some(library), Output::Dropped)?);
+        theirs.push(start(run, &[], Output::Dropped)?);
+        ours.push(start(run, libraries, Output::Dropped)?);
     }
     println!("{rounds} runs each, in turns; medians");
     let row = |name: &str, value: &dyn Fn(&Finished) -> f64, text: &dyn Fn(f64) -> String| {

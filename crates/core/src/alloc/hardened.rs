@@ -291,10 +291,15 @@ fn report_overflow(page: &Page, block: *mut u8, at: *mut u8) {
     page.report(ErrorKind::BlockOverflow, block, at);
 }
 
+/// How many bytes the block of a page of its own, hardened or not, has for its user.
+pub(super) fn single_size(page: PageRef) -> usize {
+    page.block_bytes().saturating_sub(if page.owner().is_hardened() { page.padding_bytes() } else { 0 })
+}
+
 /// How many bytes the block at `p` of a hardened page has for its user; `None` if there is no block, or it is free.
 pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.is_singleton() {
-        return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
+        return (p == page.start()).then(|| single_size(page));
     }
     if !page.index_of_start(p).is_some_and(|index| page.block_table().is_used(index)) {
         return None;

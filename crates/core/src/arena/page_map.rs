@@ -49,6 +49,8 @@ const MAX_FAR: usize = 63;
 static FAR: [Range; MAX_FAR] = [const { Range::new() }; MAX_FAR];
 /// How many have begun.
 static FAR_COUNT: AtomicUsize = AtomicUsize::new(0);
+/// How often a region was to be covered.
+static REGIONS: AtomicUsize = AtomicUsize::new(0);
 /// Held while a range begins or grows.
 static GROWING: Lock<()> = Lock::new(());
 /// Addresses have at most so many bits; 0: any number.
@@ -91,6 +93,12 @@ pub fn entry(p: *const u8) -> *mut Entry {
 #[cold]
 fn find_far(p: *const u8) -> Option<NonNull<Entry>> {
     far().find_map(|range| range.entry(p as usize))
+}
+
+/// Whether there is any range but the home range.
+#[inline]
+pub fn has_far() -> bool {
+    FAR_COUNT.load(Ordering::Relaxed) != 0
 }
 
 fn far() -> impl Iterator<Item = &'static Range> {
@@ -153,9 +161,17 @@ pub fn lock() -> &'static Lock<()> {
     &GROWING
 }
 
+/// How many regions have come so far, or were about to. Addresses become ours only with one more, which is counted
+/// before anybody has a block there.
+#[inline]
+pub fn regions_so_far() -> usize {
+    REGIONS.load(Ordering::Relaxed)
+}
+
 /// Gives every slice of a region a writable entry; false if the system refuses.
 pub fn cover(start: *const u8, bytes: usize) -> bool {
     let _alone = GROWING.lock();
+    REGIONS.fetch_add(1, Ordering::Relaxed);
     let region = Span { start: start as usize, end: (start as usize).saturating_add(bytes) };
     ranges()
         .find(|range| region.is_in(range))

@@ -18,6 +18,14 @@ pub enum ErrorKind {
     BlockUnderflow,
     /// A block was written after it was freed.
     WriteAfterFree,
+    /// A copy was to read beyond the end of a block.
+    CopyReadsBeyond,
+    /// A copy was to write beyond the end of a block.
+    CopyWritesBeyond,
+    /// A copy was to read a block that is free.
+    CopyReadsFreed,
+    /// A copy was to write to a block that is free.
+    CopyWritesFreed,
     /// `free` of an address that is no block of ours.
     InvalidFree,
     /// `realloc` of an address that is no block of ours.
@@ -51,6 +59,8 @@ pub enum Severity {
     Misuse,
     /// Memory was overwritten that the allocator relies on.
     Corruption,
+    /// The program does what it has asked to be ended for, by having it checked.
+    Checked,
 }
 
 /// The numbers that mimalloc's interface promises to error hooks: Linux's.
@@ -69,6 +79,7 @@ impl ErrorKind {
         match self {
             DoubleFree => code::EAGAIN,
             CorruptFreeList | CorruptMetadata | BlockOverflow | BlockUnderflow | WriteAfterFree => code::EFAULT,
+            CopyReadsBeyond | CopyWritesBeyond | CopyReadsFreed | CopyWritesFreed => code::EFAULT,
             InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch | AlignmentMismatch => code::EINVAL,
             InvalidAlignment | InvalidHandle | InvalidArgument => code::EINVAL,
             OutOfMemory => code::ENOMEM,
@@ -80,6 +91,7 @@ impl ErrorKind {
     pub const fn severity(self) -> Severity {
         use ErrorKind::*;
         match self {
+            CopyReadsBeyond | CopyWritesBeyond | CopyReadsFreed | CopyWritesFreed => Severity::Checked,
             CorruptFreeList | CorruptMetadata | BlockOverflow | BlockUnderflow | WriteAfterFree => Severity::Corruption,
             DoubleFree | InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch | AlignmentMismatch => {
                 Severity::Misuse
@@ -99,6 +111,10 @@ impl ErrorKind {
             BlockOverflow => "buffer overflow: bytes behind the block were overwritten",
             BlockUnderflow => "buffer underflow: bytes before the block were overwritten",
             WriteAfterFree => "write after free: the block was changed after it was freed",
+            CopyReadsBeyond => "a copy would read beyond the end of the block",
+            CopyWritesBeyond => "a copy would write beyond the end of the block",
+            CopyReadsFreed => "a copy would read a block that is free",
+            CopyWritesFreed => "a copy would write to a block that is free",
             InvalidFree => "free of an address that is not a block of this allocator",
             InvalidRealloc => "realloc of an address that is not a block of this allocator",
             InvalidPointer => "the address is not a block of this allocator",
@@ -164,6 +180,15 @@ pub enum Detail {
     At(*const u8),
     /// The block at fault, and where in it.
     Block(About),
+    /// The block at fault, and the copy.
+    Copy {
+        /// The block, and where in it the copy begins.
+        about: About,
+        /// How much is copied.
+        bytes: usize,
+        /// The function that copies.
+        function: &'static str,
+    },
     /// The function or argument at fault.
     Named(&'static str),
 }
@@ -183,6 +208,9 @@ impl Detail {
             Detail::Alignment(bytes) => line.text(", alignment ").size(bytes),
             Detail::At(place) => line.text(", at ").address(place),
             Detail::Block(about) => about.write(line),
+            Detail::Copy { about, bytes, function } => {
+                about.write(line).text(", ").size(bytes).text(" bytes in ").text(function)
+            }
             Detail::Named(name) => line.text(", in ").text(name),
         };
     }
@@ -208,5 +236,6 @@ mod tests {
         assert_eq!(ErrorKind::InvalidFree.severity(), Severity::Misuse);
         assert_eq!(ErrorKind::OutOfMemory.severity(), Severity::Contained);
         assert!(Severity::Corruption > Severity::Misuse && Severity::Misuse > Severity::Contained);
+        assert_eq!(ErrorKind::CopyReadsBeyond.severity(), Severity::Checked);
     }
 }

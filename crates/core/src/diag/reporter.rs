@@ -44,6 +44,8 @@ pub enum Audience {
 pub enum Fatal {
     /// None: errors are reported, no more.
     None,
+    /// What the program has asked to be checked.
+    Checked,
     /// Overwritten memory.
     Corruption,
     /// Whatever the program does wrong with memory.
@@ -54,13 +56,17 @@ impl Fatal {
     fn holds(self, severity: Severity) -> bool {
         match self {
             Fatal::None => false,
+            Fatal::Checked => severity >= Severity::Checked,
             Fatal::Corruption => severity >= Severity::Corruption,
             Fatal::Misuse => severity >= Severity::Misuse,
         }
     }
 
     fn from_raw(raw: u8) -> Fatal {
-        [Fatal::Corruption, Fatal::Misuse].into_iter().find(|&fatal| fatal as u8 == raw).unwrap_or(Fatal::None)
+        [Fatal::Checked, Fatal::Corruption, Fatal::Misuse]
+            .into_iter()
+            .find(|&fatal| fatal as u8 == raw)
+            .unwrap_or(Fatal::None)
     }
 }
 
@@ -125,10 +131,11 @@ impl Reporter {
         self.errors.load(Relaxed)
     }
 
-    /// Counts the error and says it, if the settings have it so. Then the error hook is called or, if there is none,
-    /// the process may end.
+    /// Counts the error and says it, if the settings have it so, or the program has asked for the check. Then the
+    /// error hook is called or, if there is none, the process may end.
     pub fn error(&self, kind: ErrorKind, pointer: *const u8, detail: Detail) {
-        if self.shows(&self.errors, &self.max_errors) {
+        let is_asked_for = kind.severity() >= Severity::Checked;
+        if self.shows(&self.errors, &self.max_errors, is_asked_for) {
             self.say(error_line(kind, pointer, detail).as_c_str());
         }
         match self.error.get() {
@@ -139,7 +146,7 @@ impl Reporter {
 
     /// Counts a warning and says it, if the settings or the audience have it so; else `write` does not run.
     pub fn warning(&self, audience: Audience, write: impl FnOnce(&mut Message)) {
-        let asked = self.shows(&self.warnings, &self.max_warnings);
+        let asked = self.shows(&self.warnings, &self.max_warnings, false);
         if asked || audience == Audience::Everyone {
             self.line("ferrimalloc: warning: ", write);
         }
@@ -189,14 +196,14 @@ impl Reporter {
         }
     }
 
-    /// Counts one more in `count` and says whether it is to be printed.
-    fn shows(&self, count: &AtomicUsize, limit: &AtomicI64) -> bool {
+    /// Counts one more in `count` and says whether it is to be printed; `is_asked_for`: whatever `show_errors` is.
+    fn shows(&self, count: &AtomicUsize, limit: &AtomicI64, is_asked_for: bool) -> bool {
         let earlier = count.fetch_add(1, Relaxed);
         if self.verbose.load(Relaxed) > 0 {
             return true;
         }
         let limit = usize::try_from(limit.load(Relaxed)).unwrap_or(usize::MAX);
-        self.show_errors.load(Relaxed) && earlier < limit
+        (is_asked_for || self.show_errors.load(Relaxed)) && earlier < limit
     }
 
     fn react(&self, kind: ErrorKind) {
@@ -299,6 +306,19 @@ mod tests {
         reporter.warning(Audience::Everyone, |line| _ = line.text("shown"));
         assert_eq!(*lines.lock().unwrap(), ["ferrimalloc: warning: shown\n"]);
         assert_eq!(reporter.error_count(), 1);
+    }
+
+    #[test]
+    fn what_was_to_be_checked_is_shown_unasked_and_ends_the_process_before_all_else() {
+        let lines = Lines::default();
+        listening(&lines, Settings::SILENT).error(ErrorKind::CopyWritesBeyond, ptr::null(), Detail::Bytes(3));
+        assert!(lines.lock().unwrap().concat().contains("beyond the end of the block, 3 bytes"));
+        let kinds = [ErrorKind::CopyWritesBeyond, ErrorKind::BlockOverflow, ErrorKind::DoubleFree];
+        let ends = |fatal: Fatal| kinds.map(|kind| Fatal::from_raw(fatal as u8).holds(kind.severity()));
+        assert_eq!(ends(Fatal::None), [false, false, false]);
+        assert_eq!(ends(Fatal::Checked), [true, false, false]);
+        assert_eq!(ends(Fatal::Corruption), [true, true, false]);
+        assert_eq!(ends(Fatal::Misuse), [true, true, true]);
     }
 
     #[test]

@@ -426,7 +426,7 @@ impl FreeStack {
 pub struct Subproc {
     arenas: ArenaSet,
     main_heap: Published<Heap>,
-    heaps: Lock<List<Heap>>,
+    pub(super) heaps: Lock<List<Heap>>,
     /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
     theap_cache: Lock<FreeStack>,
     threads: AtomicUsize,

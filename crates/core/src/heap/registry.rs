@@ -15,7 +15,14 @@ use crate::arena::{Arena, ArenaSet, MAX_ARENAS};
 use crate::base::*;
 use crate::bitmap::Bitmap;
 use crate::page::{Chain, Origin, Owned, OwnedPage, Page, PageRef};
-use crate::sync::{AtomicU32, Lock, Ordering, Published, array_of, pin};
+use crate::sync::{AtomicBool, AtomicU32, Lock, Ordering, Published, Relaxed, array_of, pin};
+
+static ANY_OS_PAGES: AtomicBool = AtomicBool::new(false);
+
+/// Whether any page has ever had a mapping of its own. Who has a block of such a page sees this set.
+pub fn any_os_pages() -> bool {
+    ANY_OS_PAGES.get()
+}
 
 /// A bitmap with its bits behind it, in metadata memory.
 #[repr(C, align(64))]
@@ -81,6 +88,7 @@ impl Registry {
                 None => false,
             },
             Origin::Os(_) => {
+                ANY_OS_PAGES.set(true);
                 self.os_pages.lock().push_front(page.page());
                 true
             }
@@ -267,6 +275,12 @@ impl Registry {
     /// The page with a mapping of its own that holds `p`.
     pub fn os_page_around(&self, p: *const u8) -> Option<PageRef> {
         let pages = self.os_pages.lock();
+        pages.iter().find(|page| page.holds(p))
+    }
+
+    /// The same; also `None` while the list is locked.
+    pub fn os_page_around_unless_locked(&self, p: *const u8) -> Option<PageRef> {
+        let pages = self.os_pages.try_lock()?;
         pages.iter().find(|page| page.holds(p))
     }
 

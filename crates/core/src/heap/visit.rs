@@ -3,10 +3,17 @@
 //! What a visitor is shown is copied from the page first (`page::peek`), so it may free the blocks that it is shown.
 //! While other threads use the heap, it is shown a snapshot.
 
-use super::heap::Heap;
+use super::heap::{Heap, Subproc};
 use super::orphans::adopt_orphans_first;
 use crate::os;
 use crate::page::{Marks, Origin, Page, PageRef, Walk};
+
+impl Subproc {
+    /// What `pick` makes of the first heap of which it makes something; also `None` while the list of heaps is locked.
+    pub fn find_heap_unless_locked<R>(&self, pick: impl FnMut(&'static Heap) -> Option<R>) -> Option<R> {
+        self.heaps.try_lock()?.iter().find_map(pick)
+    }
+}
 
 /// A run of blocks of one size: what `mi_heap_area_t` tells.
 #[derive(Clone, Copy, Debug)]

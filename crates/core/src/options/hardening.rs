@@ -152,7 +152,7 @@ fn apply(hardening: Hardening) {
     let fatal = fatal(hardening);
     diag::end_process_on(fatal);
     CHECKS_FREES.store(hardening.pads(), Relaxed);
-    if hardening != Hardening::NONE || fatal != Fatal::None {
+    if hardening != Hardening::NONE || fatal == Fatal::Misuse {
         super::set_default(OptionId::ShowErrors, 1);
     }
     if hardening.debug > 0 {
@@ -169,7 +169,7 @@ fn fatal(hardening: Hardening) -> Fatal {
         _ if BUILD.valgrind => Fatal::None,
         _ if hardening.checks() => Fatal::Misuse,
         _ if hardening.guards_metadata() => Fatal::Corruption,
-        _ => Fatal::None,
+        _ => Fatal::Checked,
     }
 }
 

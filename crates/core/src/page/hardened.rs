@@ -77,7 +77,8 @@ impl Page {
         diag::error(kind, p, Detail::Block(self.about(p, at)));
     }
 
-    fn about(&self, p: *const u8, at: *const u8) -> About {
+    /// What is said of the block at or around `p`, an address in the page, when something is noticed at `at`.
+    pub fn about(&self, p: *const u8, at: *const u8) -> About {
         // Others may be releasing the page of a wrong address: nothing is relied on.
         let each = self.block_bytes().max(1);
         let padding = match self.owner().is_hardened() {

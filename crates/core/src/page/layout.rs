@@ -280,6 +280,13 @@ impl Page {
         }
     }
 
+    /// The entry of the slice that holds `p`; `None` for an address that has none, and so is not ours.
+    #[inline]
+    pub fn entry_if_any(p: *const u8) -> Option<PageRef> {
+        // SAFETY: as for `entry`.
+        page_map::find(p).map(|entry| unsafe { entry.cast::<Page>().as_ref() })
+    }
+
     /// The page that holds `p`, if there is one.
     pub fn lookup(p: *const u8) -> Lookup {
         let entry = Self::entry(p);

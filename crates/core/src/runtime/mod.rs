@@ -5,7 +5,7 @@
 //! * `thread`: a thread's theaps, and its end; `lone`: threads that only free.
 //! * `deferred`: the hook for frees that the program has put off; `limits`: the one for when a limit is reached.
 //! * `gather`: statistics when somebody asks; `slices`: what each slice of an arena is used for.
-//! * `subprocs`: making and ending sub-processes.
+//! * `subprocs`: making and ending sub-processes. `inner_slices`: whose a slice deep inside of a large block is.
 //! * `fork`: locks over a fork; `orphans`: what the child does with the pages and theaps of threads that it doesn't have.
 //! * `profiling`: starting and stopping the profiler.
 //! * `scavenger`: a thread of our own that purges; `unowned`: collecting pages that no thread owns.
@@ -20,6 +20,7 @@ mod fork;
 mod gather;
 mod heaps;
 mod hooks;
+mod inner_slices;
 mod late;
 mod limits;
 mod lone;
@@ -42,6 +43,7 @@ pub use gather::{
 };
 pub use heaps::{heap_delete, heap_destroy, heap_main, heap_new, heap_new_in_arena, heap_new_postponing};
 pub use hooks::{Reports, process_done, register_reports, thread_done};
+pub use inner_slices::{is_foreign, page_around_inner};
 pub use limits::{LimitFn, asks_for_room, register_limit_hook};
 pub use lone::theap_to_free_by;
 pub use process::{ensure_process, interleave_huge, main_subproc, reserve_huge_on};

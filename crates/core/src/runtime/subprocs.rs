@@ -6,7 +6,7 @@
 use crate::arena::Meta;
 use crate::heap::{Heap, Subproc, adopt_orphans_first, forget_guard, heap_locks, release_page, unlock};
 use crate::page::{Lookup, Origin, Page, PageRef};
-use crate::sync::Lock;
+use crate::sync::{AtomicBool, Lock, Relaxed};
 use crate::theap::Theap;
 
 use super::descriptor;
@@ -18,6 +18,8 @@ use super::thread::{ENDS, Thread, current_theap};
 pub(super) struct Newest(Option<&'static Subproc>);
 
 static OTHERS: Lock<Newest> = Lock::new(Newest(None));
+/// Whether there has ever been one.
+static ANY_OTHERS: AtomicBool = AtomicBool::new(false);
 
 /// Why a sub-process can't be destroyed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +39,7 @@ pub fn subproc_new() -> Option<&'static Subproc> {
     let mut newest = OTHERS.lock();
     subproc.set_next(newest.0);
     newest.0 = Some(subproc);
+    ANY_OTHERS.set(true);
     descriptor::describe_newest(OTHERS.data_ptr().cast_const().cast());
     Some(subproc)
 }
@@ -65,6 +68,20 @@ pub fn for_each_subproc(mut visit: impl FnMut(&'static Subproc)) {
 pub fn find_in_subprocs<R>(mut pick: impl FnMut(&'static Subproc) -> Option<R>) -> Option<R> {
     pick(main_subproc()).or_else(|| {
         let newest = OTHERS.lock();
+        each(newest.0).find_map(pick)
+    })
+}
+
+/// Whether there has never been any but the main one.
+pub(super) fn is_main_alone() -> bool {
+    !ANY_OTHERS.get()
+}
+
+/// What `pick` makes of the first sub-process of which it makes something; as if there were only the main one while
+/// the list of others is locked.
+pub(super) fn find_in_subprocs_unless_locked<R>(mut pick: impl FnMut(&'static Subproc) -> Option<R>) -> Option<R> {
+    pick(main_subproc()).or_else(|| {
+        let newest = if is_main_alone() { return None } else { OTHERS.try_lock()? };
         each(newest.0).find_map(pick)
     })
 }

@@ -14,6 +14,7 @@ use crate::runtime::{current_theap, heap_main, heap_new, live_theap, theap_for};
 use ferrimalloc_prim::{Errno, errno};
 
 mod aligned;
+mod bounds;
 #[cfg(unix)]
 mod fork;
 mod free;
