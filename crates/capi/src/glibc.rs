@@ -7,6 +7,21 @@ use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Force, SLICE_BYTES};
 use ferrimalloc_core::runtime::main_subproc;
 
+/// What glibc's header has under these names, whose ever header the program has: the functions are there for all.
+#[repr(C)]
+pub struct Mallinfo<N> {
+    arena: N,
+    ordblks: N,
+    smblks: N,
+    hblks: N,
+    hblkhd: N,
+    usmblks: N,
+    fsmblks: N,
+    uordblks: N,
+    fordblks: N,
+    keepcost: N,
+}
+
 /// Memory of the main sub-process, in bytes.
 struct Usage {
     reserved: usize,
@@ -26,9 +41,9 @@ fn usage() -> Usage {
 /// `struct mallinfo2`: `arena` is what has memory behind it, `ordblks` 1, `uordblks` what is in use (in whole slices),
 /// `fordblks` what is free but not yet given back.
 #[unsafe(no_mangle)]
-pub extern "C" fn mallinfo2() -> libc::mallinfo2 {
+pub extern "C" fn mallinfo2() -> Mallinfo<usize> {
     let usage = usage();
-    libc::mallinfo2 {
+    Mallinfo {
         arena: usage.in_use + usage.unused,
         ordblks: 1,
         smblks: 0,
@@ -44,10 +59,10 @@ pub extern "C" fn mallinfo2() -> libc::mallinfo2 {
 
 /// The same in `int`s, which stick at their largest value.
 #[unsafe(no_mangle)]
-pub extern "C" fn mallinfo() -> libc::mallinfo {
+pub extern "C" fn mallinfo() -> Mallinfo<c_int> {
     let int = |bytes: usize| c_int::try_from(bytes).unwrap_or(c_int::MAX);
     let info = mallinfo2();
-    libc::mallinfo {
+    Mallinfo {
         arena: int(info.arena),
         ordblks: 1,
         smblks: 0,
@@ -105,6 +120,7 @@ pub extern "C" fn malloc_stats() {
 /// here corresponds to them; others are refused (0).
 #[unsafe(no_mangle)]
 pub extern "C" fn mallopt(param: c_int, _value: c_int) -> c_int {
-    const FIRST_KNOWN: c_int = libc::M_ARENA_MAX;
-    c_int::from((FIRST_KNOWN..=libc::M_MXFAST).contains(&param))
+    const M_ARENA_MAX: c_int = -8;
+    const M_MXFAST: c_int = 1;
+    c_int::from((M_ARENA_MAX..=M_MXFAST).contains(&param))
 }

@@ -91,6 +91,12 @@ mod wasm;
 #[cfg(windows)]
 mod windows;
 
+// The crate `libc` has the linker look for the C library, but not for musl's, which it leaves to the standard library. That stands
+// before us in a program without one of its own, and where libraries are archives the order counts.
+#[cfg(target_env = "musl")]
+#[link(name = "c")]
+unsafe extern "C" {}
+
 pub use errno::Errno;
 
 #[doc(inline)]

@@ -73,6 +73,11 @@ impl Toolchain {
         Ok(())
     }
 
+    /// The folder of what a C library brings for a target, in which the compiler looks for it.
+    pub fn self_contained(&self, triple: &str) -> PathBuf {
+        self.rustlib().join(triple).join("lib/self-contained")
+    }
+
     /// The source of the standard library, for targets of which Debian has none built.
     pub fn add_source(&self, log: &Path) -> Result<()> {
         if self.rustlib().join("src/rust/library").exists() {

@@ -15,8 +15,20 @@ const FLAGS: [&str; 7] =
 
 /// Compiles `source` (a path below `xtask/programs`, `.c` or `.cpp`) into `folder`, with more flags or libraries after it.
 pub fn compile(testbed: &Testbed, source: &str, folder: &Path, more: &[&str], log: &Path) -> Result<PathBuf> {
-    let program = folder.join(Path::new(source).file_stem().context("the source has no name")?);
     let compiler = if source.ends_with(".cpp") { "g++" } else { "gcc" };
+    compile_by(compiler, testbed, source, folder, more, log)
+}
+
+/// The same by a compiler with GNU's flags.
+pub fn compile_by(
+    compiler: &str,
+    testbed: &Testbed,
+    source: &str,
+    folder: &Path,
+    more: &[&str],
+    log: &Path,
+) -> Result<PathBuf> {
+    let program = folder.join(Path::new(source).file_stem().context("the source has no name")?);
     let mut command = Command::new(compiler);
     command.args(FLAGS).arg("-o").arg(&program).arg(workspace::programs().join(source)).args(more);
     testbed.logged(&mut command, LIMIT, log).with_context(|| format!("{source} does not compile"))?;

@@ -22,8 +22,10 @@ unsafe extern "C" fn visit_object(info: *mut dl_phdr_info, _size: usize, visit: 
     // SAFETY: as many headers as the description says.
     let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     let base = info.dlpi_addr as usize;
-    // SAFETY: null or a C string.
-    let name = if info.dlpi_name.is_null() { c"" } else { unsafe { CStr::from_ptr(info.dlpi_name) } };
+    // musl has a name for the program, too: how it was called, or a link in `/proc`.
+    let is_nameless = info.dlpi_name.is_null() || is_program(info);
+    // SAFETY: a C string, unless null.
+    let name = if is_nameless { c"" } else { unsafe { CStr::from_ptr(info.dlpi_name) } };
     let table = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME);
     let unwind_table = table.map_or(0, |header| base + header.p_vaddr as usize);
     let notes = headers.iter().filter(|header| header.p_type == libc::PT_NOTE);
@@ -40,6 +42,12 @@ unsafe extern "C" fn visit_object(info: *mut dl_phdr_info, _size: usize, visit: 
         }
     }
     0
+}
+
+/// Whether the object is what the kernel started.
+fn is_program(info: &dl_phdr_info) -> bool {
+    // SAFETY: takes and returns a number.
+    unsafe { libc::getauxval(libc::AT_PHDR) as usize == info.dlpi_phdr.addr() }
 }
 
 /// What a header describes.

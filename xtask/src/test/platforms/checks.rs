@@ -17,7 +17,6 @@ pub const TRIPLES: &[&str] = &[
     "x86_64-unknown-freebsd",
     "x86_64-unknown-netbsd",
     "aarch64-linux-android",
-    "x86_64-unknown-linux-musl",
 ];
 
 pub fn row(triple: &str, testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> {

@@ -1,13 +1,14 @@
 //! Windows on x86-64, by mingw's linker and wine: the tests of the crates that a port is about, and jobs beside the system's
 //! allocator. What wine takes says little about Windows itself.
 
+use super::jobs::{check_left, compare, line};
 use super::{LIMIT, Row, installed, two_programs, variable, with_own_std, without_source};
 use crate::packages::Need;
 use crate::test::Testbed;
 use crate::test::cargo_stages::passed;
 use crate::test::foreign_toolchain::Toolchain;
 use crate::workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -117,71 +118,18 @@ impl<'a> Windows<'a> {
         let (ours, theirs) = (self.job("ours", "ours")?, self.job("std", "")?);
         let lines = [self.run(&ours, "10")?, self.run(&theirs, "10")?];
         check_left(&self.run(&ours, "0")?)?;
-        compare(&lines)
+        compare(&lines, "HeapAlloc")
     }
 
     fn job(&self, name: &str, features: &str) -> Result<PathBuf> {
         let mut command = self.cargo(&["build", "--release", "--features", features], "-Zbuild-std=std,panic_abort");
-        self.testbed.logged(command.current_dir(workspace::programs().join("windows")), LIMIT, self.log)?;
+        self.testbed.logged(command.current_dir(workspace::programs().join("jobs")), LIMIT, self.log)?;
         let program = self.libraries.join(name).with_extension("exe");
-        fs::copy(self.toolchain.target().join(TRIPLE).join("release/windows-jobs.exe"), &program)?;
+        fs::copy(self.toolchain.target().join(TRIPLE).join("release/jobs.exe"), &program)?;
         Ok(program)
     }
 
     fn run(&self, program: &Path, purge_delay: &str) -> Result<String> {
-        let mut command = self.wine(program);
-        let output = command.env("MIMALLOC_PURGE_DELAY", purge_delay).output().context("cannot start wine")?;
-        if !output.status.success() {
-            bail!("{}: {}\n{}", program.display(), output.status, String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
-/// What ended threads may leave behind, once a first round has warmed everything: half as much again, and some.
-const SPARE_KIB: usize = 8 << 10;
-
-/// A line of `windows-jobs` that gave back at once what was unused.
-fn check_left(line: &str) -> Result<()> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [.., first, last] = words[..] else { bail!("the jobs printed: {line}") };
-    let (first, last): (usize, usize) = (first.parse()?, last.parse()?);
-    if last > first + first / 2 + SPARE_KIB {
-        bail!("threads that have ended leave memory behind: {first} KiB after the first, {last} KiB after the last");
-    }
-    Ok(())
-}
-
-/// A line of `windows-jobs` per allocator: ours and the system's. The answers must be the same.
-fn compare(lines: &[String; 2]) -> Result<String> {
-    let [ours, theirs] = lines.each_ref().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let answers = |line: &[&str]| [1, 4, 7, 10, 13].map(|at| line.get(at).map(ToString::to_string));
-    if ours.len() != 19 || theirs.len() != 19 || answers(&ours) != answers(&theirs) {
-        bail!("the answers differ: {lines:?}");
-    }
-    let times = [0, 3, 6, 9, 12].map(|at| format!("{} {} ms, HeapAlloc's {}", ours[at], ours[at + 2], theirs[at + 2]));
-    Ok(format!("5 jobs: {}; working set {} KiB, HeapAlloc's {}", times.join(", "), ours[18], theirs[18]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(answer: u32, last: u32) -> String {
-        format!("a 1 2.0 b {answer} 3.0 c 5 4.0 d 6 7.0 e 7 8.0 kib 9 10000 {last}\n")
-    }
-
-    #[test]
-    fn answers_must_be_the_same() {
-        assert!(compare(&[line(7, 100), line(7, 90_000)]).unwrap().ends_with("100 KiB, HeapAlloc's 90000"));
-        assert!(compare(&[line(7, 100), line(8, 100)]).is_err());
-        assert!(compare(&[line(7, 100), String::new()]).is_err());
-    }
-
-    #[test]
-    fn threads_must_leave_nothing() {
-        assert!(check_left(&line(7, 20_000)).is_ok());
-        assert!(check_left(&line(7, 90_000)).is_err());
-        assert!(check_left("nonsense").is_err());
+        line(self.wine(program), purge_delay)
     }
 }

@@ -4,10 +4,13 @@
 
 #[path = "../../wasm/src/lib.rs"]
 mod jobs;
+#[cfg_attr(unix, path = "linux.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod system;
 
-use std::ffi::c_void;
 use std::sync::mpsc::channel;
 use std::time::Instant;
+use system::working_set_kib;
 
 const THREADS: usize = 4;
 const ROUNDS: usize = 30;
@@ -59,28 +62,4 @@ fn fill(number: usize) -> Vec<Vec<u8>> {
         total += size;
     }
     blocks
-}
-
-/// `PROCESS_MEMORY_COUNTERS`.
-#[repr(C)]
-#[derive(Default)]
-struct Counters {
-    bytes: u32,
-    page_faults: u32,
-    peak_working_set: usize,
-    working_set: usize,
-    others: [usize; 6],
-}
-
-#[link(name = "kernel32")]
-unsafe extern "system" {
-    fn GetCurrentProcess() -> *mut c_void;
-    fn K32GetProcessMemoryInfo(process: *mut c_void, counters: *mut Counters, bytes: u32) -> i32;
-}
-
-fn working_set_kib() -> usize {
-    let (mut counters, bytes) = (Counters::default(), size_of::<Counters>() as u32);
-    // SAFETY: a place for the result, with its size.
-    assert!(unsafe { K32GetProcessMemoryInfo(GetCurrentProcess(), &mut counters, bytes) } != 0);
-    counters.working_set / 1024
 }
