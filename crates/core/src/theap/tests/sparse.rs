@@ -29,16 +29,6 @@ fn inside(block: *mut u8) -> u8 {
     unsafe { block.wrapping_add(BYTES / 2).read_volatile() }
 }
 
-/// Takes a page's worth of blocks and frees them; answers whether memory went before the last few.
-fn rise_and_fall(theap: &'static Theap) -> bool {
-    let (page, blocks) = full(theap);
-    put_all(theap, &blocks[5..]);
-    let is_punched = page.hole_bytes() > 0;
-    assert!(blocks[..5].iter().all(|block| inside(*block) == 0xAA));
-    put_all(theap, &blocks[..5]);
-    is_punched
-}
-
 #[test]
 fn what_its_thread_has_freed_goes_at_once() {
     let bed = bed();
@@ -154,6 +144,16 @@ fn what_another_thread_frees_goes_once_much_waits_for_the_owner() {
 mod on_sim {
     use super::*;
     use ferrimalloc_prim::sim::{self, Clock, Fault, Kind};
+
+    /// Takes a page's worth of blocks and frees them; answers whether memory went before the last few.
+    fn rise_and_fall(theap: &'static Theap) -> bool {
+        let (page, blocks) = full(theap);
+        put_all(theap, &blocks[5..]);
+        let is_punched = page.hole_bytes() > 0;
+        assert!(blocks[..5].iter().all(|block| inside(*block) == 0xAA));
+        put_all(theap, &blocks[..5]);
+        is_punched
+    }
 
     #[test]
     fn who_goes_up_and_down_pays_for_it_rarely() {
