@@ -35,10 +35,15 @@ fn create(placement: &Placement) -> &'static Owned {
     unsafe { OwnedPage::create(placement, ME, ptr::null(), (ptr::null(), Lifetime::Stays)) }.hold()
 }
 
+/// A place for pages for blocks of at least `bytes`.
+fn place_of(bytes: usize) -> Placement {
+    let bin = Bin::of(bytes);
+    place(bin.page_slices(), bin, bin.block_bytes(), Extent::Whole)
+}
+
 /// A page for blocks of at least `bytes`.
 fn page(bytes: usize) -> &'static Owned {
-    let bin = Bin::of(bytes);
-    create(&place(bin.page_slices(), bin, bin.block_bytes(), Extent::Whole))
+    create(&place_of(bytes))
 }
 
 fn singleton(slices: usize, offset_bytes: usize) -> &'static Owned {
@@ -308,8 +313,8 @@ const WORKS: [Work; 8] = [
 ];
 
 /// A page of which 8 blocks are in use; each looks like a link to another one.
-fn in_use(bytes: usize) -> (&'static Owned, Vec<*mut u8>) {
-    let page = page(bytes);
+fn in_use(place: &Placement) -> (&'static Owned, Vec<*mut u8>) {
+    let page = create(place);
     let blocks = take(page, 8);
     for (index, block) in blocks.iter().enumerate() {
         // SAFETY: the test's own blocks, of a word at least.
@@ -324,14 +329,19 @@ fn a_page_is_mended_wherever_its_owner_stopped() {
     let _ground = ground();
     for work in &WORKS {
         for bytes in [16, 1024, 7000] {
+            // One page after the other lies there.
+            let place = Placement { zero: Zero::Any, ..place_of(bytes) };
             let mut pin = 1;
             loop {
-                let (page, blocks) = in_use(bytes);
+                let (page, blocks) = in_use(&place);
                 if stop_at(pin, || (work.run)(page, &blocks)).is_none() {
                     break;
                 }
                 check_mended(page, work, &blocks, pin);
-                pin += 1;
+                // SAFETY: the test's own page.
+                unsafe { page.take_out() }.erase();
+                // Long works do the same again and again.
+                pin += 1 + pin / 200 * 16;
             }
             assert!(pin > 1, "{}: no pin at all", work.name);
         }

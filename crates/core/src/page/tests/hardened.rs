@@ -19,8 +19,7 @@ struct Place {
 impl Place {
     /// For blocks of at least `bytes`.
     fn new(bytes: usize) -> Place {
-        let bin = Bin::of(bytes);
-        let placement = place(bin.page_slices(), bin, bin.block_bytes(), Extent::Whole);
+        let placement = place_of(bytes);
         let layout = Layout::from_size_align(BlockTable::bytes(usize::from(placement.reserved)), 64).unwrap();
         // SAFETY: the layout has some bytes.
         Place { table: unsafe { alloc_zeroed(layout) }, placement: Placement { zero: Zero::Any, ..placement }, layout }
