@@ -17,14 +17,15 @@ pub fn next(name: &CStr) -> usize {
 }
 
 /// Has the library that contains `address` call other functions: each of `functions` is a name that the library
-/// imports, and the address to be called from now on. False, and nothing has happened, if the address is the program's
-/// own, or nobody's. A few system calls.
+/// imports, and the address to be called from now on. False if not all of them could be: if the address is the program's
+/// own, or nobody's, nothing has happened. A few system calls.
 pub fn rebind(address: usize, functions: &[(&CStr, usize)]) -> bool {
     let Some(library) = Object::containing(address).filter(|object| !object.is_program) else { return false };
+    let mut are_all_written = true;
     for (name, place) in quiet(|| library.imports()) {
         let Some((_, function)) = functions.iter().find(|(wanted, _)| *wanted == name) else { continue };
         let at = place.expose_provenance();
-        quiet(|| {
+        are_all_written &= quiet(|| {
             library.while_writable(at..at + size_of::<usize>(), || {
                 // SAFETY: a word that the dynamic linker has filled in, in memory that is writable now. Others read it
                 // meanwhile, as it was or as it will be.
@@ -32,7 +33,7 @@ pub fn rebind(address: usize, functions: &[(&CStr, usize)]) -> bool {
             })
         });
     }
-    true
+    are_all_written
 }
 
 /// Copies bytes one by one, in ascending order, or in descending order if the destination begins inside of the source.
@@ -69,6 +70,8 @@ pub unsafe fn length(text: *const u8, limit: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_env = "gnu")]
+    use std::{borrow::ToOwned, string::String, vec::Vec};
 
     #[test]
     fn copies_may_overlap() {
@@ -92,13 +95,43 @@ mod tests {
         }
     }
 
+    /// musl's static programs have no `dlsym`.
     #[test]
+    #[cfg(target_env = "gnu")]
     fn the_next_function_of_a_name_is_found() {
         assert_ne!(next(c"memcpy"), 0);
         assert_eq!(next(c"there_is_no_such_function"), 0);
     }
 
+    /// How the word at `place` may be used, as the kernel lists it.
+    #[cfg(target_env = "gnu")]
+    fn rights(place: usize) -> String {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let is_around = |line: &&str| {
+            let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            let bound = |text| usize::from_str_radix(text, 16).unwrap();
+            (bound(start)..bound(end)).contains(&place)
+        };
+        maps.lines().find(is_around).unwrap().split(' ').nth(1).unwrap().to_owned()
+    }
+
     #[test]
+    #[cfg(target_env = "gnu")]
+    fn what_the_dynamic_linker_has_sealed_is_sealed_again() {
+        let library = Object::containing(next(c"getauxval")).unwrap();
+        let sealed = |(name, place): (&CStr, *mut usize)| (name.to_owned(), place.expose_provenance());
+        let sealed: Vec<_> = library.imports().map(sealed).filter(|word| rights(word.1) == "r--p").collect();
+        for (name, place) in &sealed {
+            // SAFETY: a word that the dynamic linker has filled in.
+            let function = unsafe { core::ptr::with_exposed_provenance::<usize>(*place).read() };
+            assert!(rebind(library.base, &[(name, function)]));
+            assert_eq!(rights(*place), "r--p", "{name:?}");
+        }
+        assert!(!sealed.is_empty());
+    }
+
+    #[test]
+    #[cfg(target_env = "gnu")]
     fn a_library_calls_what_it_is_told_to() {
         extern "C" fn mine() {}
         let function = next(c"getauxval");

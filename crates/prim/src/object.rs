@@ -1,6 +1,7 @@
 //! Loaded programs and libraries as ELF has them: their tables of symbols, and the words that the dynamic linker has filled in.
 
 use crate::mem;
+use crate::platform::modules::is_program;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
 use core::ops::Range;
@@ -54,9 +55,7 @@ impl Object {
         if !(start..end).contains(address) {
             return 0;
         }
-        // SAFETY: null or a C string. The program is listed without a name.
-        let is_program = info.dlpi_name.is_null() || unsafe { CStr::from_ptr(info.dlpi_name) }.is_empty();
-        *found = Some(Object { addresses: start..end, base, is_program, headers });
+        *found = Some(Object { addresses: start..end, base, is_program: is_program(info), headers });
         1
     }
 
@@ -111,22 +110,35 @@ impl Object {
         })
     }
 
-    /// Calls `write` while the range, of one segment, is writable, if it can be made so.
-    pub fn while_writable(&self, range_of_writes: Range<usize>, write: impl FnOnce()) {
-        let mut loads = self.headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
-        let Some(segment) = loads.find(|load| range(self.base, load).contains(&range_of_writes.start)) else { return };
-        let flag = |of_file: u32, of_memory: c_int| if segment.p_flags & of_file != 0 { of_memory } else { 0 };
-        let as_it_was =
-            flag(libc::PF_R, libc::PROT_READ) | flag(libc::PF_W, libc::PROT_WRITE) | flag(libc::PF_X, libc::PROT_EXEC);
+    /// Calls `write` while the range, of one segment, is writable. False, and it was not called, if it can't be made so.
+    pub fn while_writable(&self, range_of_writes: Range<usize>, write: impl FnOnce()) -> bool {
         let start = range_of_writes.start & !(mem::config().os_page_bytes - 1);
+        let Some(as_it_was) = self.protection(start..range_of_writes.end) else { return false };
         let (at, bytes) = (ptr::with_exposed_provenance_mut(start), range_of_writes.end - start);
         // SAFETY: the object's own memory, which keeps all its rights meanwhile.
         unsafe {
-            if libc::mprotect(at, bytes, as_it_was | libc::PROT_WRITE) == 0 {
-                write();
-                libc::mprotect(at, bytes, as_it_was);
+            if libc::mprotect(at, bytes, as_it_was | libc::PROT_WRITE) != 0 {
+                return false;
             }
+            write();
+            libc::mprotect(at, bytes, as_it_was);
         }
+        true
+    }
+
+    /// How memory from the start of an OS page on, in one segment, is protected since the object was loaded: the dynamic linker
+    /// seals the whole OS pages of what is written by relocations alone. `None`: not the object's.
+    fn protection(&self, memory: Range<usize>) -> Option<c_int> {
+        let headers = |wanted| self.headers.iter().filter(move |header| header.p_type == wanted);
+        let segment = headers(libc::PT_LOAD).find(|load| range(self.base, load).contains(&(memory.end - 1)))?;
+        let floor = |address: usize| address & !(mem::config().os_page_bytes - 1);
+        let is_sealed = headers(libc::PT_GNU_RELRO).map(|sealed| range(self.base, sealed)).any(|sealed| {
+            let sealed = floor(sealed.start)..floor(sealed.end);
+            sealed.contains(&memory.start) && memory.end <= sealed.end
+        });
+        let flag = |of_file: u32, of_memory: c_int| if segment.p_flags & of_file != 0 { of_memory } else { 0 };
+        let writable = if is_sealed { 0 } else { flag(libc::PF_W, libc::PROT_WRITE) };
+        Some(flag(libc::PF_R, libc::PROT_READ) | writable | flag(libc::PF_X, libc::PROT_EXEC))
     }
 }
 

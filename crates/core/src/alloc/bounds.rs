@@ -11,7 +11,7 @@ use core::ffi::{CStr, c_char, c_int};
 use super::hardened;
 use crate::arena::page_map;
 use crate::diag::{self, About, Detail, ErrorKind};
-use crate::heap::postpones;
+use crate::heap::any_postpones;
 use crate::page::{Owner, Page, PageRef};
 use crate::runtime::{is_foreign, page_around_inner};
 
@@ -21,8 +21,8 @@ pub const UNLIMITED: usize = usize::MAX;
 /// Bytes from `p` to the end of the block around it; 0 if a block could be there and none is; [`UNLIMITED`] if `p`
 /// isn't in memory of ours.
 ///
-/// Exact for every block. (Addresses more than 64 KiB inside of a block that has a mapping of its own are given as not
-/// ours while another thread makes or releases such a block.) Waits for nothing. Where blocks have canaries, it reads the
+/// Exact for every block. (Addresses more than 64 KiB inside of a block that has a mapping of its own, or belongs to another
+/// sub-process, are given as not ours while another thread makes or releases such a block, or asks about one.) Waits for nothing. Where blocks have canaries, it reads the
 /// block's, and reports one that is broken.
 pub fn remaining(p: *const u8) -> usize {
     page_at(p).map_or(UNLIMITED, |page| remaining_in(page, p))
@@ -51,10 +51,11 @@ fn remaining_in(page: PageRef, p: *const u8) -> usize {
     whole.saturating_sub(inside)
 }
 
-/// The size of the block at `block` as its user knows it; 0 if it is free, unless somebody may read it still.
+/// The size of the block at `block` as its user knows it; 0 if it is free, unless somebody may read free blocks. (Whose page it is
+/// can't be asked: a heap that ends is waited for.)
 fn hardened_size(page: PageRef, block: *const u8) -> usize {
     let size = hardened::usable_size(block.cast_mut(), page);
-    size.unwrap_or_else(|| if postpones(page) { page.block_bytes() } else { 0 })
+    size.unwrap_or_else(|| if any_postpones() { page.block_bytes() } else { 0 })
 }
 
 /// Whether it is quickly told that `bytes` bytes from `p` on are all of one block, or no memory of ours. Some 30

@@ -131,8 +131,17 @@ extern "C" fn free_large(p: *mut u8, mine: &'static Owned) {
     // SAFETY: the block is the caller's.
     match unsafe { mine.push_local(p) } {
         Freed::Empty => free_emptied(mine),
-        Freed::InUse if mine.is_look_due() => Theap::of_page(mine).see_to_sparse(mine),
+        Freed::InUse if mine.is_look_due() => look_at(mine),
         Freed::InUse => {}
+    }
+}
+
+/// A thread that has no theap leaves the page as it is: see `free_emptied`.
+#[cold]
+#[inline(never)]
+extern "C" fn look_at(page: &'static Owned) {
+    if !current_theap().is_empty_theap() {
+        Theap::of_page(page).see_to_sparse(page);
     }
 }
 

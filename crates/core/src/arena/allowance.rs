@@ -11,6 +11,9 @@ pub struct Allowance {
     seen: AtomicU64,
 }
 
+/// No charge takes more ahead of time. Milliseconds.
+const MOST_AHEAD: u64 = 60_000;
+
 impl Allowance {
     /// Nothing has been taken.
     pub const fn new() -> Allowance {
@@ -19,21 +22,31 @@ impl Allowance {
 
     /// Takes `cost` at the time `now`, unless more than `most` has been taken ahead of time already.
     pub fn take(&self, now: u64, cost: u64, most: u64) -> bool {
-        let granted = self.granted(now);
-        let is_there = granted <= now.saturating_add(most);
-        self.granted.store(granted.saturating_add(if is_there { cost } else { 0 }), Ordering::Relaxed);
+        let back = self.jumped_back(now);
+        let mut is_there = false;
+        // Refusals, which can be many, write nothing.
+        _ = self.granted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |granted| {
+            let granted = granted.saturating_sub(back).max(now);
+            is_there = granted <= now.saturating_add(most);
+            (is_there || back > 0).then(|| granted.saturating_add(if is_there { cost } else { 0 }))
+        });
         is_there
     }
 
-    /// What was taken has cost more than was thought.
+    /// What was taken has cost more than was thought. At most [`MOST_AHEAD`] of that counts.
     pub fn charge(&self, cost: u64) {
-        self.granted.fetch_add(cost, Ordering::Relaxed);
+        let most = self.seen.load(Ordering::Relaxed).saturating_add(MOST_AHEAD);
+        _ = self.granted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |granted| {
+            (granted < most).then(|| granted.saturating_add(cost).min(most))
+        });
     }
 
-    /// Not before `now`. A clock may jump back: what has been taken ahead of time stays so.
-    fn granted(&self, now: u64) -> u64 {
-        let back = self.seen.swap(now, Ordering::Relaxed).saturating_sub(now);
-        self.granted.load(Ordering::Relaxed).saturating_sub(back).max(now)
+    /// By how much the clock has jumped back since the last call: what has been taken ahead of time stays so.
+    fn jumped_back(&self, now: u64) -> u64 {
+        if self.seen.load(Ordering::Relaxed) == now {
+            return 0;
+        }
+        self.seen.swap(now, Ordering::Relaxed).saturating_sub(now)
     }
 }
 
@@ -65,6 +78,14 @@ mod tests {
         assert!(allowance.take(1000, 10, 0));
         allowance.charge(70);
         assert!(!allowance.take(1079, 10, 0) && allowance.take(1080, 10, 0));
+    }
+
+    #[test]
+    fn what_is_charged_ends_some_day() {
+        let allowance = Allowance::new();
+        assert!(allowance.take(1000, 10, 0));
+        (0..10).for_each(|_| allowance.charge(MOST_AHEAD));
+        assert!(!allowance.take(1000 + MOST_AHEAD - 1, 10, 0) && allowance.take(1000 + MOST_AHEAD, 10, 0));
     }
 
     #[test]

@@ -183,9 +183,12 @@ impl ArenaSet {
     }
 
     /// Whether so many bytes of free blocks in pages that are in use may go at once, without a delay to see whether they stay free.
-    /// Not where somebody has chosen a delay.
+    /// Not where somebody has chosen a delay, nor where memory that goes is closed for a moment, and might not open again.
     pub fn may_purge_early(&self, bytes: usize) -> bool {
-        delay_millis().is_some() && !is_delay_chosen() && self.usage().purging.may_purge_early(bytes)
+        !os::CLOSING_CLEARS
+            && delay_millis().is_some()
+            && !is_delay_chosen()
+            && self.usage().purging.may_purge_early(bytes)
     }
 
     /// Purges, highest addresses first, until at most `target` unused slices keep their memory. If some may, whole huge

@@ -850,8 +850,9 @@ mod on_sim {
     }
 
     /// A large heap, of which the first units are in use: pages of a slice each, and their arena.
-    fn large_heap(set: &'static ArenaSet, units: usize) -> (&'static Arena, Vec<Claim>) {
+    fn large_heap(ground: &mut Alone, set: &'static ArenaSet, units: usize) -> (&'static Arena, Vec<Claim>) {
         configure(|config| config.thp = ThpMode::Madvise);
+        ground.set(OptionId::ArenaReserve, (64 * MIB / 1024) as i64);
         set.usage().note_filled(64 * MIB / SLICE_BYTES, PageKind::Shared);
         let arena = set.claim(&want(1)).expect("memory").arena;
         let slices = (UNIT_SLICES..(1 + units) * UNIT_SLICES).map(BitRange::one);
@@ -868,9 +869,9 @@ mod on_sim {
     /// The kernel would fill them up with huge pages by itself.
     #[test]
     fn purging_takes_advice_back_from_units_that_are_sparse_then() {
-        let _ground = ground();
+        let mut ground = ground();
         let set = new_set();
-        let (arena, claims) = large_heap(set, 4);
+        let (arena, claims) = large_heap(&mut ground, set, 4);
         // So much in use that nothing is purged but when it is asked for.
         let _in_use = set.claim(&Want::new(6 * CHUNK_BITS / 5, Kind::Other)).unwrap();
         assert_eq!((sim::calls(sim::Kind::Thp), arena.advised.count_set(arena.advised.all())), (4, 4));
@@ -886,9 +887,9 @@ mod on_sim {
     /// A huge page has memory behind all of its slices, whoever used how many of them.
     #[test]
     fn what_huge_pages_put_behind_unused_slices_goes_with_the_advice() {
-        let _ground = ground();
+        let mut ground = ground();
         let set = new_set();
-        let (arena, claims) = large_heap(set, 2);
+        let (arena, claims) = large_heap(&mut ground, set, 2);
         let _in_use = set.claim(&Want::new(6 * CHUNK_BITS / 5, Kind::Other)).unwrap();
         let (first, second) = claims.split_at(UNIT_SLICES);
         // Given back as zero: nothing of it waits to be purged.
@@ -907,12 +908,12 @@ mod on_sim {
 
     #[test]
     fn a_page_with_holes_takes_advice_back_from_its_unit_however_full_it_is() {
-        let _ground = ground();
+        let mut ground = ground();
         let set = new_set();
         // The first arena of a process would be too small.
         let large = set.claim(&Want::new(CHUNK_BITS / 2, Kind::Other)).unwrap();
         set.release(large.arena, large.range, large.range.len);
-        let (arena, claims) = large_heap(set, 2);
+        let (arena, claims) = large_heap(&mut ground, set, 2);
         assert!(arena.is_advised(claims[0].range) && !arena.is_advised(BitRange::one(3 * UNIT_SLICES)));
         arena.refuse_holes(claims[0].range);
         assert!(!arena.is_advised(claims[0].range) && arena.is_advised(claims[UNIT_SLICES].range));
@@ -921,9 +922,9 @@ mod on_sim {
 
     #[test]
     fn refused_units_are_advised_again_when_they_are_to_be_full() {
-        let _ground = ground();
+        let mut ground = ground();
         let set = new_set();
-        let (arena, claims) = large_heap(set, 2);
+        let (arena, claims) = large_heap(&mut ground, set, 2);
         // So much in use that nothing is purged but when it is asked for.
         let _in_use = set.claim(&Want::new(6 * CHUNK_BITS / 5, Kind::Other)).unwrap();
         purge(set, &claims[1..]);

@@ -175,7 +175,7 @@ impl Usage {
         self.stats.committed.increase(bytes);
     }
 
-    /// It is wanted again by a program that goes on, which has the memory of free blocks go less early.
+    /// The program uses such memory again: from now on, less goes early.
     pub fn note_holes_regretted(&self, bytes: usize) {
         self.purging.note_wanted_again(bytes);
     }

@@ -132,10 +132,11 @@ impl Reporter {
     }
 
     /// Counts the error and says it, if the settings have it so, or the program has asked for the check. Then the
-    /// error hook is called or, if there is none, the process may end.
+    /// error hook is called or, if there is none, the process may end: never by such a check without a word.
     pub fn error(&self, kind: ErrorKind, pointer: *const u8, detail: Detail) {
         let is_asked_for = kind.severity() >= Severity::Checked;
-        if self.shows(&self.errors, &self.max_errors, is_asked_for) {
+        let ends = is_asked_for && self.error.get().is_none() && self.is_fatal(kind);
+        if self.shows(&self.errors, &self.max_errors, is_asked_for) || ends {
             self.say(error_line(kind, pointer, detail).as_c_str());
         }
         match self.error.get() {
@@ -206,8 +207,12 @@ impl Reporter {
         (is_asked_for || self.show_errors.load(Relaxed)) && earlier < limit
     }
 
+    fn is_fatal(&self, kind: ErrorKind) -> bool {
+        Fatal::from_raw(self.fatal.load(Relaxed)).holds(kind.severity())
+    }
+
     fn react(&self, kind: ErrorKind) {
-        if Fatal::from_raw(self.fatal.load(Relaxed)).holds(kind.severity()) {
+        if self.is_fatal(kind) {
             process::abort();
         }
     }

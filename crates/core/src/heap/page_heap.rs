@@ -42,6 +42,11 @@ pub fn may_preserve() -> bool {
     Heap::any_preserves()
 }
 
+/// Whether there has been a heap whose empty pages wait for the program. Asks no lock.
+pub fn any_postpones() -> bool {
+    Heap::any_postpones()
+}
+
 /// Whether empty pages of the page's heap wait for the program, so that threads may look at memory that has been freed.
 pub fn postpones(page: &Page) -> bool {
     Heap::any_postpones() && heap_of_page(page).postponing().is_some()

@@ -214,7 +214,9 @@ impl Owned {
             end += 1;
         }
         self.count_opened(count);
-        if let Origin::Arena(arena) = self.origin() {
+        if self.has_large_blocks()
+            && let Origin::Arena(arena) = self.origin()
+        {
             arena.usage().note_holes_regretted(count * os::os_page_bytes());
         }
         self.link_opened(first..end);

@@ -390,6 +390,12 @@ impl Page {
         }
     }
 
+    /// Whether its blocks are large enough to be seen to one by one.
+    #[inline(always)]
+    pub fn has_large_blocks(&self) -> bool {
+        self.block_bytes() > MEDIUM_BLOCK_MAX
+    }
+
     /// A part of the page's memory, of whole OS pages, if it is private memory of ours.
     pub fn private_at(&self, start: *const u8, bytes: usize) -> Option<PrivateMemory> {
         match self.origin() {

@@ -63,19 +63,26 @@ impl Page {
     }
 }
 
+/// A page that should be punched early.
+pub struct Early {
+    /// Blocks in use.
+    pub used: usize,
+    /// What those take that are free.
+    pub free_bytes: usize,
+}
+
 /// Memory of free blocks that goes early: before anybody knows that they stay free.
 impl Page {
-    /// Whether its blocks are large enough to be seen to one by one.
-    #[inline(always)]
-    pub fn has_large_blocks(&self) -> bool {
-        self.block_bytes() > MEDIUM_BLOCK_MAX
-    }
-
     /// Whether so much waits for the page's owner that it may be asleep: then the memory of what follows should go.
     #[inline]
     pub fn has_much_waiting(&self) -> bool {
         let waiting = self.remote_count() * self.block_bytes();
         waiting >= EARLY_BYTES && (waiting * VERY_SPARSE_SHARE >= self.area_bytes() || !self.is_advised())
+    }
+
+    /// Whether its memory is ours alone, so that it can go.
+    pub fn is_private(&self) -> bool {
+        self.private_at(self.memory(), os::os_page_bytes()).is_some()
     }
 
     fn is_advised(&self) -> bool {
@@ -94,7 +101,7 @@ impl Page {
         let (os_page, from) = (os::os_page_bytes(), block.addr() - self.memory().addr());
         let start = (from + size_of::<Block>()).next_multiple_of(os_page);
         let end = (from + self.block_bytes()) / os_page * os_page;
-        if start < end {
+        if start < end && self.is_private() {
             arena.refuse_holes(BitRange::new(arena.slice_of(self.memory()), self.slices()));
             // SAFETY: the precondition.
             unsafe { arena.discard_os_pages(self.memory().wrapping_add(start), end - start) };
@@ -110,15 +117,15 @@ impl Owned {
         self.outstanding() & (between - 1) == 0
     }
 
-    /// How much of the page is free, if it is so much that it should be punched early; else 0. Bytes. Walks a list.
-    pub fn early_bytes(&self) -> usize {
+    /// What there is of the page, if so much of it is free that it should be punched early. Walks a list.
+    pub fn early(&self) -> Option<Early> {
         let (capacity, block_bytes) = (self.capacity(), self.block_bytes());
         if capacity * block_bytes < EARLY_BYTES {
-            return 0;
+            return None;
         }
         let used = self.used_by_now();
         let free_bytes = capacity.saturating_sub(used) * block_bytes;
-        if used * EARLY_USED_SHARE <= capacity && free_bytes >= EARLY_BYTES { free_bytes } else { 0 }
+        (used * EARLY_USED_SHARE <= capacity && free_bytes >= EARLY_BYTES).then_some(Early { used, free_bytes })
     }
 
     /// Gives back the OS pages without a block in use; answers how many bytes. With `Force::Routine`, and where huge OS pages

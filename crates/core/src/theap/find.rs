@@ -73,8 +73,9 @@ impl Theap {
     fn no_candidates(&self) -> Candidates {
         let is_thorough = self.counts.add(Event::Search).is_multiple_of(THOROUGH_EVERY);
         let most = options::get(OptionId::PageMaxCandidates).max(1) as usize;
-        let wanted = if is_thorough || options::is_chosen(OptionId::PageMaxCandidates) { most } else { 1 };
-        Candidates { first: None, fullest: None, emptiest: None, count: 0, wanted, most }
+        let compares_all = is_thorough || options::is_chosen(OptionId::PageMaxCandidates);
+        let wanted = if compares_all { most } else { 1 };
+        Candidates { first: None, fullest: None, emptiest: None, count: 0, wanted, most, compares_all }
     }
 
     fn open(&self, page: &'static Owned) -> Option<&'static Owned> {
@@ -122,7 +123,7 @@ impl Theap {
 }
 
 /// What a search has seen of pages with blocks. It is mostly the first that is taken: always to take the fullest means to search
-/// again soon. Rather empty pages are compared with others, if there are enough to do without one.
+/// again soon. If the first is rather empty, it is compared with the next ones, provided that there are enough of them.
 struct Candidates {
     first: Option<&'static Owned>,
     fullest: Option<&'static Owned>,
@@ -132,6 +133,8 @@ struct Candidates {
     wanted: usize,
     /// How many at most.
     most: usize,
+    /// However many there are, the fullest is taken.
+    compares_all: bool,
 }
 
 impl Candidates {
@@ -158,9 +161,9 @@ impl Candidates {
         self.count >= self.wanted
     }
 
-    /// The page to allocate from: the fullest, as far as is known without walking lists, if there are so many.
+    /// The page to allocate from. The fullest is so as far as is known without walking lists.
     fn best(&self) -> Option<&'static Owned> {
-        if self.are_enough() { self.fullest } else { self.first }
+        if self.compares_all || self.are_enough() { self.fullest } else { self.first }
     }
 
     /// A page that is put off, so that it can become empty.

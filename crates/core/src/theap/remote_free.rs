@@ -66,7 +66,11 @@ impl RemotePage for Page {
 #[cold]
 unsafe fn discard_early(page: PageRef, block: *mut u8) {
     let Origin::Arena(arena) = page.origin() else { return };
-    if page.has_much_waiting() && !postpones(page) && ArenaSet::of(arena).may_purge_early(page.block_bytes()) {
+    if page.has_much_waiting()
+        && page.is_private()
+        && !postpones(page)
+        && ArenaSet::of(arena).may_purge_early(page.block_bytes())
+    {
         // SAFETY: the precondition.
         unsafe { page.discard_inside(block) };
     }

@@ -1,7 +1,7 @@
 //! Pages of large blocks that are nearly all free again: their memory goes at once.
 //!
-//! A thread that goes to sleep does not say so, and its pages are its own: nobody else may punch them. So frees look, those of large
-//! blocks, beside what is done with which a look costs little. The owner looks after each eighth of a page, and punches it. Another
+//! A thread that goes to sleep does not say so, and its pages are its own: nobody else may punch them. So frees of large blocks
+//! look: beside the rest of what they cost, a look is cheap. The owner looks after each eighth of a page, and punches it. Another
 //! thread, into whose hands blocks come one by one, gives back the inside of each that it frees once much waits for the owner
 //! (`remote_free`).
 //!
@@ -16,14 +16,12 @@ impl Theap {
     /// The thread has freed a block of a page of large ones, and a look is due.
     #[cold]
     pub fn see_to_sparse(&self, page: &'static Owned) {
-        let free_bytes = page.early_bytes();
-        if free_bytes == 0 {
-            return;
-        }
-        if page.used_by_now() == 0 {
+        let Some(early) = page.early() else { return };
+        if early.used == 0 {
             return self.see_to_empty(page);
         }
-        if self.may_punch() && self.heap().subproc().arenas().may_purge_early(free_bytes) {
+        let may_go = self.may_punch() && page.is_private();
+        if may_go && self.heap().subproc().arenas().may_purge_early(early.free_bytes) {
             self.queues.end_lifo(page);
             self.forget_retired(page);
             self.release_or_punch(page, Force::Routine);

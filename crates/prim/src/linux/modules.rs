@@ -45,7 +45,7 @@ unsafe extern "C" fn visit_object(info: *mut dl_phdr_info, _size: usize, visit: 
 }
 
 /// Whether the object is what the kernel started.
-fn is_program(info: &dl_phdr_info) -> bool {
+pub(crate) fn is_program(info: &dl_phdr_info) -> bool {
     // SAFETY: takes and returns a number.
     unsafe { libc::getauxval(libc::AT_PHDR) as usize == info.dlpi_phdr.addr() }
 }

@@ -14,7 +14,7 @@ fn the_first_page_serves_while_it_has_blocks() {
 
 #[test]
 fn among_the_candidates_the_fullest_is_chosen() {
-    for (candidates, chosen) in [(1, 0), (2, 1), (3, 1)] {
+    for (candidates, chosen) in [(1, 0), (2, 1), (3, 1), (50, 1)] {
         let mut bed = Bed::keeping_full_pages();
         bed.set(OptionId::PageMaxCandidates, candidates);
         let pages = take_pages(bed.theap, SIXTEENTH, 4);

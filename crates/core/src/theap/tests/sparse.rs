@@ -164,6 +164,20 @@ mod on_sim {
     }
 
     #[test]
+    fn who_wants_it_again_pays_much_more() {
+        let bed = bed();
+        sim::set_clock(Clock::Steps(0));
+        let (page, mut blocks) = full(bed.theap);
+        let mut punched = 0;
+        for _ in 0..40 {
+            put_all(bed.theap, &blocks.split_off(5));
+            punched += usize::from(page.hole_bytes() > 0);
+            blocks.extend(take_many(bed.theap, BYTES, page.reserved() - 5));
+        }
+        assert!((1..5).contains(&punched), "{punched}");
+    }
+
+    #[test]
     fn what_is_refused_stays() {
         let bed = bed();
         sim::refuse(Kind::Discard, Fault::From(1));
