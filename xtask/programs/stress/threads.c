@@ -60,7 +60,8 @@ int main(int count, char **arguments) {
   struct footprint after = footprint();
   fprintf(stderr, "%zu threads, %zu at once: %ld -> %ld mappings, %ld -> %ld KiB\n", generations * at_once, at_once,
           before.mappings, after.mappings, before.resident_kib, after.resident_kib);
-  CHECK(after.mappings <= before.mappings + MAPPINGS_MORE);
+  // How many threads really live at once differs from one generation to the next, and stacks are mappings.
+  CHECK(after.mappings <= before.mappings + MAPPINGS_MORE + (long)at_once / 20);
   CHECK(after.resident_kib <= before.resident_kib + KIB_MORE);
   return verdict();
 }
