@@ -71,7 +71,9 @@ pub unsafe fn length(text: *const u8, limit: usize) -> usize {
 mod tests {
     use super::*;
     #[cfg(target_env = "gnu")]
-    use std::{borrow::ToOwned, string::String, vec::Vec};
+    use crate::object::tests::rights;
+    #[cfg(target_env = "gnu")]
+    use std::{borrow::ToOwned, vec::Vec};
 
     #[test]
     fn copies_may_overlap() {
@@ -101,18 +103,6 @@ mod tests {
     fn the_next_function_of_a_name_is_found() {
         assert_ne!(next(c"memcpy"), 0);
         assert_eq!(next(c"there_is_no_such_function"), 0);
-    }
-
-    /// How the word at `place` may be used, as the kernel lists it.
-    #[cfg(target_env = "gnu")]
-    fn rights(place: usize) -> String {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let is_around = |line: &&str| {
-            let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
-            let bound = |text| usize::from_str_radix(text, 16).unwrap();
-            (bound(start)..bound(end)).contains(&place)
-        };
-        maps.lines().find(is_around).unwrap().split(' ').nth(1).unwrap().to_owned()
     }
 
     #[test]

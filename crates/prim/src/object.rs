@@ -191,3 +191,19 @@ impl Symbols {
 fn hash(name: &CStr) -> u32 {
     name.to_bytes().iter().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add(u32::from(*byte)))
 }
+
+#[cfg(all(test, target_env = "gnu"))]
+pub(crate) mod tests {
+    use std::{borrow::ToOwned, string::String};
+
+    /// How the word at `place` may be used, as the kernel lists it.
+    pub(crate) fn rights(place: usize) -> String {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let is_around = |line: &&str| {
+            let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            let bound = |text| usize::from_str_radix(text, 16).unwrap();
+            (bound(start)..bound(end)).contains(&place)
+        };
+        maps.lines().find(is_around).unwrap().split(' ').nth(1).unwrap().to_owned()
+    }
+}

@@ -21,9 +21,9 @@ pub const UNLIMITED: usize = usize::MAX;
 /// Bytes from `p` to the end of the block around it; 0 if a block could be there and none is; [`UNLIMITED`] if `p`
 /// isn't in memory of ours.
 ///
-/// Exact for every block. (Addresses more than 64 KiB inside of a block that has a mapping of its own, or belongs to another
-/// sub-process, are given as not ours while another thread makes or releases such a block, or asks about one.) Waits for nothing. Where blocks have canaries, it reads the
-/// block's, and reports one that is broken.
+/// Exact for every block. (Addresses more than 64 KiB inside of a block that has a mapping of its own, or belongs to
+/// another sub-process, are given as not ours while another thread makes or releases such a block, or asks about one.)
+/// Waits for nothing. Where blocks have canaries, it reads the block's, and reports one that is broken.
 pub fn remaining(p: *const u8) -> usize {
     page_at(p).map_or(UNLIMITED, |page| remaining_in(page, p))
 }

@@ -95,13 +95,13 @@ impl Page {
     /// Gives back the OS pages that lie in a free block, behind its link. They are no holes: the block can be allocated as it is.
     ///
     /// # Safety
-    /// The caller has freed the block, and it is on no list that others know.
+    /// The caller has freed the block, it is on no list that others know, and the page [is private](Page::is_private).
     pub unsafe fn discard_inside(&self, block: *mut u8) {
         let Origin::Arena(arena) = self.origin() else { return };
         let (os_page, from) = (os::os_page_bytes(), block.addr() - self.memory().addr());
         let start = (from + size_of::<Block>()).next_multiple_of(os_page);
         let end = (from + self.block_bytes()) / os_page * os_page;
-        if start < end && self.is_private() {
+        if start < end {
             arena.refuse_holes(BitRange::new(arena.slice_of(self.memory()), self.slices()));
             // SAFETY: the precondition.
             unsafe { arena.discard_os_pages(self.memory().wrapping_add(start), end - start) };
