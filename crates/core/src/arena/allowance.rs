@@ -33,7 +33,7 @@ impl Allowance {
         is_there
     }
 
-    /// What was taken has cost more than was thought. At most [`MOST_AHEAD`] of that counts.
+    /// What was taken has cost more than was thought. At most a minute of debt counts.
     pub fn charge(&self, cost: u64) {
         let most = self.seen.load(Ordering::Relaxed).saturating_add(MOST_AHEAD);
         _ = self.granted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |granted| {
