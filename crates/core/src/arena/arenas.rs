@@ -106,6 +106,9 @@ pub struct ArenaSet {
     pub(super) meta: MetaPool,
 }
 
+/// With less than 16 MiB accessible, a process is small.
+const SMALL_SLICES: usize = (16 << 20) / SLICE_BYTES;
+
 impl ArenaSet {
     /// Where the addresses of arenas, their count, and the statistics lie.
     pub const WORDS_AT: [usize; 3] = {
@@ -164,6 +167,11 @@ impl ArenaSet {
     /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
     pub fn advises_pages(&self) -> bool {
         thp::is_worth_advising(self.filled_slices())
+    }
+
+    /// Whether so little is accessible that a few hundred KiB more are much.
+    pub fn is_small(&self) -> bool {
+        self.usage.committed_slices() < SMALL_SLICES
     }
 
     /// Whether addresses are so few, by a limit from the start or since an arena was refused, that it is better to use

@@ -11,7 +11,7 @@
 //!
 //! Inside of pages in use, too, memory goes (`page::punch`): after a delay, or early, where there is much. What goes early costs an
 //! [`Allowance`](super::Allowance), and more if it is wanted again: so programs that go up and down touch at most 64 MiB
-//! and then 16 MiB in a second again that they would have kept, or an eighth of that where it is known what is wanted again.
+//! and then 16 MiB in a second again that they would have kept, and mostly an eighth of that.
 //!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that
 //! limit at most, and half of what is left of it, or the floor: what is in use may grow where nothing is free for it, and the process would be

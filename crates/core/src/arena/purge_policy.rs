@@ -25,7 +25,7 @@ pub(super) const FLOOR_SLICES: usize = (4 << 20) / SLICE_BYTES;
 const SHARE: usize = 3;
 /// The tolerated share when a thread is about to wait: a sixteenth.
 const IDLE_SHARE: usize = 16;
-/// How much of the bound a purge goes below it: a quarter.
+/// How much a purge goes below the bound: a quarter of it, the credit left out.
 const STEP: usize = 4;
 /// A regretted slice counts so many times.
 const REGRET: usize = 2;
@@ -102,19 +102,23 @@ impl PurgePolicy {
         (FLOOR_SLICES + in_use / SHARE + self.credit()).min(most)
     }
 
-    /// How much may stay, if there is more than the bound. (The floor is always within it.)
+    /// How much may stay, if there is more than the bound. (The floor is always within it.) The credit counts whole: what the
+    /// process has shown to need again would be missed.
     pub fn target(&self, held: Held, most: usize) -> Option<usize> {
-        below(self.bound(held.in_use, most), held)
+        let bound = self.bound(held.in_use, most);
+        below(bound, bound.saturating_sub(self.credit()), held)
     }
 
     /// The same when a thread is about to wait: whatever memory the program has shown to need again, it does not now.
     pub fn idle_target(held: Held, most: usize) -> Option<usize> {
-        below((FLOOR_SLICES + held.in_use / IDLE_SHARE).min(most), held)
+        let bound = (FLOOR_SLICES + held.in_use / IDLE_SHARE).min(most);
+        below(bound, bound, held)
     }
 }
 
-fn below(bound: usize, held: Held) -> Option<usize> {
-    (held.unused > bound).then(|| bound - (bound / STEP).max(FLOOR_SLICES / 2))
+/// The bound less a share of a part of it.
+fn below(bound: usize, part: usize, held: Held) -> Option<usize> {
+    (held.unused > bound).then(|| bound - (part / STEP).max(FLOOR_SLICES / 2))
 }
 
 fn decayed(amount: usize, parts: usize) -> usize {
@@ -203,6 +207,17 @@ mod tests {
         });
         assert!(process.purged <= 2 * 250 * MIB, "{}", process.purged / MIB);
         assert!(process.touched <= 3 * 250 * MIB, "{}", process.touched / MIB);
+    }
+
+    #[test]
+    fn little_goes_of_what_is_known_to_be_needed_again() {
+        let mut process = Process::new();
+        (0..3).for_each(|_| process.burst(250 * MIB));
+        let (purged, unused) = (process.purged, process.held.unused);
+        assert!(unused > 200 * MIB, "{:?}", process.held);
+        process.held.unused += 8 * MIB;
+        process.release(0);
+        assert!(process.purged > purged && process.purged - purged <= 12 * MIB, "{}", (process.purged - purged) / MIB);
     }
 
     #[test]

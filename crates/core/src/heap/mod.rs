@@ -30,7 +30,7 @@ pub use count::stats_bin;
 pub use guard::{check_page, forget_guard, guard_single, may_guard};
 pub use heap::{FreeStack, Heap, HeapOffsets, PinnedHeap, Subproc, SubprocOffsets, TheapLinks, unlock};
 pub use orphans::{Adopt, adopt_orphans_first, do_orphans_wait, no_orphans_wait, orphans_wait};
-pub use page_alloc::{SingleRequest, advise_filling, release_or_list, release_page, release_page_of};
+pub use page_alloc::{Demand, SingleRequest, advise_filling, release_or_list, release_page, release_page_of};
 pub use page_heap::{any_postpones, heap_locks, heap_of_page, hint_of, lock_heap, may_preserve, postpones, preserved};
 pub use postponed::{Hooks as PostponeHooks, STATE_BYTES};
 pub use registry::any_os_pages;

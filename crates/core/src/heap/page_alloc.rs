@@ -68,19 +68,28 @@ impl From<Claim> for Memory {
     }
 }
 
+/// How many blocks of a page's class its thread is known to want.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Demand {
+    /// A few: it has no page of the class.
+    Few,
+    /// Many: it has filled one.
+    Many,
+}
+
 impl Heap {
     /// A new page for blocks of class `bin`, owned by thread `tid`; `None` without memory.
     pub fn fresh_page(
         &'static self,
-        bin: Bin,
+        (bin, demand): (Bin, Demand),
         tid: usize,
         theap: *const (),
         seed: usize,
         reserve: Reserve,
     ) -> Option<OwnedPage> {
         let page = |slices| self.charged(slices, || self.page_of_slices(bin, slices, tid, theap, seed, reserve));
-        let (usual, fewer) = (usual_slices(bin), least_slices(bin));
-        page(usual).or_else(|| if fewer < usual { page(fewer) } else { None })
+        let (wanted, fewer) = (wanted_slices(bin, demand), least_slices(bin));
+        page(wanted).or_else(|| if fewer < wanted { page(fewer) } else { None })
     }
 
     /// What is made of so many slices, if the heap's limit has room for them.
@@ -132,10 +141,11 @@ impl Heap {
         Want { arena: self.arena(), numa: self.near_node(), ..Want::new(slices, kind) }
     }
 
-    /// Where a page's first block starts. A page that is smaller than usual has no room to choose.
+    /// Where a page's first block starts. A page for fewer blocks than usual has no room to choose.
     fn first_offset(&self, memory: *mut u8, slices: usize, bin: Bin) -> usize {
-        let is_usual = slices == bin.page_slices();
-        if is_usual { color(memory, slices * SLICE_BYTES, bin.block_bytes(), self.starts()) } else { 0 }
+        let (bytes, block_bytes) = (slices * SLICE_BYTES, bin.block_bytes());
+        let has_room = bytes >= MIN_BLOCKS_PER_PAGE * block_bytes;
+        if has_room { color(memory, bytes, block_bytes, self.starts()) } else { 0 }
     }
 
     /// A page for one block, owned by thread `tid`, its block not yet lent; `None` without memory.
@@ -248,11 +258,19 @@ pub fn advise_filling(page: &Owned) {
     }
 }
 
-/// How many slices a page of this class has: fewer than usual where addresses are limited so narrowly that a page of
+/// How many slices a page of this class is to have: fewer than usual where addresses are limited so narrowly that a page of
 /// each class would be a large part of them.
-fn usual_slices(bin: Bin) -> usize {
+fn wanted_slices(bin: Bin, demand: Demand) -> usize {
+    let slices = if demand == Demand::Few { first_slices(bin) } else { bin.page_slices() };
     let limit = mem::config().address_limit_bytes / SLICE_BYTES / LIMIT_SHARE;
-    bin.page_slices().min(limit.max(least_slices(bin)))
+    slices.min(limit.max(least_slices(bin)))
+}
+
+/// A thread's first page of a class of large blocks holds few of them: it may never want more, and what its other pages have
+/// free is of no use to this class.
+fn first_slices(bin: Bin) -> usize {
+    let few = (MIN_BLOCKS_PER_PAGE * bin.block_bytes()).div_ceil(SLICE_BYTES).next_power_of_two();
+    few.max(MEDIUM_PAGE_SLICES).min(bin.page_slices())
 }
 
 /// As few slices as hold a block.
@@ -272,8 +290,13 @@ fn page_extent(slices: usize, arenas: &ArenaSet) -> Extent {
         2 => !os::overcommits() || !arenas.advises_pages(),
         _ => true,
     };
-    if on_demand && slices > 1 { Extent::First(1) } else { Extent::Whole }
+    let first = if arenas.is_small() { 1 } else { AMPLE_SLICES };
+    if on_demand && slices > first { Extent::First(first) } else { Extent::Whole }
 }
+
+/// So much of a page is committed at first, once a process is not small: 512 KiB. Each call of the system costs as much as filling
+/// a few OS pages.
+const AMPLE_SLICES: usize = 8;
 
 /// Whether a run of slices is mapped for itself rather than taken from an arena.
 fn is_direct(slices: usize) -> bool {

@@ -27,7 +27,7 @@ fn new_heap() -> &'static Heap {
 }
 
 fn fresh(heap: &'static Heap, bytes: usize) -> &'static Owned {
-    heap.fresh_page(Bin::of(bytes), ME, ptr::null(), 0, Reserve::IfFull).unwrap().hold()
+    heap.fresh_page((Bin::of(bytes), Demand::Many), ME, ptr::null(), 0, Reserve::IfFull).unwrap().hold()
 }
 
 fn release(page: &'static Owned) {
@@ -276,7 +276,7 @@ fn a_heap_of_an_arena_uses_no_other() {
     let heap = Heap::create(subproc, elsewhere, Lifetime::MayEnd).unwrap();
     let arena = elsewhere.unwrap();
     let mut pages = Vec::new();
-    while let Some(page) = heap.fresh_page(Bin::of(100_000), ME, ptr::null(), 0, Reserve::IfFull) {
+    while let Some(page) = heap.fresh_page((Bin::of(100_000), Demand::Many), ME, ptr::null(), 0, Reserve::IfFull) {
         assert!(page.origin() == Origin::Arena(arena));
         pages.push(page.hold());
     }
@@ -451,10 +451,10 @@ mod on_sim {
         }
         while subproc.arenas().meta_alloc(128).is_some() {}
         let free = (0..node.slices()).filter(|slice| node.is_free(*slice)).count();
-        assert!(heap.fresh_page(Bin::of(64), ME, ptr::null(), 0, Reserve::IfFull).is_none());
+        assert!(heap.fresh_page((Bin::of(64), Demand::Few), ME, ptr::null(), 0, Reserve::IfFull).is_none());
         assert_eq!((0..node.slices()).filter(|slice| node.is_free(*slice)).count(), free);
         // SAFETY: ours, used no more.
         taken.into_iter().for_each(|meta| unsafe { subproc.arenas().meta_free(meta) });
-        assert!(heap.fresh_page(Bin::of(64), ME, ptr::null(), 0, Reserve::IfFull).is_some());
+        assert!(heap.fresh_page((Bin::of(64), Demand::Few), ME, ptr::null(), 0, Reserve::IfFull).is_some());
     }
 }

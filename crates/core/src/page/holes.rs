@@ -179,10 +179,12 @@ impl Owned {
         count
     }
 
-    /// The memory of so many OS pages is wanted again.
+    /// The memory of so many OS pages is wanted again, or will be: of an empty page it would have been used again without a fault.
     fn count_opened(&self, os_pages: usize) {
-        if let Origin::Arena(arena) = self.origin() {
-            arena.usage().note_holes_opened(os_pages * os::os_page_bytes());
+        let Origin::Arena(arena) = self.origin() else { return };
+        arena.usage().note_holes_opened(os_pages * os::os_page_bytes());
+        if self.has_large_blocks() {
+            arena.usage().note_holes_regretted(os_pages * os::os_page_bytes());
         }
     }
 
@@ -214,11 +216,6 @@ impl Owned {
             end += 1;
         }
         self.count_opened(count);
-        if self.has_large_blocks()
-            && let Origin::Arena(arena) = self.origin()
-        {
-            arena.usage().note_holes_regretted(count * os::os_page_bytes());
-        }
         self.link_opened(first..end);
         true
     }

@@ -74,8 +74,8 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::sync::{Relaxed, pin};
 
-/// The most slices of a page that become accessible before they are needed: 256 KiB.
-const COMMIT_STEP: usize = (256 << 10) / SLICE_BYTES;
+/// The most slices of a page that become accessible before they are needed: 512 KiB.
+const COMMIT_STEP: usize = (512 << 10) / SLICE_BYTES;
 
 /// A page as its owner may see it: behind a reference, which only a thread with the right has.
 #[repr(transparent)]

@@ -27,11 +27,11 @@ pub enum SliceKind {
 /// How large the blocks of a page are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PageShape {
-    /// Up to 4 KiB, in a page of one slice; or others in an unusual number of slices, where addresses are limited.
+    /// Up to 4 KiB, mostly in a page of one slice.
     Small,
-    /// Up to 16 KiB, in a page of 8 slices.
+    /// Up to 16 KiB, mostly in a page of 8 slices.
     Medium,
-    /// Up to 512 KiB, in a page of 64 slices.
+    /// Up to 512 KiB, in a page of up to 64 slices.
     Large,
     /// One block.
     Singleton,
@@ -79,12 +79,12 @@ fn kind_of_used(entry: &Page) -> SliceKind {
 }
 
 fn shape_of(page: &Page) -> PageShape {
-    use crate::base::{LARGE_PAGE_SLICES, MEDIUM_PAGE_SLICES};
-    match page.slices() {
+    use crate::base::{MEDIUM_BLOCK_MAX, SMALL_BLOCK_MAX};
+    match page.block_bytes() {
         _ if page.is_singleton() => PageShape::Singleton,
-        LARGE_PAGE_SLICES => PageShape::Large,
-        MEDIUM_PAGE_SLICES => PageShape::Medium,
-        _ => PageShape::Small,
+        bytes if bytes <= SMALL_BLOCK_MAX => PageShape::Small,
+        bytes if bytes <= MEDIUM_BLOCK_MAX => PageShape::Medium,
+        _ => PageShape::Large,
     }
 }
 

@@ -7,7 +7,7 @@ use super::queue::Queue;
 use super::theap::Theap;
 use crate::arena::Reserve;
 use crate::base::*;
-use crate::heap::{advise_filling, release_or_list, release_page};
+use crate::heap::{Demand, advise_filling, release_or_list, release_page};
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Owned, Page};
 
@@ -103,8 +103,9 @@ impl Theap {
         if self.is_hardened() {
             self.heap().keep_alignment();
         }
-        let page = self.heap().fresh_page(bin, self.tid(), self.handle(), self.seed(), reserve)?;
-        if self.expects_filling(&page) {
+        let demand = if self.queue(bin).first().is_none() { Demand::Few } else { Demand::Many };
+        let page = self.heap().fresh_page((bin, demand), self.tid(), self.handle(), self.seed(), reserve)?;
+        if self.expects_filling(bin) {
             advise_filling(&page);
         }
         if !self.prepare_page(&page) {
@@ -115,10 +116,10 @@ impl Theap {
         self.refill(page).then_some(page)
     }
 
-    /// Whether a fresh page will fill, as far as is known. A large page has huge OS pages to itself: one is expected to if another
-    /// of its class, which is in the queue still, has.
-    fn expects_filling(&self, page: &Page) -> bool {
-        page.slices() < LARGE_PAGE_SLICES || self.queue(page.bin()).first().is_some()
+    /// Whether a fresh page of the class will fill, as far as is known. A page of large blocks has huge OS pages to itself: one is
+    /// expected to if another of full size has, which is in the queue still.
+    fn expects_filling(&self, bin: Bin) -> bool {
+        bin.page_slices() < LARGE_PAGE_SLICES || self.queue(bin).pages().any(|page| page.slices() == LARGE_PAGE_SLICES)
     }
 }
 

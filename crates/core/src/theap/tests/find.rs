@@ -121,7 +121,7 @@ fn without_memory_there_is_no_page_and_with_it_there_is_again() {
 /// On the simulated system, which counts what it is told.
 #[cfg(feature = "sim")]
 #[test]
-fn a_large_page_is_advised_to_be_huge_once_another_of_its_class_has_filled() {
+fn a_large_page_is_advised_to_be_huge_once_another_of_full_size_has_filled() {
     use std::boxed::Box;
 
     use crate::arena::PageKind;
@@ -131,11 +131,11 @@ fn a_large_page_is_advised_to_be_huge_once_another_of_its_class_has_filled() {
     let madvised = MemConfig { thp: ThpMode::Madvise, ..*config() };
     set_config(Some(Box::leak(Box::new(madvised))));
     bed.heap.subproc().arenas().usage().note_filled((64 << 20) / SLICE_BYTES, PageKind::Shared);
-    let first = take(bed.theap, 32 << 10);
-    assert_eq!(calls(Kind::Thp), 0, "it may stay sparse");
-    (1..page_of(first).reserved()).for_each(|_| _ = take(bed.theap, 32 << 10));
-    assert_eq!(calls(Kind::Thp), 0);
-    assert!(page_of(take(bed.theap, 32 << 10)) != page_of(first) && calls(Kind::Thp) > 0);
+    let slices = take_pages(bed.theap, 32 << 10, 2).into_iter().map(|blocks| page_of(blocks[0]).slices());
+    assert!(slices.eq([MEDIUM_PAGE_SLICES, LARGE_PAGE_SLICES]));
+    assert_eq!(calls(Kind::Thp), 0, "they may stay sparse");
+    take(bed.theap, 32 << 10);
+    assert!(calls(Kind::Thp) > 0);
     let advised = calls(Kind::Thp);
     take(bed.theap, 40 << 10);
     assert_eq!(calls(Kind::Thp), advised, "of another class nothing is known");

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::arena::Reserve;
+use crate::heap::Demand;
 
 /// Pages of one class in the order in which they were pushed, each to the front.
 fn three(bed: &Bed) -> [&'static Owned; 3] {
     [(); 3].map(|()| {
-        let page = bed.heap.fresh_page(Bin::of(64), ME, bed.theap.handle(), 0, Reserve::IfFull).unwrap();
+        let page = bed.heap.fresh_page((Bin::of(64), Demand::Few), ME, bed.theap.handle(), 0, Reserve::IfFull).unwrap();
         let page = bed.theap.queues.push_front(page);
         check(bed.theap);
         page
@@ -40,7 +41,7 @@ fn the_front_is_first_and_the_back_last() {
     let bed = Bed::new();
     let [a, b, c] = three(&bed);
     assert!(order(&bed) == [c, b, a]);
-    let last = bed.heap.fresh_page(Bin::of(64), ME, bed.theap.handle(), 0, Reserve::IfFull).unwrap();
+    let last = bed.heap.fresh_page((Bin::of(64), Demand::Few), ME, bed.theap.handle(), 0, Reserve::IfFull).unwrap();
     let last = bed.theap.queues.push_back(last);
     check(bed.theap);
     assert!(order(&bed) == [c, b, a, last]);
@@ -49,7 +50,7 @@ fn the_front_is_first_and_the_back_last() {
 #[test]
 fn a_page_at_the_back_of_an_empty_queue_is_its_first() {
     let bed = Bed::new();
-    let page = bed.heap.fresh_page(Bin::of(64), ME, bed.theap.handle(), 0, Reserve::IfFull).unwrap();
+    let page = bed.heap.fresh_page((Bin::of(64), Demand::Few), ME, bed.theap.handle(), 0, Reserve::IfFull).unwrap();
     let page = bed.theap.queues.push_back(page);
     check(bed.theap);
     assert!(bed.theap.direct_page(8) == page);
