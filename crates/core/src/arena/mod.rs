@@ -57,4 +57,5 @@ pub use pool::Meta;
 pub use process_limit::{process_limit, set_process_limit, slices_of as limit_slices};
 pub use purge::scavenger_bell;
 
+pub use purging::Regret;
 pub use usage::{PageKind, Usage};

@@ -20,8 +20,16 @@ const IDLE_MILLIS_AT_ONCE: u64 = 4096;
 const EARLY_BYTES_PER_MILLI: usize = 16 << 10;
 /// And at once: 64 MiB.
 const EARLY_MILLIS_AT_ONCE: u64 = 4096;
-/// What is wanted again costs so many times as much besides.
-const REGRET: u64 = 7;
+
+/// How sure it is that memory that went early should have stayed. It costs so many times as much besides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Regret {
+    /// All of its page is free now: whoever gets that next would have used the memory without a fault.
+    Likely = 3,
+    /// It is wanted again.
+    Certain = 7,
+}
 
 /// The purging state of a set of arenas.
 pub struct Purging {
@@ -125,9 +133,9 @@ impl Purging {
         self.early.take(clock::now_millis(), early_millis(bytes), EARLY_MILLIS_AT_ONCE)
     }
 
-    /// So many bytes are wanted again.
-    pub(super) fn note_wanted_again(&self, bytes: usize) {
-        self.early.charge(REGRET * early_millis(bytes));
+    /// So many bytes that went early should have stayed.
+    pub(super) fn note_regret(&self, bytes: usize, regret: Regret) {
+        self.early.charge(regret as u64 * early_millis(bytes));
     }
 
     /// Sees to the parts of a delay that have passed. True if nobody has purged since the one before.

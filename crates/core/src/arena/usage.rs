@@ -3,7 +3,7 @@
 use super::fill::FillHistory;
 use super::looks::Looks;
 use super::process_limit;
-use super::purging::Purging;
+use super::purging::{Purging, Regret};
 use crate::base::*;
 use crate::stats::Stats;
 use crate::sync::{AtomicUsize, Ordering};
@@ -176,8 +176,8 @@ impl Usage {
     }
 
     /// The program uses such memory again: from now on, less goes early.
-    pub fn note_holes_regretted(&self, bytes: usize) {
-        self.purging.note_wanted_again(bytes);
+    pub fn note_holes_regretted(&self, bytes: usize, regret: Regret) {
+        self.purging.note_regret(bytes, regret);
     }
 
     pub(super) fn stats_note_purge(&self) {

@@ -20,6 +20,7 @@ use core::ops::Range;
 use super::block::Block;
 use super::layout::{Flag, Origin, Page};
 use super::owned::Owned;
+use crate::arena::Regret;
 use crate::base::*;
 use crate::os;
 use crate::sync::{Relaxed, pin};
@@ -179,19 +180,19 @@ impl Owned {
         count
     }
 
-    /// The memory of so many OS pages is wanted again, or will be: of an empty page it would have been used again without a fault.
-    fn count_opened(&self, os_pages: usize) {
+    /// The memory of so many OS pages is wanted again, or counts with its slices.
+    fn count_opened(&self, os_pages: usize, regret: Regret) {
         let Origin::Arena(arena) = self.origin() else { return };
         arena.usage().note_holes_opened(os_pages * os::os_page_bytes());
         if self.has_large_blocks() {
-            arena.usage().note_holes_regretted(os_pages * os::os_page_bytes());
+            arena.usage().note_holes_regretted(os_pages * os::os_page_bytes(), regret);
         }
     }
 
     /// The page's blocks are about to be forgotten, or the page to be released.
     pub fn forget_holes(&self) {
         if self.has_holes() {
-            self.count_opened(self.holes().count());
+            self.count_opened(self.holes().count(), Regret::Likely);
             self.age_and_holes.set(self.age());
             pin();
         }
@@ -215,7 +216,7 @@ impl Owned {
         while end < reach && !self.is_withdrawn(end) {
             end += 1;
         }
-        self.count_opened(count);
+        self.count_opened(count, Regret::Certain);
         self.link_opened(first..end);
         true
     }
