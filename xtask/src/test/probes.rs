@@ -9,9 +9,20 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const PROVIDER: &str = "ferrimalloc";
-const PROBES: [&str; 4] = ["arena_reserved", "page_made", "page_stolen", "purged"];
-const ARGUMENTS: usize = 3;
+/// A probe: its provider, its name, and how many words it is given.
+type Probe = (&'static str, &'static str, usize);
+
+const PROBES: [Probe; 6] = [
+    ("ferrimalloc", "arena_reserved", 3),
+    ("ferrimalloc", "page_made", 3),
+    ("ferrimalloc", "page_stolen", 3),
+    ("ferrimalloc", "purged", 3),
+    ("otel_memory", "alloc", 3),
+    ("otel_memory", "free", 1),
+];
+/// Those of OpenTelemetry have their arguments where a function has its own.
+const CALL_REGISTERS: [&str; 3] =
+    if cfg!(target_arch = "x86_64") { ["8@%rdi", "8@%rsi", "8@%rdx"] } else { ["8@x0", "8@x1", "8@x2"] };
 const FAST: [&str; 4] = ["malloc", "free", "_Znwm", "_ZdlPv"];
 
 pub fn check(testbed: &Testbed) -> Verdict {
@@ -21,7 +32,8 @@ pub fn check(testbed: &Testbed) -> Verdict {
     let library = testbed.library()?;
     let probes = probes(&notes(library)?)?;
     let names: Vec<&str> = probes.keys().map(String::as_str).collect();
-    ensure!(names == PROBES, "the library has the probes {names:?}");
+    let expected: Vec<String> = PROBES.iter().map(full_name).collect();
+    ensure!(names == expected, "the library has the probes {names:?}");
     documented(&fs::read_to_string(workspace::root().join("docs/TRACING.md"))?)?;
     let places: Vec<u64> = probes.values().flatten().copied().collect();
     for &place in &places {
@@ -44,7 +56,11 @@ fn notes(library: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Places by name, of what readelf says:
+fn full_name((provider, name, _): &Probe) -> String {
+    format!("{provider}:{name}")
+}
+
+/// Places by provider and name, of what readelf says:
 /// ```text
 /// …  Provider: ferrimalloc
 /// Name: purged
@@ -54,31 +70,49 @@ fn notes(library: &Path) -> Result<String> {
 fn probes(text: &str) -> Result<BTreeMap<String, Vec<u64>>> {
     let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let provider = format!("Provider: {PROVIDER}");
-    for at in lines.iter().enumerate().filter(|(_, line)| line.ends_with(&provider)).map(|(at, _)| at) {
+    for (at, line) in lines.iter().enumerate() {
+        let Some((_, provider)) = line.split_once("Provider: ") else { continue };
         let field = |index: usize, key: &str| {
             let line = lines.get(at + index).copied().unwrap_or_default();
             line.strip_prefix(key).map(str::trim).with_context(|| format!("{key} is missing: {line}"))
         };
-        let name = field(1, "Name:")?;
+        let name = format!("{provider}:{}", field(1, "Name:")?);
         let place = field(2, "Location: 0x")?.split(',').next().unwrap_or_default();
-        let arguments: Vec<&str> = field(3, "Arguments:")?.split(' ').collect();
-        let are_words = arguments.iter().all(|argument| argument.starts_with("8@"));
-        ensure!(arguments.len() == ARGUMENTS && are_words, "{name} has the arguments {arguments:?}");
-        found.entry(name.into()).or_default().push(u64::from_str_radix(place, 16)?);
+        are_right(&name, &field(3, "Arguments:")?.split(' ').collect::<Vec<_>>())?;
+        found.entry(name).or_default().push(u64::from_str_radix(place, 16)?);
     }
     Ok(found)
 }
 
+/// The arguments are as many words as the probe has, and OpenTelemetry's are where it looks for them.
+fn are_right(name: &str, arguments: &[&str]) -> Result<()> {
+    let probe = PROBES.iter().find(|probe| full_name(probe) == name);
+    let &(provider, _, count) = probe.with_context(|| format!("{name} is not known here"))?;
+    let are_words = arguments.len() == count && arguments.iter().all(|argument| argument.starts_with("8@"));
+    let are_in_place = provider != "otel_memory" || CALL_REGISTERS.starts_with(arguments);
+    ensure!(are_words && are_in_place, "{name} has the arguments {arguments:?}");
+    Ok(())
+}
+
 /// The document has a row for each probe, and asks for no others.
 fn documented(text: &str) -> Result<()> {
-    for name in PROBES {
-        ensure!(text.contains(&format!("\n| `{name}` |")), "docs/TRACING.md has no row for {name}");
+    let names: Vec<String> = PROBES.iter().map(full_name).collect();
+    for (provider, name, _) in PROBES {
+        let title = if provider == "ferrimalloc" { name.into() } else { format!("{provider}:{name}") };
+        ensure!(text.contains(&format!("\n| `{title}` |")), "docs/TRACING.md has no row for {title}");
     }
-    for (at, _) in text.match_indices(":ferrimalloc:") {
-        let rest = &text[at + ":ferrimalloc:".len()..];
-        let name = rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or_default();
-        ensure!(PROBES.contains(&name), "docs/TRACING.md asks for {name}, which is no probe");
+    for provider in ["ferrimalloc", "otel_memory"] {
+        let asks = format!(":{provider}:");
+        for (at, _) in text.match_indices(&asks) {
+            let rest = &text[at + 1..];
+            let end =
+                rest.find(|letter: char| !letter.is_alphanumeric() && !"_:".contains(letter)).unwrap_or(rest.len());
+            ensure!(
+                names.iter().any(|name| name == &rest[..end]),
+                "docs/TRACING.md asks for {}, no probe",
+                &rest[..end]
+            );
+        }
     }
     Ok(())
 }

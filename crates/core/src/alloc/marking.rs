@@ -12,7 +12,7 @@ use crate::theap::Theap;
 #[cold]
 pub(super) fn mark(theap: &Theap, page: &mut SinglePage, bytes: usize) {
     let heap = theap.heap().id() as u64;
-    if let Some(record) = profile::record(bytes, theap.profile_rate(), heap, theap.known_stack()) {
+    if let Some(record) = profile::record(page.start(), bytes, theap.profile_rate(), heap, theap.known_stack()) {
         page.set_sample(record.as_ptr().cast_const().cast());
     }
 }
@@ -20,7 +20,7 @@ pub(super) fn mark(theap: &Theap, page: &mut SinglePage, bytes: usize) {
 /// A block has got another size: it is as if it had been freed, and allocated anew.
 pub(super) fn resized(page: &mut SinglePage) {
     if let Some(record) = page.take_sample() {
-        retire(record);
+        retire(record, page.start());
     }
     let (theap, bytes) = (current_theap(), page.block_bytes());
     if theap.is_sample(bytes) {
@@ -28,9 +28,9 @@ pub(super) fn resized(page: &mut SinglePage) {
     }
 }
 
-fn retire(record: *const ()) {
+fn retire(record: *const (), block: *mut u8) {
     if let Some(sample) = NonNull::new(record.cast_mut().cast::<Sample>()) {
-        // SAFETY: a page has the record that `mark` got, and gives it away once.
-        unsafe { profile::retire(sample) };
+        // SAFETY: a page has the record that `mark` got, and gives it away once; the block is the page's.
+        unsafe { profile::retire(sample, block) };
     }
 }

@@ -413,7 +413,7 @@ impl Heap {
 fn give_back(page: OwnedPage, arenas: &ArenaSet) {
     pin();
     if let Some(record) = page.sample() {
-        retire_sample(record);
+        retire_sample(record, page.start());
     }
     guard::drop_block_table(&page, arenas);
     if !guard::unguard(&page) {
@@ -447,10 +447,10 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
 
 /// The page's block was a sample of the profiler.
 #[cold]
-fn retire_sample(record: *const ()) {
+fn retire_sample(record: *const (), block: *mut u8) {
     if let Some(sample) = NonNull::new(record.cast_mut().cast()) {
         // SAFETY: a page has the record that the profiler gave for its block, and the page is going.
-        unsafe { profile::retire(sample) };
+        unsafe { profile::retire(sample, block) };
     }
 }
 

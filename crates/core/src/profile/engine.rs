@@ -6,7 +6,7 @@
 
 use core::ptr::NonNull;
 
-use ferrimalloc_prim::{clock, thread};
+use ferrimalloc_prim::{clock, thread, trace};
 
 use super::interval::weight;
 use super::samples::{Amounts, Counts, Cursor, Find, MAX_FRAMES, Sample, Samples, Who};
@@ -183,11 +183,11 @@ pub fn finish() {
     call(AT_END.swap(0, Ordering::Relaxed));
 }
 
-/// Records that this thread has allocated a block of `bytes`, which stands for others at a rate of `rate_bytes`. `None` without
-/// memory for it.
+/// Records that this thread has allocated a `block` of `bytes`, which stands for others at a rate of `rate_bytes`. `None` without
+/// memory for it. A tracer is told, too.
 #[cold]
 #[inline(never)]
-pub fn record(bytes: usize, rate_bytes: usize, heap: u64, known: &Known) -> Option<NonNull<Sample>> {
+pub fn record(block: *mut u8, bytes: usize, rate_bytes: usize, heap: u64, known: &Known) -> Option<NonNull<Sample>> {
     let mut frames = [0; MAX_FRAMES];
     let depth = walk(&mut frames, known);
     let who = Who { thread: thread::current_name(), heap };
@@ -197,18 +197,23 @@ pub fn record(bytes: usize, rate_bytes: usize, heap: u64, known: &Known) -> Opti
         let mut samples = SAMPLES.lock();
         (samples.enter(&find), samples.totals())
     };
+    if sample.is_some() {
+        trace::sample_allocated(block as usize, bytes, Amounts::of(bytes, weight).estimate().bytes as usize);
+    }
     if let Some(watcher) = watcher() {
         watcher(allocated, in_use);
     }
     sample
 }
 
-/// Records that a sample has been freed.
+/// Records that a sample has been freed. A tracer is told, too.
 ///
 /// # Safety
-/// It came from [`record`], for a block that was in use until now.
+/// It came from [`record`], for this `block`, which was in use until now.
 #[cold]
-pub unsafe fn retire(sample: NonNull<Sample>) {
+#[inline(never)]
+pub unsafe fn retire(sample: NonNull<Sample>, block: *mut u8) {
+    trace::sample_freed(block as usize);
     let now = clock::now_millis();
     // SAFETY: the precondition.
     unsafe { SAMPLES.lock().leave(sample, now) };

@@ -52,7 +52,8 @@ pub struct Amounts {
 }
 
 impl Amounts {
-    fn of(bytes: usize, weight: u64) -> Amounts {
+    /// One sample of `bytes` bytes, which stands for `weight` blocks, in units of 2^-10.
+    pub(super) fn of(bytes: usize, weight: u64) -> Amounts {
         let bytes = bytes as u64;
         let estimate = Amount { count: weight, bytes: bytes.saturating_mul(weight) };
         Amounts { sampled: Amount { count: 1, bytes }, estimate }
