@@ -31,13 +31,15 @@ DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}[MACHINE]
 NODE = {"x86_64": "x64", "aarch64": "arm64"}[MACHINE]
 TRIPLET = f"{MACHINE}-linux-gnu"
 SONAME = "libferrimalloc.so.0"
+CHECKS = "libferrimalloc-checks.so.0"
+SONAMES = [SONAME, CHECKS]
 REVISION = "1"
 MAINTAINER = "The ferrimalloc developers <ferrimalloc@localhost>"
 
 
-def shared(tree):
-    """The shared library itself."""
-    return (tree / "lib" / SONAME).resolve()
+def shared(tree, soname=SONAME):
+    """A shared library itself: the allocator, or what checks copies."""
+    return (tree / "lib" / soname).resolve(strict=True)
 
 
 def stripped(library):
@@ -54,9 +56,10 @@ def symbols(library, pattern):
     return re.findall(pattern, table, re.M)
 
 
-def glibc_version(library):
+def glibc_version(tree):
     """The oldest C library that has all that we import."""
-    return max(symbols(library, r"\(?GLIBC_(\d+\.\d+)"), key=lambda version: [int(part) for part in version.split(".")])
+    imported = [version for soname in SONAMES for version in symbols(shared(tree, soname), r"\(?GLIBC_(\d+\.\d+)")]
+    return max(imported, key=lambda version: [int(part) for part in version.split(".")])
 
 
 # ---- Debian
@@ -116,16 +119,18 @@ def debian_package(out, root, package, section, depends, what, more=""):
 
 
 def debian_library(tree, out, root):
-    library = shared(tree)
     folder = root / "usr/lib" / TRIPLET
-    write(folder / library.name, stripped(library))
-    link(library.name, folder / SONAME)
-    exported = sorted(set(symbols(library, r"^[0-9a-f]+ [gw ].{6} (?!\*UND\*)\S+\s+[0-9a-f]+\s+(?:Base\s+)?(\S+)$")))
-    listed = "".join(f" {name}@Base {VERSION}\n" for name in exported)
-    write(root / "DEBIAN/symbols", f"{SONAME} libferrimalloc0 #MINVER#\n{listed}")
-    write(root / "DEBIAN/shlibs", "libferrimalloc 0 libferrimalloc0\n")
+    listed = ""
+    for soname in SONAMES:
+        library = shared(tree, soname)
+        write(folder / library.name, stripped(library))
+        link(library.name, folder / soname)
+        exported = sorted(set(symbols(library, r"^[0-9a-f]+ [gw ].{6} (?!\*UND\*)\S+\s+[0-9a-f]+\s+(?:Base\s+)?(\S+)$")))
+        listed += f"{soname} libferrimalloc0 #MINVER#\n" + "".join(f" {name}@Base {VERSION}\n" for name in exported)
+    write(root / "DEBIAN/symbols", listed)
+    write(root / "DEBIAN/shlibs", "libferrimalloc 0 libferrimalloc0\nlibferrimalloc-checks 0 libferrimalloc0\n")
     write(root / "DEBIAN/triggers", "activate-noawait ldconfig\n")
-    depends = f"libc6 (>= {glibc_version(library)})"
+    depends = f"libc6 (>= {glibc_version(tree)})"
     return debian_package(out, root, "libferrimalloc0", "libs", depends, "", "Multi-Arch: same\n")
 
 
@@ -158,12 +163,11 @@ def debian_tools(out, root, tool):
 
 def wheel(tree, out):
     """A wheel, as PEP 427 describes it; its platform is the oldest C library that will do."""
-    library = shared(tree)
-    glibc = glibc_version(library).replace(".", "_")
+    glibc = glibc_version(tree).replace(".", "_")
     tag = f"py3-none-manylinux_{glibc}_{MACHINE}"
     info = f"ferrimalloc-{VERSION}.dist-info"
     members = {f"ferrimalloc/{source.name}": source.read_text().replace("@VERSION@", VERSION).encode() for source in sorted((HERE / "python/ferrimalloc").glob("*.py"))}
-    members[f"ferrimalloc/{SONAME}"] = stripped(library)
+    members.update({f"ferrimalloc/{soname}": stripped(shared(tree, soname)) for soname in SONAMES})
     readme = (HERE / "python/README.md").read_text()
     members[f"{info}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: ferrimalloc\nVersion: {VERSION}\nSummary: The memory allocator ferrimalloc, for Python programs\nLicense: MIT\n"
@@ -177,7 +181,7 @@ def wheel(tree, out):
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             entry = zipfile.ZipInfo(name, time.gmtime(EPOCH)[:6])
-            entry.external_attr = (0o100755 if name.endswith(SONAME) else 0o100644) << 16
+            entry.external_attr = (0o100755 if name.endswith(tuple(SONAMES)) else 0o100644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, data)
     return target
@@ -200,7 +204,7 @@ def npm(tree, out):
         "README.md": ((HERE / "npm/README.md").read_bytes(), 0o644),
         "LICENSE": ((ROOT / "LICENSE").read_bytes(), 0o644),
         "run.js": ((HERE / "npm/run.js").read_bytes(), 0o755),
-        SONAME: (stripped(shared(tree)), 0o755),
+        **{soname: (stripped(shared(tree, soname)), 0o755) for soname in SONAMES},
     }
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
