@@ -3,7 +3,8 @@
 
     python3 packaging/package.py TREE OUT [--tool COMMAND]      # COMMAND: the command `ferrimalloc`, for the Debian package of tools
 
-The same tree gives the same bytes: times are those of SOURCE_DATE_EPOCH, or fixed ones. `dpkg-deb`, `objdump` and `strip` are needed, nothing else.
+The same tree gives the same bytes: times are those of SOURCE_DATE_EPOCH, or fixed ones. DEBFULLNAME and DEBEMAIL are the maintainer of the Debian packages;
+without them the address is one at `localhost`, and `lintian` says so. `dpkg-deb`, `objdump` and `strip` are needed, nothing else.
 """
 
 import argparse
@@ -33,8 +34,10 @@ TRIPLET = f"{MACHINE}-linux-gnu"
 SONAME = "libferrimalloc.so.0"
 CHECKS = "libferrimalloc-checks.so.0"
 SONAMES = [SONAME, CHECKS]
-REVISION = "1"
-MAINTAINER = "The ferrimalloc developers <ferrimalloc@localhost>"
+# A distribution's own first revision, 1, is newer.
+REVISION = "0upstream1"
+# Who makes the packages says so by Debian's own variables.
+MAINTAINER = f"{os.environ.get('DEBFULLNAME', 'The ferrimalloc developers')} <{os.environ.get('DEBEMAIL', 'ferrimalloc@localhost')}>"
 
 
 def shared(tree, soname=SONAME):
@@ -140,6 +143,7 @@ def debian_development(tree, out, root):
     for header in (tree / "include").iterdir():
         copy(header, headers / header.name)
     link(shared(tree).name, folder / "libferrimalloc.so")
+    link(shared(tree, CHECKS).name, folder / "libferrimalloc-checks.so")
     copy(tree / "lib/libferrimalloc.a", folder / "libferrimalloc.a")
     copy(tree / "lib/ferrimalloc.o", folder / "ferrimalloc.o")
     pc = (tree / "lib/pkgconfig/ferrimalloc.pc").read_text()
@@ -152,11 +156,18 @@ def debian_development(tree, out, root):
     return debian_package(out, root, "libferrimalloc-dev", "libdevel", depends, ", development files", "Multi-Arch: same\n")
 
 
+def manual(root, name, page):
+    write(root / f"usr/share/man/man1/{name}.1.gz", gzip.compress(page, 9, mtime=EPOCH))
+
+
 def debian_tools(out, root, tool):
     copy(HERE / "ferrimalloc-run", root / "usr/bin/ferrimalloc-run", 0o755)
+    manual(root, "ferrimalloc-run", (HERE / "ferrimalloc-run.1").read_bytes())
     if tool:
-        copy(tool, root / "usr/bin/ferrimalloc", 0o755)
-    return debian_package(out, root, "ferrimalloc-tools", "utils", f"libferrimalloc0 (>= {VERSION}), libc6", ", tools")
+        write(root / "usr/bin/ferrimalloc", stripped(tool), 0o755)
+        manual(root, "ferrimalloc", subprocess.run([tool, "man"], check=True, capture_output=True).stdout)
+    depends = f"libferrimalloc0 (>= {VERSION}), libc6" + (", libgcc-s1" if tool else "")
+    return debian_package(out, root, "ferrimalloc-tools", "utils", depends, ", tools")
 
 
 # ---- Python

@@ -11,7 +11,8 @@ fail() {
     exit 1
 }
 
-python3 "$here/package.py" "$tree" "$out"
+# An address that could be somebody's, for lintian.
+DEBEMAIL=packages@debian.org python3 "$here/package.py" "$tree" "$out"
 
 # A program whose copies leave their blocks: it says `cut` if a library keeps them inside.
 cc -O1 -w -fno-builtin -o "$scratch/cut" "$here/../xtask/programs/c/cut.c"
@@ -104,6 +105,11 @@ if command -v dpkg >/dev/null && ls "$out"/*.deb >/dev/null 2>&1; then
     left=$(find "$root/usr" ! -type d 2>/dev/null | head -3)
     [ -z "$left" ] || fail "left behind: $left"
     done="$done deb"
+    if command -v lintian >/dev/null; then
+        said=$(lintian --allow-root "$out"/*.deb 2>&1) || fail "lintian: $said"
+        [ -z "$said" ] || fail "lintian: $said"
+        done="$done lintian"
+    fi
 fi
 # --- the RPM, in a root of its own
 if command -v rpmbuild >/dev/null; then
