@@ -3,7 +3,8 @@
 
     python3 packaging/package.py TREE OUT [--tool COMMAND]      # COMMAND: the command `ferrimalloc`, for the Debian package of tools
 
-The same tree gives the same bytes: times are those of SOURCE_DATE_EPOCH, or fixed ones. `dpkg-deb`, `objdump` and `strip` are needed, nothing else.
+The same tree gives the same bytes: times are those of SOURCE_DATE_EPOCH, or fixed ones. DEBFULLNAME and DEBEMAIL are the maintainer of the Debian packages;
+without them the address is one at `localhost`, and `lintian` says so. `dpkg-deb`, `objdump` and `strip` are needed, nothing else.
 """
 
 import argparse
@@ -31,13 +32,17 @@ DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}[MACHINE]
 NODE = {"x86_64": "x64", "aarch64": "arm64"}[MACHINE]
 TRIPLET = f"{MACHINE}-linux-gnu"
 SONAME = "libferrimalloc.so.0"
-REVISION = "1"
-MAINTAINER = "The ferrimalloc developers <ferrimalloc@localhost>"
+CHECKS = "libferrimalloc-checks.so.0"
+SONAMES = [SONAME, CHECKS]
+# A distribution's own first revision, 1, is newer.
+REVISION = "0upstream1"
+# Who makes the packages says so by Debian's own variables.
+MAINTAINER = f"{os.environ.get('DEBFULLNAME', 'The ferrimalloc developers')} <{os.environ.get('DEBEMAIL', 'ferrimalloc@localhost')}>"
 
 
-def shared(tree):
-    """The shared library itself."""
-    return (tree / "lib" / SONAME).resolve()
+def shared(tree, soname=SONAME):
+    """A shared library itself: the allocator, or what checks copies."""
+    return (tree / "lib" / soname).resolve(strict=True)
 
 
 def stripped(library):
@@ -54,9 +59,10 @@ def symbols(library, pattern):
     return re.findall(pattern, table, re.M)
 
 
-def glibc_version(library):
+def glibc_version(tree):
     """The oldest C library that has all that we import."""
-    return max(symbols(library, r"\(?GLIBC_(\d+\.\d+)"), key=lambda version: [int(part) for part in version.split(".")])
+    imported = [version for soname in SONAMES for version in symbols(shared(tree, soname), r"\(?GLIBC_(\d+\.\d+)")]
+    return max(imported, key=lambda version: [int(part) for part in version.split(".")])
 
 
 # ---- Debian
@@ -116,16 +122,18 @@ def debian_package(out, root, package, section, depends, what, more=""):
 
 
 def debian_library(tree, out, root):
-    library = shared(tree)
     folder = root / "usr/lib" / TRIPLET
-    write(folder / library.name, stripped(library))
-    link(library.name, folder / SONAME)
-    exported = sorted(set(symbols(library, r"^[0-9a-f]+ [gw ].{6} (?!\*UND\*)\S+\s+[0-9a-f]+\s+(?:Base\s+)?(\S+)$")))
-    listed = "".join(f" {name}@Base {VERSION}\n" for name in exported)
-    write(root / "DEBIAN/symbols", f"{SONAME} libferrimalloc0 #MINVER#\n{listed}")
-    write(root / "DEBIAN/shlibs", "libferrimalloc 0 libferrimalloc0\n")
+    listed = ""
+    for soname in SONAMES:
+        library = shared(tree, soname)
+        write(folder / library.name, stripped(library))
+        link(library.name, folder / soname)
+        exported = sorted(set(symbols(library, r"^[0-9a-f]+ [gw ].{6} (?!\*UND\*)\S+\s+[0-9a-f]+\s+(?:Base\s+)?(\S+)$")))
+        listed += f"{soname} libferrimalloc0 #MINVER#\n" + "".join(f" {name}@Base {VERSION}\n" for name in exported)
+    write(root / "DEBIAN/symbols", listed)
+    write(root / "DEBIAN/shlibs", "libferrimalloc 0 libferrimalloc0\nlibferrimalloc-checks 0 libferrimalloc0\n")
     write(root / "DEBIAN/triggers", "activate-noawait ldconfig\n")
-    depends = f"libc6 (>= {glibc_version(library)})"
+    depends = f"libc6 (>= {glibc_version(tree)})"
     return debian_package(out, root, "libferrimalloc0", "libs", depends, "", "Multi-Arch: same\n")
 
 
@@ -135,6 +143,7 @@ def debian_development(tree, out, root):
     for header in (tree / "include").iterdir():
         copy(header, headers / header.name)
     link(shared(tree).name, folder / "libferrimalloc.so")
+    link(shared(tree, CHECKS).name, folder / "libferrimalloc-checks.so")
     copy(tree / "lib/libferrimalloc.a", folder / "libferrimalloc.a")
     copy(tree / "lib/ferrimalloc.o", folder / "ferrimalloc.o")
     pc = (tree / "lib/pkgconfig/ferrimalloc.pc").read_text()
@@ -147,23 +156,29 @@ def debian_development(tree, out, root):
     return debian_package(out, root, "libferrimalloc-dev", "libdevel", depends, ", development files", "Multi-Arch: same\n")
 
 
+def manual(root, name, page):
+    write(root / f"usr/share/man/man1/{name}.1.gz", gzip.compress(page, 9, mtime=EPOCH))
+
+
 def debian_tools(out, root, tool):
     copy(HERE / "ferrimalloc-run", root / "usr/bin/ferrimalloc-run", 0o755)
+    manual(root, "ferrimalloc-run", (HERE / "ferrimalloc-run.1").read_bytes())
     if tool:
-        copy(tool, root / "usr/bin/ferrimalloc", 0o755)
-    return debian_package(out, root, "ferrimalloc-tools", "utils", f"libferrimalloc0 (>= {VERSION}), libc6", ", tools")
+        write(root / "usr/bin/ferrimalloc", stripped(tool), 0o755)
+        manual(root, "ferrimalloc", subprocess.run([tool, "man"], check=True, capture_output=True).stdout)
+    depends = f"libferrimalloc0 (>= {VERSION}), libc6" + (", libgcc-s1" if tool else "")
+    return debian_package(out, root, "ferrimalloc-tools", "utils", depends, ", tools")
 
 
 # ---- Python
 
 def wheel(tree, out):
     """A wheel, as PEP 427 describes it; its platform is the oldest C library that will do."""
-    library = shared(tree)
-    glibc = glibc_version(library).replace(".", "_")
+    glibc = glibc_version(tree).replace(".", "_")
     tag = f"py3-none-manylinux_{glibc}_{MACHINE}"
     info = f"ferrimalloc-{VERSION}.dist-info"
     members = {f"ferrimalloc/{source.name}": source.read_text().replace("@VERSION@", VERSION).encode() for source in sorted((HERE / "python/ferrimalloc").glob("*.py"))}
-    members[f"ferrimalloc/{SONAME}"] = stripped(library)
+    members.update({f"ferrimalloc/{soname}": stripped(shared(tree, soname)) for soname in SONAMES})
     readme = (HERE / "python/README.md").read_text()
     members[f"{info}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: ferrimalloc\nVersion: {VERSION}\nSummary: The memory allocator ferrimalloc, for Python programs\nLicense: MIT\n"
@@ -177,7 +192,7 @@ def wheel(tree, out):
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             entry = zipfile.ZipInfo(name, time.gmtime(EPOCH)[:6])
-            entry.external_attr = (0o100755 if name.endswith(SONAME) else 0o100644) << 16
+            entry.external_attr = (0o100755 if name.endswith(tuple(SONAMES)) else 0o100644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, data)
     return target
@@ -200,7 +215,7 @@ def npm(tree, out):
         "README.md": ((HERE / "npm/README.md").read_bytes(), 0o644),
         "LICENSE": ((ROOT / "LICENSE").read_bytes(), 0o644),
         "run.js": ((HERE / "npm/run.js").read_bytes(), 0o755),
-        SONAME: (stripped(shared(tree)), 0o755),
+        **{soname: (stripped(shared(tree, soname)), 0o755) for soname in SONAMES},
     }
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:

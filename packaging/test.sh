@@ -11,7 +11,16 @@ fail() {
     exit 1
 }
 
-python3 "$here/package.py" "$tree" "$out"
+# An address that could be somebody's, for lintian.
+DEBEMAIL=packages@debian.org python3 "$here/package.py" "$tree" "$out"
+
+# A program whose copies leave their blocks: it says `cut` if a library keeps them inside.
+cc -O1 -w -fno-builtin -o "$scratch/cut" "$here/../xtask/programs/c/cut.c"
+cuts() {
+    got=$(MIMALLOC_ABORT=0 "$@" "$scratch/cut" 2>/dev/null) || true
+    [ "$got" = cut ]
+}
+cuts env && fail "the system keeps copies inside of their blocks: nothing is tested"
 
 # --- the wheel, which is an archive of what goes to a folder of Python's
 site=$scratch/site
@@ -36,6 +45,11 @@ expect "False False []" python3 "$scratch/active.py"
 expect "True True ['a', 'b c']" python3 -m ferrimalloc run "$scratch/active.py" a "b c"
 expect "True True []" python3 -m ferrimalloc run --python-malloc "$scratch/active.py"
 expect "True True []" sh -c "LD_PRELOAD=\$(python3 -m ferrimalloc library) python3 '$scratch/active.py'"
+cuts python3 -c 'import ferrimalloc.__main__ as main, sys; sys.exit(main.run_program())' --checks || fail "wheel: no copies are checked"
+cuts python3 -c 'import ferrimalloc.__main__ as main, sys; sys.exit(main.run_program())' && fail "wheel: copies are checked unasked"
+preloaded='import os; print(os.environ["LD_PRELOAD"].count("libferrimalloc"))'
+expect 2 python3 -m ferrimalloc run --checks --python-malloc -c "$preloaded"
+expect 1 python3 -m ferrimalloc run -c "$preloaded"
 unset PYTHONPATH
 done="$done wheel"
 
@@ -50,6 +64,8 @@ if command -v node >/dev/null; then
     fi
     run="$modules/ferrimalloc-run/run.js"
     expect true node "$run" node -e 'console.log(require("fs").readFileSync("/proc/self/maps", "utf8").includes("libferrimalloc"))'
+    cuts node "$run" --checks || fail "run.js: no copies are checked"
+    cuts node "$run" && fail "run.js: copies are checked unasked"
     node "$run" sh -c 'exit 7' && fail "run.js: the program's status was lost" || [ $? -eq 7 ] || fail "run.js: another status"
     done="$done npm"
 fi
@@ -83,10 +99,17 @@ if command -v dpkg >/dev/null && ls "$out"/*.deb >/dev/null 2>&1; then
     cc -o "$scratch/static" "$scratch/linked.c" -I"$root/usr/include/ferrimalloc" "$library/libferrimalloc.a"
     "$scratch/static" || fail "a program that is linked with the archive fails"
     expect yes env LD_LIBRARY_PATH="$library" "$root/usr/bin/ferrimalloc-run" sh -c 'grep -q libferrimalloc /proc/self/maps && echo yes'
+    LD_LIBRARY_PATH="$library" cuts "$root/usr/bin/ferrimalloc-run" --checks || fail "ferrimalloc-run: no copies are checked"
+    LD_LIBRARY_PATH="$library" cuts "$root/usr/bin/ferrimalloc-run" && fail "ferrimalloc-run: copies are checked unasked"
     apart --no-triggers --purge ferrimalloc-tools libferrimalloc-dev libferrimalloc0 || fail "dpkg can't remove the packages"
     left=$(find "$root/usr" ! -type d 2>/dev/null | head -3)
     [ -z "$left" ] || fail "left behind: $left"
     done="$done deb"
+    if command -v lintian >/dev/null; then
+        said=$(lintian --allow-root "$out"/*.deb 2>&1) || fail "lintian: $said"
+        [ -z "$said" ] || fail "lintian: $said"
+        done="$done lintian"
+    fi
 fi
 # --- the RPM, in a root of its own
 if command -v rpmbuild >/dev/null; then
@@ -100,6 +123,7 @@ if command -v rpmbuild >/dev/null; then
     library=$(dirname "$(find "$redhat/usr" -name libferrimalloc.so.0)")
     cc -o "$scratch/linked-rpm" "$scratch/linked.c" -I"$redhat/usr/include/ferrimalloc" -L"$library" -lferrimalloc
     LD_LIBRARY_PATH="$library" "$scratch/linked-rpm" || fail "a program that is linked with the RPM fails"
+    LD_LIBRARY_PATH="$library" cuts "$redhat/usr/bin/ferrimalloc-run" --checks || fail "the RPM: no copies are checked"
     aside --erase ferrimalloc-devel ferrimalloc || fail "rpm can't remove the packages"
     left=$(find "$redhat/usr" ! -type d | head -3)
     [ -z "$left" ] || fail "left behind: $left"

@@ -11,7 +11,7 @@ class Ferrimalloc < Formula
   def install
     system "cargo", "run", "--release", "--package", "xtask", "--target-dir", "target/xtask", "--", "install", "--prefix", prefix
     bin.install "packaging/ferrimalloc-run"
-    inreplace bin/"ferrimalloc-run", "libferrimalloc.so.0", lib/"libferrimalloc.so.0"
+    %w[libferrimalloc.so.0 libferrimalloc-checks.so.0].each { |name| inreplace bin/"ferrimalloc-run", name, lib/name }
   end
 
   test do

@@ -17,6 +17,7 @@ pkgs.rustPlatform.buildRustPackage {
   buildPhase = ''
     runHook preBuild
     cargo build --release --offline
+    cargo build --release --offline --package ferrimalloc-checks
     runHook postBuild
   '';
   # The tests of the project install packages and start servers; they are not for a sandbox.
@@ -25,7 +26,9 @@ pkgs.rustPlatform.buildRustPackage {
     runHook preInstall
     cargo run --release --offline --package xtask --target-dir target/xtask -- install --prefix $out --from target/release
     install -Dm755 packaging/ferrimalloc-run $out/bin/ferrimalloc-run
-    substituteInPlace $out/bin/ferrimalloc-run --replace-fail libferrimalloc.so.0 $out/lib/libferrimalloc.so.0
+    for library in libferrimalloc.so.0 libferrimalloc-checks.so.0; do
+      substituteInPlace $out/bin/ferrimalloc-run --replace-fail $library $out/lib/$library
+    done
     runHook postInstall
   '';
 

@@ -3,7 +3,7 @@
 //! ```text
 //! P/include/mimalloc*.h
 //! P/lib/libferrimalloc.so.0.1.0        the shared library; libferrimalloc.so.0, .so, libmimalloc.so.3, .so point to it
-//! P/lib/libferrimalloc-checks.so       checks copies, beside the first; with --from, only if that folder has it
+//! P/lib/libferrimalloc-checks.so.0.1.0 checks copies; libferrimalloc-checks.so.0 and .so point to it; with --from, only if that folder has it
 //! P/lib/ferrimalloc.o                  all of it in one object file; mimalloc.o is the same
 //! P/lib/libferrimalloc.a               that object in an archive; libmimalloc.a is the same
 //! P/lib/pkgconfig/{ferrimalloc,mimalloc}.pc
@@ -32,7 +32,8 @@ pub struct Args {
 
 pub const SONAME: &str = "libferrimalloc.so.0";
 const SHARED: &str = concat!("libferrimalloc.so.", env!("CARGO_PKG_VERSION"));
-const CHECKS: &str = "libferrimalloc-checks.so";
+const CHECKS: &str = concat!("libferrimalloc-checks.so.", env!("CARGO_PKG_VERSION"));
+const CHECKS_NAMES: [&str; 2] = ["libferrimalloc-checks.so.0", "libferrimalloc-checks.so"];
 const SHARED_NAMES: [&str; 4] = [SONAME, "libferrimalloc.so", "libmimalloc.so.3", "libmimalloc.so"];
 
 /// A name under which the library is found by pkg-config and CMake, with the version that it is asked for by.
@@ -48,16 +49,9 @@ const PACKAGES: [Package; 2] = [
 ];
 
 pub fn execute(args: Args) -> Result<ExitCode> {
-    let (from, checks) = match args.from {
-        Some(folder) => {
-            let checks = folder.join("libferrimalloc_checks.so");
-            (folder, checks.exists().then_some(checks))
-        }
-        None => (folder_of(&workspace::build_library()?), Some(workspace::build_checks()?)),
-    };
-    install(&from, &args.prefix)?;
-    if let Some(checks) = checks {
-        install_checks(&checks, &args.prefix.join("lib"))?;
+    match args.from {
+        Some(folder) => install(&folder, &args.prefix)?,
+        None => install_built(&args.prefix)?,
     }
     println!("installed in {}", args.prefix.display());
     Ok(ExitCode::SUCCESS)
@@ -67,12 +61,20 @@ fn folder_of(file: &Path) -> PathBuf {
     file.parent().map(Path::to_owned).unwrap_or_default()
 }
 
+/// Builds both libraries and installs them below `prefix`.
+pub fn install_built(prefix: &Path) -> Result<()> {
+    let library = workspace::build_library()?;
+    workspace::build_checks()?;
+    install(&folder_of(&library), prefix)
+}
+
 /// Installs the libraries of the folder `from` below `prefix`.
 pub fn install(from: &Path, prefix: &Path) -> Result<()> {
     let lib = prefix.join("lib");
     fs::create_dir_all(&lib).with_context(|| lib.display().to_string())?;
     install_headers(&prefix.join("include"))?;
     install_shared(from, &lib)?;
+    install_checks(from, &lib)?;
     install_object(from, &lib)?;
     install_archive(&lib)?;
     PACKAGES.iter().try_for_each(|package| package.install(&lib))
@@ -94,9 +96,15 @@ fn install_shared(from: &Path, lib: &Path) -> Result<()> {
     SHARED_NAMES.iter().try_for_each(|name| link(SHARED, &lib.join(name)))
 }
 
-fn install_checks(checks: &Path, lib: &Path) -> Result<()> {
+/// A build of the library alone has not the one that checks copies.
+fn install_checks(from: &Path, lib: &Path) -> Result<()> {
+    let built = from.join("libferrimalloc_checks.so");
+    if !built.exists() {
+        return Ok(());
+    }
     remove(&lib.join(CHECKS))?;
-    copy(checks, &lib.join(CHECKS))
+    copy(&built, &lib.join(CHECKS))?;
+    CHECKS_NAMES.iter().try_for_each(|name| link(CHECKS, &lib.join(name)))
 }
 
 /// Functions that the archive has and the shared library leaves to the C library; weak.

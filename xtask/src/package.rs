@@ -1,7 +1,7 @@
-//! `cargo xtask package --out FOLDER`: builds the library and makes the packages of `packaging/package.py` of it.
+//! `cargo xtask package --out FOLDER`: builds the libraries and makes the packages of `packaging/package.py` of it.
 
 use crate::{install, process, workspace};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -16,10 +16,9 @@ pub struct Args {
 }
 
 pub fn execute(args: Args) -> Result<ExitCode> {
-    let built = workspace::build_library()?;
     let scratch = tempfile::tempdir()?;
     let tree = scratch.path().join("tree");
-    install::install(built.parent().context("the library has no folder")?, &tree)?;
+    install::install_built(&tree)?;
     let mut make = Command::new("python3");
     make.arg(workspace::root().join("packaging/package.py")).arg(tree).arg(&args.out);
     if args.tool {

@@ -2,6 +2,7 @@
 
     python -m ferrimalloc run script.py     # Python with the allocator
     ferrimalloc-run program                 # any program with it
+    ferrimalloc-run --checks program        # and with a library that keeps memcpy, strcpy and their kin inside their blocks
 
 In such a process `stats()` tells what the allocator holds, and `collect()` gives unused memory back.
 """
@@ -10,20 +11,33 @@ import ctypes
 import json
 import os
 
-__all__ = ["library", "environment", "is_active", "stats", "collect"]
+__all__ = ["library", "checks_library", "environment", "is_active", "stats", "collect"]
 __version__ = "@VERSION@"
+
+
+def _beside(name):
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
 def library():
     """The path of the shared library."""
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "libferrimalloc.so.0")
+    return _beside("libferrimalloc.so.0")
 
 
-def environment(base=None):
-    """A copy of the environment `base` (of this process, without one) in which programs use the allocator."""
+def checks_library():
+    """The path of the library that checks copies. It is preloaded behind the first."""
+    return _beside("libferrimalloc-checks.so.0")
+
+
+def environment(base=None, checks=False):
+    """A copy of the environment `base` (of this process, without one) in which programs use the allocator.
+
+    With `checks`, their copies are checked.
+    """
     env = dict(os.environ if base is None else base)
-    others = [path for path in env.get("LD_PRELOAD", "").split(":") if path and path != library()]
-    env["LD_PRELOAD"] = ":".join([library(), *others])
+    ours = [library(), checks_library()]
+    others = [path for path in env.get("LD_PRELOAD", "").split(":") if path and path not in ours]
+    env["LD_PRELOAD"] = ":".join([*(ours if checks else ours[:1]), *others])
     return env
 
 

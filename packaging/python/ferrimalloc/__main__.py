@@ -1,16 +1,19 @@
-"""python -m ferrimalloc run [--python-malloc] script.py [ARGUMENT…]"""
+"""python -m ferrimalloc run [--python-malloc] [--checks] script.py [ARGUMENT…]"""
 
 import os
 import sys
 
 from . import environment, library
 
-USAGE = """usage: python -m ferrimalloc run [--python-malloc] SCRIPT [ARGUMENT...]
-       python -m ferrimalloc run [--python-malloc] -m MODULE [ARGUMENT...]
+USAGE = """usage: python -m ferrimalloc run [OPTION...] SCRIPT [ARGUMENT...]
+       python -m ferrimalloc run [OPTION...] -m MODULE [ARGUMENT...]
        python -m ferrimalloc library
 
-run      runs Python with ferrimalloc as the allocator; with --python-malloc for
-         small objects, too, which Python otherwise allocates in pools of its own
+run      runs Python with ferrimalloc as the allocator. Options:
+         --python-malloc  for small objects, too, which Python otherwise
+                          allocates in pools of its own
+         --checks         with a library that keeps memcpy, strcpy and their kin
+                          inside of their blocks
 library  prints where the library is
 """
 
@@ -25,9 +28,11 @@ def main():
     if command == "library" and not arguments:
         print(library())
         return 0
-    env = environment()
-    if arguments[:1] == ["--python-malloc"]:
-        arguments = arguments[1:]
+    chosen = set()
+    while arguments[:1] and arguments[0] in ("--python-malloc", "--checks"):
+        chosen.add(arguments.pop(0))
+    env = environment(checks="--checks" in chosen)
+    if "--python-malloc" in chosen:
         env["PYTHONMALLOC"] = "malloc"
     if command != "run" or not arguments:
         return usage()
@@ -36,13 +41,17 @@ def main():
 
 def run_program():
     """The command `ferrimalloc-run`."""
-    if len(sys.argv) < 2:
-        sys.stderr.write("usage: ferrimalloc-run PROGRAM [ARGUMENT...]\n")
+    line = sys.argv[1:]
+    checks = line[:1] == ["--checks"]
+    if checks:
+        del line[0]
+    if not line:
+        sys.stderr.write("usage: ferrimalloc-run [--checks] PROGRAM [ARGUMENT...]\n")
         return 2
     try:
-        os.execvpe(sys.argv[1], sys.argv[1:], environment())
+        os.execvpe(line[0], line, environment(checks=checks))
     except OSError as error:
-        sys.stderr.write(f"ferrimalloc-run: {sys.argv[1]}: {error.strerror}\n")
+        sys.stderr.write(f"ferrimalloc-run: {line[0]}: {error.strerror}\n")
         return 127
 
 

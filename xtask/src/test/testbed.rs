@@ -63,16 +63,15 @@ impl Testbed {
         Ok(env::join_paths(self.libraries_that_check()?)?)
     }
 
-    /// An install tree of the library, made once.
+    /// An install tree of both libraries, made once.
     pub fn installed(&self) -> Result<&Path> {
         let tree = self.installed.get_or_init(|| self.install().map_err(|error| format!("{error:#}")));
         tree.as_deref().map_err(|error| anyhow!("no install tree: {error}"))
     }
 
     fn install(&self) -> Result<PathBuf> {
-        let built = workspace::build_library()?;
         let tree = self.scratch("installed")?;
-        install::install(built.parent().context("the library has no folder")?, &tree)?;
+        install::install_built(&tree)?;
         Ok(tree)
     }
 

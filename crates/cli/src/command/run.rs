@@ -21,10 +21,7 @@ pub(super) struct Finished {
 }
 
 pub fn execute(run: &Run) -> Result<ExitCode> {
-    let mut libraries = vec![library::find()?];
-    if run.checks {
-        libraries.push(library::checks_beside(&libraries[0])?);
-    }
+    let libraries = if run.checks { library::find_with_checks()? } else { vec![library::find()?] };
     warn_of(&run.command[0]);
     match run.compare {
         Some(rounds) => compare(run, &libraries, rounds),
