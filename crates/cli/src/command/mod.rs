@@ -4,6 +4,7 @@ mod bench;
 mod look;
 mod profile;
 mod run;
+mod symbolise;
 mod target;
 mod top;
 
@@ -43,6 +44,8 @@ enum What {
     Leaks(Leaks),
     /// Compare two profiles.
     Diff(Diff),
+    /// Add names of functions and lines of code to a report of the library.
+    Symbolise(Symbolise),
     /// Run a program with several allocators, in turns, and compare time and memory.
     Bench(Bench),
     /// Draw the heap of a process, a core file or a snapshot.
@@ -165,6 +168,13 @@ pub struct Diff {
 }
 
 #[derive(Args, Debug)]
+pub struct Symbolise {
+    /// What the library has printed, among other lines; - is standard input.
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub report: PathBuf,
+}
+
+#[derive(Args, Debug)]
 pub struct Bench {
     /// Which allocators, by commas: system, ferrimalloc, those that are installed (mimalloc, jemalloc, tcmalloc, …), or
     /// NAME=PATH or PATH of a library to preload [default: all that are there].
@@ -279,6 +289,7 @@ impl What {
             What::Profile(profiling) => return profile::profile(&profiling),
             What::Leaks(leaks) => return profile::leaks(&leaks),
             What::Diff(diff) => profile::difference(&diff)?,
+            What::Symbolise(report) => symbolise::execute(&report)?,
             What::Bench(bench) => return bench::execute(&bench),
             What::Map(map) => look::map(&map.target, &map.output, map.colour)?,
             What::Stats(stats) if stats.json => println!("{:#}", crate::view::stats::json(&load(&stats.target)?)),

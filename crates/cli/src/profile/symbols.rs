@@ -103,6 +103,15 @@ impl Symbols {
         vec![Frame { name, ..Frame::default() }]
     }
 
+    /// What is called at an address of a file, as it was linked, the innermost first; empty if nothing is known.
+    pub fn frames_in(&mut self, file: &str, address: u64) -> Vec<Frame> {
+        let module = Module { start: 0, end: 0, offset: 0, path: file.into(), build_id: String::new() };
+        let code = self.files.entry(file.into()).or_insert_with(|| Code::open(None, &module));
+        let mut frames = code.as_ref().map(|code| code.frames(address)).unwrap_or_default();
+        frames.retain(|frame| !frame.name.is_empty());
+        frames
+    }
+
     fn made_at(&self, address: u64) -> Option<String> {
         let next = self.made.partition_point(|(start, ..)| *start <= address);
         let (start, bytes, name) = self.made.get(next.checked_sub(1)?)?;

@@ -173,5 +173,6 @@ fn report_copy(function: &'static str, p: *const u8, bytes: usize, access: Acces
         (Access::Write, Some(_)) => ErrorKind::CopyWritesBeyond,
     };
     let about = About { bytes: size.unwrap_or(about.bytes), ..about };
-    diag::error(kind, p, Detail::Copy { about, bytes, function });
+    let detail = Detail::Copy { about, bytes, function };
+    diag::error_with(kind, p, detail, &|| page.tell_origins(about.block));
 }

@@ -6,10 +6,11 @@
 
 use super::hardened::{self, Verdict};
 use super::hardened_fast::{self, Way};
+use super::origins;
 use super::single::SingleBlock;
 use super::stated::{Stated, check_free};
 use crate::base::WORD_BYTES;
-use crate::diag::{self, Detail, ErrorKind};
+use crate::diag::{Detail, ErrorKind};
 use crate::heap::adopt_orphans_first;
 use crate::options;
 use crate::os::tool_hooks;
@@ -251,7 +252,10 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
 fn free_single(page: PageRef, block: *mut u8) {
     // SAFETY: the block is the caller's, if it is one.
     match unsafe { SingleBlock::held(block, page) } {
-        Some(block) => block.release(),
+        Some(single) => {
+            origins::freed(block);
+            single.release();
+        }
         None => free_invalid(block),
     }
 }
@@ -269,6 +273,6 @@ fn free_invalid(p: *mut u8) {
         // This may be the first that the process hears of us.
         options::hardening();
         tool_hooks::freed(p);
-        diag::error(ErrorKind::InvalidFree, p, Detail::Nothing);
+        origins::error(ErrorKind::InvalidFree, p, Detail::Nothing);
     }
 }

@@ -21,7 +21,7 @@ use super::hardened_single::{
     alloc_alone, alloc_guarded, alloc_single, clear_gained, clear_single, resize_single, verify_single,
 };
 use super::single::{self, SingleBlock};
-use super::upkeep;
+use super::{origins, upkeep};
 use crate::base::*;
 use crate::diag::ErrorKind;
 use crate::hardened::{AlreadyFree, BlockTable, CANARY_BYTES, Canary, Work};
@@ -143,6 +143,9 @@ fn hand_out_by_style(page: PageRef, table: &BlockTable, block: *mut u8, size: us
             ptr::write_bytes(block, 0, if style.pads { size } else { room });
         }
     }
+    if style.verifies {
+        origins::allocated(block);
+    }
     tool_hooks::allocated(block, size, page.block_bytes(), zero);
 }
 
@@ -196,6 +199,9 @@ pub(super) fn free(p: *mut u8, page: PageRef) -> Verdict {
     if !table.is_void() {
         // SAFETY: the block is in use, by the caller.
         unsafe { retire(p, page, index) };
+    }
+    if table.style().verifies {
+        origins::freed(p);
     }
     match page.if_mine_of_any_kind() {
         Some(mine) => put(mine, index, p),

@@ -3,8 +3,8 @@
 
 use core::ptr;
 
-use super::marking;
 use super::single::{self, SingleBlock};
+use super::{marking, origins};
 use crate::base::*;
 use crate::diag::ErrorKind;
 use crate::hardened::{FILLED_BYTES, fill_slack, verify_filler};
@@ -92,6 +92,9 @@ pub(super) fn move_single(
             clear_single(from.page());
         }
     }
+    if theap.style().verifies {
+        origins::allocated(block.page().start());
+    }
     Some(block.hand_out())
 }
 
@@ -136,6 +139,9 @@ fn hand_out_single(theap: &Theap, mut block: SingleBlock, size: usize, zero: Zer
     // SAFETY: the block is new.
     unsafe { close_single(&mut block, size, theap.style().clears) };
     let p = block.hand_out();
+    if theap.style().verifies {
+        origins::allocated(p);
+    }
     tool_hooks::allocated(p, size, size, zero);
     p
 }
@@ -176,7 +182,9 @@ pub(super) fn alloc_guarded(theap: &'static Theap, size: usize, align: usize, ze
         return None;
     }
     theap.heap().stats().malloc_guarded_count.increment();
-    Some(if theap.is_hardened() { hand_out_single(theap, block, size, zero) } else { block.hand_out() })
+    let p = if theap.is_hardened() { hand_out_single(theap, block, size, zero) } else { block.hand_out() };
+    origins::allocated(p);
+    Some(p)
 }
 
 /// Blocks end at multiples of this from their start.

@@ -8,6 +8,7 @@
 //! * `upkeep`: what a thread does besides when it is in a slow path anyway. `fail`: what is said when a request can't be met.
 //! * `query`: questions about a block. `bounds`: how far it reaches from an address inside.
 //! * `sampled`: allocations that are the profiler's samples; `marking`: how a block becomes one.
+//! * `origins`: who allocated and freed a block, for reports.
 //! * `hardened`: where the fast paths fail: allocation that is checked or guarded; `hardened_fast`: the way of most blocks
 //!   of hardened pages; `hardened_single`: of blocks with a page of their own.
 
@@ -20,6 +21,7 @@ mod hardened_fast;
 mod hardened_single;
 mod malloc;
 mod marking;
+mod origins;
 mod query;
 mod realloc;
 mod sampled;

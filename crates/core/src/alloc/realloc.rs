@@ -8,10 +8,11 @@ use super::free::free;
 use super::hardened::{self, Answer};
 use super::hardened_single::{self, SINGLE_PADDING};
 use super::malloc::{alloc_in, alloc_ordinary, malloc};
+use super::origins;
 use super::query::{heap_of_block, size_of_block, usable_size};
 use super::single::{self, SingleBlock};
 use crate::base::*;
-use crate::diag::{self, Detail, ErrorKind};
+use crate::diag::{Detail, ErrorKind};
 use crate::os::tool_hooks;
 use crate::page::{Lookup, Page, PageRef};
 use crate::runtime::live_theap;
@@ -205,6 +206,7 @@ fn move_single(
     };
     match moved {
         Some(block) => {
+            origins::freed(from.page().start());
             from.release();
             block
         }
@@ -261,7 +263,7 @@ fn roomy(usable: usize, size: usize) -> usize {
 #[cold]
 fn invalid(p: *mut u8, size: usize) -> *mut u8 {
     tool_hooks::freed(p);
-    diag::error(ErrorKind::InvalidRealloc, p, Detail::Bytes(size));
+    origins::error(ErrorKind::InvalidRealloc, p, Detail::Bytes(size));
     ferrimalloc_prim::errno::set(ferrimalloc_prim::Errno::ENOMEM);
     ptr::null_mut()
 }

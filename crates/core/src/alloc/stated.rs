@@ -1,8 +1,9 @@
 //! What callers say about a block that they free: its size, its alignment. That is compared with the block where blocks have canaries,
 //! which know the size asked for. A block that is not as it was said to be is reported, and stays.
 
+use super::origins;
 use crate::base::*;
-use crate::diag::{self, Detail, ErrorKind};
+use crate::diag::{Detail, ErrorKind};
 use crate::hardened::CANARY_BYTES;
 use crate::options;
 use crate::os::tool_hooks;
@@ -50,11 +51,11 @@ fn accepts(p: *mut u8, page: PageRef, stated: Option<Stated>, align: usize) -> b
         Some(Stated(bytes)) => bytes,
     };
     if given != actual && given.checked_next_multiple_of(WORD_BYTES) != Some(actual) {
-        diag::error(ErrorKind::SizeMismatch, p, Detail::Sizes { given, actual });
+        origins::error(ErrorKind::SizeMismatch, p, Detail::Sizes { given, actual });
         return false;
     }
     if !(p as usize).is_multiple_of(align.max(1)) {
-        diag::error(ErrorKind::AlignmentMismatch, p, Detail::Alignment(align));
+        origins::error(ErrorKind::AlignmentMismatch, p, Detail::Alignment(align));
         return false;
     }
     true

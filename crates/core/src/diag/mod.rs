@@ -34,7 +34,20 @@ static REPORTER: Reporter = Reporter::new();
 #[cold]
 #[inline(never)]
 pub fn error(kind: ErrorKind, pointer: *const u8, detail: Detail) {
-    REPORTER.error(kind, pointer, detail);
+    REPORTER.error(kind, pointer, detail, &|| ());
+}
+
+/// The same; if a line is said, `more` is called behind it, which may [`say`] others.
+#[cold]
+#[inline(never)]
+pub fn error_with(kind: ErrorKind, pointer: *const u8, detail: Detail, more: &dyn Fn()) {
+    REPORTER.error(kind, pointer, detail, more);
+}
+
+/// Says a line that belongs to the one before.
+#[cold]
+pub fn say(write: impl FnOnce(&mut Message)) {
+    REPORTER.line("", write);
 }
 
 /// Says something the user should know though the allocator goes on: `write` builds the line.

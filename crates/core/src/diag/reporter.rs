@@ -132,12 +132,14 @@ impl Reporter {
     }
 
     /// Counts the error and says it, if the settings have it so, or the program has asked for the check. Then the
-    /// error hook is called or, if there is none, the process may end: never by such a check without a word.
-    pub fn error(&self, kind: ErrorKind, pointer: *const u8, detail: Detail) {
+    /// error hook is called or, if there is none, the process may end: never by such a check without a word. `more` says what
+    /// belongs to the line.
+    pub fn error(&self, kind: ErrorKind, pointer: *const u8, detail: Detail, more: &dyn Fn()) {
         let is_asked_for = kind.severity() >= Severity::Checked;
         let ends = is_asked_for && self.error.get().is_none() && self.is_fatal(kind);
         if self.shows(&self.errors, &self.max_errors, is_asked_for) || ends {
             self.say(error_line(kind, pointer, detail).as_c_str());
+            more();
         }
         match self.error.get() {
             Some((hook, arg)) => self.guarded(|| hook(kind.code(), arg)),
@@ -184,8 +186,9 @@ impl Reporter {
         }
     }
 
+    /// Says a line that begins with `prefix`.
     #[cold]
-    fn line(&self, prefix: &str, write: impl FnOnce(&mut Message)) {
+    pub fn line(&self, prefix: &str, write: impl FnOnce(&mut Message)) {
         let mut line = Message::new();
         write(line.text(prefix));
         self.say(line.end_line().as_c_str());
@@ -269,7 +272,7 @@ mod tests {
     }
 
     fn complain(reporter: &Reporter) {
-        reporter.error(ErrorKind::DoubleFree, ptr::without_provenance(0x1230), Detail::Bytes(16));
+        reporter.error(ErrorKind::DoubleFree, ptr::without_provenance(0x1230), Detail::Bytes(16), &|| ());
     }
 
     #[test]
@@ -293,7 +296,7 @@ mod tests {
             heap: ptr::without_provenance(0x5000),
             owner: 0x7700,
         };
-        listening(&lines, showing()).error(ErrorKind::InvalidFree, about.at, Detail::Block(about));
+        listening(&lines, showing()).error(ErrorKind::InvalidFree, about.at, Detail::Block(about), &|| ());
         let line = lines.lock().unwrap().concat();
         assert!(
             line.contains(", block of 48 bytes at 0x1200, offset 48, heap 0x5000, owned by thread 0x7700, "),
@@ -316,7 +319,7 @@ mod tests {
     #[test]
     fn what_was_to_be_checked_is_shown_unasked_and_ends_the_process_before_all_else() {
         let lines = Lines::default();
-        listening(&lines, Settings::SILENT).error(ErrorKind::CopyWritesBeyond, ptr::null(), Detail::Bytes(3));
+        listening(&lines, Settings::SILENT).error(ErrorKind::CopyWritesBeyond, ptr::null(), Detail::Bytes(3), &|| ());
         assert!(lines.lock().unwrap().concat().contains("beyond the end of the block, 3 bytes"));
         let kinds = [ErrorKind::CopyWritesBeyond, ErrorKind::BlockOverflow, ErrorKind::DoubleFree];
         let ends = |fatal: Fatal| kinds.map(|kind| Fatal::from_raw(fatal as u8).holds(kind.severity()));
@@ -356,15 +359,15 @@ mod tests {
         let reporter = Reporter::new();
         reporter.register_error(Some(keep_code), ptr::from_ref(&codes).cast_mut().cast());
         reporter.end_process_on(Fatal::Corruption);
-        reporter.error(ErrorKind::CorruptFreeList, ptr::null(), Detail::Nothing);
-        reporter.error(ErrorKind::RequestTooLarge, ptr::null(), Detail::Nothing);
+        reporter.error(ErrorKind::CorruptFreeList, ptr::null(), Detail::Nothing, &|| ());
+        reporter.error(ErrorKind::RequestTooLarge, ptr::null(), Detail::Nothing, &|| ());
         assert_eq!(*codes.lock().unwrap(), [14, 75]);
     }
 
     #[test]
     fn corruption_is_survived_where_the_policy_says_so() {
         let reporter = Reporter::new();
-        reporter.error(ErrorKind::CorruptFreeList, ptr::null(), Detail::Nothing);
+        reporter.error(ErrorKind::CorruptFreeList, ptr::null(), Detail::Nothing, &|| ());
         assert_eq!(reporter.error_count(), 1);
     }
 
@@ -376,10 +379,10 @@ mod tests {
         if std::env::var(ABORTS).is_ok() {
             let reporter = Reporter::new();
             reporter.end_process_on(Fatal::Corruption);
-            reporter.error(ErrorKind::InvalidFree, ptr::null(), Detail::Nothing);
+            reporter.error(ErrorKind::InvalidFree, ptr::null(), Detail::Nothing, &|| ());
             assert_eq!(reporter.error_count(), 1, "misuse is survived");
             reporter.configure(showing());
-            reporter.error(ErrorKind::CorruptMetadata, ptr::null(), Detail::Named("this test"));
+            reporter.error(ErrorKind::CorruptMetadata, ptr::null(), Detail::Named("this test"), &|| ());
             return;
         }
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());

@@ -19,6 +19,7 @@ use crate::base::*;
 use crate::diag::{self, About, Detail, ErrorKind};
 use crate::hardened::{AlreadyFree, BlockTable, CANARY_BYTES, Canary, Doubles, Filled, OwnedBlockTable};
 use crate::os::tool_hooks;
+use crate::profile;
 use crate::sync::{Relaxed, pin};
 
 /// In the side word of a hardened page with a single block, besides the padding: the block is cleared when it is freed.
@@ -74,7 +75,18 @@ impl Page {
     #[cold]
     #[inline(never)]
     pub fn report(&self, kind: ErrorKind, p: *const u8, at: *const u8) {
-        diag::error(kind, p, Detail::Block(self.about(p, at)));
+        let about = self.about(p, at);
+        diag::error_with(kind, p, Detail::Block(about), &|| self.tell_origins(about.block));
+    }
+
+    /// Says, below a report, who has allocated and freed a block of the page, where that is noted of all of its blocks. (Of others the
+    /// address may be known from an earlier life.)
+    pub fn tell_origins(&self, block: *const u8) {
+        let owner = self.owner();
+        let notes = if self.has_block_table() { self.block_table().style().verifies } else { owner.is_hardened() };
+        if notes || owner.is_guarded() && self.is_singleton() {
+            profile::tell_origins(block);
+        }
     }
 
     /// What is said of the block at or around `p`, an address in the page, when something is noticed at `at`.

@@ -2,6 +2,7 @@
 //!
 //! * `interval`: how far it is to the next sample, and what one stands for.
 //! * `unwind`: the calling thread's stack, by `cfi` (unwind tables) and `rule` (what is known of them).
+//! * `origins`: for reports of misuse, who has allocated and freed a block.
 //! * `samples`: what has been found, in `memory` of its own; `engine`: whether the profiler runs.
 //!
 //! Nothing here allocates from a heap. What is done with a profile (formats, files) is left to others.
@@ -10,6 +11,7 @@ mod cfi;
 mod engine;
 mod interval;
 mod memory;
+mod origins;
 mod rule;
 mod samples;
 mod unwind;
@@ -19,6 +21,7 @@ pub use engine::{
     last_rate, lock_for_fork, lost_samples, places, rate, record, retire, set_rate, soon, totals, version, watch,
 };
 pub use interval::{draw, draw_blocks, probability};
+pub use origins::{note_allocated, note_freed, notes_origins, tell_origins};
 pub use rule::{Base, Rule, RuleTable};
 pub use samples::{Amount, Amounts, Counts, LIFETIMES, MAX_FRAMES, Sample, Samples, SamplesOffsets, Who};
 pub use unwind::Known;
