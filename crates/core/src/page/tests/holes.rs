@@ -49,6 +49,11 @@ fn sparse(bytes: usize, every: usize) -> (&'static Owned, Vec<(usize, *mut u8)>)
     (page, kept)
 }
 
+/// How much farther apart blocks in use are for there to be holes in a page of one slice, if it has several OS pages.
+fn scale() -> usize {
+    (os_page_bytes() / 4096).min(4)
+}
+
 /// The OS pages of the page's blocks in which no block of `kept` has a part.
 fn empty_os_pages(page: &Page, kept: &[(usize, *mut u8)]) -> usize {
     let os_page = |p: *mut u8| (p as usize - page.memory() as usize) / os_page_bytes();
@@ -231,7 +236,10 @@ fn cut(bytes: usize, every: usize, ahead: usize) -> (&'static Owned, Vec<(usize,
 fn a_page_that_is_cut_gets_holes_and_one_with_holes_is_cut() {
     let _ground = ground();
     let mut tried = 0;
-    for (bytes, every, ahead) in [(16, 2400, 0), (512, 64, 3), (3000, 16, 0), (7000, 5, 1), (7000, 40, 1)] {
+    let scale = scale();
+    for (bytes, every, ahead) in
+        [(16, 600 * scale, 0), (512, 16 * scale, 3), (3000, 16, 0), (7000, 5, 1), (7000, 40, 1)]
+    {
         let (page, kept) = cut(bytes, every, ahead);
         if empty_os_pages(page, &kept) == 0 {
             continue;
@@ -265,10 +273,9 @@ fn a_page_that_is_cut_gets_holes_and_one_with_holes_is_cut() {
 #[test]
 fn a_cut_page_is_mended_wherever_its_owner_stopped_at_its_holes() {
     let _ground = ground();
-    for (bytes, every, ahead) in [(512, 64, 0), (512, 64, 9), (3000, 16, 2), (7000, 40, 2)] {
-        if bytes < 7000 && !slices_are_divided() {
-            continue;
-        }
+    let divided = [(512, 16 * scale(), 0), (512, 16 * scale(), 9), (3000, 16, 2)];
+    let cases = if slices_are_divided() { &divided[..] } else { &[(7000, 40, 2)] };
+    for &(bytes, every, ahead) in cases {
         stop_everywhere(|| cut(bytes, every, ahead), |page| _ = page.punch(Force::All));
         let punched = || {
             let (page, kept) = cut(bytes, every, ahead);
@@ -393,7 +400,7 @@ fn stop_everywhere(prepare: impl Fn() -> (&'static Owned, Vec<(usize, *mut u8)>)
 #[test]
 fn a_page_is_mended_wherever_its_owner_stopped_at_its_holes() {
     let _ground = ground();
-    for (bytes, every) in [(512, 64), (3000, 16), (7000, 40)] {
+    for (bytes, every) in [(512, 16 * scale()), (3000, 16), (7000, 40)] {
         if bytes < 7000 && !slices_are_divided() {
             continue;
         }
