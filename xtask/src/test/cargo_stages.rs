@@ -35,7 +35,7 @@ const OTHER_OS_PAGES: [&str; 2] = ["16384", "65536"];
 /// All with OS pages of this machine's size, the simulated system's own among them, and what depends on that size most with larger ones.
 pub fn sim_tests(testbed: &Testbed) -> Verdict {
     let tests = ["test", "-p", "ferrimalloc-core", "--features", "sim", "--no-fail-fast"];
-    let itself = ["test", "-p", "ferrimalloc-prim", "--features", "sim", "--lib"];
+    let itself = ["test", "-p", "ferrimalloc-prim", "--features", "sim", "--lib", "--", "sim::", "mem::"];
     let usual = passed_tests(&cargo(testbed, "sim", &[&itself, &tests])?);
     let log = testbed.log("sim-os-pages")?;
     let chosen = ["--lib", "--test", "strict", "--test", "option_effects", "--test", "provenance"];

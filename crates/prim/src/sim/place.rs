@@ -64,7 +64,8 @@ mod tests {
     use crate::mem::Access;
     use std::sync::Mutex;
 
-    const PAGE: usize = 4096;
+    /// A whole number of OS pages, whatever their size.
+    const PAGE: usize = 1 << 16;
 
     #[test]
     fn the_highest_gap_is_found() {
