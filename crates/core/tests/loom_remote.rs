@@ -12,7 +12,7 @@ mod first_failure;
 use ferrimalloc_core::page::ownership::{BlockOffset, Chain, Ownership, Push, PushOrClaim};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
 /// What belongs to the owner of a page.
@@ -463,5 +463,35 @@ fn stolen_given_up_and_released() {
         };
         race(&page, &[|page| page.free(0), |page| page.free(1), abandon]);
         assert!(page.finish(), "with all blocks free, somebody has released the page");
+    });
+}
+
+/// Somebody with a hint at a page that is no more looks at the one that begins there now, which changes hands meanwhile: once
+/// its owner is seen, so is what describes it.
+#[test]
+fn an_old_hint_leads_to_what_describes_the_page_now() {
+    loom::model(|| {
+        let (page, slices) = (Arc::new(Ownership::new()), Arc::new(AtomicUsize::new(2)));
+        let begin = {
+            let (page, slices) = (page.clone(), slices.clone());
+            thread::spawn(move || {
+                slices.store(1, Ordering::Relaxed);
+                page.begin(ME);
+                page.let_go(ME, 1, 1).expect("nothing has been freed");
+            })
+        };
+        let take = {
+            let page = page.clone();
+            thread::spawn(move || {
+                if page.claim().is_some() {
+                    page.keep(2 * ME);
+                }
+            })
+        };
+        if page.published_owner().is_page() {
+            assert_eq!(slices.load(Ordering::Relaxed), 1);
+        }
+        begin.join().unwrap();
+        take.join().unwrap();
     });
 }

@@ -254,7 +254,7 @@ pub unsafe fn populate(p: *mut u8, bytes: usize) {
 /// The range was mapped through this module.
 pub unsafe fn resident_bytes(p: *const u8, bytes: usize) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { platform::real_mem::resident_bytes(p, bytes) }
+    unsafe { platform::mem::resident_bytes(p, bytes) }
 }
 
 #[cfg(test)]

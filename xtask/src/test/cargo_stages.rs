@@ -29,9 +29,23 @@ pub fn unit_tests(testbed: &Testbed) -> Verdict {
     Ok(passed_tests(&log))
 }
 
+/// OS pages of other processors than this machine's. Bytes.
+const OTHER_OS_PAGES: [&str; 2] = ["16384", "65536"];
+
+/// All with OS pages of this machine's size, the simulated system's own among them, and what depends on that size most with larger ones.
 pub fn sim_tests(testbed: &Testbed) -> Verdict {
-    let log = cargo(testbed, "sim", &[&["test", "-p", "ferrimalloc-core", "--features", "sim", "--no-fail-fast"]])?;
-    Ok(passed_tests(&log))
+    let tests = ["test", "-p", "ferrimalloc-core", "--features", "sim", "--no-fail-fast"];
+    let itself = ["test", "-p", "ferrimalloc-prim", "--features", "sim", "--lib", "--", "sim::", "mem::"];
+    let usual = passed_tests(&cargo(testbed, "sim", &[&itself, &tests])?);
+    let log = testbed.log("sim-os-pages")?;
+    let chosen = ["--lib", "--test", "strict", "--test", "option_effects", "--test", "provenance"];
+    for bytes in OTHER_OS_PAGES {
+        for arguments in [&itself[..], &[&tests[..], &chosen].concat()] {
+            run_cargo(testbed, workspace::cargo(arguments).env("FERRIMALLOC_SIM_OS_PAGE", bytes), &log)?;
+        }
+    }
+    let others = passed_tests(&fs::read_to_string(log)?);
+    Ok(format!("{usual}; {others} with OS pages of 16 and 64 KiB"))
 }
 
 /// What stands in for the crates `mimalloc` and `libmimalloc-sys`, with features that most programs use, and with all others.

@@ -89,9 +89,7 @@ const NOT_UNDER_EMULATION: &[&str] = &["huge_pages_are_there", "moving_carries_c
 const UNDER_EMULATION: &[&str] = &["floors::options", "floors::stats", "floors::hardened", "floors::random"];
 /// More arenas than addresses of 32 bits have room for, in one test; and threads that allocate behind the last destructor, which
 /// leave memory behind where another thread's slot can't be looked into (`docs/PORTING.md`).
-/// The last wants an arena of three chunks: those of the allocator's own have two there (`docs/PORTING.md`).
-const NOT_ON_32_BITS: &[&str] =
-    &["a_page_is_mended_wherever_its_owner", "in_the_last_round_of_destructors", "pages_of_different_sizes_keep"];
+const NOT_ON_32_BITS: &[&str] = &["a_page_is_mended_wherever_its_owner", "in_the_last_round_of_destructors"];
 
 /// For each command of a row.
 const LIMIT: Duration = Duration::from_secs(300);

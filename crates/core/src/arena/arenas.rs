@@ -324,8 +324,7 @@ impl ArenaSet {
         };
         let doublings = (self.arenas.count() / GROW_EVERY).min(8);
         let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
-        let share = mem::config().address_limit_bytes / LIMIT_SHARE;
-        let limit = align_down(share.min(self.ceiling_bytes()), LEAST_RESERVE).max(LEAST_RESERVE);
+        let limit = align_down(share_of_limit().min(self.ceiling_bytes()), LEAST_RESERVE).max(LEAST_RESERVE);
         bytes.min(MAX_BITS.saturating_mul(SLICE_BYTES)).next_multiple_of(MIN_RESERVE).min(limit)
     }
 
@@ -478,6 +477,14 @@ impl ArenaSet {
     fn forget(&self, info_slices: usize) {
         self.usage.forget(info_slices);
         self.meta.forget();
+    }
+}
+
+/// What an arena may take of the addresses that the process' limits allow. No limit is none, of however many bits addresses are.
+fn share_of_limit() -> usize {
+    match mem::config().address_limit_bytes {
+        usize::MAX => usize::MAX,
+        limit => limit / LIMIT_SHARE,
     }
 }
 

@@ -326,7 +326,9 @@ fn open(range: &Range, region: Span) -> bool {
 
 /// Has the system back the entries of `bytes` from `start` on, which are ours, with memory now.
 pub fn populate(start: *const u8, bytes: usize) {
-    let entries = bytes / SLICE_BYTES * ENTRY_BYTES;
-    // SAFETY: the entries are part of a table, and keep what they hold.
-    unsafe { mem::populate(entry(start).cast(), entries) };
+    let (first, os_page) = (entry(start).cast::<u8>(), mem::config().os_page_bytes);
+    let from = align_down(first.addr(), os_page);
+    let end = (first.addr() + bytes / SLICE_BYTES * ENTRY_BYTES).next_multiple_of(os_page);
+    // SAFETY: OS pages of a table, which `open` has opened with the entries, and keep what they hold.
+    unsafe { mem::populate(first.with_addr(from), end - from) };
 }

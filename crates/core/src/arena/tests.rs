@@ -10,6 +10,7 @@ use super::*;
 use crate::base::*;
 use crate::bitmap::{BitRange, CHUNK_BITS};
 use crate::options::OptionId;
+use crate::os;
 use crate::os::tests::{Alone, alone};
 use ferrimalloc_prim::mem::{self, Access};
 
@@ -110,6 +111,26 @@ fn claims_are_aligned_as_asked() {
         let claim = set.claim(&Want { align_slices, ..Want::new(3, Kind::Other) }).unwrap();
         assert_eq!(claim.memory() as usize % (align_slices * SLICE_BYTES), 0, "{align_slices}");
     }
+}
+
+#[test]
+fn entries_of_an_arena_that_begins_at_any_slice_get_their_memory() {
+    let mut ground = ground();
+    ground.set(OptionId::PagemapCommit, 1);
+    let os_page = os::os_page_bytes();
+    let mut memory = user(64 * MIB);
+    // Its first entry shall not be the first of an OS page.
+    if memory.start.addr().is_multiple_of(os_page / ENTRY_BYTES * SLICE_BYTES) {
+        memory =
+            UserMemory { start: memory.start.wrapping_add(SLICE_BYTES), bytes: memory.bytes - SLICE_BYTES, ..memory };
+    }
+    let arena = managed(new_set(), &UserMemory { sharing: Sharing::Exclusive, ..memory });
+    let is_there = |slice: usize| {
+        let entry = page_map::entry(arena.start().wrapping_add(slice * SLICE_BYTES)).cast::<u8>();
+        // SAFETY: a part of the page map.
+        unsafe { mem::resident_bytes(entry.map_addr(|address| align_down(address, os_page)), os_page) == os_page }
+    };
+    assert!((0..arena.slices()).all(is_there));
 }
 
 #[test]

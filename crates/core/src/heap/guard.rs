@@ -52,7 +52,7 @@ fn guard_end(page: &Owned) {
     let guard = os::os_page_bytes();
     let blocks = page.area_bytes().saturating_sub(guard) / page.block_bytes();
     // What is committed later would be accessible as a whole.
-    let may = blocks > 0 && guard < SLICE_BYTES && page.commit_up_to(end_of(page));
+    let may = blocks > 0 && guard <= SLICE_BYTES && page.commit_up_to(end_of(page));
     if may && guard_range(page, end_of(page).wrapping_sub(guard), guard, |is| page.set_guarded(is)) {
         page.set_reserved(blocks.min(page.reserved()) as u16);
     }

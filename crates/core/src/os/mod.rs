@@ -32,6 +32,12 @@ pub fn os_page_bytes() -> usize {
     mem::config().os_page_bytes
 }
 
+/// The binary logarithm of [`os_page_bytes`]: dividing by shifting costs a tenth.
+#[inline]
+pub fn os_page_shift() -> u32 {
+    os_page_bytes().trailing_zeros()
+}
+
 /// Mappings begin at multiples of this: an OS page, or some of them.
 pub fn map_unit_bytes() -> usize {
     mem::config().map_unit_bytes.max(os_page_bytes())

@@ -2,7 +2,8 @@
 //! of options, so they run one at a time, and leave the options as they found them.
 
 use super::region::reserve;
-use super::{Region, numa_nodes, release};
+use super::{Region, numa_nodes, os_page_bytes, release};
+use crate::base::SLICE_BYTES;
 use crate::options::{self, OptionId};
 use ferrimalloc_prim::mem::{Access, config};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,11 @@ pub(crate) struct Alone {
     #[cfg(feature = "sim")]
     _session: ferrimalloc_prim::sim::Session,
     _turn: MutexGuard<'static, ()>,
+}
+
+/// Whether a slice has several OS pages. Where it is one, a page of one slice goes as a whole or not at all: it has no holes.
+pub(crate) fn slices_are_divided() -> bool {
+    os_page_bytes() < SLICE_BYTES
 }
 
 pub(crate) fn alone() -> Alone {

@@ -51,13 +51,15 @@ impl OsPages {
     }
 }
 
-/// How many OS pages a slice has.
-fn per_slice() -> usize {
-    SLICE_BYTES / os::os_page_bytes()
+/// How many OS pages a slice has, as a power of two. None are larger in pages with holes.
+fn per_slice_shift() -> u32 {
+    SLICE_BYTES.trailing_zeros() - os::os_page_shift()
 }
 
 fn place_of(os_page: usize) -> (usize, u16) {
-    (os_page / per_slice(), 1 << (os_page % per_slice()))
+    let shift = per_slice_shift();
+    let slice = os_page >> shift;
+    (slice, 1 << (os_page - (slice << shift)))
 }
 
 /// Where a page's blocks and OS pages lie, each by its number.
@@ -66,29 +68,37 @@ pub(super) struct Grid {
     /// Where the first block begins. Bytes from the page's first slice.
     offset: usize,
     block_bytes: usize,
-    os_page_bytes: usize,
+    os_page_shift: u32,
 }
 
 impl Grid {
+    /// How many whole OS pages there are up to here.
+    fn os_pages_to(self, bytes: usize) -> usize {
+        bytes >> self.os_page_shift
+    }
+
+    /// How many OS pages have a part of what there is up to here.
+    fn os_pages_touched_to(self, bytes: usize) -> usize {
+        (bytes + (1 << self.os_page_shift) - 1) >> self.os_page_shift
+    }
+
     /// The OS pages that have a part of the block.
     pub(super) fn os_pages_of(self, block: usize) -> Range<usize> {
         let start = self.offset + block * self.block_bytes;
-        start / self.os_page_bytes..(start + self.block_bytes).div_ceil(self.os_page_bytes)
+        self.os_pages_to(start)..self.os_pages_touched_to(start + self.block_bytes)
     }
 
     /// The blocks that have a part of the OS page, as if the page went on for ever.
     pub(super) fn blocks_of(self, os_page: usize) -> Range<usize> {
-        let start = os_page * self.os_page_bytes;
-        let blocks_to = |bytes: usize| bytes.saturating_sub(self.offset);
-        blocks_to(start) / self.block_bytes..blocks_to(start + self.os_page_bytes).div_ceil(self.block_bytes)
+        let bytes_to = |os_page: usize| (os_page << self.os_page_shift).saturating_sub(self.offset);
+        bytes_to(os_page) / self.block_bytes..bytes_to(os_page + 1).div_ceil(self.block_bytes)
     }
 
     /// The OS pages that lie below the first `blocks` blocks, with the one that holds the last one's end if that is where
     /// the page's blocks end.
     pub(super) fn os_pages_below(self, blocks: usize, is_last: bool) -> Range<usize> {
         let end = self.offset + blocks * self.block_bytes;
-        let end = if is_last { end.div_ceil(self.os_page_bytes) } else { end / self.os_page_bytes };
-        self.offset / self.os_page_bytes..end
+        self.os_pages_to(self.offset)..if is_last { self.os_pages_touched_to(end) } else { self.os_pages_to(end) }
     }
 }
 
@@ -98,7 +108,7 @@ impl Page {
         Grid {
             offset: self.start() as usize - self.memory() as usize,
             block_bytes: self.block_bytes(),
-            os_page_bytes: os::os_page_bytes(),
+            os_page_shift: os::os_page_shift(),
         }
     }
 
@@ -114,16 +124,19 @@ impl Page {
     }
 
     pub(super) fn is_hole(&self, os_page: usize) -> bool {
+        if !self.has_holes() {
+            return false;
+        }
         let (slice, bit) = place_of(os_page);
-        self.has_holes() && slice < self.slices() && self.holes_in(slice) & bit != 0
+        slice < self.slices() && self.holes_in(slice) & bit != 0
     }
 
     /// The holes, in the order of their addresses.
     fn holes(&self) -> impl Iterator<Item = usize> {
         let slices = if self.has_holes() { self.slices().min(LARGE_PAGE_SLICES) } else { 0 };
         (0..slices).flat_map(|slice| {
-            let word = self.holes_in(slice);
-            (0..per_slice()).filter(move |bit| word >> bit & 1 != 0).map(move |bit| slice * per_slice() + bit)
+            let (word, shift) = (self.holes_in(slice), per_slice_shift());
+            (0..1 << shift).filter(move |bit| word >> bit & 1 != 0).map(move |bit| (slice << shift) + bit)
         })
     }
 

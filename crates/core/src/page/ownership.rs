@@ -486,10 +486,19 @@ impl Ownership {
         &self.owner
     }
 
+    /// The same for somebody who may know no block of the page: what describes it is at least as new as the answer.
+    #[inline]
+    pub fn published_owner(&self) -> Owner {
+        // ORDERING: acquire pairs with the release of `set_owner`.
+        Owner(self.owner.load(Ordering::Acquire))
+    }
+
     /// By the page's owner, or the holder of its only block.
     #[inline]
     pub fn set_owner(&self, owner: Owner) {
-        self.owner.set(owner.0);
+        // ORDERING: release publishes what describes the page to `published_owner`. Each later owner releases it again, as it
+        // acquired it with the remote word, or with its block.
+        self.owner.store(owner.0, Ordering::Release);
     }
 
     /// The page is a thread's; by that thread, which owns it.

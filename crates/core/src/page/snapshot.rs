@@ -111,9 +111,11 @@ impl Page {
         (0..self.linked_blocks()).filter(|&index| !marks.is_set(index)).all(|index| visit(self.block_start(index)))
     }
 
-    /// Whether `p` lies in the page's slices; false for an entry that is no page's first.
+    /// Whether `p` lies in the page's slices; false for an entry that is no page's first. The entry may be one that was known
+    /// long ago: if another page begins there now, the answer is about that one.
     pub fn holds(&self, p: *const u8) -> bool {
-        self.owner().is_page() && (p as usize).wrapping_sub(self.memory() as usize) < self.slices() * SLICE_BYTES
+        self.ownership.published_owner().is_page()
+            && (p as usize).wrapping_sub(self.memory() as usize) < self.slices() * SLICE_BYTES
     }
 
     /// Blocks that have ever been linked, as far as marks have room.

@@ -4,7 +4,7 @@
 //! access of memory is never less than the one on paper; in [`Mode::Plain`] it may be more.
 
 use super::kernel::{KERNEL, Kernel, Verdict};
-use super::{Kind, Mode};
+use super::{Kind, Mode, os_page};
 use crate::errno::Errno;
 use crate::mem::{Access, HugeSize, MemConfig, Thp};
 use crate::platform::real_mem;
@@ -20,13 +20,12 @@ const POISON: u8 = 0xDF;
 const LARGE_BYTES: usize = 4 << 20;
 
 pub(crate) use crate::unsupported::mem::{CLOSING_CLEARS, close, map_aligned};
-pub(crate) use real_mem::populate;
 
 pub(crate) fn replaced_config() -> Option<&'static MemConfig> {
     // ORDERING: acquires the contents that `set_config` released.
     let config = super::CONFIG.load(Ordering::Acquire);
     // SAFETY: null or from a `&'static MemConfig`.
-    unsafe { config.as_ref() }
+    unsafe { config.as_ref() }.or_else(|| Some(os_page::config()))
 }
 
 pub(crate) fn replaced_millis() -> Option<u64> {
@@ -54,7 +53,8 @@ fn then(verdict: Verdict, work: impl FnOnce() -> Result<(), Errno>) -> Verdict {
 pub(crate) fn map(hint: usize, bytes: usize, access: Access) -> Result<*mut u8, Errno> {
     KERNEL.with(|kernel| {
         kernel.admit_mapping(Kind::Map, bytes, access)?;
-        let p = real_mem::map(kernel.place(hint, bytes), bytes, real_access(kernel.mode, access))?;
+        let bytes = bytes.checked_next_multiple_of(os_page::bytes()).ok_or(Errno::ENOMEM)?;
+        let p = map_real(kernel.place(hint, bytes), bytes, real_access(kernel.mode, access))?;
         // SAFETY: mapped just now.
         unsafe { back_cheaply(p, bytes) };
         Ok(book(kernel, p, bytes, access))
@@ -78,9 +78,9 @@ fn real_access(mode: Mode, access: Access) -> Access {
     if mode == Mode::Plain { Access::ReadWrite } else { access }
 }
 
-/// Books a new mapping. The kernel rounds its end up to a whole page.
+/// Books a new mapping, of whole pages.
 fn book(kernel: &mut Kernel, p: *mut u8, bytes: usize, access: Access) -> *mut u8 {
-    kernel.book(range(p, bytes.next_multiple_of(crate::unix::mem::os_page_bytes())), access);
+    kernel.book(range(p, bytes), access);
     p
 }
 
@@ -91,13 +91,25 @@ pub(crate) fn map_huge(hint: usize, bytes: usize, size: HugeSize) -> Result<*mut
     }
     KERNEL.with(|kernel| {
         kernel.admit_mapping(Kind::MapHuge, bytes, Access::ReadWrite)?;
-        let p = map_real_aligned(hint, bytes, size.bytes())?;
+        let p = map_real_aligned(hint, bytes, size.bytes(), Access::ReadWrite)?;
         Ok(book(kernel, p, bytes, Access::ReadWrite))
     })
 }
 
-fn map_real_aligned(hint: usize, bytes: usize, alignment: usize) -> Result<*mut u8, Errno> {
-    let all = real_mem::map(hint, bytes + alignment, Access::ReadWrite)?;
+/// Whole OS pages of the simulated system, which may be larger than the machine's.
+fn map_real(hint: usize, bytes: usize, access: Access) -> Result<*mut u8, Errno> {
+    let page = os_page::bytes();
+    let p = real_mem::map(hint, bytes, access)?;
+    if p.addr().is_multiple_of(page) {
+        return Ok(p);
+    }
+    // SAFETY: mapped just now.
+    unsafe { unmap_real(p, bytes)? };
+    map_real_aligned(hint, bytes, page, access)
+}
+
+fn map_real_aligned(hint: usize, bytes: usize, alignment: usize, access: Access) -> Result<*mut u8, Errno> {
+    let all = real_mem::map(hint, bytes.checked_add(alignment).ok_or(Errno::ENOMEM)?, access)?;
     let before = all.addr().next_multiple_of(alignment) - all.addr();
     let p = all.wrapping_add(before);
     // SAFETY: the ends of a mapping made just now.
@@ -181,7 +193,7 @@ pub(crate) unsafe fn reset(p: *mut u8, bytes: usize) -> Result<(), Errno> {
 /// # Safety
 /// Nobody needs the contents.
 unsafe fn poison(kernel: &Kernel, p: *mut u8, bytes: usize) -> Result<(), Errno> {
-    let page = crate::unix::mem::os_page_bytes();
+    let page = os_page::bytes();
     for part in kernel.regions.parts(range(p, bytes)).filter(|part| part.access == Access::ReadWrite) {
         for address in (part.start..part.end).step_by(page) {
             // SAFETY: a mapped, accessible page of the range, which the caller gives up.
@@ -200,6 +212,24 @@ unsafe fn poison_page(p: *mut u8, bytes: usize) {
             ptr::write_bytes(p, POISON, bytes);
         }
     }
+}
+
+/// Cannot be refused.
+pub(crate) unsafe fn populate(p: *mut u8, bytes: usize) {
+    let _ = call("populate", p, bytes, |kernel| {
+        kernel.check_mapped(&range(p, bytes))?;
+        // SAFETY: the caller's promise (`mem::populate`), and the kernel knows the range as mapped.
+        unsafe { real_mem::populate(p, bytes) };
+        Ok(Ok(()))
+    });
+}
+
+/// An OS page is there if any of the machine's in it is.
+pub(crate) unsafe fn resident_bytes(p: *const u8, bytes: usize) -> usize {
+    let page = os_page::bytes();
+    // SAFETY: the caller's promise (`mem::resident_bytes`).
+    let is_there = |at: &usize| unsafe { real_mem::resident_bytes(p.wrapping_add(*at), page.min(bytes - at)) } > 0;
+    (0..bytes).step_by(page).filter(is_there).count() * page
 }
 
 /// Huge pages change nothing that a program could see.

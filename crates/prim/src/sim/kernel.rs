@@ -3,6 +3,7 @@
 //! Decides and books; touching memory is the backend's. Nothing here panics under the lock: misuse comes back as [`Misuse`].
 
 use super::lock::Locked;
+use super::os_page;
 use super::place::Places;
 use super::regions::Regions;
 use super::{Fault, KINDS, Kind, Limits, Mode};
@@ -158,8 +159,8 @@ impl Kernel {
         if from.start < to.end && to.start < from.end { Err(Misuse::Overlap) } else { Ok(self.admit(Kind::MovePages)) }
     }
 
-    fn check_mapped(&self, range: &Range<usize>) -> Result<(), Misuse> {
-        let page = crate::unix::mem::os_page_bytes();
+    pub(crate) fn check_mapped(&self, range: &Range<usize>) -> Result<(), Misuse> {
+        let page = os_page::bytes();
         let whole = range.start.is_multiple_of(page) && range.end.is_multiple_of(page);
         match range {
             range if range.is_empty() || !whole => Err(Misuse::NotWholePages),

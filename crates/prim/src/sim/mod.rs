@@ -3,6 +3,7 @@
 //! With the feature on, the functions of [`mem`](crate::mem) come here. Memory is real and its contract is kept, and besides:
 //! * calls of each [`Kind`] are counted, and can be refused by a [`Fault`] schedule or by [`Limits`];
 //! * every range must be whole OS pages that are mapped: misuse panics at the call, where a kernel would shrug or corrupt;
+//! * OS pages have the size that `FERRIMALLOC_SIM_OS_PAGE` names, in bytes: a multiple of the machine's;
 //! * what the kernel may do but rarely does can be made certain ([`Mode`]): inaccessible and unmapped memory traps, the contents
 //!   of reset memory vanish at once.
 //!
@@ -20,6 +21,7 @@
 pub(crate) mod backend;
 mod kernel;
 mod lock;
+mod os_page;
 mod place;
 mod regions;
 

@@ -4,6 +4,7 @@
 //! In the modes whose unmapped addresses never come back, mappings only ever go below all that there were.
 
 use super::Mode;
+use super::os_page;
 use super::regions::Regions;
 
 /// The addresses that mappings get.
@@ -28,7 +29,7 @@ impl Places {
         if self.top == 0 || hint != 0 && is_free(regions, hint, bytes) {
             return hint;
         }
-        let bytes = bytes.next_multiple_of(crate::unix::mem::os_page_bytes());
+        let bytes = bytes.next_multiple_of(os_page::bytes());
         match mode {
             Mode::Plain => highest_gap(regions, self.top, bytes),
             Mode::Poison | Mode::PoisonDiscarded => self.lowest.saturating_sub(bytes),
@@ -61,13 +62,16 @@ fn highest_gap(regions: &Regions, top: usize, bytes: usize) -> usize {
 mod tests {
     use super::*;
     use crate::mem::Access;
-    use std::boxed::Box;
+    use std::sync::Mutex;
 
-    const PAGE: usize = 4096;
+    /// A whole number of OS pages, whatever their size.
+    const PAGE: usize = 1 << 16;
 
     #[test]
     fn the_highest_gap_is_found() {
-        let mut regions = Box::new(Regions::new());
+        // Too large for a thread's stack.
+        static REGIONS: Mutex<Regions> = Mutex::new(Regions::new());
+        let mut regions = REGIONS.lock().unwrap();
         assert_eq!(highest_gap(&regions, 100 * PAGE, 3 * PAGE), 97 * PAGE);
         regions.add(97 * PAGE..100 * PAGE, Access::None);
         regions.add(90 * PAGE..95 * PAGE, Access::None);
@@ -78,7 +82,9 @@ mod tests {
 
     #[test]
     fn the_machine_chooses_unless_it_is_told() {
-        let mut regions = Box::new(Regions::new());
+        // Too large for a thread's stack.
+        static REGIONS: Mutex<Regions> = Mutex::new(Regions::new());
+        let mut regions = REGIONS.lock().unwrap();
         assert_eq!(Places::MACHINE.choose(&regions, Mode::Plain, 0, PAGE), 0);
         let mut places = Places::below(100 * PAGE);
         assert_eq!(places.choose(&regions, Mode::Poison, 0, 1), 99 * PAGE);

@@ -135,7 +135,7 @@ impl Regions {
 mod tests {
     use super::*;
     use Access::{None as N, Read as R, ReadWrite as W};
-    use std::boxed::Box;
+    use std::sync::Mutex;
     use std::vec::Vec;
 
     /// The oracle: the access of every address below 64.
@@ -171,7 +171,9 @@ mod tests {
 
     #[test]
     fn agrees_with_a_picture_of_every_address() {
-        let mut regions = Box::new(Regions::new());
+        // Too large for a thread's stack.
+        static REGIONS: Mutex<Regions> = Mutex::new(Regions::new());
+        let mut regions = REGIONS.lock().unwrap();
         let mut expected: Picture = [None; 64];
         let mut number = numbers(0x9e37_79b9_7f4a_7c15);
         for _ in 0..20_000 {
@@ -204,7 +206,9 @@ mod tests {
 
     #[test]
     fn parts_are_clipped() {
-        let mut regions = Box::new(Regions::new());
+        // Too large for a thread's stack.
+        static REGIONS: Mutex<Regions> = Mutex::new(Regions::new());
+        let mut regions = REGIONS.lock().unwrap();
         regions.add(10..20, N);
         regions.add(20..30, W);
         regions.add(40..50, N);

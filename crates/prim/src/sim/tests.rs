@@ -98,7 +98,7 @@ fn misuse_is_found() {
     let q = map(Access::ReadWrite);
     // SAFETY: none of these reaches memory: the simulated kernel refuses them.
     unsafe {
-        let elsewhere = 4096 as *mut u8;
+        let elsewhere = PAGE as *mut u8;
         assert!(panic_message(|| mem::unmap(elsewhere, PAGE)).contains("NotMapped"));
         assert!(panic_message(|| mem::discard(q, PAGE << 24)).contains("NotMapped"));
         assert!(panic_message(|| mem::protect(q.add(1), PAGE, Access::None)).contains("NotWholePages"));

@@ -1,6 +1,7 @@
 //! Holes, through the interface: contents, zeros, what is resident.
 
 use super::*;
+use crate::os::tests::slices_are_divided;
 use crate::random::Fast;
 use crate::runtime;
 
@@ -23,7 +24,10 @@ fn survivors(sizes: impl Fn(usize) -> usize, count: usize, every: usize) -> Vec<
 fn zeroed_blocks_of_holes_are_zero_and_others_keep_what_they_hold() {
     let _ground = ground();
     for size in [48, 512, 3000, 7000, 100_000] {
-        let kept = survivors(|_| size, (4 << 20) / size, 200);
+        if Bin::of(size).page_slices() == 1 && !slices_are_divided() {
+            continue;
+        }
+        let kept = survivors(|_| size, (4 << 20) / size, 200 * os_page_bytes() / 4096);
         collect(Force::All);
         assert!(hole_bytes() > 0, "{size}");
         let zeroed: Vec<_> = (0..(4 << 20) / size).map(|_| zero::zeroed(size)).collect();
@@ -36,6 +40,9 @@ fn zeroed_blocks_of_holes_are_zero_and_others_keep_what_they_hold() {
 #[test]
 fn others_free_and_resize_what_lies_between_holes() {
     let _ground = ground();
+    if !slices_are_divided() {
+        return;
+    }
     let kept = survivors(|index| 40 + index % 2000, 4000, 20);
     collect(Force::All);
     assert!(hole_bytes() > 0);
@@ -90,7 +97,7 @@ fn programs_see_nothing_of_holes() {
             most_holes = most_holes.max(hole_bytes());
         }
     }
-    assert!(most_holes > 100 * os_page_bytes(), "{most_holes}");
+    assert!(most_holes > 400_000 || !slices_are_divided(), "{most_holes}");
     assert!(blocks.iter().all(|(p, size, seed)| holds(*p, *size, *seed)));
     blocks.into_iter().for_each(|(p, ..)| release(p));
     collect(Force::All);

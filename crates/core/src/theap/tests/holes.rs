@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::heap::release_page;
+use crate::os::tests::slices_are_divided;
 use crate::page::{Marks, PageRef};
 
 /// Pages of 128 blocks.
@@ -56,6 +57,9 @@ fn a_forced_collection_gives_back_what_is_empty_and_a_routine_one_does_not() {
 
 #[test]
 fn a_page_that_nobody_owns_gets_holes_and_stays_nobodys() {
+    if !slices_are_divided() {
+        return;
+    }
     let mut bed = Bed::new();
     let (page, blocks) = given_up_and_freed(&mut bed);
     assert!(punch_unowned(bed.heap, page, Force::All));
@@ -108,6 +112,9 @@ fn a_page_that_has_become_another_heaps_is_put_back() {
 
 #[test]
 fn an_ended_threads_pages_get_holes() {
+    if !slices_are_divided() {
+        return;
+    }
     let bed = Bed::new();
     let blocks = full(bed.theap);
     put_all(bed.theap, &blocks[..PER_PAGE - 1]);
@@ -130,6 +137,9 @@ fn cut(theap: &'static Theap) -> (&'static Owned, *mut u8) {
 
 #[test]
 fn a_page_that_is_cut_gets_holes_whoever_owns_it() {
+    if !slices_are_divided() {
+        return;
+    }
     for is_owned in [true, false] {
         let bed = Bed::new();
         let (page, block) = cut(bed.theap);
@@ -153,6 +163,9 @@ fn a_page_that_is_cut_gets_holes_whoever_owns_it() {
 
 #[test]
 fn a_heap_goes_with_its_holes() {
+    if !slices_are_divided() {
+        return;
+    }
     let bed = Bed::new();
     let blocks = full(bed.theap);
     put_all(bed.theap, &blocks[1..]);
@@ -176,6 +189,9 @@ mod on_sim {
 
     #[test]
     fn quiet_pages_get_holes_by_the_tick_and_busy_ones_do_not() {
+        if !slices_are_divided() {
+            return;
+        }
         let mut bed = Bed::new();
         bed.set(OptionId::PurgeDelay, 800);
         let (quiet, busy) = (full(bed.theap), full(bed.theap));
@@ -196,6 +212,9 @@ mod on_sim {
 
     #[test]
     fn a_negative_delay_forbids_holes_that_nobody_asks_for() {
+        if !slices_are_divided() {
+            return;
+        }
         let mut bed = Bed::new();
         bed.set(OptionId::PurgeDelay, -1);
         let blocks = full(bed.theap);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::os::os_page_bytes;
+use crate::os::tests::slices_are_divided;
 
 /// Pages of 128 blocks, each of one slice.
 const BYTES: usize = 512;
@@ -41,6 +42,9 @@ fn sparse_pages_keep_what_is_in_use() {
 
 #[test]
 fn what_lies_behind_the_linked_blocks_goes_too() {
+    if !slices_are_divided() {
+        return;
+    }
     let bed = Bed::new();
     let blocks = take_many(bed.theap, BYTES, PER_PAGE);
     let page = page_of(blocks[0]);
