@@ -10,6 +10,7 @@
 //! | [`futex`] | sleep until a word changes |
 //! | [`load`] | call me when I am loaded |
 //! | [`stack`], [`modules`] | what may a walk of the stack read, whose code is this |
+//! | [`fault`] | call me when inaccessible memory is accessed |
 //! | [`pin`] | don't unload me |
 //! | [`deepbind`] | plugins shall find my functions, too |
 //! | [`interpose`] | which function stands behind mine of the same name |
@@ -49,6 +50,7 @@ pub mod deepbind;
 pub mod entropy;
 pub mod env;
 pub mod errno;
+pub mod fault;
 pub mod futex;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod interpose;

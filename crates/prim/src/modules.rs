@@ -35,6 +35,21 @@ pub fn for_each(visit: &mut dyn FnMut(&Module<'_>) -> bool) {
     crate::errno::quiet(|| platform::modules::for_each(visit));
 }
 
+/// Calls `visit` with the piece of code that an address lies in, if it is known. Takes no lock where the C library needs none (glibc
+/// from 2.35 on): then `start` and `end` are the whole object's, and where the code is in its file, and the build, are left out.
+pub fn find(address: usize, visit: &mut dyn FnMut(&Module<'_>)) {
+    let is_found = crate::errno::quiet(|| platform::find_object::find(address, visit));
+    if !is_found {
+        for_each(&mut |module| {
+            let is_here = module.contains(address);
+            if is_here {
+                visit(module);
+            }
+            !is_here
+        });
+    }
+}
+
 /// Copies the path of the program's own file to `buf`; empty if it isn't known.
 pub fn program_path(buf: &mut [u8]) -> &[u8] {
     let length = crate::errno::quiet(|| platform::modules::program_path(buf));
@@ -77,6 +92,7 @@ impl Drop for MappedFile {
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
+    use std::borrow::ToOwned;
 
     #[test]
     fn our_own_code_is_found() {
@@ -94,6 +110,26 @@ mod tests {
         let mut buf = [0; 4096];
         let path = std::fs::read_link("/proc/self/exe").unwrap();
         assert_eq!(program_path(&mut buf), path.as_os_str().as_encoded_bytes());
+    }
+
+    #[test]
+    fn what_an_address_lies_in_is_found() {
+        for here in [what_an_address_lies_in_is_found as fn() as usize, libc::getenv as *const () as usize] {
+            let mut listed = None;
+            for_each(&mut |module| {
+                if module.contains(here) {
+                    listed = Some((module.base, module.unwind_table, module.name.to_owned()));
+                }
+                true
+            });
+            let mut found = None;
+            find(here, &mut |module| {
+                assert!(module.contains(here));
+                found = Some((module.base, module.unwind_table, module.name.to_owned()));
+            });
+            assert!(found.is_some() && found == listed, "{found:?}");
+        }
+        find(8, &mut |module| panic!("{module:?}"));
     }
 
     #[test]

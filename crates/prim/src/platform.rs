@@ -16,11 +16,11 @@ pub(crate) use crate::linux::{clock, entropy, futex, mem as real_mem, modules, n
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use crate::unix::{clock, entropy, futex, mem as real_mem, modules, process};
 #[cfg(unix)]
-pub(crate) use crate::unix::{environ, errno, key, output, service};
-#[cfg(any(windows, target_family = "wasm"))]
-pub(crate) use crate::unsupported::modules;
+pub(crate) use crate::unix::{environ, errno, fault, key, output, service};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use crate::unsupported::stack;
+#[cfg(any(windows, target_family = "wasm"))]
+pub(crate) use crate::unsupported::{fault, modules};
 #[cfg(not(any(windows, target_os = "linux")))]
 pub(crate) use crate::unsupported::{numa, pin};
 #[cfg(target_family = "wasm")]
@@ -94,6 +94,23 @@ pub(crate) use crate::stack::registers_aarch64 as registers;
 pub(crate) use crate::stack::registers_unknown as registers;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 pub(crate) use crate::stack::registers_x86_64 as registers;
+
+// Processor: words that the linker fills in.
+
+#[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
+pub(crate) use crate::linux::find_object;
+#[cfg(not(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64"))))]
+pub(crate) use crate::unsupported::find_object;
+
+// Processor: registers that a signal has interrupted.
+
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+pub(crate) use crate::linux::context_aarch64 as context;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) use crate::linux::context_x86_64 as context;
+#[cfg(not(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64"))))]
+#[allow(unused_imports, reason = "without signals there is nobody to ask")]
+pub(crate) use crate::unsupported::context;
 
 // Processor: the thread-local word.
 

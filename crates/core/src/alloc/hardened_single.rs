@@ -92,9 +92,7 @@ pub(super) fn move_single(
             clear_single(from.page());
         }
     }
-    if theap.style().verifies {
-        origins::allocated(block.page().start());
-    }
+    note_allocated(theap, block.page().start());
     Some(block.hand_out())
 }
 
@@ -139,11 +137,13 @@ fn hand_out_single(theap: &Theap, mut block: SingleBlock, size: usize, zero: Zer
     // SAFETY: the block is new.
     unsafe { close_single(&mut block, size, theap.style().clears) };
     let p = block.hand_out();
-    if theap.style().verifies {
-        origins::allocated(p);
-    }
+    note_allocated(theap, p);
     tool_hooks::allocated(p, size, size, zero);
     p
+}
+
+fn note_allocated(theap: &Theap, block: *const u8) {
+    if theap.style().verifies { origins::allocated(block) } else { origins::allocated_unnoted(block) }
 }
 
 /// Bytes that a block with a page of its own gets behind what was asked for, at least.

@@ -2,6 +2,7 @@
 //! and freeing such blocks uses it.
 
 use crate::diag::{self, Detail, ErrorKind};
+use crate::page::{Lookup, Page};
 use crate::profile::{self, Known};
 use crate::runtime::current_theap;
 
@@ -17,6 +18,14 @@ fn knowing(work: impl FnOnce(&Known)) {
 #[inline(never)]
 pub(super) fn allocated(block: *const u8) {
     knowing(|known| profile::note_allocated(block, known));
+}
+
+/// The same of a block that is not noted.
+#[inline]
+pub(super) fn allocated_unnoted(block: *const u8) {
+    if profile::notes_origins() {
+        profile::forget_origins(block);
+    }
 }
 
 /// This thread is about to free a block, of which it may be that nothing is noted.
@@ -36,5 +45,8 @@ fn note_freed(block: *const u8) {
 /// Reports an error with `p`, which may have been a block.
 #[cold]
 pub(super) fn error(kind: ErrorKind, p: *const u8, detail: Detail) {
-    diag::error_with(kind, p, detail, &|| profile::tell_origins(p));
+    diag::error_with(kind, p, detail, &|| match Page::lookup(p) {
+        Lookup::Page(page) => page.tell_origins(p),
+        Lookup::None => profile::tell_origins(p),
+    });
 }

@@ -24,11 +24,11 @@ use crate::sync::{AtomicU8, AtomicUsize, Ordering};
 pub enum Kind {
     /// Pages of one slice, with blocks of up to 4 KiB.
     Small = 1,
-    /// Pages of 8 slices, with blocks of up to 16 KiB.
+    /// Pages of 8 slices, with blocks of up to 16 KiB, and a thread's first ones of up to 64 KiB.
     Medium = 2,
     /// Pages of 64 slices, with blocks of up to 512 KiB.
     Large = 3,
-    /// Singletons and metadata.
+    /// Singletons, metadata, and pages of other sizes.
     Other = 4,
 }
 

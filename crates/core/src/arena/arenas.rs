@@ -325,7 +325,8 @@ impl ArenaSet {
         let doublings = (self.arenas.count() / GROW_EVERY).min(8);
         let bytes = usual.saturating_mul(1 << doublings).min(self.beginners_reserve_bytes());
         let limit = align_down(share_of_limit().min(self.ceiling_bytes()), LEAST_RESERVE).max(LEAST_RESERVE);
-        bytes.min(MAX_BITS.saturating_mul(SLICE_BYTES)).next_multiple_of(MIN_RESERVE).min(limit)
+        let most = bytes.min(MAX_BITS.saturating_mul(SLICE_BYTES));
+        most.checked_next_multiple_of(MIN_RESERVE).unwrap_or(limit).min(limit)
     }
 
     fn ceiling_bytes(&self) -> usize {

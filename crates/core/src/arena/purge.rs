@@ -6,12 +6,12 @@
 //!    the allocator. What goes into use again and again in the meantime stays.
 //!    Where somebody has chosen the delay, a run above `arena_purge_immediate_size` does not wait for it.
 //! 2. *When there is too much*, and nobody has chosen a delay. Free slices with memory behind them are bounded
-//!    (`purge_policy`). The release that exceeds the bound purges what is above it and a quarter of it, at once. So a
+//!    (`purge_policy`). The release that exceeds the bound purges what is above it and some more, at once. So a
 //!    process that frees most of its memory and then idles does not keep it.
 //!
 //! Inside of pages in use, too, memory goes (`page::punch`): after a delay, or early, where there is much. What goes early costs an
 //! [`Allowance`](super::Allowance), and more if it is wanted again: so programs that go up and down touch at most 64 MiB
-//! and then 16 MiB in a second again that they would have kept, and mostly an eighth of that.
+//! and then 16 MiB in a second again that they would have kept, and mostly a quarter of that or less.
 //!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that
 //! limit at most, and half of what is left of it, or the floor: what is in use may grow where nothing is free for it, and the process would be

@@ -1,7 +1,7 @@
 //! How much unused memory is tolerated: the bound, and what it learns from regret.
 //!
 //! Slices that are free and have memory behind them are *unused*. They are bounded by a floor, a share of what is in
-//! use, and a *credit*. A purge that the bound asks for goes well below the bound, so that there are few of them,
+//! use, and a *credit*. A purge that the bound asks for goes below it, by a quarter of the first two, so that there are few of them,
 //! each paid for by many released bytes.
 //!
 //! # What it costs and keeps
@@ -97,16 +97,16 @@ impl PurgePolicy {
         self.peak.store(decayed(peak, parts).max(held.in_use), Ordering::Relaxed);
     }
 
-    /// What may be unused beside so much in use, and at most so much.
-    pub fn bound(&self, in_use: usize, most: usize) -> usize {
-        (FLOOR_SLICES + in_use / SHARE + self.credit()).min(most)
+    /// What may be unused beside so much in use, whatever was learned.
+    fn plain_bound(in_use: usize) -> usize {
+        FLOOR_SLICES + in_use / SHARE
     }
 
     /// How much may stay, if there is more than the bound. (The floor is always within it.) The credit counts whole: what the
     /// process has shown to need again would be missed.
     pub fn target(&self, held: Held, most: usize) -> Option<usize> {
-        let bound = self.bound(held.in_use, most);
-        below(bound, bound.saturating_sub(self.credit()), held)
+        let plain = Self::plain_bound(held.in_use);
+        below((plain + self.credit()).min(most), plain.min(most), held)
     }
 
     /// The same when a thread is about to wait: whatever memory the program has shown to need again, it does not now.
@@ -273,6 +273,10 @@ mod tests {
         let held = Held { unused: 2 * FLOOR_SLICES + 1, in_use: 100 * FLOOR_SLICES };
         assert_eq!(policy.target(held, usize::MAX), None);
         assert_eq!(policy.target(held, 2 * FLOOR_SLICES), Some(2 * FLOOR_SLICES * 3 / 4));
+        policy.note_in_use(100 * FLOOR_SLICES);
+        policy.note_purged(100 * FLOOR_SLICES);
+        policy.note_fresh(100 * FLOOR_SLICES);
+        assert_eq!(policy.target(held, 2 * FLOOR_SLICES), Some(2 * FLOOR_SLICES * 3 / 4), "whatever was learned");
         let held = Held { unused: FLOOR_SLICES, in_use: 0 };
         assert_eq!(policy.target(held, FLOOR_SLICES), None, "the floor stays");
     }

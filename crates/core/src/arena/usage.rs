@@ -175,7 +175,7 @@ impl Usage {
         self.stats.committed.increase(bytes);
     }
 
-    /// The program uses such memory again: from now on, less goes early.
+    /// What went early should have stayed: from now on, less does.
     pub fn note_holes_regretted(&self, bytes: usize, regret: Regret) {
         self.purging.note_regret(bytes, regret);
     }

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     BlockUnderflow,
     /// A block was written after it was freed.
     WriteAfterFree,
+    /// Inaccessible memory behind a block was accessed, or a block without bytes.
+    GuardHit,
     /// A copy was to read beyond the end of a block.
     CopyReadsBeyond,
     /// A copy was to write beyond the end of a block.
@@ -79,6 +81,7 @@ impl ErrorKind {
         match self {
             DoubleFree => code::EAGAIN,
             CorruptFreeList | CorruptMetadata | BlockOverflow | BlockUnderflow | WriteAfterFree => code::EFAULT,
+            GuardHit => code::EFAULT,
             CopyReadsBeyond | CopyWritesBeyond | CopyReadsFreed | CopyWritesFreed => code::EFAULT,
             InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch | AlignmentMismatch => code::EINVAL,
             InvalidAlignment | InvalidHandle | InvalidArgument => code::EINVAL,
@@ -93,9 +96,8 @@ impl ErrorKind {
         match self {
             CopyReadsBeyond | CopyWritesBeyond | CopyReadsFreed | CopyWritesFreed => Severity::Checked,
             CorruptFreeList | CorruptMetadata | BlockOverflow | BlockUnderflow | WriteAfterFree => Severity::Corruption,
-            DoubleFree | InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch | AlignmentMismatch => {
-                Severity::Misuse
-            }
+            GuardHit | DoubleFree | InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch
+            | AlignmentMismatch => Severity::Misuse,
             InvalidAlignment | InvalidHandle | InvalidArgument => Severity::Contained,
             OutOfMemory | CountOverflow | RequestTooLarge => Severity::Contained,
         }
@@ -111,6 +113,7 @@ impl ErrorKind {
             BlockOverflow => "buffer overflow: bytes behind the block were overwritten",
             BlockUnderflow => "buffer underflow: bytes before the block were overwritten",
             WriteAfterFree => "write after free: the block was changed after it was freed",
+            GuardHit => "access beyond the block, to the guard behind it",
             CopyReadsBeyond => "a copy would read beyond the end of the block",
             CopyWritesBeyond => "a copy would write beyond the end of the block",
             CopyReadsFreed => "a copy would read a block that is free",

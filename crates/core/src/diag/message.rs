@@ -42,6 +42,16 @@ impl Message {
         self
     }
 
+    /// The same of a path, in which bytes beyond ASCII are letters.
+    #[cold]
+    #[inline(never)]
+    pub fn path(&mut self, bytes: &[u8]) -> &mut Self {
+        for &byte in bytes {
+            self.push(if byte.is_ascii_control() { b'?' } else { byte });
+        }
+        self
+    }
+
     /// Appends a number in decimal.
     #[cold]
     #[inline(never)]

@@ -44,6 +44,13 @@ pub fn error_with(kind: ErrorKind, pointer: *const u8, detail: Detail, more: &dy
     REPORTER.error(kind, pointer, detail, more);
 }
 
+/// Says, in a signal handler, why the process is about to end: the line of an error, and what `more` says. Nothing else is done: that
+/// is the signal's business.
+#[cold]
+pub fn fault(kind: ErrorKind, pointer: *const u8, detail: Detail, more: &dyn Fn()) {
+    REPORTER.fault(kind, pointer, detail, more);
+}
+
 /// Says a line that belongs to the one before.
 #[cold]
 pub fn say(write: impl FnOnce(&mut Message)) {

@@ -147,6 +147,14 @@ impl Reporter {
         }
     }
 
+    /// Counts the error and says it, whatever the settings are; no hook is called, and nothing ends by it.
+    pub fn fault(&self, kind: ErrorKind, pointer: *const u8, detail: Detail, more: &dyn Fn()) {
+        if self.shows(&self.errors, &self.max_errors, true) {
+            self.say(error_line(kind, pointer, detail).as_c_str());
+            more();
+        }
+    }
+
     /// Counts a warning and says it, if the settings or the audience have it so; else `write` does not run.
     pub fn warning(&self, audience: Audience, write: impl FnOnce(&mut Message)) {
         let asked = self.shows(&self.warnings, &self.max_warnings, false);

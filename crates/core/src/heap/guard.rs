@@ -4,14 +4,21 @@
 //! own, and of huge OS pages, do without. Each guard splits a mapping, of which a process can have 65,530 (Linux's
 //! `vm.max_map_count`), so there are never more than [`MAX_GUARDS`]: the program needs some itself, for threads.
 
+use core::ptr;
+
+use ferrimalloc_prim::fault;
+use ferrimalloc_prim::stack::Registers;
+
 use super::heap::Heap;
 use crate::arena::{ArenaSet, Meta};
 use crate::base::*;
 use crate::bitmap::BitRange;
+use crate::diag::{self, Detail, ErrorKind};
 use crate::hardened::{BlockTable, Secrets, Style};
 use crate::options::Hardening;
 use crate::os::{self, PrivateMemory};
-use crate::page::{Origin, Owned, Page, SinglePage};
+use crate::page::{Lookup, Origin, Owned, Page, PageRef, SinglePage};
+use crate::profile;
 use crate::sync::{AtomicUsize, Ordering, pin};
 
 /// How many guards there may be at a time, in all sub-processes.
@@ -40,8 +47,7 @@ pub fn check_page(page: &Owned, secrets: Secrets, style: Style, levels: Hardenin
 pub(super) fn drop_block_table(page: &Page, arenas: &ArenaSet) {
     if page.has_block_table() {
         let table = page.block_table();
-        let meta =
-            Meta { start: core::ptr::from_ref(table).cast_mut().cast(), bytes: BlockTable::bytes(page.reserved()) };
+        let meta = Meta { start: ptr::from_ref(table).cast_mut().cast(), bytes: BlockTable::bytes(page.reserved()) };
         // SAFETY: allocated by `check_page`; no block of the page is in use any more.
         unsafe { arenas.meta_free(meta) };
     }
@@ -88,7 +94,9 @@ fn guard_range(page: &Page, guard: *mut u8, bytes: usize, mut mark: impl FnMut(b
     // SAFETY: OS pages of the page's own, where no block is that anybody may access.
     let done = unsafe { memory.close() };
     pin();
-    if !done {
+    if done {
+        watch_guards();
+    } else {
         mark(false);
         GUARDS.fetch_sub(1, Ordering::Relaxed);
     }
@@ -116,6 +124,20 @@ pub fn forget_guard(page: &Page) {
     }
 }
 
+/// Whether an address is in the page's guard.
+fn is_guard(page: &Page, p: *const u8) -> bool {
+    let (guard, bytes) = extent_of_guard(page);
+    page.owner().is_guarded() && (guard.addr()..guard.addr() + bytes).contains(&p.addr())
+}
+
+/// Where a guarded page's guard is, and how large. Of requests for nothing it is the whole page.
+fn extent_of_guard(page: &Page) -> (*mut u8, usize) {
+    match page.bin() {
+        VOID => (page.memory(), page.slices() * SLICE_BYTES),
+        _ => (guard_of(page), os::os_page_bytes()),
+    }
+}
+
 /// Where a guarded page's guard is.
 fn guard_of(page: &Page) -> *mut u8 {
     let behind = if page.is_singleton() {
@@ -133,10 +155,7 @@ pub(super) fn unguard(page: &Page) -> bool {
         return true;
     }
     forget_guard(page);
-    let (guard, bytes) = match page.bin() {
-        VOID => (page.memory(), page.slices() * SLICE_BYTES),
-        _ => (guard_of(page), os::os_page_bytes()),
-    };
+    let (guard, bytes) = extent_of_guard(page);
     let is_open = page.private_at(guard, bytes).is_some_and(PrivateMemory::open);
     is_open || leave_guarded(page, guard)
 }
@@ -146,4 +165,38 @@ fn leave_guarded(page: &Page, guard: *mut u8) -> bool {
     let Origin::Arena(arena) = page.origin() else { return false };
     arena.note_inaccessible(BitRange::one(arena.slice_of(guard)));
     true
+}
+
+// What is said of an access that faults at a guard: of which block, and whose calls those were. In a signal handler, which reads metadata
+// that others may be changing, and believes nothing.
+
+/// A guard is looked for behind blocks of up to so many slices: 1 GiB.
+const MAX_SLICES: usize = (1 << 30) / SLICE_BYTES;
+
+/// Has guards looked at when they are hit, from now on.
+fn watch_guards() {
+    fault::watch(tell);
+}
+
+fn tell(address: usize, at: Option<Registers>) {
+    let p = ptr::without_provenance(address);
+    let Some(page) = guarded_page(p) else { return };
+    let about = page.about(last_block(page, p), p);
+    diag::fault(ErrorKind::GuardHit, p, Detail::Block(about), &|| profile::tell_fault_origins(about.block, at));
+}
+
+/// The page whose guard the address is in. Slices behind a single block's start don't say whose they are.
+fn guarded_page(p: *const u8) -> Option<PageRef> {
+    let slice = |back: usize| p.wrapping_sub(back * SLICE_BYTES);
+    let found = (0..MAX_SLICES).map(slice).find_map(|at| match Page::lookup(at) {
+        Lookup::Page(page) => Some(page),
+        Lookup::None => None,
+    })?;
+    is_guard(found, p).then_some(found)
+}
+
+/// The address, or that of the page's last block if it lies behind that.
+fn last_block(page: PageRef, p: *const u8) -> *const u8 {
+    let last = page.start().wrapping_add(page.reserved().saturating_sub(1) * page.block_bytes());
+    if p.addr() < last.addr() + page.block_bytes() { p } else { last }
 }

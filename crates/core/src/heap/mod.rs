@@ -5,7 +5,7 @@
 //!   `count`: what a heap counts of its pages.
 //! * `page_heap`: a page's heap for a thread that may meet it at its end.
 //! * `page_alloc`: making and releasing a heap's pages, `color`: where in them blocks start; `guard`: what hardened and
-//!   guarded pages have besides.
+//!   guarded pages have besides, and what is said when a guard is hit.
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
 //! * `postponed`: heaps whose empty pages wait until no thread of the program looks at them any more; `waiting_pages`: what
 //!   that has to be told about pages.
@@ -30,7 +30,9 @@ pub use count::stats_bin;
 pub use guard::{check_page, forget_guard, guard_single, may_guard};
 pub use heap::{FreeStack, Heap, HeapOffsets, PinnedHeap, Subproc, SubprocOffsets, TheapLinks, unlock};
 pub use orphans::{Adopt, adopt_orphans_first, do_orphans_wait, no_orphans_wait, orphans_wait};
-pub use page_alloc::{Demand, SingleRequest, advise_filling, release_or_list, release_page, release_page_of};
+pub use page_alloc::{
+    Demand, SingleRequest, advise_filling, release_or_list, release_page, release_page_of, slices_of_page,
+};
 pub use page_heap::{any_postpones, heap_locks, heap_of_page, hint_of, lock_heap, may_preserve, postpones, preserved};
 pub use postponed::{Hooks as PostponeHooks, STATE_BYTES};
 pub use registry::any_os_pages;

@@ -73,7 +73,7 @@ impl From<Claim> for Memory {
 pub enum Demand {
     /// A few: it has no page of the class.
     Few,
-    /// Many: it has filled one.
+    /// Many: it has a page of the class, or they are to rest before they are used again.
     Many,
 }
 
@@ -88,7 +88,7 @@ impl Heap {
         reserve: Reserve,
     ) -> Option<OwnedPage> {
         let page = |slices| self.charged(slices, || self.page_of_slices(bin, slices, tid, theap, seed, reserve));
-        let (wanted, fewer) = (wanted_slices(bin, demand), least_slices(bin));
+        let (wanted, fewer) = (slices_of_page(bin, demand), least_slices(bin));
         page(wanted).or_else(|| if fewer < wanted { page(fewer) } else { None })
     }
 
@@ -260,7 +260,7 @@ pub fn advise_filling(page: &Owned) {
 
 /// How many slices a page of this class is to have: fewer than usual where addresses are limited so narrowly that a page of
 /// each class would be a large part of them.
-fn wanted_slices(bin: Bin, demand: Demand) -> usize {
+pub fn slices_of_page(bin: Bin, demand: Demand) -> usize {
     let slices = if demand == Demand::Few { first_slices(bin) } else { bin.page_slices() };
     let limit = mem::config().address_limit_bytes / SLICE_BYTES / LIMIT_SHARE;
     slices.min(limit.max(least_slices(bin)))
@@ -284,13 +284,14 @@ const LIMIT_SHARE: usize = 512;
 /// Whether pages are committed as they fill (option `page_commit_on_demand`): unless that is chosen, before huge OS pages
 /// are worth while. A process may have a page of each class, with few blocks in each.
 fn page_extent(slices: usize, arenas: &ArenaSet) -> Extent {
+    let is_chosen = options::is_chosen(OptionId::PageCommitOnDemand);
     let on_demand = match options::get(OptionId::PageCommitOnDemand) {
-        0 if options::is_chosen(OptionId::PageCommitOnDemand) => false,
+        0 if is_chosen => false,
         0 => os::overcommits() && !arenas.advises_pages(),
         2 => !os::overcommits() || !arenas.advises_pages(),
         _ => true,
     };
-    let first = if arenas.is_small() { 1 } else { AMPLE_SLICES };
+    let first = if is_chosen || arenas.is_small() { 1 } else { AMPLE_SLICES };
     if on_demand && slices > first { Extent::First(first) } else { Extent::Whole }
 }
 

@@ -180,6 +180,13 @@ impl Owned {
         pin();
     }
 
+    /// Holes of this page have gone early.
+    pub(super) fn note_early_holes(&self) {
+        if self.has_holes() {
+            self.age_and_holes.set(self.age_and_holes.get() | Page::EARLY_HOLES);
+        }
+    }
+
     /// Strikes out holes; answers how many there were.
     fn strike_out_holes(&self, os_pages: Range<usize>) -> usize {
         let holes = os_pages.filter(|&os_page| self.is_hole(os_page));
@@ -197,7 +204,7 @@ impl Owned {
     fn count_opened(&self, os_pages: usize, regret: Regret) {
         let Origin::Arena(arena) = self.origin() else { return };
         arena.usage().note_holes_opened(os_pages * os::os_page_bytes());
-        if self.has_large_blocks() {
+        if self.age_and_holes.get() & Page::EARLY_HOLES != 0 {
             arena.usage().note_holes_regretted(os_pages * os::os_page_bytes(), regret);
         }
     }

@@ -124,7 +124,8 @@ pub struct Page {
     pub(super) reserved: AtomicU16,
     /// How many slices are committed, of a page that is committed as it fills; else 0.
     pub(super) committed: Cell<u8>,
-    /// How long it has been retired, or how often it has been found unchanged (`punch`); above that, [`Page::HOLES`].
+    /// How long it has been retired, or how often it has been found unchanged (`punch`); above that, [`Page::HOLES`]
+    /// and [`Page::EARLY_HOLES`].
     pub(super) age_and_holes: AtomicU8,
 }
 
@@ -436,7 +437,9 @@ impl Page {
 
     /// Set while some of its OS pages have been given back, and their blocks are withdrawn (`holes`).
     pub(super) const HOLES: u8 = 0x80;
-    pub(super) const MAX_AGE: u8 = Self::HOLES - 1;
+    /// Set while some of these went early, before anybody knew that they stay free.
+    pub(super) const EARLY_HOLES: u8 = 0x40;
+    pub(super) const MAX_AGE: u8 = Self::EARLY_HOLES - 1;
 
     #[inline]
     pub(super) fn has_holes(&self) -> bool {
@@ -444,7 +447,7 @@ impl Page {
     }
 
     pub(super) fn age(&self) -> u8 {
-        self.age_and_holes.get() & !Self::HOLES
+        self.age_and_holes.get() & Self::MAX_AGE
     }
 
     /// Where the frontier is in the side word of a page with holes.

@@ -573,7 +573,7 @@ impl Owned {
 
     /// At most [`Page::MAX_AGE`].
     pub(super) fn set_age(&self, age: u8) {
-        self.age_and_holes.set(self.age_and_holes.get() & Page::HOLES | age.min(Page::MAX_AGE));
+        self.age_and_holes.set(self.age_and_holes.get() & !Page::MAX_AGE | age.min(Page::MAX_AGE));
     }
 
     /// One tick older; returns the age before.

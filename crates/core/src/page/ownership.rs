@@ -496,8 +496,8 @@ impl Ownership {
     /// By the page's owner, or the holder of its only block.
     #[inline]
     pub fn set_owner(&self, owner: Owner) {
-        // ORDERING: release publishes what describes the page to `published_owner`. Each later owner releases it again, as it
-        // acquired it with the remote word, or with its block.
+        // ORDERING: release publishes what describes the page to `published_owner`. A later owner has acquired it with the
+        // remote word or with its block, so its own release publishes it as well.
         self.owner.store(owner.0, Ordering::Release);
     }
 

@@ -158,6 +158,13 @@ impl Owned {
         holes.size() * os::os_page_bytes() + tail_bytes
     }
 
+    /// The same, before anybody knows that the blocks stay free.
+    pub fn punch_early(&self) {
+        if self.punch(Force::Routine) > 0 {
+            self.note_early_holes();
+        }
+    }
+
     /// The OS pages behind all blocks that have been linked, if they may have memory. (They may have been dropped already: that costs
     /// little.)
     fn tail(&self) -> Range<usize> {

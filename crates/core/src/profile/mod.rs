@@ -21,7 +21,7 @@ pub use engine::{
     last_rate, lock_for_fork, lost_samples, places, rate, record, retire, set_rate, soon, totals, version, watch,
 };
 pub use interval::{draw, draw_blocks, probability};
-pub use origins::{note_allocated, note_freed, notes_origins, tell_origins};
+pub use origins::{forget_origins, note_allocated, note_freed, notes_origins, tell_fault_origins, tell_origins};
 pub use rule::{Base, Rule, RuleTable};
 pub use samples::{Amount, Amounts, Counts, LIFETIMES, MAX_FRAMES, Sample, Samples, SamplesOffsets, Who};
 pub use unwind::Known;

@@ -15,9 +15,10 @@
 use core::ops::Range;
 
 use ferrimalloc_prim::mem::Access;
+use ferrimalloc_prim::stack::Registers;
 use ferrimalloc_prim::{modules, thread};
 
-use super::unwind::{Known, walk};
+use super::unwind::{Known, walk, walk_from};
 use crate::diag::{self, Message};
 use crate::os;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering::Relaxed, Published};
@@ -50,6 +51,16 @@ impl Trace {
         let mut frames = [0; 1 + OWN_CALLS + CALLS];
         let count = walk(&mut frames, known);
         Trace::of(frames.get(1..count).unwrap_or(&[]), own)
+    }
+
+    /// Of where a signal has interrupted this thread.
+    fn interrupted(at: Registers) -> Trace {
+        let mut frames = [0; CALLS];
+        let count = walk_from(at, &mut frames, &Known::new());
+        let mut trace = Trace::of(&frames[..count], &(0..0));
+        // Not a return address.
+        trace.0[1] = at.pc;
+        trace
     }
 
     /// Of return addresses.
@@ -181,9 +192,16 @@ impl Origins {
         self.place(block, mark).keep(block, mark, 0);
     }
 
+    /// Who has freed it first: others do so in vain.
     fn note_freed(&self, block: usize, trace: &Trace) {
-        if let Some((place, (allocated, _))) = self.find_place(block) {
+        if let Some((place, (allocated, 0))) = self.find_place(block) {
             place.keep(block, allocated, self.enter(trace));
+        }
+    }
+
+    fn forget(&self, block: usize) {
+        if let Some((place, _)) = self.find_place(block) {
+            place.keep(block, 0, 0);
         }
     }
 }
@@ -207,9 +225,17 @@ pub fn note_allocated(block: *const u8, known: &Known) {
 #[inline(never)]
 pub fn note_freed(block: *const u8, known: &Known) {
     if let Some(origins) = known_origins()
-        && origins.find_place(block.addr()).is_some()
+        && origins.find_place(block.addr()).is_some_and(|(_, (_, freed))| freed == 0)
     {
         origins.note_freed(block.addr(), &Trace::here(&origins.own, known));
+    }
+}
+
+/// Whoever had this address before says nothing about the block that has it now.
+#[cold]
+pub fn forget_origins(block: *const u8) {
+    if let Some(origins) = known_origins() {
+        origins.forget(block.addr());
     }
 }
 
@@ -236,11 +262,10 @@ fn map() -> Option<&'static Origins> {
 /// The code of the library that the allocator is; none where it is a part of the program.
 fn own_code() -> Range<usize> {
     let (here, mut own) = (own_code as fn() -> Range<usize> as usize, 0..0);
-    modules::for_each(&mut |module| {
-        if module.contains(here) && !module.name.is_empty() {
+    modules::find(here, &mut |module| {
+        if !module.name.is_empty() {
             own = module.start..module.end;
         }
-        !module.contains(here)
     });
     own
 }
@@ -252,6 +277,17 @@ pub fn tell_origins(block: *const u8) {
     if let Some(origins) = known_origins() {
         tell_block(origins, block);
         Trace::here(&origins.own, &Known::new()).say("noticed");
+    }
+}
+
+/// The same in a signal handler, of an access that has faulted.
+#[cold]
+pub fn tell_fault_origins(block: *const u8, at: Option<Registers>) {
+    if let Some(origins) = known_origins() {
+        tell_block(origins, block);
+    }
+    if let Some(at) = at {
+        Trace::interrupted(at).say("accessed");
     }
 }
 
@@ -271,19 +307,15 @@ fn say(write: impl FnOnce(&mut Message)) {
 /// `    #0 0x55d0c8a011c9 /path/of/program+0x11c9`.
 fn write_call(line: &mut Message, number: usize, call: usize) {
     line.text("    #").size(number).text(" ").hex(call);
-    modules::for_each(&mut |module| {
-        let is_here = module.contains(call);
-        if is_here {
-            let mut path = [0; NAME_BYTES];
-            let name = match module.name.to_bytes() {
-                b"" => modules::program_path(&mut path),
-                name => name,
-            };
-            if (1..NAME_BYTES).contains(&name.len()) {
-                line.text(" ").foreign(name).text("+").hex(call - module.base);
-            }
+    modules::find(call, &mut |module| {
+        let mut path = [0; NAME_BYTES];
+        let name = match module.name.to_bytes() {
+            b"" => modules::program_path(&mut path),
+            name => name,
+        };
+        if (1..NAME_BYTES).contains(&name.len()) {
+            line.text(" ").path(name).text("+").hex(call - module.base);
         }
-        !is_here
     });
 }
 
@@ -316,6 +348,11 @@ mod tests {
         assert!(marks(&origins, 64) == Some((Some(trace(1)), Some(trace(2)))));
         origins.note_allocated(64, &trace(3));
         assert!(marks(&origins, 64) == Some((Some(trace(3)), None)));
+        origins.note_freed(64, &trace(2));
+        origins.note_freed(64, &trace(4));
+        assert!(marks(&origins, 64) == Some((Some(trace(3)), Some(trace(2)))), "freed once");
+        origins.forget(64);
+        assert!(marks(&origins, 64).is_none_or(|traces| traces == (None, None)));
         origins.note_freed(128, &trace(2));
         assert!(marks(&origins, 128).is_none(), "never allocated");
     }

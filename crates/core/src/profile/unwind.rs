@@ -3,8 +3,8 @@
 //! Each frame is left by the rule that the unwind tables have for it (`cfi`); where there is none, by its frame pointer. Nothing
 //! is taken on trust: a word is read only from memory that the kernel has said can be read, or that lies between such memory
 //! and the stack pointer on the thread's own stack, where it stays readable. So a walk that has lost its way ends, and
-//! never faults. It takes no lock but the dynamic linker's, and that only for addresses that it meets for the first time; it
-//! allocates nothing.
+//! never faults. It takes no lock (before glibc 2.35, and with musl, the dynamic linker's for addresses that it meets for the
+//! first time), and allocates nothing.
 
 use core::cell::Cell;
 
@@ -102,11 +102,14 @@ impl Window {
 
     /// Remembers what was learned about the thread's own stack.
     fn keep(&self, known: &Known) {
-        let is_more = self.high > self.known.1 || self.low < self.known.0 || self.known.0 == 0;
-        if self.limit != usize::MAX && is_more && (self.high >= self.known.0 || self.known.0 == 0) {
-            known.low.set(if self.known.0 == 0 { self.low } else { self.low.min(self.known.0) });
-            known.high.set(self.high.max(self.known.1));
+        if self.limit == usize::MAX {
+            return;
         }
+        // What lies between two ranges that don't touch has not been asked about.
+        let touches = self.low <= self.known.1 && self.known.0 <= self.high;
+        let (low, high) = if touches { self.known } else { (self.low, self.high) };
+        known.low.set(low.min(self.low));
+        known.high.set(high.max(self.high));
     }
 }
 
@@ -120,7 +123,8 @@ pub fn walk(frames: &mut [usize], known: &Known) -> usize {
     walk_from(stack::registers(), frames, known)
 }
 
-fn walk_from(mut at: Registers, frames: &mut [usize], known: &Known) -> usize {
+/// The same of where a signal has interrupted this thread: the first address is that of an instruction.
+pub fn walk_from(mut at: Registers, frames: &mut [usize], known: &Known) -> usize {
     let mut window = Window::new(at.sp, known);
     let mut count = 0;
     while count < frames.len() {
@@ -182,12 +186,10 @@ fn known_rules() -> Option<&'static RuleTable> {
 #[cold]
 fn learn_rule(address: usize) -> Rule {
     let mut rule = None;
-    modules::for_each(&mut |module| {
-        let is_here = module.contains(address);
-        if is_here && module.unwind_table != 0 {
+    modules::find(address, &mut |module| {
+        if module.unwind_table != 0 {
             rule = cfi::rule_at(module.unwind_table, address);
         }
-        !is_here
     });
     let rule = rule.unwrap_or(Rule::CHAIN);
     if let Some(rules) = known_rules().or_else(map_rules) {

@@ -7,7 +7,7 @@ use super::queue::Queue;
 use super::theap::Theap;
 use crate::arena::Reserve;
 use crate::base::*;
-use crate::heap::{Demand, advise_filling, release_or_list, release_page};
+use crate::heap::{Demand, advise_filling, release_or_list, release_page, slices_of_page};
 use crate::options::{self, OptionId};
 use crate::page::{Flag, Owned, Page};
 
@@ -103,7 +103,9 @@ impl Theap {
         if self.is_hardened() {
             self.heap().keep_alignment();
         }
-        let demand = if self.queue(bin).first().is_none() { Demand::Few } else { Demand::Many };
+        // Where freed blocks rest before they come again, there should be many.
+        let is_for_many = self.is_hardened() || self.queue(bin).first().is_some();
+        let demand = if is_for_many { Demand::Many } else { Demand::Few };
         let page = self.heap().fresh_page((bin, demand), self.tid(), self.handle(), self.seed(), reserve)?;
         if self.expects_filling(bin) {
             advise_filling(&page);
@@ -119,7 +121,8 @@ impl Theap {
     /// Whether a fresh page of the class will fill, as far as is known. A page of large blocks has huge OS pages to itself: one is
     /// expected to if another of full size has, which is in the queue still.
     fn expects_filling(&self, bin: Bin) -> bool {
-        bin.page_slices() < LARGE_PAGE_SLICES || self.queue(bin).pages().any(|page| page.slices() == LARGE_PAGE_SLICES)
+        let full = slices_of_page(bin, Demand::Many);
+        full < LARGE_PAGE_SLICES || self.queue(bin).pages().any(|page| page.slices() == full)
     }
 }
 

@@ -9,7 +9,6 @@
 //! A file of its own, beside what idling and ticks do: those know that the memory was not needed for some time.
 
 use super::theap::Theap;
-use crate::base::Force;
 use crate::page::{Flag, Owned};
 
 impl Theap {
@@ -24,7 +23,15 @@ impl Theap {
         if may_go && self.heap().subproc().arenas().may_purge_early(early.free_bytes) {
             self.queues.end_lifo(page);
             self.forget_retired(page);
-            self.release_or_punch(page, Force::Routine);
+            self.release_or_punch_early(page);
+        }
+    }
+
+    fn release_or_punch_early(&self, page: &'static Owned) {
+        if page.collect_is_empty() {
+            self.release(page);
+        } else {
+            page.punch_early();
         }
     }
 

@@ -5,7 +5,13 @@ mod group;
 
 pub(crate) mod clock;
 pub(crate) mod config;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod context_aarch64;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod context_x86_64;
 pub(crate) mod entropy;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+pub(crate) mod find_object;
 pub(crate) mod futex;
 pub(crate) mod mem;
 pub(crate) mod modules;

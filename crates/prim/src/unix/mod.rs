@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod entropy;
 pub(crate) mod environ;
 pub(crate) mod errno;
+pub(crate) mod fault;
 pub(crate) mod futex;
 pub(crate) mod key;
 pub(crate) mod mem;
