@@ -166,7 +166,7 @@ def debian_tools(out, root, tool):
     if tool:
         write(root / "usr/bin/ferrimalloc", stripped(tool), 0o755)
         manual(root, "ferrimalloc", subprocess.run([tool, "man"], check=True, capture_output=True).stdout)
-    depends = f"libferrimalloc0 (>= {VERSION}), libc6" + (", libgcc-s1" if tool else "")
+    depends = f"libferrimalloc0 (>= {VERSION}-{REVISION}), libc6" + (", libgcc-s1" if tool else "")
     return debian_package(out, root, "ferrimalloc-tools", "utils", depends, ", tools")
 
 

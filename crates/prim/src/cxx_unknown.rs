@@ -12,7 +12,9 @@ macro_rules! cxx_new_loop {
     };
 }
 
+/// There is no such function.
 pub const THROW_BAD_ALLOC: usize = 0;
+/// Nor this.
 pub const THROW_NOTHING: usize = 0;
 
 /// A function like `operator new`: of a size and an alignment, or only one of them.

@@ -22,6 +22,12 @@ pub fn execute(symbolise: &Symbolise) -> Result<()> {
     }
 }
 
+/// A report may name anything: only files are opened.
+fn is_file(path: &str) -> bool {
+    let path = Path::new(path);
+    path.is_absolute() && path.is_file()
+}
+
 /// Passes on lines as they come; what is no text, too.
 fn copy(mut report: impl BufRead, out: &mut impl Write) -> io::Result<()> {
     let (mut symbols, mut line) = (Symbols::of_files(), Vec::new());
@@ -59,7 +65,7 @@ impl Call<'_> {
 
     fn named(&self, symbols: &mut Symbols) -> String {
         let Call { head, file, address } = self;
-        let frames = symbols.frames_in(file, *address);
+        let frames = if is_file(file) { symbols.frames_in(file, *address) } else { Vec::new() };
         if frames.is_empty() {
             return format!("{head}{file}+{address:#x}\n");
         }

@@ -3,9 +3,14 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::{self, MaybeUninit};
 
-use crate::modules::Module;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-crate::weak_word!(FIND_OBJECT, "_dl_find_object", "ferrimalloc_dl_find_object");
+use crate::modules::Module;
+use crate::object::look_up;
+
+/// The function's address; 0: nobody has asked, 1: there is none. (A word that the linker fills in would need that version of glibc.)
+static FIND_OBJECT: AtomicUsize = AtomicUsize::new(0);
+const ABSENT: usize = 1;
 
 /// `struct dl_find_object` of `<dlfcn.h>`.
 #[repr(C)]
@@ -27,13 +32,15 @@ struct LinkMap {
 
 /// Calls `visit` with what the address lies in, if it lies in anything; false if that can't be found out here.
 pub(crate) fn find(address: usize, visit: &mut dyn FnMut(&Module<'_>)) -> bool {
-    // SAFETY: filled in by the linker.
-    let word = unsafe { FIND_OBJECT };
-    if word == 0 {
+    let function = match FIND_OBJECT.load(Relaxed) {
+        0 => resolve(),
+        known => known,
+    };
+    if function == ABSENT {
         return false;
     }
     // SAFETY: the C library's function, of this type.
-    let find: extern "C" fn(*const c_void, *mut Found) -> c_int = unsafe { mem::transmute(word) };
+    let find: extern "C" fn(*const c_void, *mut Found) -> c_int = unsafe { mem::transmute(function) };
     let mut found = MaybeUninit::<Found>::zeroed();
     if find(core::ptr::without_provenance(address), found.as_mut_ptr()) == 0 {
         // SAFETY: all zero is a value, and the function has filled it. The object stays while code in it is on the stack.
@@ -51,4 +58,13 @@ pub(crate) fn find(address: usize, visit: &mut dyn FnMut(&Module<'_>)) -> bool {
         });
     }
     true
+}
+
+/// Where there is no such function the dynamic linker may allocate, to say so: it is not asked again meanwhile.
+#[cold]
+fn resolve() -> usize {
+    FIND_OBJECT.store(ABSENT, Relaxed);
+    let found = look_up(libc::RTLD_DEFAULT, c"_dl_find_object").max(ABSENT);
+    FIND_OBJECT.store(found, Relaxed);
+    found
 }
