@@ -272,7 +272,7 @@ fn chunks_are_counted_by_what_they_serve() {
     let _alone = alone();
     let heap = runtime::heap_new().unwrap();
     // Of several one at most is guarded, and has a page of its own for that.
-    (0..3).for_each(|_| _ = in_heap(heap, 100_000));
+    (0..3).for_each(|_| _ = in_heap(heap, 300_000));
     let stats = runtime::subproc_stats_exclusive(runtime::main_subproc());
     let all: usize = runtime::main_subproc().arenas().arenas().map(Arena::chunks).sum();
     assert_eq!(stats.chunk_bins.iter().map(|bin| bin.current).sum::<i64>(), all as i64);

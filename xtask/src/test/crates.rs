@@ -4,8 +4,9 @@
 use super::{Testbed, Verdict};
 use crate::workspace;
 use anyhow::{Result, ensure};
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ const FIELDS: [&str; 7] = [
 pub fn check(testbed: &Testbed) -> Verdict {
     let log = testbed.log("crates")?;
     let target = workspace::target().join("packaged");
+    forget_unpacked()?;
     let mut package = workspace::cargo(&["package", "--allow-dirty", "--quiet"]);
     package.args(CRATES.iter().flat_map(|name| ["-p", name])).env("CARGO_TARGET_DIR", &target);
     testbed.logged(&mut package, LIMIT, &log)?;
@@ -50,6 +52,23 @@ pub fn check(testbed: &Testbed) -> Verdict {
         is_complete(name, &file, &testbed.scratch("crate")?)?;
     }
     Ok(format!("{} crates packed, and built from their packages", CRATES.len()))
+}
+
+/// Cargo keeps what it has unpacked, by name and version; ours change and keep their version.
+fn forget_unpacked() -> Result<()> {
+    let Some(home) = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")))
+    else {
+        return Ok(());
+    };
+    for registry in fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten() {
+        for name in CRATES {
+            let unpacked = registry.path().join(format!("{name}-{}", env!("CARGO_PKG_VERSION")));
+            if unpacked.is_dir() {
+                fs::remove_dir_all(unpacked)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn is_complete(name: &str, file: &Path, scratch: &Path) -> Result<()> {
