@@ -87,7 +87,7 @@ mod tests {
         let mut regions = REGIONS.lock().unwrap();
         assert_eq!(Places::MACHINE.choose(&regions, Mode::Plain, 0, PAGE), 0);
         let mut places = Places::below(100 * PAGE);
-        assert_eq!(places.choose(&regions, Mode::Poison, 0, 1), 99 * PAGE);
+        assert_eq!(places.choose(&regions, Mode::Poison, 0, 1), 100 * PAGE - os_page::bytes());
         assert_eq!(places.choose(&regions, Mode::Poison, 7 * PAGE, PAGE), 7 * PAGE);
         regions.add(7 * PAGE..8 * PAGE, Access::None);
         places.note(7 * PAGE);
