@@ -183,7 +183,10 @@ pub(super) fn alloc_guarded(theap: &'static Theap, size: usize, align: usize, ze
     }
     theap.heap().stats().malloc_guarded_count.increment();
     let p = if theap.is_hardened() { hand_out_single(theap, block, size, zero) } else { block.hand_out() };
-    origins::allocated(p);
+    // Else it has been noted already.
+    if !theap.style().verifies {
+        origins::allocated(p);
+    }
     Some(p)
 }
 

@@ -23,15 +23,7 @@ impl Theap {
         if may_go && self.heap().subproc().arenas().may_purge_early(early.free_bytes) {
             self.queues.end_lifo(page);
             self.forget_retired(page);
-            self.release_or_punch_early(page);
-        }
-    }
-
-    fn release_or_punch_early(&self, page: &'static Owned) {
-        if page.collect_is_empty() {
-            self.release(page);
-        } else {
-            page.punch_early();
+            self.release_or(page, Owned::punch_early);
         }
     }
 

@@ -223,10 +223,19 @@ impl Theap {
 
     /// Releases a page that is empty, and gives back what is empty of another one.
     pub(super) fn release_or_punch(&self, page: &'static Owned, force: Force) {
+        self.release_or(page, |page| {
+            if self.may_punch() {
+                page.punch(force);
+            }
+        });
+    }
+
+    /// Releases the page if it is empty, or has `see_to` what is left of it.
+    pub(super) fn release_or(&self, page: &'static Owned, see_to: impl FnOnce(&Owned)) {
         if page.collect_is_empty() {
             self.release(page);
-        } else if self.may_punch() {
-            page.punch(force);
+        } else {
+            see_to(page);
         }
     }
 }
