@@ -65,11 +65,13 @@ static Byte* get_and_look(size_t size) {
   return p;
 }
 
-/* Allocates and frees, so that quarantines end. */
+/* Allocates and frees, so that quarantines end: again and again, since what is used next is drawn at random. */
 static void churn(size_t size) {
-  std::vector<Byte*> blocks;
-  for (int i = 0; i < (size <= 2000 ? 3000 : 150); i++) blocks.push_back(get_and_look(size));
-  for (Byte* p : blocks) drop(p);
+  for (int round = 0; round < 6; round++) {
+    std::vector<Byte*> blocks;
+    for (int i = 0; i < (size <= 2000 ? 3000 : 150); i++) blocks.push_back(get_and_look(size));
+    for (Byte* p : blocks) drop(p);
+  }
 }
 
 /* Whether a block is handed out twice, or one that overlaps another. */
@@ -481,11 +483,22 @@ static char* text(size_t size) {
 }
 
 /* Copies whose length is wrong: they reach `beyond` bytes behind a block of `size` bytes. */
+/* A text like `text`, with another block of its page behind it where pages have several: not memory that is not accessible yet. */
+static char* text_before_another(size_t size) {
+  if (size > 500000) return text(size);
+  Byte* first = nullptr;
+  second_of_two(size, &first);
+  char* filled = text(size);
+  memcpy((char*)first, filled, size);
+  free(filled);
+  return (char*)first;
+}
+
 static void wrong_copies() {
   struct Size { size_t size, beyond; };
   for (Size it : {Size{24, 24}, {100, 1}, {100, 100}, {1000, 200}, {5000, 1000}, {100000, 16384}, {1 << 20, 70000}, {3 << 20, 70000}})
     add("memcpy to " + std::to_string(it.size) + " of " + std::to_string(it.beyond) + " more", [=] {
-      char *from = text(it.size + it.beyond), *to = text(it.size), *stays = text(it.size);
+      char *from = text(it.size + it.beyond), *to = text_before_another(it.size), *stays = text(it.size);
       memcpy(to, from, it.size + it.beyond);
       free(to);
       free(stays);
