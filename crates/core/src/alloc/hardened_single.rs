@@ -105,11 +105,12 @@ pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, ze
     Some(hand_out_single(theap, block, size, zero))
 }
 
-/// Whether blocks of the theap that grow may have pages of their own: not where each such block, or some that have to be found
-/// first, has a guard.
+/// Whether blocks of the theap that grow may have pages of their own: not where such pages have guards, blocks are filled, or some
+/// are to be guarded.
 pub(super) fn may_grow_alone(theap: &Theap) -> bool {
-    let is_watched = !theap.is_hardened() || theap.is_sampled() || theap.levels().guards_pages() || BUILD.is_watched();
-    !theap.is_instrumented() || !is_watched
+    let is_plain =
+        || !theap.is_sampled() && !theap.style().fills && !theap.levels().guards_pages() && !BUILD.is_watched();
+    !theap.is_instrumented() || theap.is_hardened() && is_plain()
 }
 
 /// A block that is likely to grow, with room behind it; `None` without memory.
