@@ -48,6 +48,8 @@ enum Origin {
     /// A crate in Rust, wrapped in a small shared library of ours, `bench/engines/<name>`.
     Shim {
         library: &'static str,
+        /// Of the crate, besides its defaults.
+        features: &'static str,
     },
 }
 
@@ -87,8 +89,10 @@ impl Recipe {
             Origin::Wheel { requirement, .. } => format!("the Python wheel `{requirement}`, as it is"),
             Origin::Debian { package, .. } => format!("Debian's package `{package}`, unpacked"),
             Origin::Sources(sources) => sources.told(),
-            Origin::Shim { .. } => {
-                format!("the crate in Rust of this name, in a shared library (`bench/engines/{}`)", self.name)
+            Origin::Shim { features, .. } => {
+                let folder = folder_of(self.name);
+                let with = if features.is_empty() { String::new() } else { format!(", features `{features}`") };
+                format!("the crate in Rust of this name{with}, in a shared library (`bench/engines/{folder}`)")
             }
         }
     }
@@ -140,8 +144,13 @@ fn libraries(recipe: &Recipe) -> Result<Vec<PathBuf>> {
         Origin::Wheel { requirement, libraries } => fetched(recipe.name, libraries, |to| fetch_wheel(requirement, to)),
         Origin::Debian { package, libraries } => fetched(recipe.name, libraries, |to| fetch_debian(package, to)),
         Origin::Sources(sources) => Ok(vec![sources.build(recipe.name)?]),
-        Origin::Shim { library } => build_shim(recipe.name, library),
+        Origin::Shim { library, features } => build_shim(recipe.name, library, features),
     }
+}
+
+/// Where the library of this name comes from.
+pub fn told(name: &str) -> String {
+    CATALOGUE.iter().find(|recipe| recipe.name == name).map_or_else(String::new, Recipe::told)
 }
 
 /// Where the sources of an engine that is compiled here lie.
@@ -151,6 +160,15 @@ pub fn sources_of(name: &str) -> Result<PathBuf> {
         Some(Origin::Sources(sources)) => sources.folder(name),
         _ => bail!("{name} is no engine with sources"),
     }
+}
+
+/// Builds of one engine, `engine` and `engine+variant`, have a folder of `bench/engines` in common.
+fn folder_of(name: &str) -> &str {
+    name.split('+').next().unwrap_or(name)
+}
+
+fn manifest(name: &str) -> PathBuf {
+    workspace::root().join("bench/engines").join(folder_of(name)).join("Cargo.toml")
 }
 
 /// `target/bench-engines`.
@@ -189,12 +207,12 @@ fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {
     matching.next().with_context(|| format!("no .{extension} file in {}", folder.display()))
 }
 
-fn build_shim(name: &str, library: &str) -> Result<Vec<PathBuf>> {
-    let manifest = workspace::root().join("bench/engines").join(name).join("Cargo.toml");
-    let target = store().join("build");
+fn build_shim(name: &str, library: &str, features: &str) -> Result<Vec<PathBuf>> {
+    let variant = name.strip_prefix(folder_of(name)).unwrap_or_default();
+    let target = store().join(format!("build{variant}"));
     let built = target.join("release").join(library);
     let mut cargo = workspace::cargo(&["build", "--release", "--quiet", "--manifest-path"]);
-    run(cargo.arg(manifest).arg("--target-dir").arg(target))?;
+    run(cargo.arg(manifest(name)).args(["--features", features]).arg("--target-dir").arg(target))?;
     Ok(vec![built])
 }
 

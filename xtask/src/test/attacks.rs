@@ -6,8 +6,9 @@ use super::toolchain::compile;
 use super::{Testbed, Verdict};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ const PADDED: usize = 3;
 const CHECKED_LEVELS: [usize; 2] = [0, 4];
 
 /// How each attack ends at levels 0 to 5, and with checked copies at 0 and 4: `-` unnoticed, `h` without effect, `e` the library ends the process, `f` a fault.
-const CATALOGUE: &[(&str, &str)] = &[
+pub const CATALOGUE: &[(&str, &str)] = &[
     ("overflow by 1 byte of 1", "---eee-e"),
     ("overflow by 1 byte of 24", "---eee-e"),
     ("overflow by 1 byte of 100", "---eee-e"),
@@ -50,7 +51,7 @@ const CATALOGUE: &[(&str, &str)] = &[
     ("write to malloc(0)", "---fff-f"),
     ("write to calloc(0, 8)", "---fff-f"),
     ("write after realloc(p, 0)", "---fff-f"),
-    ("double free of malloc(0)", "hheeeehe"),
+    ("double free of malloc(0)", "--eeee-e"),
     ("double free at once of 24", "--eeee-e"),
     ("double free at once of 100", "--eeee-e"),
     ("double free at once of 1000", "hheeeehe"),
@@ -66,7 +67,7 @@ const CATALOGUE: &[(&str, &str)] = &[
     ("double free, allocations between: 30", "hheeeehe"),
     ("double free of an aligned block", "hheeeehe"),
     ("free after realloc has moved the block", "hheeeehe"),
-    ("realloc of a freed block", "hheeeehe"),
+    ("realloc of a freed block", "--eeee-e"),
     ("malloc_usable_size of a freed block", "--eeee-e"),
     ("double free in the child of a fork", "hheeeehe"),
     ("double free after the page has gone", "hheeeehe"),
@@ -80,18 +81,18 @@ const CATALOGUE: &[(&str, &str)] = &[
     ("free of the environment", "hheeeehe"),
     ("free of the stack by another thread", "hheeeehe"),
     ("realloc of the stack", "hheeeehe"),
-    ("free of an address inside a block, at 1", "hheeeehe"),
-    ("free of an address inside a block, at 8", "hheeeehe"),
+    ("free of an address inside a block, at 1", "--eeee-e"),
+    ("free of an address inside a block, at 8", "--eeee-e"),
     ("free of an address inside a block, at 16", "--eeee-e"),
     ("free of an address inside a block, at 48", "--eeee-e"),
     ("free of an address inside a block, by another thread", "--eeee-e"),
     ("free of an address inside a block of 1 MiB", "hheeeehe"),
-    ("free of an address 16 before a block", "hheeeehe"),
+    ("free of an address 16 before a block", "--eeee-e"),
     ("realloc of an address inside a block", "--eeee-e"),
     ("write after free to a block of 24", "----ee-e"),
     ("write after free to a block of 100", "----ee-e"),
     ("write after free to a block of 1000", "----ee-e"),
-    ("write after free to a block of 5000", "--------"),
+    ("write after free to a block of 5000", "-----e--"),
     ("write of a link to a freed block", "--hhee-e"),
     ("write after free by another thread", "----ee-e"),
     ("read of a secret after free, of 24", "----hh-h"),
@@ -151,26 +152,26 @@ const CATALOGUE: &[(&str, &str)] = &[
 
 const LIMIT: Duration = Duration::from_secs(100);
 
-type Endings = BTreeMap<String, String>;
+/// How each attack ended, by its name.
+pub type Endings = BTreeMap<String, String>;
 
 pub fn check(testbed: &Testbed) -> Verdict {
-    let (folder, log) = (testbed.scratch("attacks")?, testbed.log("attacks")?);
-    let program = compile(testbed, "attacks.cpp", &folder, &["-ldl"], &log)?;
+    let program = program(testbed)?;
     for level in 0..LEVELS {
-        let endings = run(testbed, &program, Copies::Plain, &[("MIMALLOC_SECURE", &level.to_string())])?;
+        let endings = run_ours(testbed, &program, Copies::Plain, &[("MIMALLOC_SECURE", &level.to_string())])?;
         judge(&endings, level).with_context(|| format!("MIMALLOC_SECURE={level}"))?;
     }
     for (at, level) in CHECKED_LEVELS.iter().enumerate() {
-        let endings = run(testbed, &program, Copies::Checked, &[("MIMALLOC_SECURE", &level.to_string())])?;
+        let endings = run_ours(testbed, &program, Copies::Checked, &[("MIMALLOC_SECURE", &level.to_string())])?;
         judge(&endings, LEVELS + at).with_context(|| format!("MIMALLOC_SECURE={level}, with checked copies"))?;
     }
     for level in DEBUG_LEVELS {
-        let endings =
-            run(testbed, &program, Copies::Plain, &[("MIMALLOC_DEBUG", level), ("MIMALLOC_GUARDED_SAMPLE_RATE", "0")])?;
+        let settings = [("MIMALLOC_DEBUG", level), ("MIMALLOC_GUARDED_SAMPLE_RATE", "0")];
+        let endings = run_ours(testbed, &program, Copies::Plain, &settings)?;
         judge_debug(&endings).with_context(|| format!("MIMALLOC_DEBUG={level}"))?;
     }
     for copies in [Copies::Plain, Copies::Checked] {
-        let endings = run(testbed, &program, copies, &[("MIMALLOC_SECURE", "4"), ("MIMALLOC_ABORT", "0")])?;
+        let endings = run_ours(testbed, &program, copies, &[("MIMALLOC_SECURE", "4"), ("MIMALLOC_ABORT", "0")])?;
         if let Some((name, _)) = endings.iter().find(|(_, end)| *end == "ended") {
             bail!("{name}: ended in spite of MIMALLOC_ABORT=0");
         }
@@ -190,15 +191,24 @@ enum Copies {
     Checked,
 }
 
-/// Every attack, and how it ended with these settings.
-fn run(testbed: &Testbed, program: &Path, copies: Copies, settings: &[(&str, &str)]) -> Result<Endings> {
+/// The program with the attacks, compiled.
+pub fn program(testbed: &Testbed) -> Result<PathBuf> {
+    let (folder, log) = (testbed.scratch("attacks")?, testbed.log("attacks")?);
+    compile(testbed, "attacks.cpp", &folder, &["-ldl"], &log)
+}
+
+fn run_ours(testbed: &Testbed, program: &Path, copies: Copies, settings: &[(&str, &str)]) -> Result<Endings> {
+    match copies {
+        Copies::Plain => run(testbed, program, testbed.library()?.as_os_str(), settings),
+        Copies::Checked => run(testbed, program, &testbed.preloads_that_check()?, settings),
+    }
+}
+
+/// Every attack, and how it ended with these libraries and settings.
+pub fn run(testbed: &Testbed, program: &Path, preload: &OsStr, settings: &[(&str, &str)]) -> Result<Endings> {
     let log = testbed.log("attacks-run")?;
     let mut command = Command::new(program);
-    match copies {
-        Copies::Plain => command.env("LD_PRELOAD", testbed.library()?),
-        Copies::Checked => command.env("LD_PRELOAD", testbed.preloads_that_check()?),
-    };
-    command.envs(settings.iter().copied());
+    command.env("LD_PRELOAD", preload).envs(settings.iter().copied());
     testbed.logged(&mut command, LIMIT, &log).with_context(|| format!("{settings:?}"))?;
     let text = fs::read_to_string(&log)?;
     Ok(text.lines().filter_map(|line| line.rsplit_once(": ")).map(|(name, end)| (name.into(), end.into())).collect())

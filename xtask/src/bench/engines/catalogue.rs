@@ -10,27 +10,11 @@ pub const CATALOGUE: &[Recipe] = &[
         "mimalloc 3.4.3",
         Origin::Wheel { requirement: "cmeel-mimalloc==3.4.3", libraries: &["cmeel.prefix/lib/libmimalloc.so.3"] },
     ),
-    always(
-        NEWEST,
-        "mimalloc 3.6.2",
-        Origin::Sources(Sources {
-            package: "rustfs-mimalloc-sys",
-            compiler: "gcc",
-            options: MIMALLOC,
-            files: &["c_src/mimalloc/src/static.c"],
-        }),
-    ),
+    always(NEWEST, "mimalloc 3.6.2", mimalloc("rustfs-mimalloc-sys", &[])),
+    asked("mimalloc362+secure", "mimalloc 3.6.2 secure", mimalloc("rustfs-mimalloc-sys", &["-DMI_SECURE=4"])),
+    asked("mimalloc362+full", "mimalloc 3.6.2 secure, full", mimalloc("rustfs-mimalloc-sys", &["-DMI_SECURE=5"])),
     always(OURS, "ferrimalloc", Origin::Ours),
-    always(
-        "mimalloc2",
-        "mimalloc 2.5.2",
-        Origin::Sources(Sources {
-            package: "libmimalloc-sys2",
-            compiler: "gcc",
-            options: MIMALLOC,
-            files: &["c_src/mimalloc/src/static.c"],
-        }),
-    ),
+    always("mimalloc2", "mimalloc 2.5.2", mimalloc("libmimalloc-sys2", &[])),
     always("jemalloc", "jemalloc 5.3", debian("libjemalloc2", &["usr/lib/MULTIARCH/libjemalloc.so.2"])),
     always(
         "tcmalloc",
@@ -45,12 +29,17 @@ pub const CATALOGUE: &[Recipe] = &[
     always(
         "snmalloc",
         "snmalloc 0.7.6",
-        Origin::Sources(Sources {
-            package: "snmalloc-sys",
-            compiler: "g++",
-            options: SNMALLOC,
-            files: &["upstream/src/snmalloc/override/malloc.cc", "upstream/src/snmalloc/override/new.cc"],
-        }),
+        snmalloc(&["upstream/src/snmalloc/override/malloc.cc", "upstream/src/snmalloc/override/new.cc"], &[]),
+    ),
+    asked(
+        "snmalloc+checks",
+        "snmalloc 0.7.6 with checks",
+        snmalloc(SNMALLOC_COPIES, &["-DSNMALLOC_CHECK_CLIENT", "-DSNMALLOC_CHECK_LOADS=false"]),
+    ),
+    asked(
+        "snmalloc+loads",
+        "snmalloc 0.7.6 with checks, of loads, too",
+        snmalloc(SNMALLOC_COPIES, &["-DSNMALLOC_CHECK_CLIENT", "-DSNMALLOC_CHECK_LOADS=true"]),
     ),
     always(
         "rpmalloc",
@@ -59,10 +48,12 @@ pub const CATALOGUE: &[Recipe] = &[
             package: "rpmalloc-sys",
             compiler: "gcc",
             options: RPMALLOC,
+            more: &[],
             files: &["rpmalloc/rpmalloc/rpmalloc.c"],
         }),
     ),
-    always("rusty_alloc", "rusty_alloc 2.4", Origin::Shim { library: "librusty_alloc_engine.so" }),
+    always("rusty_alloc", "rusty_alloc 2.4", rusty_alloc("")),
+    asked("rusty_alloc+secure", "rusty_alloc 2.4, secure and blockmap", rusty_alloc("secure,blockmap")),
     asked(
         "hardened_malloc",
         "hardened_malloc 16",
@@ -70,10 +61,12 @@ pub const CATALOGUE: &[Recipe] = &[
             package: "hardened-malloc-sys",
             compiler: "gcc",
             options: HARDENED,
+            more: &["-lstdc++"],
             files: &[
                 "vendor/hardened-malloc/chacha.c",
                 "vendor/hardened-malloc/h_malloc.c",
                 "vendor/hardened-malloc/memory.c",
+                "vendor/hardened-malloc/new.cc",
                 "vendor/hardened-malloc/pages.c",
                 "vendor/hardened-malloc/random.c",
                 "vendor/hardened-malloc/util.c",
@@ -116,6 +109,13 @@ const SNMALLOC: &[&str] = &[
     "-DSNMALLOC_USE_WAIT_ON_ADDRESS=1",
     "-DSNMALLOC_USE_CXX11_THREAD_ATEXIT_DIRECT",
     "-ICRATE/upstream/src",
+];
+
+/// With snmalloc's `memcpy`, as its `libsnmallocshim-checks.so` has it.
+const SNMALLOC_COPIES: &[&str] = &[
+    "upstream/src/snmalloc/override/malloc.cc",
+    "upstream/src/snmalloc/override/new.cc",
+    "upstream/src/snmalloc/override/memcpy.cc",
 ];
 
 /// As rpmalloc's own Ninja file builds `librpmallocwrap.so` for release.
@@ -175,6 +175,25 @@ const fn always(name: &'static str, title: &'static str, origin: Origin) -> Reci
 /// The hardened ones pay for their checks several times over: they are no measure of speed.
 const fn asked(name: &'static str, title: &'static str, origin: Origin) -> Recipe {
     Recipe { name, title, when: When::Asked, origin }
+}
+
+/// Options of the secure builds, as mimalloc's and snmalloc's own CMake files set them, come as `more`.
+const fn mimalloc(package: &'static str, more: &'static [&'static str]) -> Origin {
+    Origin::Sources(Sources {
+        package,
+        compiler: "gcc",
+        options: MIMALLOC,
+        more,
+        files: &["c_src/mimalloc/src/static.c"],
+    })
+}
+
+const fn snmalloc(files: &'static [&'static str], more: &'static [&'static str]) -> Origin {
+    Origin::Sources(Sources { package: "snmalloc-sys", compiler: "g++", options: SNMALLOC, more, files })
+}
+
+const fn rusty_alloc(features: &'static str) -> Origin {
+    Origin::Shim { library: "librusty_alloc_engine.so", features }
 }
 
 const fn debian(package: &'static str, libraries: &'static [&'static str]) -> Origin {

@@ -14,6 +14,8 @@ pub struct Sources {
     pub compiler: &'static str,
     /// In options, `CRATE` stands for the crate's folder.
     pub options: &'static [&'static str],
+    /// Options of this build alone, and libraries.
+    pub more: &'static [&'static str],
     /// Below the crate's folder.
     pub files: &'static [&'static str],
 }
@@ -39,12 +41,13 @@ impl Sources {
         let folder = folder.display().to_string();
         let options = self.options.iter().chain(&SHARED).map(|option| option.replace("CRATE", &folder));
         let files = self.files.iter().map(|file| format!("{folder}/{file}"));
-        options.chain(files).chain(["-o".to_owned(), library.display().to_string()]).collect()
+        let more = self.more.iter().map(|option| option.to_string());
+        options.chain(files).chain(more).chain(["-o".to_owned(), library.display().to_string()]).collect()
     }
 
     /// Where Cargo has put the crate; it is fetched if need be.
     pub fn folder(&self, engine: &str) -> Result<PathBuf> {
-        let manifest = workspace::root().join("bench/engines").join(engine).join("Cargo.toml");
+        let manifest = super::manifest(engine);
         let mut cargo =
             workspace::cargo(&["metadata", "--locked", "--quiet", "--format-version", "1", "--manifest-path"]);
         let output = cargo.arg(&manifest).output().context("cannot start cargo")?;
@@ -57,7 +60,8 @@ impl Sources {
 
     /// For the page: what was compiled, and how.
     pub fn told(&self) -> String {
-        let options: Vec<&str> = self.options.iter().copied().filter(|option| !option.starts_with("-ICRATE")).collect();
+        let options: Vec<&str> =
+            self.options.iter().chain(self.more).copied().filter(|option| !option.starts_with("-ICRATE")).collect();
         let files = self.files.iter().filter_map(|file| file.rsplit('/').next()).collect::<Vec<_>>().join(", ");
         format!("{files} of the crate `{}`: `{} {}`", self.package, self.compiler, options.join(" "))
     }
@@ -82,10 +86,15 @@ mod tests {
 
     #[test]
     fn the_crates_folder_takes_the_place_of_its_mark() {
-        let sources =
-            Sources { package: "p", compiler: "cc", options: &["-O3", "-ICRATE/include"], files: &["src/a.c"] };
+        let sources = Sources {
+            package: "p",
+            compiler: "cc",
+            options: &["-O3", "-ICRATE/include"],
+            more: &["-lm"],
+            files: &["src/a.c"],
+        };
         let words = sources.words(Path::new("/r/p-1"), Path::new("/t/libp.so"));
         assert!(words.contains(&"-I/r/p-1/include".to_owned()) && words.contains(&"/r/p-1/src/a.c".to_owned()));
-        assert_eq!(sources.told(), "a.c of the crate `p`: `cc -O3`");
+        assert_eq!(sources.told(), "a.c of the crate `p`: `cc -O3 -lm`");
     }
 }
