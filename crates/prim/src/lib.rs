@@ -13,6 +13,7 @@
 //! | [`fault`] | call me when inaccessible memory is accessed |
 //! | [`pin`] | don't unload me |
 //! | [`deepbind`] | plugins shall find my functions, too |
+//! | `imports` (Windows) | modules shall import my functions in place of others |
 //! | [`interpose`] | which function stands behind mine of the same name |
 //! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
 //! | [`trace`] | where can a tracer look |
@@ -52,6 +53,8 @@ pub mod env;
 pub mod errno;
 pub mod fault;
 pub mod futex;
+#[cfg(windows)]
+pub mod imports;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod interpose;
 pub mod load;

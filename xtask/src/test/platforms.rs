@@ -6,6 +6,7 @@
 mod checks;
 mod jobs;
 mod musl;
+mod redirect;
 mod windows;
 
 use super::foreign_toolchain::Toolchain;
