@@ -233,7 +233,7 @@ mod tests {
     fn modules_that_are_loaded_later_are_told_of_once() {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         assert!(on_load(|_| _ = COUNT.fetch_add(1, Ordering::Relaxed)));
-        // Nothing that a program has by itself.
+        // Nothing that a program has by itself. SAFETY: a string; what the library does first, it does in any program.
         let load =
             || unsafe { windows_sys::Win32::System::LibraryLoader::LoadLibraryA(c"cabinet.dll".as_ptr().cast()) };
         assert!(!load().is_null());

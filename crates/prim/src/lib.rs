@@ -34,7 +34,7 @@
 #[cfg(test)]
 extern crate std;
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 #[macro_use]
 mod weak;
 
@@ -46,7 +46,7 @@ pub mod cxx;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[path = "cxx_unknown.rs"]
 pub mod cxx;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 pub mod deepbind;
 pub mod entropy;
 pub mod env;
@@ -55,13 +55,13 @@ pub mod fault;
 pub mod futex;
 #[cfg(windows)]
 pub mod imports;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 pub mod interpose;
 pub mod load;
 pub mod mem;
 pub mod modules;
 pub mod numa;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod object;
 pub mod output;
 pub mod pin;
