@@ -24,6 +24,9 @@ pub fn row(triple: &str, testbed: &Testbed, toolchain: &Toolchain, log: &Path) -
         return Ok(row);
     }
     let mut command = with_own_std(&["check", "-p", "ferrimalloc", "-Zbuild-std=core,alloc"], toolchain);
+    if triple.contains("windows") {
+        command.args(["-p", "ferrimalloc-redirect"]);
+    }
     command.args(["--target", triple]).env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
     testbed.logged(&mut command, LIMIT, log)?;
     Ok(Row::Done("checked".into()))

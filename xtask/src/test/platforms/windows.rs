@@ -2,6 +2,7 @@
 //! allocator. What wine takes says little about Windows itself.
 
 use super::jobs::{check_left, compare, line};
+use super::redirect;
 use super::{LIMIT, Row, installed, two_programs, variable, with_own_std, without_source};
 use crate::packages::Need;
 use crate::test::Testbed;
@@ -20,9 +21,19 @@ const WINE: &str = "/usr/lib/wine/wine64";
 const NEEDS: &[Need] =
     &[Need { program: GCC, package: "gcc-mingw-w64-x86-64-win32" }, Need { program: WINE, package: "wine64" }];
 
-/// Forge pages by the thousand and leave an arena behind each, more than the mappings that a process may have: what is
-/// committed is a mapping of its own under wine. The last asks nothing of the system, and takes minutes unoptimised.
-const NOT_UNDER_WINE: &[&str] = &["a_page_is_mended_wherever_its_owner", "single_runs_of_all_places_and_lengths"];
+/// The first forges pages by the thousand and leaves an arena behind each, more than the mappings that a process may have: what is
+/// committed is a mapping of its own under wine. The second asks nothing of the system, and takes minutes unoptimised. The third
+/// takes memory that nobody has touched for memory that isn't there, which here it need not be. The others are about memory that goes early, which it
+/// doesn't where what goes is closed for a moment (`docs/DESIGN.md`).
+const NOT_UNDER_WINE: &[&str] = &[
+    "a_page_is_mended_wherever_its_owner",
+    "single_runs_of_all_places_and_lengths",
+    "entries_of_an_arena_that_begins_at_any_slice_get_their_memory",
+    "sparse::what_its_thread_has_freed_goes_at_once",
+    "sparse::also_of_a_page_that_is_allocated_from_as_it_is_freed_to",
+    "sparse::a_page_that_is_kept_because_it_was_empty_is_punched_when_it_falls_again",
+    "sparse::what_another_thread_frees_goes_once_much_waits_for_the_owner",
+];
 
 pub fn row(testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> {
     if let Some(why) = installed(NEEDS, log) {
@@ -34,16 +45,17 @@ pub fn row(testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> 
     let windows = Windows::new(testbed, toolchain, log)?;
     let tests = windows.tests()?;
     windows.c_interface()?;
+    let redirected = redirect::row(&windows)?;
     let jobs = windows.jobs()?;
-    Ok(Row::Done(format!("{tests} tests run (wine), and a C program; {jobs}")))
+    Ok(Row::Done(format!("{tests} tests run (wine), and two C programs; {redirected}; {jobs}")))
 }
 
-struct Windows<'a> {
+pub struct Windows<'a> {
     testbed: &'a Testbed,
-    toolchain: &'a Toolchain,
+    pub toolchain: &'a Toolchain,
     log: &'a Path,
-    /// Libraries that this wine lacks.
-    libraries: PathBuf,
+    /// Libraries that this wine lacks, and all that is built here.
+    pub libraries: PathBuf,
     /// A "C:" of its own, which takes seconds to make, so it stays.
     prefix: PathBuf,
 }
@@ -62,21 +74,27 @@ impl<'a> Windows<'a> {
         Ok(windows)
     }
 
-    fn compile(&self, source: &str, to: &Path, arguments: &[&str]) -> Result<()> {
-        let mut command = Command::new(GCC);
-        command.arg("-O2").arg(workspace::programs().join("windows").join(source)).arg("-o").arg(to).args(arguments);
-        self.testbed.logged(&mut command, LIMIT, self.log)?;
-        Ok(())
+    /// Compiles one of the programs that lie in `windows`.
+    pub fn compile(&self, source: &str, to: &Path, arguments: &[&str]) -> Result<()> {
+        self.gcc(&[workspace::programs().join("windows").join(source)], to, &[&["-O2"], arguments].concat())
     }
 
-    fn cargo(&self, arguments: &[&str], std: &str) -> Command {
+    pub fn gcc(&self, sources: &[PathBuf], to: &Path, arguments: &[&str]) -> Result<()> {
+        self.logged(Command::new(GCC).args(sources).arg("-o").arg(to).args(arguments))
+    }
+
+    pub fn logged(&self, command: &mut Command) -> Result<()> {
+        self.testbed.logged(command, LIMIT, self.log).map(drop)
+    }
+
+    pub fn cargo(&self, arguments: &[&str], std: &str) -> Command {
         let mut command = with_own_std(arguments, self.toolchain);
         command.args(["--target", TRIPLE, std, "-Zbuild-std-features=panic-unwind"]);
         command.env(variable(TRIPLE, "LINKER"), GCC).env("CARGO_INCREMENTAL", "0");
         command
     }
 
-    fn wine(&self, program: &Path) -> Command {
+    pub fn wine(&self, program: &Path) -> Command {
         let mut command = Command::new(WINE);
         command.arg(program).current_dir(workspace::root().join("crates/core")).env("RUST_BACKTRACE", "0");
         command.env("WINEDEBUG", "-all").env("WINEPATH", &self.libraries);
