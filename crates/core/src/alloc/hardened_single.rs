@@ -3,6 +3,7 @@
 
 use core::ptr;
 
+use super::clear::clear_large;
 use super::single::{self, SingleBlock};
 use super::{marking, origins};
 use crate::base::*;
@@ -14,29 +15,17 @@ use crate::os::{self, tool_hooks};
 use crate::page::{Page, PageRef};
 use crate::theap::Theap;
 
-/// Clears a block with a page of its own, which is about to be released. A large one is given back to the system instead: what
-/// was never touched would be made for that.
+/// Clears a block with a page of its own, which is about to be released.
 ///
 /// # Safety
 /// The block is the caller's, who doesn't need its contents any more.
 pub(super) unsafe fn clear_single(page: PageRef) {
     let (start, bytes) = (page.start(), page.block_bytes());
-    let dropped = if bytes >= DROPPED_BYTES && (start as usize).is_multiple_of(os::os_page_bytes()) {
-        align_down(bytes, os::os_page_bytes())
-    } else {
-        0
-    };
-    // SAFETY: the precondition.
-    let is_dropped = dropped > 0 && page.private_at(start, dropped).is_some_and(|memory| unsafe { memory.discard() });
-    let rest = if is_dropped { dropped } else { 0 };
     tool_hooks::reached(start, bytes);
-    // SAFETY: as above.
-    unsafe { ptr::write_bytes(start.wrapping_add(rest), 0, bytes - rest) };
+    // SAFETY: the precondition.
+    unsafe { clear_large(page, start, bytes) };
     tool_hooks::put_away(start, bytes);
 }
-
-/// Blocks of this size and more are dropped rather than cleared.
-const DROPPED_BYTES: usize = 1 << 20;
 
 pub(super) fn verify_single(p: *mut u8, page: &Page) {
     let slack = page.padding_bytes();

@@ -14,6 +14,7 @@
 
 mod aligned;
 mod bounds;
+mod clear;
 mod fail;
 mod free;
 mod hardened;

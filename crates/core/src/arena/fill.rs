@@ -11,6 +11,7 @@
 
 use ferrimalloc_prim::mem;
 
+use crate::base::WORD_BYTES;
 use crate::os;
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -134,18 +135,44 @@ impl FillHistory {
     }
 }
 
-/// Whether a sample of a block's OS pages has been touched. They stand apart by no multiple of a power of two, as what
-/// is touched in a sparse block often does.
+/// Whether a sample of a block's OS pages has been touched.
 fn is_filled(start: *const u8, bytes: usize) -> bool {
+    most_of_sample(start, bytes, is_resident)
+}
+
+/// The same of a block whose memory was zero when it was allocated, and may have been there before: whether the sample is not zero now. A
+/// few calls of the system.
+///
+/// # Safety
+/// The block is readable.
+pub unsafe fn has_been_filled(start: *const u8, bytes: usize) -> bool {
+    // SAFETY: the precondition.
+    most_of_sample(start, bytes, |page| is_resident(page) && unsafe { !is_zero(page) })
+}
+
+/// Whether most OS pages of a block's sample are so. They stand apart by no multiple of a power of two, as what is touched in a sparse
+/// block often does.
+fn most_of_sample(start: *const u8, bytes: usize, is_so: impl Fn(*const u8) -> bool) -> bool {
     let page_bytes = os::os_page_bytes();
     let pages = bytes / page_bytes;
     let sample = |index: usize| {
         let page = (pages * (2 * index + 1) / (2 * SAMPLES)) | 1;
-        let at = start.wrapping_add(page.min(pages.saturating_sub(1)) * page_bytes);
-        // SAFETY: asks about an arena's memory and changes nothing; addresses that are not mapped count as untouched.
-        unsafe { mem::resident_bytes(at, page_bytes) > 0 }
+        start.wrapping_add(page.min(pages.saturating_sub(1)) * page_bytes)
     };
-    (0..SAMPLES).filter(|&index| !sample(index)).nth(SAMPLES - ENOUGH).is_none()
+    (0..SAMPLES).filter(|&index| !is_so(sample(index))).nth(SAMPLES - ENOUGH).is_none()
+}
+
+fn is_resident(page: *const u8) -> bool {
+    // SAFETY: asks about an arena's memory and changes nothing; addresses that are not mapped count as untouched.
+    unsafe { mem::resident_bytes(page, os::os_page_bytes()) > 0 }
+}
+
+/// # Safety
+/// An OS page from there on is readable.
+unsafe fn is_zero(page: *const u8) -> bool {
+    let words = os::os_page_bytes() / WORD_BYTES;
+    // SAFETY: the precondition.
+    (0..words).all(|index| unsafe { page.cast::<u64>().add(index).read_unaligned() } == 0)
 }
 
 /// Not on the simulated system, which takes no advice.
@@ -191,6 +218,19 @@ mod tests {
             touch(block, 4 * MIB, 64 << 10);
             history.note_released(block, 4 * MIB);
         }
+    }
+
+    #[test]
+    fn zeros_are_no_contents() {
+        let _ground = crate::arena::tests::ground();
+        let memory = memory();
+        // SAFETY: the test's mapping.
+        let is_filled = |at: usize| unsafe { has_been_filled(memory.wrapping_add(at), 4 * MIB) };
+        touch(memory, 4 * MIB, 4096);
+        touch(memory.wrapping_add(4 * MIB), 4 * MIB, 64 << 10);
+        // SAFETY: as above.
+        unsafe { memory.wrapping_add(8 * MIB).write_bytes(0, 4 * MIB) };
+        assert_eq!([0, 4 * MIB, 8 * MIB, 12 * MIB].map(is_filled), [true, false, false, false]);
     }
 
     #[test]

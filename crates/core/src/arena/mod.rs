@@ -49,6 +49,7 @@ pub use allowance::Allowance;
 pub use arena::{Arena, ArenaOffsets, Kind, Setup, Sharing};
 pub use arenas::{ArenaSet, MAX_ARENAS, Reserve, Want};
 pub use claim::{Claim, Extent};
+pub use fill::has_been_filled;
 pub use limit::Limit;
 pub use looks::Looks;
 pub use manage::{Refusal, UserMemory};
