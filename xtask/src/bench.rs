@@ -88,7 +88,7 @@ pub fn execute(args: Args) -> Result<ExitCode> {
 }
 
 fn list(args: &Args) -> Result<()> {
-    for engine in engines::CATALOGUE {
+    for engine in engines::catalogue()? {
         println!("engine    {:<12} {}", engine.name, engine.title);
     }
     for case in cases::all(1.0, args.seeds())? {

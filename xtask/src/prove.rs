@@ -64,36 +64,26 @@ impl Args {
 
 fn cases(Effort { seeds, times, fuzz_seconds, reach }: Effort) -> Vec<Case> {
     vec![
-        Case::new("loom", "models of the protocols", Box::new(models::loom)),
-        Case::new("mutants", "mistakes that the models must catch", Box::new(models::mutants)),
-        Case::new(
-            "faults",
-            "every fault schedule, at other addresses and times",
-            Box::new(move |testbed| models::faults(testbed, seeds)),
-        ),
-        Case::new(
-            "model",
-            "random operations against the shadow, many times as many",
-            Box::new(move |testbed| models::long_model(testbed, times)),
-        ),
-        Case::new("tsan", "ThreadSanitizer over the core's stress and model tests", Box::new(sanitizers::thread)),
-        Case::new("asan", "AddressSanitizer over the same", Box::new(sanitizers::address)),
+        Case::new("loom", "models of the protocols", models::loom),
+        Case::new("mutants", "mistakes that the models must catch", models::mutants),
+        Case::new("faults", "every fault schedule, at other addresses and times", move |testbed| {
+            models::faults(testbed, seeds)
+        }),
+        Case::new("model", "random operations against the shadow, many times as many", move |testbed| {
+            models::long_model(testbed, times)
+        }),
+        Case::new("tsan", "ThreadSanitizer over the core's stress and model tests", sanitizers::thread),
+        Case::new("asan", "AddressSanitizer over the same", sanitizers::address),
         Case::new(
             "asan-programs",
             "AddressSanitizer over programs with one error each, and over correct ones",
-            Box::new(move |testbed| asan::check(testbed, reach)),
+            move |testbed| asan::check(testbed, reach),
         ),
-        Case::new(
-            "valgrind",
-            "memcheck over programs with one error each, and over correct ones",
-            Box::new(move |testbed| valgrind::check(testbed, reach)),
-        ),
-        Case::new(
-            "stress",
-            "threads, forks, ends, libraries, shortages",
-            Box::new(move |testbed| stress::check(testbed, reach)),
-        ),
-        Case::new("fuzz", "every fuzz target", Box::new(move |testbed| fuzz::check(testbed, fuzz_seconds))),
+        Case::new("valgrind", "memcheck over programs with one error each, and over correct ones", move |testbed| {
+            valgrind::check(testbed, reach)
+        }),
+        Case::new("stress", "threads, forks, ends, libraries, shortages", move |testbed| stress::check(testbed, reach)),
+        Case::new("fuzz", "every fuzz target", move |testbed| fuzz::check(testbed, fuzz_seconds)),
     ]
 }
 
@@ -103,6 +93,6 @@ pub fn execute(args: Args) -> Result<ExitCode> {
     if cases.is_empty() {
         bail!("nothing is called {}; cargo xtask prove --list names everything", args.only.join(", "));
     }
-    cases.insert(0, test::packages_case(&[]));
+    cases.insert(0, test::packages_case(Vec::new()));
     test::run_cases(&cases, args.list)
 }

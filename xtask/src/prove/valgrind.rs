@@ -5,7 +5,6 @@
 
 use super::Reach;
 use super::report::judge;
-use crate::packages::{self, Need};
 use crate::test::{Testbed, Verdict, compile};
 use crate::workspace;
 use anyhow::{Result, bail};
@@ -14,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const NEED: Need = Need { program: "valgrind", package: "valgrind" };
 const LIMIT: Duration = Duration::from_secs(120);
 const BUILD_LIMIT: Duration = Duration::from_secs(900);
 
@@ -57,7 +55,6 @@ struct Bench<'a> {
 }
 
 pub fn check(testbed: &Testbed, reach: Reach) -> Verdict {
-    packages::install(&[NEED], &testbed.log("valgrind-packages")?)?;
     let compiled = testbed.log("valgrind-build")?;
     let library = build(testbed, &compiled)?;
     let folder = testbed.scratch("valgrind")?;
@@ -115,7 +112,7 @@ impl Bench<'_> {
     /// What memcheck says of a program that ends well.
     fn memcheck(&self, program: &Path, arguments: &[&str]) -> Result<String> {
         fs::write(&self.log, "")?;
-        let mut command = Command::new(NEED.program);
+        let mut command = Command::new("valgrind");
         command.args(MEMCHECK).arg(OWN_MALLOC).arg(program).args(arguments).env("LD_PRELOAD", &self.library);
         self.testbed.logged(&mut command, LIMIT, &self.log)?;
         Ok(fs::read_to_string(&self.log)?)

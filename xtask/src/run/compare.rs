@@ -1,8 +1,7 @@
 //! A real program of this machine with and without the library, in turns, and the medians side by side.
 
-use crate::packages::Need;
 use crate::process::{self, Finished, Kib};
-use crate::{show, workspace};
+use crate::{packages, show, workspace};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -55,7 +54,7 @@ pub fn execute(library: &Path) -> Result<ExitCode> {
 
 impl Workload {
     fn is_present(&self) -> bool {
-        Need { program: self.program, package: "" }.is_met()
+        packages::is_there(self.program)
     }
 
     fn compare(&self, library: &Path) -> Result<()> {

@@ -6,7 +6,7 @@
 use super::toolchain::compile;
 use super::{Testbed, Verdict};
 use crate::matrix;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -96,7 +96,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 pub fn check(testbed: &Testbed) -> Verdict {
     let trials = misuses(testbed)?;
-    let runs = programs(testbed)?;
+    let runs = matrix::run_chosen(PROGRAMS, testbed, &[testbed.library()?.to_owned()], SETTINGS)?;
     Ok(format!("{trials} misuses end as they must, {runs} runs of programs are right"))
 }
 
@@ -135,14 +135,4 @@ fn judge(testbed: &Testbed, program: &Path, misuse: &str, due: End, settings: &[
         bail!("{misuse} with {settings:?} should be {due:?}:\n{said}");
     }
     Ok(())
-}
-
-fn programs(testbed: &Testbed) -> Result<usize> {
-    let chosen = matrix::PROGRAMS.iter().filter(|program| PROGRAMS.contains(&program.name));
-    let runs = chosen.map(|program| {
-        let (_, runs) =
-            matrix::run_under(program, testbed, &[testbed.library()?.to_owned()], SETTINGS).context(program.name)?;
-        Ok(runs.len())
-    });
-    runs.sum()
 }

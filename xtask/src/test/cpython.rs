@@ -1,7 +1,6 @@
 //! Free-threaded CPython on ferrimalloc: `packaging/cpython/build.py` builds it with and without, and runs CPython's tests on both.
 
 use super::{Testbed, Verdict};
-use crate::packages::{self, Need};
 use crate::workspace;
 use anyhow::bail;
 use std::fs;
@@ -10,15 +9,11 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// The script installs what the build of CPython needs besides.
-const NEEDS: [Need; 1] = [Need { program: "python3", package: "python3" }];
-
 pub fn check(testbed: &Testbed) -> Verdict {
     if workspace::foreign_library().is_some() {
         return Ok("not of another library".into());
     }
     let log = testbed.log("cpython")?;
-    packages::install(&NEEDS, &log)?;
     let mut script = Command::new("python3");
     script.arg(workspace::root().join("packaging/cpython/build.py"));
     script.arg("--work").arg(workspace::target().join("cpython"));

@@ -5,89 +5,51 @@
 
 use super::{Case, Testbed, Verdict};
 use crate::process::{self, Finished};
-use crate::workspace;
+use crate::{tables, workspace};
 use anyhow::{Result, bail};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// A file of `tests/guests`, and the arguments and our options for its program.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Guest {
-    pub name: &'static str,
-    what: &'static str,
-    file: &'static str,
-    arguments: &'static [&'static str],
-    options: &'static [(&'static str, &'static str)],
+    pub name: String,
+    what: String,
+    file: String,
+    #[serde(default)]
+    arguments: Vec<String>,
+    #[serde(default)]
+    options: BTreeMap<String, String>,
+    #[serde(default)]
     links: Links,
 }
 
 /// How the case gets the library.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Links {
+    #[default]
     Preloads,
     /// Into programs or plugins of its own, from the installed archive or the crate: with another library there is nothing to try.
     Copies,
 }
-
-const fn guest(name: &'static str, file: &'static str, what: &'static str) -> Guest {
-    Guest { name, what, file, arguments: &[], options: &[], links: Links::Preloads }
-}
-
-const fn copying(name: &'static str, file: &'static str, what: &'static str) -> Guest {
-    Guest { links: Links::Copies, ..guest(name, file, what) }
-}
-
-pub const GUESTS: &[Guest] = &[
-    guest("guest-rlimit-as", "rlimit-as.sh", "small limits of address space"),
-    guest("guest-rlimit-data", "rlimit-data.c", "RLIMIT_DATA, set after the first malloc"),
-    guest("guest-rlimit-data-from-start", "rlimit-data-from-start.sh", "the same from the start"),
-    guest("guest-setrlimit-inside", "setrlimit-inside.sh", "limits that a running process sets itself"),
-    guest("guest-mlockall", "mlockall.c", "all memory locked"),
-    guest("guest-partial-new", "partial-new.cpp", "operator new replaced in part"),
-    guest("guest-new-handler", "new-handler.cpp", "new-handlers that throw or give up"),
-    copying("guest-static-operators", "static-operators.sh", "both with the archive linked"),
-    copying("guest-plugin-unload", "plugin-unload.sh", "a plugin with a static copy comes and goes"),
-    copying("guest-rust-plugin", "rust-plugin.sh", "a plugin in Rust on the crate comes and goes"),
-    copying("guest-namespaces", "namespaces.sh", "copies in namespaces of dlmopen"),
-    guest("guest-own-malloc", "own-malloc.sh", "programs with a malloc of their own, and wrappers of malloc"),
-    guest("guest-deepbind", "deepbind.sh", "plugins opened with RTLD_DEEPBIND"),
-    guest("guest-seccomp", "seccomp.c", "a filter of system calls that kills"),
-    Guest {
-        arguments: &["small"],
-        ..guest("guest-seccomp-small", "seccomp.c", "one that allows a few, for small blocks")
-    },
-    Guest {
-        arguments: &["one-thread"],
-        options: &[("MIMALLOC_PURGE_DELAY", "-1"), ("MIMALLOC_ALLOW_THP", "0")],
-        ..guest(
-            "guest-seccomp-one-thread",
-            "seccomp.c",
-            "one that allows a few, for large blocks, with two options set",
-        )
-    },
-    guest("guest-secure-execution", "secure-execution.sh", "set-user-ID programs ignore options in variables"),
-    guest("guest-spawn", "spawn.c", "vfork, posix_spawn, system and popen beside threads"),
-    guest("guest-atfork", "atfork.sh", "fork handlers that start and join threads"),
-    guest("guest-last-thread", "last-thread.c", "the last thread ends by pthread_exit"),
-    Guest {
-        options: &[("MIMALLOC_SCAVENGE", "auto")],
-        ..guest("guest-last-thread-auto", "last-thread.c", "the same beside a scavenger that the option asks for")
-    },
-    Guest {
-        options: &[("MIMALLOC_SCAVENGE", "1")],
-        ..guest("guest-last-thread-always", "last-thread.c", "the same beside one in every process")
-    },
-    guest("guest-tls-destructors", "tls-destructors.cpp", "destructors that allocate in every round"),
-];
 
 /// The status of a case that can't be run here.
 const CANNOT_RUN: i32 = 77;
 
 const LIMIT: Duration = Duration::from_secs(180);
 
-pub fn case(guest: &'static Guest) -> Case {
-    Case::new(guest.name, guest.what, Box::new(|testbed| guest.run(testbed)))
+pub fn guests() -> Result<Vec<Guest>> {
+    tables::list("guests", "guest")
+}
+
+pub fn case(guest: Guest) -> Case {
+    Case::new(&guest.name.clone(), &guest.what.clone(), move |testbed| guest.run(testbed))
 }
 
 /// What a case is tried with.
@@ -126,9 +88,9 @@ impl Guest {
         } else {
             self.program(testbed, with, &folder)?
         };
-        let log = testbed.log(self.name)?;
+        let log = testbed.log(&self.name)?;
         let output = File::create(&log)?;
-        command.args(self.arguments).current_dir(&folder);
+        command.args(&self.arguments).current_dir(&folder);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let finished = process::bounded(&mut command, LIMIT)?;
         Ok(judge(&finished, &String::from_utf8_lossy(&fs::read(&log)?)))
@@ -139,11 +101,11 @@ impl Guest {
         let compiler = if self.file.ends_with(".cpp") { "g++" } else { "gcc" };
         let mut compile = Command::new(compiler);
         compile.args(["-O1", "-g", "-fno-builtin", "-w", "-pthread", "-o"]).arg(&program);
-        compile.arg(guests().join(self.file)).arg("-ldl");
-        testbed.logged(&mut compile, LIMIT, &testbed.log(self.name)?)?;
+        compile.arg(self::folder().join(&self.file)).arg("-ldl");
+        testbed.logged(&mut compile, LIMIT, &testbed.log(&self.name)?)?;
         let mut command = Command::new(program);
         if let With::Library(library) = with {
-            command.env("LD_PRELOAD", library).envs(self.options.iter().copied());
+            command.env("LD_PRELOAD", library).envs(&self.options);
         }
         Ok(command)
     }
@@ -158,13 +120,17 @@ impl Guest {
             }
         }
         let mut command = Command::new("bash");
-        command.arg(guests().join(self.file)).env("ALLOC", alloc).env("STATIC_A", archive).env("HEADERS", headers);
-        command.env("HERE", guests()).env("ROOT", workspace::root()).env("TMPDIR", folder);
+        command
+            .arg(self::folder().join(&self.file))
+            .env("ALLOC", alloc)
+            .env("STATIC_A", archive)
+            .env("HEADERS", headers);
+        command.env("HERE", self::folder()).env("ROOT", workspace::root()).env("TMPDIR", folder);
         Ok(command)
     }
 }
 
-fn guests() -> PathBuf {
+fn folder() -> PathBuf {
     workspace::root().join("tests/guests")
 }
 

@@ -33,7 +33,7 @@ pub use testbed::{Pace, Testbed};
 pub use toolchain::compile;
 
 use crate::matrix;
-use crate::packages::{self, Need};
+use crate::packages;
 use crate::prove::{Reach, asan, fuzz, stress, valgrind};
 use crate::show;
 use anyhow::{Result, bail};
@@ -138,38 +138,38 @@ const MATRIX: &str = "matrix";
 const GUESTS: &str = "guests";
 
 /// What the stages themselves need; each program of the matrix names its own needs.
-const NEEDS: &[Need] = &[
-    Need { program: "gcc", package: "gcc" },
-    Need { program: "g++", package: "g++" },
-    Need { program: "/usr/include/stdlib.h", package: "libc6-dev" },
-    Need { program: "objdump", package: "binutils" },
-    Need { program: "nm", package: "binutils" },
-    Need { program: "readelf", package: "binutils" },
-    Need { program: "valgrind", package: "valgrind" },
-    Need { program: "python3", package: "python3" },
-    Need { program: "perl", package: "perl" },
-    Need { program: "cmake", package: "cmake" },
-    Need { program: "pkg-config", package: "pkg-config" },
-    Need { program: "rpmbuild", package: "rpm" },
-    Need { program: "meson", package: "meson" },
-    Need { program: "ninja", package: "ninja-build" },
-    Need { program: "/usr/lib/python3.11/ensurepip", package: "python3.11-venv" },
+const NEEDS: [&str; 15] = [
+    "gcc",
+    "g++",
+    "/usr/include/stdlib.h",
+    "objdump",
+    "nm",
+    "readelf",
+    "valgrind",
+    "python3",
+    "perl",
+    "cmake",
+    "pkg-config",
+    "rpmbuild",
+    "meson",
+    "ninja",
+    "/usr/lib/python3.11/ensurepip",
 ];
 
 /// One thing that passes or fails.
 pub struct Case {
-    name: &'static str,
+    name: String,
     what: String,
     run: Box<dyn Fn(&Testbed) -> Verdict>,
 }
 
 impl Case {
-    pub fn new(name: &'static str, what: &str, run: Box<dyn Fn(&Testbed) -> Verdict>) -> Case {
-        Case { name, what: what.into(), run }
+    pub fn new(name: &str, what: &str, run: impl Fn(&Testbed) -> Verdict + 'static) -> Case {
+        Case { name: name.into(), what: what.into(), run: Box::new(run) }
     }
 
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -211,35 +211,26 @@ impl Args {
 }
 
 fn selected_cases(args: &Args) -> Result<Vec<Case>> {
+    let mut programs = matrix::programs()?;
+    programs.retain(|program| args.wants(&program.name, MATRIX, program.pace));
+    let mut guests = guests::guests()?;
+    guests.retain(|guest| args.wants(&guest.name, GUESTS, Pace::Quick));
+    let needs: Vec<String> = programs.iter().flat_map(|program| program.needs.clone()).collect();
     let stages = STAGES.iter().filter(|stage| args.wants(stage.name, stage.name, stage.pace));
-    let programs: Vec<_> =
-        matrix::PROGRAMS.iter().filter(|program| args.wants(program.name, MATRIX, program.pace)).collect();
-    let mut cases: Vec<Case> = stages.map(stage_case).collect();
-    let guests = guests::GUESTS.iter().filter(|guest| args.wants(guest.name, GUESTS, Pace::Quick));
-    cases.extend(guests.map(guests::case));
-    cases.extend(programs.iter().map(|program| program_case(program)));
+    let mut cases: Vec<Case> = stages.map(|stage| Case::new(stage.name, stage.what, stage.run)).collect();
+    cases.extend(guests.into_iter().map(guests::case));
+    cases.extend(programs.into_iter().map(matrix::case));
     if cases.is_empty() {
         bail!("nothing is called {}; cargo xtask test --list names everything", args.only.join(", "));
     }
-    cases.insert(0, packages_case(&programs));
+    cases.insert(0, packages_case(needs));
     Ok(cases)
 }
 
-pub fn packages_case(programs: &[&'static matrix::Program]) -> Case {
-    let needs: Vec<Need> = NEEDS.iter().chain(programs.iter().flat_map(|program| program.needs)).copied().collect();
-    Case {
-        name: PACKAGES,
-        what: "install what is missing".into(),
-        run: Box::new(move |testbed| packages::install(&needs, &testbed.log(PACKAGES)?)),
-    }
-}
-
-fn stage_case(stage: &'static Stage) -> Case {
-    Case { name: stage.name, what: stage.what.into(), run: Box::new(stage.run) }
-}
-
-fn program_case(program: &'static matrix::Program) -> Case {
-    Case { name: program.name, what: program.what.into(), run: Box::new(|testbed| matrix::run(program, testbed)) }
+/// Installs what the stages need, and `more`.
+pub fn packages_case(more: Vec<String>) -> Case {
+    let needs: Vec<String> = NEEDS.map(String::from).into_iter().chain(more).collect();
+    Case::new(PACKAGES, "install what is missing", move |testbed| packages::install(&needs, &testbed.log(PACKAGES)?))
 }
 
 fn list(cases: &[Case]) {
@@ -251,9 +242,9 @@ fn announce(case: &Case, number: usize, count: usize) {
 }
 
 fn run_case(case: &Case, testbed: &Testbed, tally: &mut Tally) {
-    let spinner = show::Spinner::start(case.name);
+    let spinner = show::Spinner::start(&case.name);
     let started = Instant::now();
     let verdict = (case.run)(testbed);
     drop(spinner);
-    tally.add(case.name, started.elapsed(), verdict);
+    tally.add(&case.name, started.elapsed(), verdict);
 }

@@ -10,7 +10,7 @@ mod windows;
 
 use super::foreign_toolchain::Toolchain;
 use super::{Testbed, Verdict};
-use crate::packages::{self, Need};
+use crate::packages;
 use crate::process;
 use crate::workspace;
 use anyhow::{Context, Result, bail};
@@ -28,7 +28,7 @@ struct Linux {
     linker: &'static [&'static str],
     /// What runs its programs; nothing, if this machine does.
     emulator: &'static [&'static str],
-    needs: &'static [Need],
+    needs: &'static [&'static str],
     processes: Processes,
 }
 
@@ -46,10 +46,7 @@ const LINUX: &[Linux] = &[
         architecture: "i386",
         linker: &["gcc-12", "-m32"],
         emulator: &[],
-        needs: &[
-            Need { program: "/usr/lib/gcc/x86_64-linux-gnu/12/32/libgcc.a", package: "gcc-12-multilib" },
-            Need { program: "/usr/lib32/libc.so", package: "libc6-dev-i386" },
-        ],
+        needs: &["/usr/lib/gcc/x86_64-linux-gnu/12/32/libgcc.a", "/usr/lib32/libc.so"],
         processes: Processes::EachTest,
     },
     Linux {
@@ -57,11 +54,7 @@ const LINUX: &[Linux] = &[
         architecture: "arm64",
         linker: &["aarch64-linux-gnu-gcc"],
         emulator: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
-        needs: &[
-            Need { program: "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu" },
-            Need { program: "/usr/aarch64-linux-gnu/lib/libc.so", package: "libc6-dev-arm64-cross" },
-            Need { program: "qemu-aarch64", package: "qemu-user" },
-        ],
+        needs: &["aarch64-linux-gnu-gcc", "/usr/aarch64-linux-gnu/lib/libc.so", "qemu-aarch64"],
         processes: Processes::One,
     },
     Linux {
@@ -69,18 +62,13 @@ const LINUX: &[Linux] = &[
         architecture: "riscv64",
         linker: &["riscv64-linux-gnu-gcc"],
         emulator: &["qemu-riscv64", "-L", "/usr/riscv64-linux-gnu"],
-        needs: &[
-            Need { program: "riscv64-linux-gnu-gcc", package: "gcc-riscv64-linux-gnu" },
-            Need { program: "/usr/riscv64-linux-gnu/lib/libc.so", package: "libc6-dev-riscv64-cross" },
-            Need { program: "qemu-riscv64", package: "qemu-user" },
-        ],
+        needs: &["riscv64-linux-gnu-gcc", "/usr/riscv64-linux-gnu/lib/libc.so", "qemu-riscv64"],
         processes: Processes::One,
     },
 ];
 
 const WASM: &str = "wasm32-unknown-unknown";
-const WASM_NEEDS: &[Need] =
-    &[Need { program: "wasm-ld-19", package: "lld-19" }, Need { program: "node", package: "nodejs" }];
+const WASM_NEEDS: &[&str] = &["wasm-ld-19", "node"];
 
 /// What qemu's user mode (7.2) does otherwise than a kernel: memory that is given back is not cleared, pages are not moved,
 /// times are its own. So what relies on these, most of the core, is built and not run there.
@@ -139,7 +127,7 @@ fn row(triple: &str, began: Instant, run: impl FnOnce() -> Result<Row>) -> Resul
 }
 
 /// Installs what is missing; why that can't be.
-fn installed(needs: &[Need], log: &Path) -> Option<String> {
+fn installed(needs: &[&str], log: &Path) -> Option<String> {
     packages::install(needs, log).err().map(|error| format!("{error:#}"))
 }
 

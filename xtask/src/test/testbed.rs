@@ -4,6 +4,7 @@
 use crate::process::{self, Finished};
 use crate::{install, workspace};
 use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
 use std::cell::OnceCell;
 use std::env;
 use std::ffi::OsString;
@@ -15,8 +16,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long the tests may take; a case is run at its own pace or a slower one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Pace {
+    #[default]
     Quick,
     Slow,
     /// Only by name: it takes minutes, and downloads what is needed for nothing else.

@@ -5,7 +5,6 @@
 
 use super::jobs::{check_left, compare, line};
 use super::{LIMIT, Row, installed, two_programs, variable, with_own_std, without_source};
-use crate::packages::Need;
 use crate::test::Testbed;
 use crate::test::cargo_stages::passed;
 use crate::test::foreign_toolchain::Toolchain;
@@ -18,7 +17,7 @@ use std::process::Command;
 
 pub const TRIPLE: &str = "x86_64-unknown-linux-musl";
 const GCC: &str = "musl-gcc";
-const NEEDS: &[Need] = &[Need { program: GCC, package: "musl-tools" }];
+const NEEDS: &[&str] = &[GCC];
 
 const FOLDER_OF_MUSL: &str = "/usr/lib/x86_64-linux-musl";
 const PARTS_OF_MUSL: &[&str] = &["crt1.o", "rcrt1.o", "crti.o", "crtn.o", "libc.a"];

@@ -3,7 +3,6 @@
 
 use super::jobs::{check_left, compare, line};
 use super::{LIMIT, Row, installed, two_programs, variable, with_own_std, without_source};
-use crate::packages::Need;
 use crate::test::Testbed;
 use crate::test::cargo_stages::passed;
 use crate::test::foreign_toolchain::Toolchain;
@@ -17,8 +16,7 @@ pub const TRIPLE: &str = "x86_64-pc-windows-gnu";
 const GCC: &str = "x86_64-w64-mingw32-gcc";
 const WINE: &str = "/usr/lib/wine/wine64";
 
-const NEEDS: &[Need] =
-    &[Need { program: GCC, package: "gcc-mingw-w64-x86-64-win32" }, Need { program: WINE, package: "wine64" }];
+const NEEDS: &[&str] = &[GCC, WINE];
 
 /// Forge pages by the thousand and leave an arena behind each, more than the mappings that a process may have: what is
 /// committed is a mapping of its own under wine. The last asks nothing of the system, and takes minutes unoptimised.
