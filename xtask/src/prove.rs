@@ -6,13 +6,12 @@
 pub mod asan;
 mod cgroup;
 pub mod fuzz;
-mod models;
-mod report;
 mod sanitizers;
 pub mod stress;
 pub mod valgrind;
 
-use crate::test::{self, Case};
+use crate::test::trials::Reach;
+use crate::test::{self, Case, commands};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -30,15 +29,6 @@ pub struct Args {
     /// How long each fuzz target runs.
     #[arg(long, value_name = "SECONDS")]
     fuzz_seconds: Option<u64>,
-}
-
-/// How long a stage may take.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// Part of every run of the tests.
-    Quick,
-    /// As long as it needs.
-    Full,
 }
 
 /// How much is done in the stages that could go on for ever.
@@ -64,13 +54,13 @@ impl Args {
 
 fn cases(Effort { seeds, times, fuzz_seconds, reach }: Effort) -> Vec<Case> {
     vec![
-        Case::new("loom", "models of the protocols", models::loom),
-        Case::new("mutants", "mistakes that the models must catch", models::mutants),
+        Case::new("loom", "models of the protocols", commands::loom_models),
+        Case::new("mutants", "mistakes that the models must catch", commands::mutants),
         Case::new("faults", "every fault schedule, at other addresses and times", move |testbed| {
-            models::faults(testbed, seeds)
+            commands::faults(testbed, seeds)
         }),
         Case::new("model", "random operations against the shadow, many times as many", move |testbed| {
-            models::long_model(testbed, times)
+            commands::long_model(testbed, times)
         }),
         Case::new("tsan", "ThreadSanitizer over the core's stress and model tests", sanitizers::thread),
         Case::new("asan", "AddressSanitizer over the same", sanitizers::address),

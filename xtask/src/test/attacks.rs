@@ -2,8 +2,7 @@
 //!
 //! `programs/attacks.cpp` has the attacks, each of which runs in a child of its own.
 
-use super::toolchain::compile;
-use super::{Testbed, Verdict};
+use super::{Testbed, Verdict, Workbench};
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
@@ -53,19 +52,19 @@ type Endings = BTreeMap<String, String>;
 
 pub fn check(testbed: &Testbed) -> Verdict {
     let catalogue = catalogue(&fs::read_to_string(workspace::root().join("docs/SECURITY.md"))?)?;
-    let (folder, log) = (testbed.scratch("attacks")?, testbed.log("attacks")?);
-    let program = compile(testbed, "attacks.cpp", &folder, &["-ldl"], &log)?;
+    let bench = testbed.workbench("attacks", LIMIT)?;
+    let program = bench.compile("attacks.cpp", &["-ldl"])?;
     for (column, (level, copies)) in COLUMNS.into_iter().enumerate() {
-        let endings = run(testbed, &program, copies, &[("MIMALLOC_SECURE", level)])?;
+        let endings = run(&bench, &program, copies, &[("MIMALLOC_SECURE", level)])?;
         judge(&catalogue, &endings, column).with_context(|| format!("MIMALLOC_SECURE={level}, copies {copies:?}"))?;
     }
     for level in DEBUG_LEVELS {
         let endings =
-            run(testbed, &program, Plain, &[("MIMALLOC_DEBUG", level), ("MIMALLOC_GUARDED_SAMPLE_RATE", "0")])?;
+            run(&bench, &program, Plain, &[("MIMALLOC_DEBUG", level), ("MIMALLOC_GUARDED_SAMPLE_RATE", "0")])?;
         judge_debug(&catalogue, &endings).with_context(|| format!("MIMALLOC_DEBUG={level}"))?;
     }
     for copies in [Plain, Checked] {
-        let endings = run(testbed, &program, copies, &[("MIMALLOC_SECURE", "4"), ("MIMALLOC_ABORT", "0")])?;
+        let endings = run(&bench, &program, copies, &[("MIMALLOC_SECURE", "4"), ("MIMALLOC_ABORT", "0")])?;
         if let Some((name, _)) = endings.iter().find(|(_, end)| *end == "ended") {
             bail!("{name}: ended in spite of MIMALLOC_ABORT=0");
         }
@@ -100,15 +99,14 @@ fn attack(line: &str) -> Result<(String, Vec<&'static str>)> {
 }
 
 /// Every attack, and how it ended with these settings.
-fn run(testbed: &Testbed, program: &Path, copies: Copies, settings: &[(&str, &str)]) -> Result<Endings> {
-    let log = testbed.log("attacks-run")?;
+fn run(bench: &Workbench, program: &Path, copies: Copies, settings: &[(&str, &str)]) -> Result<Endings> {
     let mut command = Command::new(program);
     match copies {
-        Plain => command.env("LD_PRELOAD", testbed.library()?),
-        Checked => command.env("LD_PRELOAD", testbed.preloads_that_check()?),
+        Plain => command.env("LD_PRELOAD", bench.testbed.library()?),
+        Checked => command.env("LD_PRELOAD", bench.testbed.preloads_that_check()?),
     };
     command.envs(settings.iter().copied());
-    let text = testbed.said(&mut command, LIMIT, &log).with_context(|| format!("{settings:?}"))?;
+    let text = bench.run(&mut command).with_context(|| format!("{settings:?}"))?;
     Ok(text.lines().filter_map(|line| line.rsplit_once(": ")).map(|(name, end)| (name.into(), end.into())).collect())
 }
 

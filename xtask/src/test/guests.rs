@@ -3,15 +3,14 @@
 //! A case runs twice: first without the library, to see that it is right about this machine (else it is skipped), then with
 //! it, when it must come out the same. `tests/guests/README.md` says what a case gets and how it answers.
 
-use super::{Case, Testbed, Verdict};
-use crate::process::{self, Finished};
+use super::{Case, Testbed, Verdict, Workbench};
+use crate::process::Finished;
 use crate::{tables, workspace};
 use anyhow::{Result, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// A file of `tests/guests`, and the arguments and our options for its program.
@@ -82,27 +81,20 @@ impl Guest {
     }
 
     fn outcome(&self, testbed: &Testbed, with: With<'_>) -> Result<Outcome> {
-        let folder = testbed.scratch("guests")?;
-        let mut command = if self.file.ends_with(".sh") {
-            self.script(testbed, with, &folder)?
-        } else {
-            self.program(testbed, with, &folder)?
-        };
-        let log = testbed.log(&self.name)?;
-        let output = File::create(&log)?;
-        command.args(&self.arguments).current_dir(&folder);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let finished = process::bounded(&mut command, LIMIT)?;
-        Ok(judge(&finished, &String::from_utf8_lossy(&fs::read(&log)?)))
+        let bench = testbed.workbench(&self.name, LIMIT)?;
+        let mut command =
+            if self.file.ends_with(".sh") { self.script(&bench, with)? } else { self.program(&bench, with)? };
+        let (finished, said) = bench.ended(command.args(&self.arguments).current_dir(&bench.folder))?;
+        Ok(judge(&finished, &said))
     }
 
-    fn program(&self, testbed: &Testbed, with: With<'_>, folder: &Path) -> Result<Command> {
-        let program = folder.join("program");
+    fn program(&self, bench: &Workbench, with: With<'_>) -> Result<Command> {
+        let program = bench.folder.join("program");
         let compiler = if self.file.ends_with(".cpp") { "g++" } else { "gcc" };
         let mut compile = Command::new(compiler);
         compile.args(["-O1", "-g", "-fno-builtin", "-w", "-pthread", "-o"]).arg(&program);
-        compile.arg(self::folder().join(&self.file)).arg("-ldl");
-        testbed.logged(&mut compile, LIMIT, &testbed.log(&self.name)?)?;
+        compile.arg(folder().join(&self.file)).arg("-ldl");
+        bench.run(&mut compile)?;
         let mut command = Command::new(program);
         if let With::Library(library) = with {
             command.env("LD_PRELOAD", library).envs(&self.options);
@@ -110,22 +102,18 @@ impl Guest {
         Ok(command)
     }
 
-    fn script(&self, testbed: &Testbed, with: With<'_>, folder: &Path) -> Result<Command> {
+    fn script(&self, bench: &Workbench, with: With<'_>) -> Result<Command> {
         let (mut alloc, mut archive, mut headers) = Default::default();
         if let With::Library(library) = with {
             alloc = library.to_owned();
             if self.links == Links::Copies {
-                let installed = testbed.installed()?;
+                let installed = bench.testbed.installed()?;
                 (archive, headers) = (installed.join("lib/libferrimalloc.a"), installed.join("include"));
             }
         }
         let mut command = Command::new("bash");
-        command
-            .arg(self::folder().join(&self.file))
-            .env("ALLOC", alloc)
-            .env("STATIC_A", archive)
-            .env("HEADERS", headers);
-        command.env("HERE", self::folder()).env("ROOT", workspace::root()).env("TMPDIR", folder);
+        command.arg(folder().join(&self.file)).env("ALLOC", alloc).env("STATIC_A", archive).env("HEADERS", headers);
+        command.env("HERE", folder()).env("ROOT", workspace::root()).env("TMPDIR", &bench.folder);
         Ok(command)
     }
 }

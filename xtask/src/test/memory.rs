@@ -5,14 +5,9 @@
 //! memory around what is touched, in windows of 64 KiB), so there the median of more runs counts, beside what is
 //! the process's own and hardly varies.
 
-use super::toolchain::compile;
-use super::{Testbed, Verdict};
-use crate::process;
+use super::{Testbed, Verdict, Workbench};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 struct Figure {
@@ -115,10 +110,11 @@ const LIMIT: Duration = Duration::from_secs(120);
 type Figures = BTreeMap<String, Vec<f64>>;
 
 pub fn check(testbed: &Testbed) -> Verdict {
+    let bench = testbed.workbench("memory", LIMIT)?;
     let mut lines = Vec::new();
     let mut over = Vec::new();
     for meter in METERS {
-        let measured = meter.measure(testbed)?;
+        let measured = meter.measure(&bench)?;
         for figure in meter.figures {
             let value = figure.value(&measured, meter.typical)?;
             let verdicts = if value <= figure.most { &mut lines } else { &mut over };
@@ -140,13 +136,12 @@ impl Meter {
         Meter { rounds, ..self }
     }
 
-    fn measure(&self, testbed: &Testbed) -> Result<Figures> {
-        let log = testbed.log("memory")?;
-        let folder = testbed.scratch("memory")?;
-        let program = compile(testbed, &format!("memory/{}", self.source), &folder, &[], &log)?;
+    fn measure(&self, bench: &Workbench) -> Result<Figures> {
+        let program = bench.compile(&format!("memory/{}", self.source), &[])?;
         let mut figures = Figures::new();
         for _ in 0..self.rounds {
-            for (name, value) in run(testbed, &program)? {
+            let said = bench.run(&mut bench.preloaded(&program)?)?;
+            for (name, value) in said.lines().filter_map(name_and_value) {
                 figures.entry(name).or_default().push(value);
             }
         }
@@ -186,17 +181,6 @@ impl Typical {
             Typical::Median => values[values.len() / 2],
         })
     }
-}
-
-fn run(testbed: &Testbed, program: &Path) -> Result<Vec<(String, f64)>> {
-    let output = program.with_extension("out");
-    let mut command = Command::new(program);
-    command.env("LD_PRELOAD", testbed.library()?).stdin(Stdio::null()).stdout(File::create(&output)?);
-    let finished = process::bounded(&mut command, LIMIT)?;
-    if !finished.succeeded() {
-        bail!("{}: {}", program.display(), finished.describe());
-    }
-    Ok(fs::read_to_string(output)?.lines().filter_map(name_and_value).collect())
 }
 
 fn name_and_value(line: &str) -> Option<(String, f64)> {

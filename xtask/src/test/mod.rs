@@ -3,23 +3,17 @@
 //! A *case* is a stage of [`STAGES`], a guest, or a program of the matrix. A failed case never stops the next one.
 
 mod attacks;
-mod book;
-mod c_interface;
-mod c_programs;
-pub mod cargo_stages;
 mod checked;
+pub mod commands;
 mod copies;
-mod cpython;
 mod crates;
 mod disassembly;
 mod faces;
 mod foreign_toolchain;
 mod guests;
-mod insight;
 mod listing;
 mod memory;
 mod newcomer;
-mod packaging;
 mod platforms;
 mod probes;
 mod profiles;
@@ -27,19 +21,21 @@ mod scaling;
 mod symbols;
 mod tally;
 mod testbed;
-mod toolchain;
+pub mod trials;
+mod workbench;
 
 pub use testbed::{Pace, Testbed};
-pub use toolchain::compile;
+pub use workbench::Workbench;
 
 use crate::matrix;
 use crate::packages;
-use crate::prove::{Reach, asan, fuzz, stress, valgrind};
+use crate::prove::{asan, fuzz, stress, valgrind};
 use crate::show;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tally::Tally;
+use trials::{Reach, Trials};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -72,38 +68,48 @@ const fn slow_stage(name: &'static str, what: &'static str, run: fn(&Testbed) ->
     Stage { pace: Pace::Slow, ..stage(name, what, run) }
 }
 
+/// Programs in C and C++ that feed the library bad input or no memory, or fork and end threads in odd ways, and check what
+/// it answers.
+fn bad_input(testbed: &Testbed) -> Verdict {
+    let bench = testbed.workbench("bad-input", BAD_INPUT_LIMIT)?;
+    let programs = Trials::preloaded(&bench, Reach::Quick)?.all(&trials::of("bad-input")?, &[])?;
+    Ok(format!("{programs} programs"))
+}
+
+const BAD_INPUT_LIMIT: Duration = Duration::from_secs(120);
+
 /// How long each fuzz target runs.
 const FUZZ_SECONDS: u64 = 20;
 
 /// In this order: cheap checks first, then what needs the built library.
 const STAGES: &[Stage] = &[
-    stage("fmt", "cargo fmt --check", cargo_stages::fmt),
+    stage("fmt", "cargo fmt --check", commands::fmt),
     stage(
         "clippy",
         "cargo clippy --all-targets, warnings denied; again with the in-memory OS and what tools are told",
-        cargo_stages::clippy,
+        commands::clippy,
     ),
-    stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
+    stage("unit", "cargo test --workspace", commands::unit_tests),
     stage(
         "packaging",
         "packages for Debian, RPM, Python and node: made, installed, used and removed; Meson",
-        packaging::check,
+        commands::packaging,
     ),
-    stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
+    stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", commands::compat_tests),
     slow_stage("crates", "cargo package: each crate is packed, and built from its package", crates::check),
     stage("newcomer", "the commands by which README begins with each language, as they stand there", newcomer::check),
-    stage("book", "the book of docs/ is built, and links of all Markdown pages lead somewhere", book::check),
-    stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
-    slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
-    stage("build", "cargo build --release", cargo_stages::build),
+    stage("book", "the book of docs/ is built, and links of all Markdown pages lead somewhere", commands::book),
+    stage("sim", "the core's tests on the in-memory OS, with faults", commands::sim_tests),
+    slow_stage("loom", "models of the protocols", commands::loom_models),
+    stage("build", "cargo build --release", commands::build),
     stage("symbols", "what the library exports and imports", symbols::check),
     stage("listing", "instructions on the fast paths of malloc and free", listing::check),
     stage("probes", "what tracers find in the library: notes that lead to nops in slow paths", probes::check),
     slow_stage("scaling", "atomic read-modify-writes per allocation", scaling::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
-    slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
-    stage("insight", "the command ferrimalloc reads processes that use the library", insight::check),
-    stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
+    slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", commands::ctests),
+    stage("insight", "the command ferrimalloc reads processes that use the library", commands::insight),
+    stage("bad-input", "wild frees, absurd sizes, errno, out of memory", bad_input),
     stage("profile", "the heap profiler in programs of which is known what they allocate", profiles::check),
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
     stage("attacks", "the catalogue of attacks at every level, against the table in SECURITY.md", attacks::check),
@@ -127,7 +133,7 @@ const STAGES: &[Stage] = &[
         ..stage(
             "cpython",
             "free-threaded CPython on ferrimalloc: built, and its own tests beside stock",
-            cpython::check,
+            commands::cpython,
         )
     },
     stage("memory", "resident set and time against their limits", memory::check),

@@ -1,7 +1,9 @@
 //! The library's symbols: every one of the override is exported, and nothing but the C library is imported.
 
 use super::{Testbed, Verdict};
-use anyhow::{Context, Result, bail};
+use crate::install::exported_symbols;
+use crate::process;
+use anyhow::{Result, bail};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -30,7 +32,7 @@ const MAY_NEED: [&str; 2] = ["libc.so.6", "ld-linux-x86-64.so.2"];
 
 pub fn check(testbed: &Testbed) -> Verdict {
     let library = testbed.library()?;
-    let exported = exports(library)?;
+    let exported: BTreeSet<String> = exported_symbols(library)?.into_iter().collect();
     let wanted = || {
         [C_FUNCTIONS, GLIBC_NAMES, GLIBC_EXTRAS, OPERATOR_NEW, OPERATOR_DELETE]
             .into_iter()
@@ -48,30 +50,12 @@ pub fn check(testbed: &Testbed) -> Verdict {
     Ok(format!("all {} of the override, {} in all, libc alone imported", wanted().count(), exported.len()))
 }
 
-fn exports(library: &Path) -> Result<BTreeSet<String>> {
-    let names = lines_of("nm", &["--dynamic", "--defined-only", "--format=just-symbols"], library)?;
-    Ok(names.iter().map(|name| unversioned(name).to_owned()).collect())
-}
-
 fn demand_libc_only(library: &Path) -> Result<()> {
-    let needed = lines_of("objdump", &["--private-headers"], library)?;
-    let needed = needed.iter().filter_map(|line| line.trim().strip_prefix("NEEDED")).map(str::trim);
+    let headers = process::read(Command::new("objdump").arg("--private-headers").arg(library))?;
+    let needed = headers.lines().filter_map(|line| line.trim().strip_prefix("NEEDED")).map(str::trim);
     let foreign: Vec<&str> = needed.filter(|name| !MAY_NEED.contains(name)).collect();
     if !foreign.is_empty() {
         bail!("needs {}", foreign.join(" "));
     }
     Ok(())
-}
-
-fn unversioned(symbol: &str) -> &str {
-    symbol.split('@').next().unwrap_or(symbol)
-}
-
-fn lines_of(program: &str, arguments: &[&str], library: &Path) -> Result<Vec<String>> {
-    let output = Command::new(program)
-        .args(arguments)
-        .arg(library)
-        .output()
-        .with_context(|| format!("cannot start {program}"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
