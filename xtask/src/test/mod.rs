@@ -17,8 +17,8 @@ mod newcomer;
 mod platforms;
 mod probes;
 mod profiles;
+mod recorded;
 mod scaling;
-mod symbols;
 mod tally;
 mod testbed;
 pub mod trials;
@@ -102,7 +102,8 @@ const STAGES: &[Stage] = &[
     stage("sim", "the core's tests on the in-memory OS, with faults", commands::sim_tests),
     slow_stage("loom", "models of the protocols", commands::loom_models),
     stage("build", "cargo build --release", commands::build),
-    stage("symbols", "what the library exports and imports", symbols::check),
+    stage("symbols", "what the library exports, against what is recorded, and imports", recorded::symbols),
+    stage("api", "the public items of the crate ferrimalloc, against what is recorded", recorded::api),
     stage("listing", "instructions on the fast paths of malloc and free", listing::check),
     stage("probes", "what tracers find in the library: notes that lead to nops in slow paths", probes::check),
     slow_stage("scaling", "atomic read-modify-writes per allocation", scaling::check),
