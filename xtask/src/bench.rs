@@ -21,6 +21,7 @@ mod statistics;
 mod summary;
 
 pub use cases::build_workloads;
+pub use statistics::median;
 
 use anyhow::{Result, bail};
 use engines::Engine;

@@ -3,7 +3,7 @@
 
 mod course;
 mod goals;
-mod tables;
+pub mod tables;
 
 use super::cases::{self, GENERATED};
 use super::chart::{self, Chart, Row};
