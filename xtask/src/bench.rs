@@ -10,7 +10,7 @@ mod chart;
 pub mod engines;
 mod instructions;
 mod latency;
-mod machine;
+pub mod machine;
 mod page;
 mod real;
 mod results;

@@ -2,6 +2,7 @@
 //!
 //! One subcommand is one module with an `Args` and an `execute`; this file only names them.
 
+mod attacks;
 mod bench;
 mod ctests;
 mod install;
@@ -31,6 +32,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Run the catalogue of attacks under other allocators, too: docs/ATTACKS.md.
+    Attacks(attacks::Args),
     /// Measure every workload on every engine.
     Bench(bench::Args),
     /// Compare the C interface with mimalloc's own library, by programs compiled against its headers.
@@ -54,6 +57,7 @@ enum Task {
 impl Task {
     fn execute(self) -> anyhow::Result<ExitCode> {
         match self {
+            Task::Attacks(args) => attacks::execute(args),
             Task::Bench(args) => bench::execute(args),
             Task::Ctests(args) => ctests::execute(args),
             Task::Install(args) => install::execute(args),

@@ -21,3 +21,6 @@ mod mi;
 mod new;
 #[cfg(feature = "override")]
 mod standard;
+
+/// What `mi_is_redirected` answers: true in a library that has made itself the `malloc` of a program.
+pub static REDIRECTED: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);

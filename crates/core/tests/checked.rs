@@ -427,7 +427,8 @@ fn freed_memory_is_zero_from_level_four_on_and_a_write_to_it_is_found() {
                 others.into_iter().for_each(free);
                 // SAFETY: as above.
                 assert!((0..size).all(|at| unsafe { p.add(at).read_volatile() } == 0), "{size}");
-                damage(p, size.min(1000) / 2);
+                // Level 5 verifies all of a block.
+                damage(p, if level == 5 { size - 1 } else { size.min(1000) / 2 });
                 let mut blocks = Vec::new();
                 let count = (300_000 / size).clamp(1200, 9000);
                 assert_eq!(reported(|| blocks.extend((0..count).map(|_| alloc::malloc(size)))), CORRUPT, "{size}");
@@ -481,6 +482,53 @@ fn what_was_freed_is_seldom_used_again_soon() {
 }
 
 #[cfg(not(feature = "sim"))]
+#[test]
+fn a_block_that_grows_moves_rarely_and_is_checked_as_before() {
+    for secure in 2..=4 {
+        at(secure, 0, || {
+            let mut p = alloc::malloc(16);
+            let mut addresses = HashSet::new();
+            for size in (1..=400).map(|step| step * 1024) {
+                // SAFETY: a block of the test's own.
+                p = unsafe { alloc::realloc(p, size) };
+                assert!(secure == 2 || alloc::usable_size(p) == size);
+                // SAFETY: its last byte.
+                unsafe { p.add(size - 1).write(1) };
+                addresses.insert(p);
+            }
+            assert!(addresses.len() < 16, "{} at {secure}", addresses.len());
+            let overflows = reported(|| {
+                // SAFETY: padding, where there is some.
+                (secure > 2).then(|| unsafe { p.add(400 * 1024).write(1) });
+                free(p);
+            });
+            assert_eq!(overflows, if secure == 2 { 0 } else { CORRUPT });
+            assert_eq!(reported(|| free(p)), INVALID);
+        });
+    }
+}
+
+/// Addresses of so many blocks that are freed at once, each before the next is allocated.
+fn addresses_of_pairs(size: usize, count: usize) -> usize {
+    let one = |_| {
+        let p = alloc::malloc(size);
+        free(p);
+        p
+    };
+    (0..count).map(one).collect::<HashSet<_>>().len()
+}
+
+#[test]
+fn a_few_blocks_are_spread_over_no_more_memory_than_their_rest_takes() {
+    // (Blocks, 256 KiB of them, or a sixteenth of a page rest; opened are 64, 32 KiB, or four at a time.)
+    for (size, most) in [(16, 400), (500, 200), (4000, 128), (30_000, 24), (200_000, 8)] {
+        at(2, 0, || {
+            let addresses = addresses_of_pairs(size, 2000);
+            assert!((2..=most).contains(&addresses), "{addresses} of {size}");
+        });
+    }
+}
+
 #[test]
 fn requests_for_nothing_get_addresses_without_memory() {
     for (secure, debug) in [(3, 0), (4, 0), (5, 0), (0, 1), (0, 3)] {

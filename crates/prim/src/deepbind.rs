@@ -118,6 +118,41 @@ macro_rules! __dlopen_forward_text {
     };
 }
 
+#[cfg(target_arch = "riscv64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __dlopen_forward_text {
+    () => {
+        concat!(
+            "andi t0, a1, 8\n", // RTLD_DEEPBIND
+            "bnez t0, 4f\n",
+            "ld t0, {next}\n",
+            "beqz t0, 5f\n",
+            "jr t0\n",
+            "4: lla t0, {deep}\n",
+            "j 6f\n",
+            "5: li t0, 0\n",
+            "6: addi sp, sp, -32\n",
+            ".cfi_adjust_cfa_offset 32\n",
+            "sd ra, 24(sp)\n",
+            ".cfi_rel_offset ra, 24\n",
+            "sd a0, 0(sp)\n",
+            "sd a1, 8(sp)\n",
+            "beqz t0, 7f\n",
+            "jalr t0\n",
+            "7: call {find_next}\n",
+            "mv t0, a0\n",
+            "ld a0, 0(sp)\n",
+            "ld a1, 8(sp)\n",
+            "ld ra, 24(sp)\n",
+            "addi sp, sp, 32\n",
+            ".cfi_adjust_cfa_offset -32\n",
+            ".cfi_restore ra\n",
+            "jr t0\n",
+        )
+    };
+}
+
 /// The address of the next `dlopen` after ours; 0 until it is needed.
 #[doc(hidden)]
 pub static NEXT: AtomicUsize = AtomicUsize::new(0);

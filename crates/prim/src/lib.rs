@@ -13,6 +13,7 @@
 //! | [`fault`] | call me when inaccessible memory is accessed |
 //! | [`pin`] | don't unload me |
 //! | [`deepbind`] | plugins shall find my functions, too |
+//! | `imports` (Windows) | modules shall import my functions in place of others |
 //! | [`interpose`] | which function stands behind mine of the same name |
 //! | [`valgrind`], [`asan`] | does a tool that watches memory know about our blocks |
 //! | [`trace`] | where can a tracer look |
@@ -33,7 +34,7 @@
 #[cfg(test)]
 extern crate std;
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 #[macro_use]
 mod weak;
 
@@ -45,20 +46,22 @@ pub mod cxx;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[path = "cxx_unknown.rs"]
 pub mod cxx;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 pub mod deepbind;
 pub mod entropy;
 pub mod env;
 pub mod errno;
 pub mod fault;
 pub mod futex;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(windows)]
+pub mod imports;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 pub mod interpose;
 pub mod load;
 pub mod mem;
 pub mod modules;
 pub mod numa;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod object;
 pub mod output;
 pub mod pin;

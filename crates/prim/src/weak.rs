@@ -76,6 +76,15 @@ macro_rules! __symbol_check_text {
     };
 }
 
+#[cfg(target_arch = "riscv64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_check_text {
+    ($check:path) => {
+        "lbu t0, {flag}\nbeqz t0, 2f\ntail {check}\n2:"
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
 #[macro_export]
@@ -91,6 +100,15 @@ macro_rules! __symbol_drop_text {
 macro_rules! __symbol_drop_text {
     (second) => {
         "mov x1, x2"
+    };
+}
+
+#[cfg(target_arch = "riscv64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_drop_text {
+    (second) => {
+        "mv a1, a2"
     };
 }
 
@@ -110,5 +128,15 @@ macro_rules! __symbol_forward_text {
 macro_rules! __symbol_forward_text {
     () => {
         "adrp x16, {word}\nldr x16, [x16, :lo12:{word}]\nbr x16"
+    };
+}
+
+/// The same.
+#[cfg(target_arch = "riscv64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_forward_text {
+    () => {
+        "ld t0, {word}\njr t0"
     };
 }

@@ -32,7 +32,7 @@ enum When {
     Asked,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Origin {
     /// What the program has without preloading: the C library's own.
@@ -53,12 +53,47 @@ enum Origin {
     /// A crate in Rust, wrapped in a small shared library of ours, `bench/engines/<name>`.
     Shim {
         library: String,
+        /// Of the crate, besides its defaults.
+        #[serde(default)]
+        features: String,
     },
+    /// `engine+variant`: built as `engine`, with more.
+    Variant(Variant),
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Variant {
+    /// What an engine from sources has besides.
+    more: String,
+    files: Vec<String>,
+    /// A crate's.
+    features: String,
 }
 
 /// All engines that we know, in the order of the tables.
 pub fn catalogue() -> Result<Vec<Recipe>> {
-    tables::list("engines", "engine")
+    let mut recipes: Vec<Recipe> = tables::list("engines", "engine")?;
+    for at in 0..recipes.len() {
+        let name = &recipes[at].name;
+        if let Origin::Variant(variant) = &recipes[at].origin {
+            let engine = recipes.iter().find(|recipe| recipe.name == folder_of(name));
+            let engine = engine.with_context(|| format!("of what is {name} a variant?"))?;
+            recipes[at].origin = engine.origin.with(variant).context(name.clone())?;
+        }
+    }
+    Ok(recipes)
+}
+
+impl Origin {
+    fn with(&self, variant: &Variant) -> Result<Origin> {
+        let Variant { more, files, features } = variant.clone();
+        Ok(match self.clone() {
+            Origin::Sources(sources) => Origin::Sources(sources.with(&more, files)),
+            Origin::Shim { library, .. } => Origin::Shim { library, features },
+            _ => bail!("only engines from sources and crates have variants"),
+        })
+    }
 }
 
 pub const OURS: &str = "ferrimalloc";
@@ -100,8 +135,11 @@ impl Recipe {
             Origin::Wheel { requirement, .. } => format!("the Python wheel `{requirement}`, as it is"),
             Origin::Debian { package, .. } => format!("Debian's package `{package}`, unpacked"),
             Origin::Sources(sources) => sources.told(),
-            Origin::Shim { .. } => {
-                format!("the crate in Rust of this name, in a shared library (`bench/engines/{}`)", self.name)
+            Origin::Variant(_) => unreachable!("the catalogue has none left"),
+            Origin::Shim { features, .. } => {
+                let folder = folder_of(&self.name);
+                let with = if features.is_empty() { String::new() } else { format!(", features `{features}`") };
+                format!("the crate in Rust of this name{with}, in a shared library (`bench/engines/{folder}`)")
             }
         }
     }
@@ -144,8 +182,16 @@ fn libraries(recipe: &Recipe) -> Result<Vec<PathBuf>> {
         Origin::Wheel { requirement, libraries } => fetched(&recipe.name, libraries, |to| fetch_wheel(requirement, to)),
         Origin::Debian { package, libraries } => fetched(&recipe.name, libraries, |to| fetch_debian(package, to)),
         Origin::Sources(sources) => Ok(vec![sources.build(&recipe.name)?]),
-        Origin::Shim { library } => build_shim(&recipe.name, library),
+        Origin::Variant(_) => unreachable!("the catalogue has none left"),
+        Origin::Shim { library, features } => build_shim(&recipe.name, library, features),
     }
+}
+
+/// Where the library of this name comes from.
+pub fn told(name: &str) -> Result<String> {
+    let catalogue = catalogue()?;
+    let recipe = catalogue.iter().find(|recipe| recipe.name == name);
+    recipe.map(Recipe::told).with_context(|| format!("no engine is called {name}"))
 }
 
 /// Where the sources of an engine that is compiled here lie.
@@ -162,6 +208,15 @@ pub fn wheel_of(name: &str) -> Result<PathBuf> {
         Some(recipe @ Recipe { origin: Origin::Wheel { .. }, .. }) => libraries(recipe).map(|_| store().join(name)),
         _ => bail!("{name} is no engine in a wheel"),
     }
+}
+
+/// Builds of one engine, `engine` and `engine+variant`, have a folder of `bench/engines` in common.
+fn folder_of(name: &str) -> &str {
+    name.split('+').next().unwrap_or(name)
+}
+
+fn manifest(name: &str) -> PathBuf {
+    workspace::root().join("bench/engines").join(folder_of(name)).join("Cargo.toml")
 }
 
 /// `target/bench-engines`.
@@ -202,11 +257,11 @@ fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {
     matching.next().with_context(|| format!("no .{extension} file in {}", folder.display()))
 }
 
-fn build_shim(name: &str, library: &str) -> Result<Vec<PathBuf>> {
-    let manifest = workspace::root().join("bench/engines").join(name).join("Cargo.toml");
-    let target = store().join("build");
+fn build_shim(name: &str, library: &str, features: &str) -> Result<Vec<PathBuf>> {
+    let variant = name.strip_prefix(folder_of(name)).unwrap_or_default();
+    let target = store().join(format!("build{variant}"));
     let built = target.join("release").join(library);
     let mut cargo = workspace::cargo(&["build", "--release", "--quiet", "--manifest-path"]);
-    process::read(cargo.arg(manifest).arg("--target-dir").arg(target))?;
+    process::read(cargo.arg(manifest(name)).args(["--features", features]).arg("--target-dir").arg(target))?;
     Ok(vec![built])
 }

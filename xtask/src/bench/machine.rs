@@ -54,7 +54,7 @@ fn first_line_of(file: &str) -> String {
     fs::read_to_string(file).unwrap_or_default().lines().next().unwrap_or_default().to_owned()
 }
 
-fn first_line_printed(program: &str, argument: &str) -> String {
+pub fn first_line_printed(program: &str, argument: &str) -> String {
     let printed = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&printed).lines().next().unwrap_or_default().to_owned()
 }

@@ -5,9 +5,10 @@
 use super::{Testbed, Verdict, Workbench};
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -36,6 +37,13 @@ const DEBUG_LEVELS: [&str; 3] = ["1", "2", "3"];
 const PADDED: usize = 3;
 
 const HEADING: &str = "| attack | 0 | 1 | 2 | 3 | 4 | 5 | 0c | 4c |\n|---|---|---|---|---|---|---|---|---|\n";
+/// The column that the table's head calls so.
+#[cfg(test)]
+pub fn column(head: &str) -> Option<usize> {
+    let names = HEADING.lines().next()?.split('|').map(str::trim);
+    names.skip_while(|name| *name != "attack").skip(1).position(|name| name == head)
+}
+
 /// Fewer were not all of the table.
 const FEWEST: usize = 80;
 
@@ -45,26 +53,30 @@ const LIMIT: Duration = Duration::from_secs(100);
 const ENDS: [(&str, &str); 4] =
     [("", "unnoticed"), ("harmless", "harmless"), ("**ended**", "ended"), ("**fault**", "faulted")];
 
-/// How each attack ends in each column.
-type Catalogue = BTreeMap<String, Vec<&'static str>>;
+/// A row of the table.
+pub struct Attack {
+    pub name: String,
+    /// How it ends in each column, in the program's words.
+    pub ends: Vec<&'static str>,
+}
+
 /// How each attack ended in a run.
-type Endings = BTreeMap<String, String>;
+pub type Endings = BTreeMap<String, String>;
 
 pub fn check(testbed: &Testbed) -> Verdict {
-    let catalogue = catalogue(&fs::read_to_string(workspace::root().join("docs/SECURITY.md"))?)?;
-    let bench = testbed.workbench("attacks", LIMIT)?;
-    let program = bench.compile("attacks.cpp", &["-ldl"])?;
+    let catalogue = catalogue()?;
+    let (bench, program) = prepare(testbed)?;
     for (column, (level, copies)) in COLUMNS.into_iter().enumerate() {
-        let endings = run(&bench, &program, copies, &[("MIMALLOC_SECURE", level)])?;
+        let endings = run_ours(&bench, &program, copies, &[("MIMALLOC_SECURE", level)])?;
         judge(&catalogue, &endings, column).with_context(|| format!("MIMALLOC_SECURE={level}, copies {copies:?}"))?;
     }
     for level in DEBUG_LEVELS {
-        let endings =
-            run(&bench, &program, Plain, &[("MIMALLOC_DEBUG", level), ("MIMALLOC_GUARDED_SAMPLE_RATE", "0")])?;
+        let settings = [("MIMALLOC_DEBUG", level), ("MIMALLOC_GUARDED_SAMPLE_RATE", "0")];
+        let endings = run_ours(&bench, &program, Plain, &settings)?;
         judge_debug(&catalogue, &endings).with_context(|| format!("MIMALLOC_DEBUG={level}"))?;
     }
     for copies in [Plain, Checked] {
-        let endings = run(&bench, &program, copies, &[("MIMALLOC_SECURE", "4"), ("MIMALLOC_ABORT", "0")])?;
+        let endings = run_ours(&bench, &program, copies, &[("MIMALLOC_SECURE", "4"), ("MIMALLOC_ABORT", "0")])?;
         if let Some((name, _)) = endings.iter().find(|(_, end)| *end == "ended") {
             bail!("{name}: ended in spite of MIMALLOC_ABORT=0");
         }
@@ -78,44 +90,59 @@ pub fn check(testbed: &Testbed) -> Verdict {
     ))
 }
 
-fn catalogue(document: &str) -> Result<Catalogue> {
+/// The attacks, in the order of the table.
+pub fn catalogue() -> Result<Vec<Attack>> {
+    let document = fs::read_to_string(workspace::root().join("docs/SECURITY.md"))?;
     let (_, table) = document.split_once(HEADING).context("docs/SECURITY.md has lost its table of attacks")?;
-    let lines: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
-    let catalogue = lines.iter().map(|line| attack(line)).collect::<Result<Catalogue>>()?;
-    ensure!(catalogue.len() == lines.len(), "an attack stands in the table twice");
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let catalogue = rows.map(attack).collect::<Result<Vec<Attack>>>()?;
+    let names: BTreeSet<&str> = catalogue.iter().map(|attack| attack.name.as_str()).collect();
+    ensure!(catalogue.len() == names.len(), "an attack stands in the table twice");
     ensure!(catalogue.len() >= FEWEST, "only {} attacks are in the table", catalogue.len());
     Ok(catalogue)
 }
 
 /// `| double free at once of 24 |  |  | **ended** | …`
-fn attack(line: &str) -> Result<(String, Vec<&'static str>)> {
+fn attack(line: &str) -> Result<Attack> {
     let cells = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")).context("a row has bars around it")?;
     let mut cells = cells.split(" | ");
     let name = cells.next().context("a row has a name")?;
     let end_of = |cell: &str| Some(ENDS.iter().find(|(word, _)| *word == cell)?.1);
     let ends: Vec<_> = cells.map(|cell| end_of(cell.trim())).collect::<Option<_>>().context(name.to_owned())?;
     ensure!(ends.len() == COLUMNS.len(), "{name} has {} ends", ends.len());
-    Ok((name.to_owned(), ends))
+    Ok(Attack { name: name.to_owned(), ends })
 }
 
-/// Every attack, and how it ended with these settings.
-fn run(bench: &Workbench, program: &Path, copies: Copies, settings: &[(&str, &str)]) -> Result<Endings> {
-    let mut command = Command::new(program);
-    match copies {
-        Plain => command.env("LD_PRELOAD", bench.testbed.library()?),
-        Checked => command.env("LD_PRELOAD", bench.testbed.preloads_that_check()?),
+/// Where the attacks are run, and the program that has them, compiled.
+pub fn prepare(testbed: &Testbed) -> Result<(Workbench<'_>, PathBuf)> {
+    let bench = testbed.workbench("attacks", LIMIT)?;
+    let program = bench.compile("attacks.cpp", &["-ldl"])?;
+    Ok((bench, program))
+}
+
+fn run_ours(bench: &Workbench, program: &Path, copies: Copies, settings: &[(&str, &str)]) -> Result<Endings> {
+    let preload: OsString = match copies {
+        Plain => bench.testbed.library()?.into(),
+        Checked => bench.testbed.preloads_that_check()?,
     };
-    command.envs(settings.iter().copied());
-    let text = bench.run(&mut command).with_context(|| format!("{settings:?}"))?;
+    let mut command = Command::new(program);
+    run(bench, command.env("LD_PRELOAD", preload).envs(settings.iter().copied()))
+        .with_context(|| format!("{settings:?}"))
+}
+
+/// Every attack of the program, and how it ended.
+pub fn run(bench: &Workbench, program: &mut Command) -> Result<Endings> {
+    let text = bench.run(program)?;
     Ok(text.lines().filter_map(|line| line.rsplit_once(": ")).map(|(name, end)| (name.into(), end.into())).collect())
 }
 
-fn judge(catalogue: &Catalogue, endings: &Endings, column: usize) -> Result<()> {
+fn judge(catalogue: &[Attack], endings: &Endings, column: usize) -> Result<()> {
     ensure!(endings.len() == catalogue.len(), "{} attacks ran, the table has {}", endings.len(), catalogue.len());
     let wrong: Vec<String> = catalogue
         .iter()
-        .filter(|(name, ends)| end_of(endings, name) != ends[column])
-        .map(|(name, ends)| format!("{name}: {}, should be {}", end_of(endings, name), ends[column]))
+        .map(|Attack { name, ends }| (name, end_of(endings, name), ends[column]))
+        .filter(|(_, end, due)| end != due)
+        .map(|(name, end, due)| format!("{name}: {end}, should be {due}"))
         .collect();
     if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("\n")) }
 }
@@ -125,9 +152,9 @@ fn end_of<'a>(endings: &'a Endings, name: &str) -> &'a str {
 }
 
 /// What canaries notice is noticed by debug levels, too.
-fn judge_debug(catalogue: &Catalogue, endings: &Endings) -> Result<()> {
+fn judge_debug(catalogue: &[Attack], endings: &Endings) -> Result<()> {
     let is_noticed = |end: &str| end == "ended" || end == "faulted";
-    for (name, ends) in catalogue {
+    for Attack { name, ends } in catalogue {
         let end = end_of(endings, name);
         let is_known = ENDS.iter().any(|(_, word)| *word == end);
         ensure!(is_known && (is_noticed(end) || !is_noticed(ends[PADDED])), "{name}: {end}");
@@ -141,10 +168,17 @@ mod tests {
 
     #[test]
     fn the_document_has_a_complete_table() {
-        let text = fs::read_to_string(workspace::root().join("docs/SECURITY.md")).unwrap();
-        let catalogue = catalogue(&text).unwrap();
-        assert_eq!(catalogue["right copies to the ends of blocks"], ["harmless"; 8]);
-        assert_eq!(catalogue["memcpy to a freed block"][6..], ["unnoticed", "ended"]);
+        let catalogue = catalogue().unwrap();
+        let ends = |name: &str| &catalogue.iter().find(|attack| attack.name == name).unwrap().ends;
+        assert_eq!(ends("right copies to the ends of blocks")[..], ["harmless"; 8]);
+        assert_eq!(ends("memcpy to a freed block")[6..], ["unnoticed", "ended"]);
+    }
+
+    #[test]
+    fn columns_are_called_by_their_level() {
+        for (at, (level, copies)) in COLUMNS.into_iter().enumerate() {
+            assert_eq!(column(&format!("{level}{}", if copies == Checked { "c" } else { "" })), Some(at));
+        }
     }
 
     #[test]

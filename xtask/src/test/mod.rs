@@ -2,7 +2,7 @@
 //!
 //! A *case* is a stage of [`STAGES`], a guest, or a program of the matrix. A failed case never stops the next one.
 
-mod attacks;
+pub mod attacks;
 mod checked;
 pub mod commands;
 mod copies;

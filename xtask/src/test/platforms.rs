@@ -6,18 +6,23 @@
 mod jobs;
 mod linux;
 mod musl;
+mod redirect;
 mod wasm;
 mod windows;
 
 use super::foreign_toolchain::Toolchain;
+use super::trials::{self, Reach, Trials};
 use super::{Testbed, Verdict, Workbench};
 use crate::{packages, tables, workspace};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use linux::Linux;
+use serde::Deserialize;
+use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use wasm::Wasm;
 
 /// Targets for which there is neither a linker nor an emulator here: the crates are type-checked, against the standard
 /// library's `core`.
@@ -45,8 +50,12 @@ pub fn check(testbed: &Testbed) -> Verdict {
         Err(error) => return Ok(format!("NOT RUN: no compiler for other targets: {error:#}")),
     };
     let port = Port { bench: &bench, toolchain: &toolchain, began: Instant::now() };
-    let mut rows = vec![port.row(wasm::TRIPLE, wasm::row)?];
-    for linux in tables::list::<Linux>("platforms", "linux")? {
+    let platforms: Platforms = tables::read("platforms")?;
+    let mut rows = Vec::new();
+    for wasm in platforms.wasm {
+        rows.push(port.row(&wasm.triple, |port| wasm.row(port))?);
+    }
+    for linux in platforms.linux {
         rows.push(port.row(&linux.triple, |port| linux.row(port))?);
     }
     rows.push(port.row(musl::TRIPLE, musl::row)?);
@@ -56,6 +65,14 @@ pub fn check(testbed: &Testbed) -> Verdict {
     }
     rows.iter().for_each(|row| println!("   {row}"));
     Ok(rows.join("; "))
+}
+
+/// `tables/platforms.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Platforms {
+    wasm: Vec<Wasm>,
+    linux: Vec<Linux>,
 }
 
 /// What all rows need.
@@ -104,7 +121,11 @@ impl Port<'_> {
     }
 
     fn check(&self, triple: &str) -> Verdict {
-        self.bench.run(&mut self.cargo_with_std(&["check", "-p", "ferrimalloc", "--target", triple], "core,alloc")?)?;
+        let mut command = self.cargo_with_std(&["check", "-p", "ferrimalloc", "--target", triple], "core,alloc")?;
+        if triple.contains("windows") {
+            command.args(["-p", "ferrimalloc-redirect"]);
+        }
+        self.bench.run(&mut command)?;
         Ok("checked".into())
     }
 
@@ -133,6 +154,27 @@ impl Port<'_> {
         Ok(programs.into_iter().map(|program| workspace::root().join(program)).collect())
     }
 
+    /// The C library, of a kind as `--crate-type` names it, without assertions: they stop at the misuse that some programs are about.
+    fn library(&self, triple: &str, kind: &str, linked: impl FnOnce(&mut Command)) -> Result<String> {
+        let library = ["rustc", "-p", "ferrimalloc-library", "--crate-type", kind, "--target", triple];
+        let mut command = self.cargo_with_std(&library, "core,alloc")?;
+        linked(command.env("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS", "false"));
+        self.bench.run(&mut command)?;
+        let name = if kind == "cdylib" { "libferrimalloc.so" } else { "libferrimalloc.a" };
+        let path = std::path::absolute(self.toolchain.target().join(triple).join("debug").join(name))?;
+        Ok(path.display().to_string())
+    }
+
+    /// The C programs that a table names, compiled by a compiler of the target's.
+    fn c_programs(&self, name: &str, compiler: &str, flags: &[&str], tool: &[&str], env: Variables) -> Result<usize> {
+        let testbed = self.bench.testbed;
+        let bench = Workbench { testbed, folder: testbed.scratch(name)?, log: self.bench.log.clone(), ..*self.bench };
+        let include = format!("-I{}", workspace::root().join("include").display());
+        let flags = [&[include.as_str()], flags].concat();
+        let trials = Trials { compiler: Some(compiler), flags: &flags, tool, env, ..Trials::new(&bench, Reach::Quick) };
+        trials.all(&trials::of(name)?, &[]).context(name.to_owned())
+    }
+
     /// The programs of `xtask/programs/jobs`: their folder, until they are built again.
     fn jobs(&self, triple: &str, features: &str) -> Result<PathBuf> {
         let arguments = ["build", "--release", "--target", triple, "--features", features];
@@ -141,6 +183,9 @@ impl Port<'_> {
         Ok(self.toolchain.target().join(triple).join("release"))
     }
 }
+
+/// Names and values of a program's environment.
+type Variables<'a> = Vec<(&'a str, OsString)>;
 
 /// Has a test program run where it expects to be.
 fn in_the_core(command: &mut Command) -> &mut Command {

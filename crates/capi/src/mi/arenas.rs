@@ -6,6 +6,7 @@
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
+use core::sync::atomic::Ordering;
 
 use ferrimalloc_core::arena::{Arena, Commit, CommitFn, LargePages, Refusal, Sharing, UserMemory};
 use ferrimalloc_core::base::{Force, MAX_REQUEST, SLICE_BYTES, Zero};
@@ -205,9 +206,9 @@ export! {
         mi_arenas_print();
     }
 
-    /// Whether `malloc` was redirected by changing a running program: that is done on Windows only.
+    /// Whether `malloc` was redirected by changing a running program: that is done on Windows only, by `ferrimalloc_redirect.dll`.
     fn mi_is_redirected() -> bool {
-        false
+        crate::REDIRECTED.load(Ordering::Relaxed)
     }
 }
 

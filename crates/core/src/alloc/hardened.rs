@@ -24,7 +24,7 @@ use super::single::{self, SingleBlock};
 use super::{origins, upkeep};
 use crate::base::*;
 use crate::diag::ErrorKind;
-use crate::hardened::{AlreadyFree, BlockTable, CANARY_BYTES, Canary, Work};
+use crate::hardened::{AlreadyFree, BlockTable, CANARY_BYTES, Canary, VERIFIED_BYTES, Work};
 use crate::heap::{may_preserve, preserved};
 use crate::os::tool_hooks;
 use crate::page::{Freed, Owned, Page, PageRef};
@@ -86,21 +86,19 @@ fn alloc_block(theap: &'static Theap, bin: Bin, size: usize, zero: Zero) -> Opti
     Some(block)
 }
 
-/// As many bytes of a free block are verified, where free blocks are zero.
-const VERIFIED_BYTES: usize = 1024;
-
 #[inline(always)]
 fn hand_out(page: PageRef, table: &BlockTable, block: *mut u8, size: usize, zero: Zero) {
-    let is_cleared = match table.work() {
-        Work::Cleared | Work::ClearedShort => true,
-        Work::Padded | Work::PaddedShort => false,
+    let verified = match table.work() {
+        Work::Cleared | Work::ClearedShort => VERIFIED_BYTES,
+        Work::ClearedLong => usize::MAX,
+        Work::Padded | Work::PaddedShort => 0,
         Work::Bare | Work::ByStyle => return hand_out_by_style(page, table, block, size, zero),
     };
     let bytes = table.block_bytes();
     // SAFETY: the block was just taken, and has that much room; blocks with a canary are multiples of 16.
     unsafe {
-        let was_clear = is_cleared && cpu::is_clear(block, bytes.min(VERIFIED_BYTES));
-        if is_cleared && !was_clear {
+        let was_clear = verified > 0 && cpu::is_clear(block, bytes.min(verified));
+        if verified > 0 && !was_clear {
             clear_written(page, block);
         }
         let canary = Canary { block, room: bytes - CANARY_BYTES, key: table.key() };
@@ -109,7 +107,7 @@ fn hand_out(page: PageRef, table: &BlockTable, block: *mut u8, size: usize, zero
         } else {
             canary.close_fresh(size)
         }
-        if zero == Zero::Zeroed && (!was_clear || bytes > VERIFIED_BYTES) {
+        if zero == Zero::Zeroed && (!was_clear || bytes > verified) {
             ptr::write_bytes(block, 0, size);
         }
     }
@@ -123,7 +121,8 @@ fn hand_out_by_style(page: PageRef, table: &BlockTable, block: *mut u8, size: us
     tool_hooks::reached(block, page.block_bytes());
     // SAFETY: the block was just taken, and has that much room.
     unsafe {
-        if style.clears && !table.is_void() && !is_clear(block, page.block_bytes().min(VERIFIED_BYTES)) {
+        let verified = if style.verifies_all { usize::MAX } else { VERIFIED_BYTES };
+        if style.clears && !table.is_void() && !is_clear(block, page.block_bytes().min(verified)) {
             clear_written(page, block);
         }
         if style.fills {

@@ -90,7 +90,7 @@ pub(super) fn free_short<const CLEARS: bool>(p: *mut u8, page: &'static Owned) -
 pub(super) fn free_long(p: *mut u8, page: &'static Owned) -> Option<Freed> {
     let table = page.block_table();
     let clears = match table.work() {
-        Work::Cleared | Work::ClearedShort if !may_preserve() => true,
+        Work::Cleared | Work::ClearedShort | Work::ClearedLong if !may_preserve() => true,
         Work::Padded | Work::PaddedShort => false,
         _ => return None,
     };

@@ -105,6 +105,24 @@ pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, ze
     Some(hand_out_single(theap, block, size, zero))
 }
 
+/// Whether blocks of the theap that grow may have pages of their own: not where such pages have guards, blocks are filled, or some
+/// are to be guarded.
+pub(super) fn may_grow_alone(theap: &Theap) -> bool {
+    let is_plain =
+        || !theap.is_sampled() && !theap.style().fills && !theap.levels().guards_pages() && !BUILD.is_watched();
+    !theap.is_instrumented() || theap.is_hardened() && is_plain()
+}
+
+/// A block that is likely to grow, with room behind it; `None` without memory.
+pub(super) fn alloc_growing(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<SingleBlock> {
+    if !theap.style().pads {
+        return single::alloc_growing(theap, size, at, zero);
+    }
+    let mut block = single::alloc_growing(theap, size.checked_add(SINGLE_PADDING)?, at, zero)?;
+    close_new(theap, &mut block, size, zero);
+    Some(block)
+}
+
 /// A block that is to be guarded, or the profiler's sample in place of one of a hardened page, which `is_shared` says it would
 /// be (others are counted where their page is made); `None` if this one is neither, or without memory.
 #[inline]
@@ -131,15 +149,21 @@ fn alloc_sample(theap: &'static Theap, size: usize, align: usize, zero: Zero) ->
     Some(if theap.style().pads { hand_out_single(theap, block, size, zero) } else { block.hand_out() })
 }
 
-/// Makes a new page of a single block a checked one, whose block is handed out.
+/// Hands out a new block of a page of its own as a checked one.
 #[inline(always)]
 fn hand_out_single(theap: &Theap, mut block: SingleBlock, size: usize, zero: Zero) -> *mut u8 {
+    close_new(theap, &mut block, size, zero);
+    block.hand_out()
+}
+
+/// Makes a new page of a single block a checked one.
+#[inline(always)]
+fn close_new(theap: &Theap, block: &mut SingleBlock, size: usize, zero: Zero) {
     // SAFETY: the block is new.
-    unsafe { close_single(&mut block, size, theap.style().clears) };
-    let p = block.hand_out();
+    unsafe { close_single(block, size, theap.style().clears) };
+    let p = block.page().start();
     note_allocated(theap, p);
     tool_hooks::allocated(p, size, size, zero);
-    p
 }
 
 fn note_allocated(theap: &Theap, block: *const u8) {

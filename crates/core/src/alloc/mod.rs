@@ -37,7 +37,7 @@ pub use aligned::{alloc_aligned_at_in, malloc_aligned, malloc_aligned_at};
 pub use bounds::{Access, Copier, CopyFn, FillFn, UNLIMITED, allowed, copy_checked, fill_checked, remaining};
 pub use free::{free, free_as};
 pub use malloc::{alloc_in, malloc, malloc_at_once, malloc_in, malloc_words, zalloc};
-pub use query::{good_size, heap_of, is_ours, is_under_utilized, thread_of, usable_size};
+pub use query::{good_size, heap_of, is_block, is_ours, is_under_utilized, thread_of, usable_size};
 pub use realloc::{expand, realloc, realloc_aligned_at_in, realloc_in, realloc_into};
 pub use stated::{Stated, check_free};
 pub use upkeep::{collect, collect_reduce, idle};

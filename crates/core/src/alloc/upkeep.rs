@@ -49,6 +49,7 @@ const MOST_ASKS: usize = 8;
 /// given back first.
 pub(super) fn find_page(theap: &'static Theap, bin: Bin) -> Option<&'static Owned> {
     in_slow_path(theap);
+    theap.economise();
     theap.find_page(bin).or_else(|| with_room_made(theap, bin.block_bytes(), || theap.find_page(bin)))
 }
 

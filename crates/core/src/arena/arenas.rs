@@ -166,7 +166,12 @@ impl ArenaSet {
 
     /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
     pub fn advises_pages(&self) -> bool {
-        thp::is_worth_advising(self.filled_slices())
+        thp::is_worth_advising(self.filled_slices()) && self.usage.has_room_to_round()
+    }
+
+    /// How often the process has come so near the kernel's limit on its memory that each thread should give back what it can.
+    pub fn shortages(&self) -> usize {
+        self.usage.shortages()
     }
 
     /// Whether so little is accessible that a few hundred KiB more are much.

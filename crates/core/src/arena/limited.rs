@@ -12,7 +12,10 @@ impl ArenaSet {
     /// Claims slices, committed; reserves another arena if there is no room. What would exceed the process's limit is purged
     /// first. `None`: out of memory.
     pub fn claim(&self, want: &Want) -> Option<Claim> {
-        self.claim_at_once(want).or_else(|| self.after_purging(want.slices, || self.claim_at_once(want)))
+        let claim =
+            self.claim_at_once(want).or_else(|| self.after_purging(want.slices, || self.claim_at_once(want)))?;
+        self.purge_for_group();
+        Some(claim)
     }
 
     /// Charges slices outside of arenas, which are to be mapped. False if the process's limit has no room for them.

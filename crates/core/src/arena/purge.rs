@@ -15,7 +15,8 @@
 //!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that
 //! limit at most, and half of what is left of it, or the floor: what is in use may grow where nothing is free for it, and the process would be
-//! killed.
+//! killed. Claims keep it, too, as they leave less. No huge pages are advised beyond half of such a limit (`thp`), and a thread that needs another
+//! page when a sixteenth is left gives back what its pages have empty (`Theap::economise`).
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
 //! memory is being taken (see `slice_states`).
@@ -145,6 +146,13 @@ impl ArenaSet {
     fn purge_excess(&self, kept: usize) {
         if self.usage().purging.excess_target(self.held()).is_some() && !is_delay_chosen() {
             self.purge_excess_alone(kept);
+        }
+    }
+
+    /// Slices have been claimed: where the kernel limits memory, less may be unused beside them.
+    pub(super) fn purge_for_group(&self) {
+        if self.usage().purging.exceeds_granted(self.held()) {
+            self.purge_excess(0);
         }
     }
 

@@ -11,6 +11,11 @@ use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 /// The share of what the kernel grants the process that may be unused: an eighth.
 const LIMIT_SHARE: usize = 8;
 
+/// When so much of it is committed, little is left.
+const NEAR: (usize, usize) = (7, 8);
+/// The share that is added to that before anything is done about it again.
+const SHORTAGE_SHARE: usize = 64;
+
 /// How much is purged because threads idle: 256 MiB in a second, which cost about 60 ms to touch again.
 const IDLE_SLICES_PER_MILLI: u64 = 4;
 /// And at once: 1 GiB.
@@ -48,6 +53,10 @@ pub struct Purging {
     early: Allowance,
     /// What the kernel grants the process, in slices; 0 until somebody needs to know.
     granted: AtomicUsize,
+    /// How often little was left of it.
+    shortages: AtomicUsize,
+    /// How many slices were committed the last time, or fewer since.
+    short_at: AtomicUsize,
 }
 
 impl Purging {
@@ -61,6 +70,8 @@ impl Purging {
             idle: Allowance::new(),
             early: Allowance::new(),
             granted: AtomicUsize::new(0),
+            shortages: AtomicUsize::new(0),
+            short_at: AtomicUsize::new(0),
         }
     }
 
@@ -102,6 +113,33 @@ impl Purging {
             usize::MAX => usize::MAX,
             granted => (granted / LIMIT_SHARE).min(granted.saturating_sub(in_use) / 2).max(FLOOR_SLICES),
         }
+    }
+
+    /// Whether more is unused than the kernel's limit leaves room for.
+    pub(super) fn exceeds_granted(&self, held: Held) -> bool {
+        held.unused > FLOOR_SLICES && held.unused > self.most(held.in_use)
+    }
+
+    /// Whether `slices` are more than a share of what the kernel grants the process.
+    pub(super) fn exceeds_share(&self, slices: usize, (many, of): (usize, usize)) -> bool {
+        let granted = self.granted();
+        granted < usize::MAX && slices > granted / of * many
+    }
+
+    /// How often there was so little left of what the kernel grants the process, with so many slices committed, that each thread should
+    /// give back what it can: once, and again whenever a sixty-fourth of that has been added.
+    pub(super) fn shortages(&self, committed: usize) -> usize {
+        if self.exceeds_share(committed, NEAR) {
+            let before = self.short_at.load(Ordering::Relaxed);
+            let is_due = before == 0 || committed > before + self.granted() / SHORTAGE_SHARE;
+            if is_due || committed < before {
+                self.short_at.store(committed, Ordering::Relaxed);
+            }
+            if is_due {
+                self.shortages.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.shortages.load(Ordering::Relaxed)
     }
 
     fn granted(&self) -> usize {
@@ -177,6 +215,34 @@ mod tests {
         purging.granted.store(50 * FLOOR_SLICES, Ordering::Relaxed);
         assert!(purging.excess_target(held(FLOOR_SLICES + 1)).is_some(), "nothing is left");
         assert_eq!(purging.excess_target(Held { unused: FLOOR_SLICES, in_use: 0 }), None);
+    }
+
+    #[test]
+    fn near_the_limit_huge_pages_and_unused_memory_are_too_much() {
+        let purging = Purging::new();
+        let held = |unused, in_use| Held { unused: unused * FLOOR_SLICES, in_use: in_use * FLOOR_SLICES };
+        purging.granted.store(usize::MAX, Ordering::Relaxed);
+        assert!(!purging.exceeds_share(usize::MAX - 1, (1, 2)) && !purging.exceeds_granted(held(1000, 1000)));
+        purging.granted.store(64 * FLOOR_SLICES, Ordering::Relaxed);
+        assert!(!purging.exceeds_share(32 * FLOOR_SLICES, (1, 2)) && purging.exceeds_share(33 * FLOOR_SLICES, (1, 2)));
+        assert!(
+            !purging.exceeds_share(60 * FLOOR_SLICES, (15, 16)) && purging.exceeds_share(61 * FLOOR_SLICES, (15, 16))
+        );
+        assert!(!purging.exceeds_granted(held(2, 60)), "half of what is left");
+        assert!(purging.exceeds_granted(held(2, 61)), "a claim has left less");
+        assert!(!purging.exceeds_granted(held(1, 64)), "the floor stays");
+    }
+
+    #[test]
+    fn near_the_limit_each_step_up_is_a_shortage() {
+        let purging = Purging::new();
+        purging.granted.store(64 * FLOOR_SLICES, Ordering::Relaxed);
+        let shortages = |floors: usize, more: usize| purging.shortages(floors * FLOOR_SLICES + more);
+        assert_eq!(shortages(56, 0), 0, "an eighth is left");
+        assert_eq!([shortages(56, 1), shortages(56, 1), shortages(57, 1)], [1; 3], "once");
+        assert_eq!(shortages(57, 2), 2, "a step up");
+        assert_eq!([shortages(56, 5), shortages(57, 5), shortages(57, 6)], [2, 2, 3], "from where it fell to");
+        assert_eq!(shortages(0, 0), 3, "it has been");
     }
 
     #[test]

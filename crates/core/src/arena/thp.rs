@@ -6,6 +6,9 @@
 //! pages count. Nor need big blocks fill: theirs are advised if earlier ones of their size did (`fill`), or if they
 //! are to hold what a smaller one held.
 //!
+//! Where the kernel limits the process's memory, nothing is advised any more when half of that is held: what huge pages add may be what
+//! the process is killed for.
+//!
 //! The advice has an end. The kernel does not only look at it when memory is touched: its thread khugepaged makes a
 //! huge page of every advised unit in which a single OS page is left, and so undoes purging. Hence purging takes the
 //! advice back from units that are sparse then, and drops what their huge pages have put behind slices that were never
@@ -163,7 +166,7 @@ impl Arena {
     }
 
     fn is_worth_advising(&self, in_use: usize) -> bool {
-        matches!(self.backing(), Backing::Os(_)) && is_worth_advising(in_use)
+        matches!(self.backing(), Backing::Os(_)) && is_worth_advising(in_use) && self.usage().has_room_to_round()
     }
 
     /// Of these units, those that end in the arena.

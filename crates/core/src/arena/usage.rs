@@ -97,6 +97,16 @@ impl Usage {
         self.purging.unused_slices()
     }
 
+    /// Whether the kernel's limit on the process's memory has room for what huge OS pages add to it: half of it.
+    pub(super) fn has_room_to_round(&self) -> bool {
+        !self.purging.exceeds_share(self.in_use_slices() + self.unused_slices(), (1, 2))
+    }
+
+    /// See [`Purging::shortages`].
+    pub(super) fn shortages(&self) -> usize {
+        self.purging.shortages(self.stats.committed.current().max(0) as usize / SLICE_BYTES)
+    }
+
     /// Units of 2 MiB that are no longer advised to be huge pages.
     pub(super) fn refused_units(&self) -> usize {
         self.refused.load(Ordering::Relaxed)

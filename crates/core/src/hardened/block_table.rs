@@ -51,9 +51,14 @@ pub struct Style {
     pub verifies: bool,
     /// Free blocks are zero, which is verified before they are allocated again.
     pub clears: bool,
+    /// All of it is verified, not the first [`VERIFIED_BYTES`] alone.
+    pub verifies_all: bool,
     /// How long blocks rest.
     pub rest: Rest,
 }
+
+/// As many bytes of a free block are verified, where free blocks are zero.
+pub const VERIFIED_BYTES: usize = 1024;
 
 /// How many of a page's blocks rest before any is used again, at least: by count, and by bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,6 +103,8 @@ pub enum Work {
     Cleared,
     /// The same, and the block is short.
     ClearedShort,
+    /// The same, and all of the block is verified, which is more than [`VERIFIED_BYTES`].
+    ClearedLong,
     /// What the style says.
     ByStyle,
 }
@@ -114,6 +121,7 @@ impl Work {
             Style { clears: false, .. } if is_short => Work::PaddedShort,
             Style { clears: false, .. } => Work::Padded,
             _ if is_short => Work::ClearedShort,
+            Style { verifies_all: true, .. } if block_bytes > VERIFIED_BYTES => Work::ClearedLong,
             _ => Work::Cleared,
         }
     }
@@ -134,7 +142,8 @@ pub struct Secrets {
 
 impl Style {
     /// Nothing besides the books.
-    pub const BARE: Style = Style { pads: false, fills: false, verifies: false, clears: false, rest: Rest::Any };
+    pub const BARE: Style =
+        Style { pads: false, fills: false, verifies: false, clears: false, verifies_all: false, rest: Rest::Any };
 
     /// Bytes of a block that its canary takes.
     #[inline]

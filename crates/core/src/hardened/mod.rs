@@ -14,6 +14,6 @@ mod block_table;
 mod canary;
 mod fill;
 
-pub use block_table::{AlreadyFree, BlockTable, Doubles, OwnedBlockTable, Rest, Secrets, Style, Work};
+pub use block_table::{AlreadyFree, BlockTable, Doubles, OwnedBlockTable, Rest, Secrets, Style, VERIFIED_BYTES, Work};
 pub use canary::{CANARY_BYTES, Canary, FILLED_BYTES, fill_slack, verify_filler};
 pub use fill::Filled;

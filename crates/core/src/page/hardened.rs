@@ -25,11 +25,24 @@ use crate::sync::{Relaxed, pin};
 /// In the side word of a hardened page with a single block, besides the padding: the block is cleared when it is freed.
 pub(super) const CLEARS: u64 = 1 << (u64::BITS - 1);
 
-/// Blocks opened at a time, at least: a whole word of the table, so that each is as likely to be taken next.
+/// Never-used blocks are opened so many at a time, unless they have more bytes than that: each is as likely to be taken next. More
+/// would spread a few live blocks over more memory than caches hold, of which each block's end is touched, if not all of it.
 const OPEN_BLOCKS: usize = 64;
+const OPEN_BYTES: usize = 32 << 10;
+/// At least so many, however large they are.
+const OPEN_LEAST: usize = 4;
 
 /// Never-used blocks are preferred until one block in so many rests.
 const REST_SHARE: usize = 4;
+
+/// As many never-used blocks of so many bytes are opened together.
+const fn opened_at_once(block_bytes: usize) -> usize {
+    match OPEN_BYTES / block_bytes {
+        ..OPEN_LEAST => OPEN_LEAST,
+        OPEN_BLOCKS.. => (EXTEND_BYTES / block_bytes).next_multiple_of(OPEN_BLOCKS),
+        count => count,
+    }
+}
 
 impl Page {
     /// Whether the page keeps a table. (A hardened page of a single block keeps none.)
@@ -241,7 +254,7 @@ impl Owned {
     fn open_more(&self) -> bool {
         let (capacity, bytes) = (self.capacity(), self.block_bytes());
         let left = self.reserved() - capacity;
-        let count = (EXTEND_BYTES / bytes).max(1).next_multiple_of(OPEN_BLOCKS).min(left);
+        let count = opened_at_once(bytes).min(left);
         if !self.commit_up_to(self.block_start(capacity + count)) {
             return false;
         }

@@ -27,6 +27,23 @@ pub enum Idled {
 }
 
 impl Theap {
+    /// Where the process has come near the kernel's limit on its memory since the last time, the same is done as when the thread idles.
+    #[inline]
+    pub fn economise(&self) {
+        let shortages = self.heap().subproc().arenas().shortages();
+        if shortages != self.shortages.get() {
+            self.shortages.set(shortages);
+            self.give_back_what_may_go();
+        }
+    }
+
+    #[cold]
+    fn give_back_what_may_go(&self) {
+        if self.heap().subproc().arenas().purge_delay().is_some() {
+            self.give_back();
+        }
+    }
+
     /// The thread is about to wait: what it has gathered for others is handed over, its empty pages go, and what is empty of
     /// sparse ones.
     pub fn idle(&self) -> Idled {

@@ -40,13 +40,14 @@ fn style_at(levels: Hardening, readers: Readers) -> Style {
         1 => true,
         _ => levels.clears(),
     };
-    let rest = if levels.guards_pages() { Rest::Long } else { Rest::Short };
+    let hunts = levels.guards_pages();
     Style {
         pads: levels.pads(),
         fills: levels.fills(),
         verifies: levels.verifies(),
         clears: clears && !levels.fills() && readers == Readers::None,
-        rest,
+        verifies_all: hunts,
+        rest: if hunts { Rest::Long } else { Rest::Short },
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Theap {
     pub(super) looks: Looks,
     /// For idling.
     pub(super) allowance: Allowance,
+    /// How many shortages of memory the thread has done something about.
+    pub(super) shortages: Cell<usize>,
     pub(super) counts: Counts,
     pub(super) retired: Retired,
     pub(super) batch: Batch,
@@ -100,6 +102,7 @@ impl Theap {
             ticks: Cell::new(0),
             looks: Looks::new(),
             allowance: Allowance::new(),
+            shortages: Cell::new(0),
             counts: Counts::new(),
             retired: Retired::new(),
             batch: Batch::new(),

@@ -11,7 +11,7 @@ pub(crate) mod errno;
 pub(crate) mod futex;
 pub(crate) mod key;
 pub(crate) mod large_pages;
-mod last_error;
+pub(crate) mod last_error;
 pub(crate) mod mem;
 pub(crate) mod numa;
 pub(crate) mod output;

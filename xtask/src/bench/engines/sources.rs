@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sources {
     /// The crate that carries them; `bench/engines/<engine>/Cargo.toml` pins its version.
@@ -17,6 +17,9 @@ pub struct Sources {
     compiler: String,
     /// Words, in which `CRATE` stands for the crate's folder.
     options: String,
+    /// Behind the files: libraries, and what a variant has besides.
+    #[serde(default)]
+    more: String,
     /// Below the crate's folder.
     files: Vec<String>,
 }
@@ -38,16 +41,24 @@ impl Sources {
         Ok(library)
     }
 
+    /// A variant.
+    pub fn with(mut self, more: &str, files: Vec<String>) -> Sources {
+        self.more = format!("{} {more}", self.more);
+        self.files.extend(files);
+        self
+    }
+
     fn words(&self, folder: &Path, library: &Path) -> Vec<String> {
         let folder = folder.display().to_string();
         let options = self.options.split_whitespace().chain(SHARED).map(|option| option.replace("CRATE", &folder));
         let files = self.files.iter().map(|file| format!("{folder}/{file}"));
-        options.chain(files).chain(["-o".to_owned(), library.display().to_string()]).collect()
+        let more = self.more.split_whitespace().map(str::to_owned);
+        options.chain(files).chain(more).chain(["-o".to_owned(), library.display().to_string()]).collect()
     }
 
     /// Where Cargo has put the crate; it is fetched if need be.
     pub fn folder(&self, engine: &str) -> Result<PathBuf> {
-        let manifest = workspace::root().join("bench/engines").join(engine).join("Cargo.toml");
+        let manifest = super::manifest(engine);
         let mut cargo =
             workspace::cargo(&["metadata", "--locked", "--quiet", "--format-version", "1", "--manifest-path"]);
         let metadata = process::read(cargo.arg(&manifest))?;
@@ -56,8 +67,12 @@ impl Sources {
 
     /// For the page: what was compiled, and how.
     pub fn told(&self) -> String {
-        let options: Vec<&str> =
-            self.options.split_whitespace().filter(|option| !option.starts_with("-ICRATE")).collect();
+        let options: Vec<&str> = self
+            .options
+            .split_whitespace()
+            .chain(self.more.split_whitespace())
+            .filter(|option| !option.starts_with("-ICRATE"))
+            .collect();
         let files = self.files.iter().filter_map(|file| file.rsplit('/').next()).collect::<Vec<_>>().join(", ");
         format!("{files} of the crate `{}`: `{} {}`", self.package, self.compiler, options.join(" "))
     }
@@ -86,10 +101,11 @@ mod tests {
             package: "p".into(),
             compiler: "cc".into(),
             options: "-O3 -ICRATE/include".into(),
+            more: "-lm".into(),
             files: vec!["src/a.c".into()],
         };
         let words = sources.words(Path::new("/r/p-1"), Path::new("/t/libp.so"));
         assert!(words.contains(&"-I/r/p-1/include".to_owned()) && words.contains(&"/r/p-1/src/a.c".to_owned()));
-        assert_eq!(sources.told(), "a.c of the crate `p`: `cc -O3`");
+        assert_eq!(sources.told(), "a.c of the crate `p`: `cc -O3 -lm`");
     }
 }

@@ -1,10 +1,10 @@
 //! Linux of other processors, emulated where this machine can't run them.
 
-use super::{Port, in_the_core, variable, wanted};
+use super::{NotToBeHad, Port, in_the_core, variable, wanted};
 use crate::process;
 use crate::test::Verdict;
 use crate::test::commands::passed;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -62,7 +62,27 @@ impl Linux {
             Processes::EachTest => self.run_each(program),
         });
         let count = counts.sum::<Result<usize>>()?;
-        Ok(format!("{count} tests run ({})", self.emulator.first().map_or("natively", String::as_str)))
+        match self.emulator.first() {
+            Some(emulator) => Ok(format!("{count} tests run ({emulator}), and {}", self.c_library(port)?)),
+            // There are no words that the linker fills in, by which `crates/capi` calls the process's functions.
+            None => Ok(format!("{count} tests run (natively)")),
+        }
+    }
+
+    /// The C library, preloaded into C programs by the emulator.
+    fn c_library(&self, port: &Port) -> Verdict {
+        let linker = port.toolchain.script(&self.triple, &self.linker)?;
+        let library = port.library(&self.triple, "cdylib", |command| {
+            command.env(variable(&self.triple, "LINKER"), linker).env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+        });
+        let preload = match library {
+            Ok(library) => format!("LD_PRELOAD={library}"),
+            Err(error) if error.is::<NotToBeHad>() => return Ok(format!("no C library: {error}")),
+            Err(error) => return Err(error),
+        };
+        let emulator = self.emulator.iter().map(String::as_str).chain(["-E", &preload]).collect::<Vec<_>>();
+        let compiler = self.linker.first().context("a target has a linker")?;
+        Ok(format!("{} C programs", port.c_programs("emulated", compiler, &[], &emulator, vec![])?))
     }
 
     fn command(&self, program: &Path) -> Command {

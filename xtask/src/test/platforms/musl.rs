@@ -5,12 +5,10 @@
 
 use super::jobs::{check_left, line, told};
 use super::{Port, in_the_core, variable};
+use crate::test::Verdict;
 use crate::test::commands::passed;
-use crate::test::trials::{self, Reach, Trials};
-use crate::test::{Verdict, Workbench};
 use crate::{process, workspace};
 use anyhow::{Context, Result};
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -60,33 +58,13 @@ fn tests(port: &Port) -> Result<usize> {
 }
 
 fn c_programs(port: &Port) -> Result<usize> {
-    let archive = library(port, "staticlib", "libferrimalloc.a")?;
-    let linked = c_trials(port, "musl-static", &["-static", &archive], vec![])?;
-    let library = library(port, "cdylib", "libferrimalloc.so")?;
-    Ok(linked + c_trials(port, "musl-preloaded", &[], vec![("LD_PRELOAD", library.into())])?)
-}
-
-fn c_trials(port: &Port, name: &str, flags: &[&str], env: Vec<(&str, OsString)>) -> Result<usize> {
-    let testbed = port.bench.testbed;
-    let bench = Workbench { testbed, folder: testbed.scratch(name)?, log: port.bench.log.clone(), ..*port.bench };
-    let include = format!("-I{}", workspace::root().join("include").display());
-    let flags = [&[include.as_str()], flags].concat();
-    let trials = Trials { compiler: Some(GCC), flags: &flags, env, ..Trials::new(&bench, Reach::Quick) };
-    trials.all(&trials::of(name)?, &[]).context(name.to_owned())
-}
-
-fn library(port: &Port, kind: &str, name: &str) -> Result<String> {
-    let library = ["rustc", "-p", "ferrimalloc-library", "--crate-type", kind, "--target", TRIPLE];
-    let mut command = port.cargo_with_std(&library, "core,alloc")?;
-    // Which stop at the misuse that some of the programs are about.
-    command.env("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS", "false");
-    if kind == "cdylib" {
+    let archive = port.library(TRIPLE, "staticlib", |_| ())?;
+    let linked = port.c_programs("musl-static", GCC, &["-static", &archive], &[], vec![])?;
+    let library = port.library(TRIPLE, "cdylib", |command| {
         command.env(variable(TRIPLE, "LINKER"), GCC);
         command.env(variable(TRIPLE, "RUSTFLAGS"), "-Ctarget-feature=-crt-static");
-    }
-    port.bench.run(&mut command)?;
-    let path = std::path::absolute(port.toolchain.target().join(TRIPLE).join("debug").join(name))?;
-    Ok(path.display().to_string())
+    })?;
+    Ok(linked + port.c_programs("musl-preloaded", GCC, &[], &[], vec![("LD_PRELOAD", library.into())])?)
 }
 
 /// The C library's functions in our heap; and the jobs with both allocators. What threads leave is looked at where

@@ -1,32 +1,46 @@
-//! WebAssembly: jobs with our allocator and with the standard library's, under node.
+//! WebAssembly with one thread: jobs with our allocator and with the standard library's, under node; with no host, and with WASI.
 
 use super::{Port, jobs, variable};
 use crate::test::Verdict;
 use crate::{process, workspace};
 use anyhow::{Context, Result};
+use serde::Deserialize;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-pub const TRIPLE: &str = "wasm32-unknown-unknown";
 const LINKER: &str = "wasm-ld-19";
 
-pub fn row(port: &Port) -> Verdict {
-    port.install(&[LINKER, "node"])?;
-    let source = workspace::programs().join("wasm");
-    let modules = [module(port, "ours", "ours")?, module(port, "std", "")?];
-    let said = process::read(Command::new("node").arg(source.join("run.mjs")).args(modules))?;
-    told(&said)
+/// An entry of `tables/platforms.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wasm {
+    pub triple: String,
+    /// Besides a linker and node.
+    #[serde(default)]
+    needs: Vec<String>,
+    #[serde(default)]
+    flags: String,
 }
 
-fn module(port: &Port, name: &str, features: &str) -> Result<PathBuf> {
-    let arguments = ["build", "--release", "--target", TRIPLE, "--features", features];
-    let mut command = port.cargo_with_std(&arguments, "std,panic_abort")?;
-    command.current_dir(workspace::programs().join("wasm")).env(variable(TRIPLE, "LINKER"), LINKER);
-    port.bench.run(&mut command)?;
-    let module = port.bench.folder.join(name).with_extension("wasm");
-    fs::copy(port.toolchain.target().join(TRIPLE).join("release/wasm_jobs.wasm"), &module)?;
-    Ok(module)
+impl Wasm {
+    pub fn row(&self, port: &Port) -> Verdict {
+        port.install(&[LINKER, "node"])?;
+        port.install(&self.needs)?;
+        let modules = [self.module(port, "ours", "ours")?, self.module(port, "std", "")?];
+        let run = workspace::programs().join("wasm/run.mjs");
+        told(&process::read(Command::new("node").arg(run).args(modules))?)
+    }
+
+    fn module(&self, port: &Port, name: &str, features: &str) -> Result<PathBuf> {
+        let arguments = ["build", "--release", "--target", &self.triple, "--features", features];
+        let mut command = port.cargo_with_std(&arguments, "std,panic_abort")?;
+        command.env(variable(&self.triple, "LINKER"), LINKER).env(variable(&self.triple, "RUSTFLAGS"), &self.flags);
+        port.bench.run(command.current_dir(workspace::programs().join("wasm")))?;
+        let module = port.bench.folder.join(format!("{name}-{}.wasm", self.triple));
+        fs::copy(port.toolchain.target().join(&self.triple).join("release/wasm_jobs.wasm"), &module)?;
+        Ok(module)
+    }
 }
 
 /// One line per module, ours and the standard library's: three jobs, `bytes`, the code's size and that compressed, `pages`, …
