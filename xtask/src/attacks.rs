@@ -4,7 +4,7 @@
 //! allocators those of `cargo xtask bench`. With `--write`, `docs/ATTACKS.md` is written anew, and the summary in
 //! `docs/SECURITY.md`.
 //!
-//! * `subjects`: who is attacked, with which settings.
+//! * `subjects`: who is attacked, with which settings (`tables/attacks.toml`).
 //! * `endings`: how attacks ended, counted.
 //! * `page`: the tables.
 
@@ -14,14 +14,13 @@ mod subjects;
 
 use crate::bench::engines;
 use crate::show;
-use crate::test::{Testbed, attacks};
+use crate::test::{Testbed, Workbench, attacks};
 use anyhow::{Context, Result, bail};
-use endings::Column;
+use endings::{Column, Findings};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
-use subjects::{Beside, SUBJECTS, Subject};
+use subjects::{Beside, Subject, subjects};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -41,20 +40,20 @@ pub fn execute(args: Args) -> Result<ExitCode> {
         bail!("--write is for all engines");
     }
     let testbed = Testbed::new()?;
-    let program = attacks::program(&testbed)?;
-    let columns = columns(&args, &testbed, &program)?;
-    show::table(&page::summary_rows(&columns));
+    let (bench, program) = attacks::prepare(&testbed)?;
+    let findings = Findings { catalogue: attacks::catalogue()?, columns: columns(&args, &bench, &program)? };
+    show::table(&page::summary_rows(&findings));
     if args.write {
-        page::write(&columns)?;
+        page::write(&findings)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn columns(args: &Args, testbed: &Testbed, program: &Path) -> Result<Vec<Column>> {
+fn columns(args: &Args, bench: &Workbench, program: &Path) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
-    for subject in SUBJECTS.iter().filter(|subject| subject.is_among(&args.engines)) {
-        if let Some(preload) = preload(subject, testbed)? {
-            columns.push(attack(subject, &preload, args.runs, testbed, program)?);
+    for subject in subjects()?.into_iter().filter(|subject| subject.is_among(&args.engines)) {
+        if let Some(preload) = preload(&subject, bench.testbed)? {
+            columns.push(attack(subject, &preload, args.runs, bench, program)?);
         }
     }
     Ok(columns)
@@ -65,34 +64,29 @@ fn preload(subject: &Subject, testbed: &Testbed) -> Result<Option<OsString>> {
     Ok(match subject.beside {
         Beside::Checks => Some(testbed.preloads_that_check()?),
         Beside::MallocDebug => Some("libc_malloc_debug.so.0".into()),
-        Beside::Nothing if subject.engine == engines::OURS => Some(testbed.library()?.into()),
-        Beside::Nothing => engines::prepare(&[subject.engine.into()])?
-            .into_iter()
-            .next()
+        Beside::Nothing if subject.is_ours() => Some(testbed.library()?.into()),
+        Beside::Nothing => engines::prepare(std::slice::from_ref(&subject.engine))?
+            .pop()
             .map(|engine| engine.preload.unwrap_or_default().into()),
     })
 }
 
-fn attack(
-    subject: &'static Subject,
-    preload: &OsString,
-    runs: usize,
-    testbed: &Testbed,
-    program: &Path,
-) -> Result<Column> {
+fn attack(subject: Subject, preload: &OsString, runs: usize, bench: &Workbench, program: &Path) -> Result<Column> {
     println!("  {}", subject.title);
-    let runs: Result<Vec<_>> = (0..runs).map(|_| attacks::run(testbed, program, preload, subject.settings)).collect();
-    let nanoseconds = |sizes| pair(subject, preload, sizes, testbed, program);
-    let runs = runs.with_context(|| subject.title)?;
-    Ok(Column { subject, runs, pairs: [nanoseconds(["100", "100"])?, nanoseconds(["16", "512"])?] })
+    let command = || {
+        let mut command = Command::new(program);
+        command.env("LD_PRELOAD", preload).envs(&subject.settings);
+        command
+    };
+    let runs: Result<Vec<_>> = (0..runs).map(|_| attacks::run(bench, &mut command())).collect();
+    let runs = runs.with_context(|| subject.title.clone())?;
+    let pair = |sizes| pair(bench, command().arg("--pair").args(sizes)).with_context(|| subject.title.clone());
+    let pairs = [pair(["100", "100"])?, pair(["16", "512"])?];
+    Ok(Column { subject, runs, pairs })
 }
 
 /// Nanoseconds of a `free` and a `malloc`.
-fn pair(subject: &Subject, preload: &OsString, sizes: [&str; 2], testbed: &Testbed, program: &Path) -> Result<f64> {
-    const LIMIT: Duration = Duration::from_secs(100);
-    let mut command = Command::new(program);
-    command.arg("--pair").args(sizes).env("LD_PRELOAD", preload).envs(subject.settings.iter().copied());
-    let said = testbed.said(&mut command, LIMIT, &testbed.log("attacks-pair")?)?;
-    let last = said.lines().next_back().unwrap_or_default();
-    last.parse().with_context(|| format!("{}: {said}", subject.title))
+fn pair(bench: &Workbench, command: &mut Command) -> Result<f64> {
+    let said = bench.run(command)?;
+    said.lines().next_back().unwrap_or_default().parse().with_context(|| said.clone())
 }

@@ -21,6 +21,7 @@ mod statistics;
 mod summary;
 
 pub use cases::build_workloads;
+pub use statistics::median;
 
 use anyhow::{Result, bail};
 use engines::Engine;
@@ -88,7 +89,7 @@ pub fn execute(args: Args) -> Result<ExitCode> {
 }
 
 fn list(args: &Args) -> Result<()> {
-    for engine in engines::CATALOGUE {
+    for engine in engines::catalogue()? {
         println!("engine    {:<12} {}", engine.name, engine.title);
     }
     for case in cases::all(1.0, args.seeds())? {

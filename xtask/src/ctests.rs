@@ -13,11 +13,10 @@ mod newest;
 mod programs;
 mod projects;
 mod prototypes;
-mod reference;
 mod symbols;
 
-use crate::packages::{self, Need};
-use crate::{process, show, workspace};
+use crate::bench::engines;
+use crate::{packages, process, show, workspace};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -38,15 +37,7 @@ pub struct Args {
     reference_only: bool,
 }
 
-const NEEDS: &[Need] = &[
-    Need { program: "gcc", package: "gcc" },
-    Need { program: "g++", package: "g++" },
-    Need { program: "nm", package: "binutils" },
-    Need { program: "make", package: "make" },
-    Need { program: "cmake", package: "cmake" },
-    Need { program: "pkg-config", package: "pkg-config" },
-    Need { program: "pip", package: "python3-pip" },
-];
+const NEEDS: [&str; 7] = ["gcc", "g++", "nm", "make", "cmake", "pkg-config", "pip"];
 
 /// What everybody here needs to know.
 struct Bench {
@@ -83,10 +74,16 @@ impl Bench {
         fs::create_dir_all(&logs)?;
         let log = logs.join("ctests-packages.log");
         File::create(&log)?;
-        packages::install(NEEDS, &log)?;
+        packages::install(&NEEDS, &log)?;
         let library = if args.reference_only { None } else { Some(Self::find_library(args.lib)?) };
         let scratch = tempfile::Builder::new().prefix("ferrimalloc-ctests-").tempdir()?;
-        Ok(Bench { scratch, reference: reference::fetch()?, newest: newest::fetch()?, library, only: args.only })
+        Ok(Bench {
+            scratch,
+            reference: engines::wheel_of(engines::BASELINE)?.join("cmeel.prefix"),
+            newest: newest::fetch()?,
+            library,
+            only: args.only,
+        })
     }
 
     fn find_library(given: Option<PathBuf>) -> Result<PathBuf> {

@@ -13,8 +13,8 @@
 //! library exports are global (and what a static library has besides), so that they don't meet those of another Rust library in
 //! the same program. C++'s operators are weak there: a program may have some of its own.
 
-use crate::workspace;
-use anyhow::{Context, Result, bail};
+use crate::{process, workspace};
+use anyhow::{Context, Result};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -125,13 +125,13 @@ fn install_object(from: &Path, lib: &Path) -> Result<()> {
     let object = lib.join("ferrimalloc.o");
     let mut ld = Command::new("ld");
     ld.arg("-r").arg(at_file(&wanted)).arg(from.join("libferrimalloc.a")).arg("-o").arg(&object);
-    run(&mut ld)?;
+    process::read(&mut ld)?;
     let mut objcopy = Command::new("objcopy");
     // Embedded bitcode would be offered to linker plugins of other LLVM versions, which then see no symbols at all.
     objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]);
     let is_operator = |name: &&String| OPERATORS.iter().any(|beginning| name.starts_with(beginning));
     objcopy.args(exported.iter().filter(is_operator).map(|name| format!("--weaken-symbol={name}")));
-    run(objcopy.arg(format!("--keep-global-symbols={}", keep.display())).arg(&object))?;
+    process::read(objcopy.arg(format!("--keep-global-symbols={}", keep.display())).arg(&object))?;
     link("ferrimalloc.o", &lib.join("mimalloc.o"))
 }
 
@@ -142,19 +142,14 @@ fn at_file(list: &Path) -> String {
 /// The functions and variables that a shared library defines for others.
 pub fn exported_symbols(library: &Path) -> Result<Vec<String>> {
     let mut nm = Command::new("nm");
-    let output =
-        nm.args(["--dynamic", "--defined-only", "--format=just-symbols"]).arg(library).output().context("nm")?;
-    if !output.status.success() {
-        bail!("nm {}: {}", library.display(), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    let names = String::from_utf8(output.stdout)?;
+    let names = process::read(nm.args(["--dynamic", "--defined-only", "--format=just-symbols"]).arg(library))?;
     Ok(names.lines().filter_map(|name| name.split('@').next()).map(str::to_owned).collect())
 }
 
 fn install_archive(lib: &Path) -> Result<()> {
     let archive = lib.join("libferrimalloc.a");
     remove(&archive)?;
-    run(Command::new("ar").arg("rcs").arg(&archive).arg(lib.join("ferrimalloc.o")))?;
+    process::read(Command::new("ar").arg("rcs").arg(&archive).arg(lib.join("ferrimalloc.o")))?;
     link("libferrimalloc.a", &lib.join("libmimalloc.a"))
 }
 
@@ -195,14 +190,4 @@ fn remove(file: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context(file.display().to_string()),
         _ => Ok(()),
     }
-}
-
-/// Runs a tool; an error shows what it said.
-fn run(command: &mut Command) -> Result<()> {
-    let tool = command.get_program().display().to_string();
-    let output = command.output().with_context(|| format!("cannot start {tool}"))?;
-    if !output.status.success() {
-        bail!("{tool}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
 }

@@ -17,6 +17,7 @@ mod package;
 mod packages;
 mod process;
 mod show;
+mod tables;
 mod workspace;
 
 use clap::{Parser, Subcommand};

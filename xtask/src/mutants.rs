@@ -6,12 +6,11 @@
 //!
 //! Mutants are made in a copy of the core's sources under `target/mutants`, never in the checkout.
 
-mod list;
 mod tree;
 
-use crate::{process, workspace};
+use crate::{process, tables, workspace};
 use anyhow::{Context, Result, bail};
-use list::{MUTANTS, Mutant};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
@@ -37,7 +36,23 @@ const LEAST_HANG: Duration = Duration::from_secs(150);
 const HANG_FACTOR: u32 = 5;
 
 /// How long the models of each test program may take.
-type Limits = BTreeMap<&'static str, Duration>;
+type Limits = BTreeMap<String, Duration>;
+
+/// A protocol in a file of the core (below its `src`), and the test program whose models must catch the mutants.
+#[derive(Deserialize)]
+struct Protocol {
+    file: String,
+    models: String,
+    mutant: Vec<Mutant>,
+}
+
+/// One mistake.
+#[derive(Deserialize)]
+struct Mutant {
+    name: String,
+    from: String,
+    to: String,
+}
 
 /// What became of a mutant.
 enum Fate {
@@ -68,55 +83,49 @@ impl fmt::Display for Fate {
     }
 }
 
-/// How many mutants of a file there were, and how many of them were caught.
-#[derive(Default)]
-struct Tally {
-    caught: usize,
-    all: usize,
-}
-
-impl Tally {
-    fn count(&mut self, fate: &Fate) {
-        self.caught += usize::from(fate.is_good());
-        self.all += 1;
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "{} of {} caught", self.caught, self.all)
-    }
-}
-
 pub fn execute(args: Args) -> Result<ExitCode> {
-    let mutants: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| is_wanted(mutant, &args.only)).collect();
+    let protocols = protocols(&args.only)?;
     if args.list {
-        mutants.iter().for_each(|mutant| println!("{:45} {}", mutant.name, mutant.file));
+        print_names(&protocols);
         return Ok(ExitCode::SUCCESS);
     }
     let tree = Tree::copy()?;
-    let limits = check_models(&tree, &mutants)?;
-    let mut tallies = BTreeMap::new();
-    for mutant in &mutants {
-        let fate = try_mutant(&tree, mutant, limits[mutant.models()])?;
-        tallies.entry((mutant.file, mutant.models())).or_insert_with(Tally::default).count(&fate);
-        println!("{:45} {fate}", mutant.name);
+    let limits = check_models(&tree, &protocols)?;
+    let mut good = Vec::new();
+    for protocol in &protocols {
+        good.push(caught(&tree, protocol, limits[&protocol.models])?);
     }
     println!();
-    tallies.iter().for_each(|((file, models), tally)| println!("{file:20} {models:15} {tally}"));
-    let good: usize = tallies.values().map(|tally| tally.caught).sum();
-    println!("{good} of {} mutants caught", mutants.len());
-    Ok(if good == mutants.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    for (Protocol { file, models, mutant }, good) in protocols.iter().zip(&good) {
+        println!("{file:20} {models:15} {good} of {} caught", mutant.len());
+    }
+    let (good, all): (usize, usize) = (good.iter().sum(), protocols.iter().map(|protocol| protocol.mutant.len()).sum());
+    println!("{good} of {all} mutants caught");
+    Ok(if good == all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn is_wanted(mutant: &Mutant, only: &[String]) -> bool {
-    only.is_empty() || only.iter().any(|word| mutant.name.contains(word) || mutant.file.contains(word))
+/// The protocols with those of their mutants that are wanted.
+fn protocols(only: &[String]) -> Result<Vec<Protocol>> {
+    let mut protocols: Vec<Protocol> = tables::list("mutants", "protocol")?;
+    for Protocol { file, mutant, .. } in &mut protocols {
+        let is_wanted =
+            |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word) || file.contains(word));
+        mutant.retain(|mutant| is_wanted(&mutant.name));
+    }
+    protocols.retain(|protocol| !protocol.mutant.is_empty());
+    Ok(protocols)
+}
+
+fn print_names(protocols: &[Protocol]) {
+    for protocol in protocols {
+        protocol.mutant.iter().for_each(|mutant| println!("{:45} {}", mutant.name, protocol.file));
+    }
 }
 
 /// Without a mistake the models must pass. How long that takes says when those of a mutant hang.
-fn check_models(tree: &Tree, mutants: &[&Mutant]) -> Result<Limits> {
+fn check_models(tree: &Tree, protocols: &[Protocol]) -> Result<Limits> {
     let mut limits = Limits::new();
-    for models in mutants.iter().map(|mutant| mutant.models()) {
+    for Protocol { models, .. } in protocols {
         if limits.contains_key(models) {
             continue;
         }
@@ -124,17 +133,28 @@ fn check_models(tree: &Tree, mutants: &[&Mutant]) -> Result<Limits> {
         if !matches!(run_models(tree, models, LIMIT)?, Fate::Survived) {
             bail!("{models} fails without any mutant: see {}", tree.log().display());
         }
-        limits.insert(models, (began.elapsed() * HANG_FACTOR).max(LEAST_HANG));
+        limits.insert(models.clone(), (began.elapsed() * HANG_FACTOR).max(LEAST_HANG));
     }
     Ok(limits)
 }
 
-fn try_mutant(tree: &Tree, mutant: &Mutant, limit: Duration) -> Result<Fate> {
-    let path = tree.source(mutant.file);
+/// How many mutants of a protocol its models catch.
+fn caught(tree: &Tree, protocol: &Protocol, limit: Duration) -> Result<usize> {
+    let mut good = 0;
+    for mutant in &protocol.mutant {
+        let fate = try_mutant(tree, protocol, mutant, limit)?;
+        println!("{:45} {fate}", mutant.name);
+        good += usize::from(fate.is_good());
+    }
+    Ok(good)
+}
+
+fn try_mutant(tree: &Tree, protocol: &Protocol, mutant: &Mutant, limit: Duration) -> Result<Fate> {
+    let path = tree.source(&protocol.file);
     let source = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let Some(mutated) = replace(&source, mutant.from, mutant.to) else { return Ok(Fate::Stale) };
+    let Some(mutated) = replace(&source, &mutant.from, &mutant.to) else { return Ok(Fate::Stale) };
     fs::write(&path, mutated)?;
-    let fate = run_models(tree, mutant.models(), limit);
+    let fate = run_models(tree, &protocol.models, limit);
     fs::write(&path, source)?;
     fate
 }
@@ -205,10 +225,12 @@ mod tests {
 
     #[test]
     fn every_mutant_applies() {
-        for mutant in MUTANTS {
-            let path = workspace::root().join("crates/core/src").join(mutant.file);
-            let source = fs::read_to_string(path).unwrap();
-            assert!(replace(&source, mutant.from, mutant.to).is_some(), "{}", mutant.name);
+        let protocols = protocols(&[]).unwrap();
+        assert!(protocols.len() > 20);
+        for Protocol { file, mutant, .. } in protocols {
+            let source = fs::read_to_string(workspace::root().join("crates/core/src").join(file)).unwrap();
+            let stale = mutant.iter().find(|mutant| replace(&source, &mutant.from, &mutant.to).is_none());
+            assert_eq!(stale.map(|mutant| &mutant.name), None);
         }
     }
 }

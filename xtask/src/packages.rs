@@ -1,31 +1,20 @@
 //! Debian packages that the tests need: finds what is missing and installs only that.
+//!
+//! What is needed is named by a program: a command, or a file by its full path. `tables/packages.toml` has the packages.
 
-use crate::process;
+use crate::{process, tables};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// A program (a command, or a file by its full path) and the package that brings it.
-#[derive(Clone, Copy)]
-pub struct Need {
-    pub program: &'static str,
-    pub package: &'static str,
-}
-
 /// Where programs are looked for besides `PATH`: servers live in `sbin`.
 pub const MORE_FOLDERS: [&str; 5] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/bin"];
 
 const APT_LIMIT: Duration = Duration::from_secs(600);
-
-impl Need {
-    pub fn is_met(&self) -> bool {
-        is_there(self.program)
-    }
-}
 
 /// Whether a program is installed.
 pub fn is_there(program: &str) -> bool {
@@ -38,31 +27,34 @@ pub fn search_path() -> Vec<PathBuf> {
     std::env::split_paths(&path).chain(MORE_FOLDERS.map(PathBuf::from)).collect()
 }
 
-/// Installs the packages of all unmet needs; an error names what is still missing afterwards.
-pub fn install(needs: &[Need], log: &Path) -> Result<String> {
-    let missing = missing_packages(needs);
+/// Installs the packages of all programs that are missing; an error names what is still missing afterwards.
+pub fn install<S: AsRef<str>>(programs: &[S], log: &Path) -> Result<String> {
+    let missing = missing(programs)?;
     if missing.is_empty() {
         return Ok("nothing to install".into());
     }
     demand_root(&missing)?;
     let _services_stay_off = NoServices::enter()?;
     apt_install(&missing, log)?;
-    let still = missing_packages(needs);
+    let still = self::missing(programs)?;
     if !still.is_empty() {
         bail!("could not be installed: {} (see {})", words(&still), log.display());
     }
     Ok(format!("installed {}", words(&missing)))
 }
 
-fn missing_packages(needs: &[Need]) -> BTreeSet<&'static str> {
-    needs.iter().filter(|need| !need.is_met()).map(|need| need.package).collect()
+/// The packages of those programs that are not installed.
+pub fn missing<S: AsRef<str>>(programs: &[S]) -> Result<BTreeSet<String>> {
+    let packages: BTreeMap<String, String> = tables::read("packages")?;
+    let missing = programs.iter().map(AsRef::as_ref).filter(|program| !is_there(program));
+    Ok(missing.map(|program| packages.get(program).map_or(program, String::as_str).to_owned()).collect())
 }
 
-fn words(packages: &BTreeSet<&str>) -> String {
-    packages.iter().copied().collect::<Vec<_>>().join(" ")
+fn words(packages: &BTreeSet<String>) -> String {
+    packages.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
-fn demand_root(missing: &BTreeSet<&str>) -> Result<()> {
+fn demand_root(missing: &BTreeSet<String>) -> Result<()> {
     // SAFETY: `geteuid` has no preconditions.
     if unsafe { libc::geteuid() } != 0 {
         bail!("not root; please run: sudo apt-get install --no-install-recommends {}", words(missing));
@@ -71,9 +63,9 @@ fn demand_root(missing: &BTreeSet<&str>) -> Result<()> {
 }
 
 /// All at once; if that fails, one by one, so that one bad package doesn't keep out the others.
-fn apt_install(packages: &BTreeSet<&str>, log: &Path) -> Result<()> {
+fn apt_install(packages: &BTreeSet<String>, log: &Path) -> Result<()> {
     apt_get(&["update"], log)?;
-    let all: Vec<&str> = packages.iter().copied().collect();
+    let all: Vec<&str> = packages.iter().map(String::as_str).collect();
     if apt_get(&install_arguments(&all), log)? {
         return Ok(());
     }

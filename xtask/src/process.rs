@@ -5,10 +5,10 @@
 //! Ctrl-C kills the group too, by [`die_with_the_group`].
 //! Children run one after another, never two at a time: every other child of this process is then a stray.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -76,6 +76,22 @@ pub fn bounded(command: &mut Command, limit: Duration) -> Result<Finished> {
     take_the_group_along(NO_GROUP);
     kill_strays();
     Ok(Finished { ended, ..finished? })
+}
+
+/// Runs a tool that takes a moment, and answers what it has printed; an error ends with what it complained of.
+pub fn read(command: &mut Command) -> Result<String> {
+    let program = command.get_program().display().to_string();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program}: {}\n{}", output.status, last_lines(&complaint, COMPLAINT_LINES));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+const COMPLAINT_LINES: usize = 10;
+
+pub fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 fn spawn(command: &mut Command) -> Result<libc::pid_t> {

@@ -6,13 +6,12 @@
 pub mod asan;
 mod cgroup;
 pub mod fuzz;
-mod models;
-mod report;
 mod sanitizers;
 pub mod stress;
 pub mod valgrind;
 
-use crate::test::{self, Case};
+use crate::test::trials::Reach;
+use crate::test::{self, Case, commands};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -30,15 +29,6 @@ pub struct Args {
     /// How long each fuzz target runs.
     #[arg(long, value_name = "SECONDS")]
     fuzz_seconds: Option<u64>,
-}
-
-/// How long a stage may take.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// Part of every run of the tests.
-    Quick,
-    /// As long as it needs.
-    Full,
 }
 
 /// How much is done in the stages that could go on for ever.
@@ -64,36 +54,26 @@ impl Args {
 
 fn cases(Effort { seeds, times, fuzz_seconds, reach }: Effort) -> Vec<Case> {
     vec![
-        Case::new("loom", "models of the protocols", Box::new(models::loom)),
-        Case::new("mutants", "mistakes that the models must catch", Box::new(models::mutants)),
-        Case::new(
-            "faults",
-            "every fault schedule, at other addresses and times",
-            Box::new(move |testbed| models::faults(testbed, seeds)),
-        ),
-        Case::new(
-            "model",
-            "random operations against the shadow, many times as many",
-            Box::new(move |testbed| models::long_model(testbed, times)),
-        ),
-        Case::new("tsan", "ThreadSanitizer over the core's stress and model tests", Box::new(sanitizers::thread)),
-        Case::new("asan", "AddressSanitizer over the same", Box::new(sanitizers::address)),
+        Case::new("loom", "models of the protocols", commands::loom_models),
+        Case::new("mutants", "mistakes that the models must catch", commands::mutants),
+        Case::new("faults", "every fault schedule, at other addresses and times", move |testbed| {
+            commands::faults(testbed, seeds)
+        }),
+        Case::new("model", "random operations against the shadow, many times as many", move |testbed| {
+            commands::long_model(testbed, times)
+        }),
+        Case::new("tsan", "ThreadSanitizer over the core's stress and model tests", sanitizers::thread),
+        Case::new("asan", "AddressSanitizer over the same", sanitizers::address),
         Case::new(
             "asan-programs",
             "AddressSanitizer over programs with one error each, and over correct ones",
-            Box::new(move |testbed| asan::check(testbed, reach)),
+            move |testbed| asan::check(testbed, reach),
         ),
-        Case::new(
-            "valgrind",
-            "memcheck over programs with one error each, and over correct ones",
-            Box::new(move |testbed| valgrind::check(testbed, reach)),
-        ),
-        Case::new(
-            "stress",
-            "threads, forks, ends, libraries, shortages",
-            Box::new(move |testbed| stress::check(testbed, reach)),
-        ),
-        Case::new("fuzz", "every fuzz target", Box::new(move |testbed| fuzz::check(testbed, fuzz_seconds))),
+        Case::new("valgrind", "memcheck over programs with one error each, and over correct ones", move |testbed| {
+            valgrind::check(testbed, reach)
+        }),
+        Case::new("stress", "threads, forks, ends, libraries, shortages", move |testbed| stress::check(testbed, reach)),
+        Case::new("fuzz", "every fuzz target", move |testbed| fuzz::check(testbed, fuzz_seconds)),
     ]
 }
 
@@ -103,6 +83,6 @@ pub fn execute(args: Args) -> Result<ExitCode> {
     if cases.is_empty() {
         bail!("nothing is called {}; cargo xtask prove --list names everything", args.only.join(", "));
     }
-    cases.insert(0, test::packages_case(&[]));
+    cases.insert(0, test::packages_case(Vec::new()));
     test::run_cases(&cases, args.list)
 }

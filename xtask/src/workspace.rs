@@ -1,6 +1,6 @@
 //! Where things are in the checkout, and the library under test.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,28 +40,18 @@ pub fn build_library() -> Result<PathBuf> {
     if let Some(library) = foreign_library() {
         return library.canonicalize().with_context(|| format!("{LIBRARY_VARIABLE}={}", library.display()));
     }
-    let status = cargo(&["build", "--release", "--quiet"]).status().context("cannot start cargo")?;
-    if !status.success() {
-        bail!("cargo build --release failed");
-    }
-    built_library()
+    build(&[], "libferrimalloc.so")
 }
 
 /// Builds the library that checks copies and says where it is.
 pub fn build_checks() -> Result<PathBuf> {
-    let status =
-        cargo(&["build", "--release", "--quiet", "-p", "ferrimalloc-checks"]).status().context("cannot start cargo")?;
-    if !status.success() {
-        bail!("cargo build --release -p ferrimalloc-checks failed");
-    }
-    built("libferrimalloc_checks.so")
+    build(&["-p", "ferrimalloc-checks"], "libferrimalloc_checks.so")
 }
 
-fn built_library() -> Result<PathBuf> {
-    built("libferrimalloc.so")
-}
-
-fn built(name: &str) -> Result<PathBuf> {
+fn build(packages: &[&str], name: &str) -> Result<PathBuf> {
+    let arguments = [&["build", "--release", "--quiet"], packages].concat();
+    let status = cargo(&arguments).status().context("cannot start cargo")?;
+    ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     let library = target().join("release").join(name);
     library.canonicalize().with_context(|| format!("no {} after the build", library.display()))
 }

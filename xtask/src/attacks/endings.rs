@@ -1,11 +1,17 @@
 //! How the attacks on one allocator ended, counted over several runs.
 
 use super::subjects::Subject;
-use crate::test::attacks::{CATALOGUE, Endings};
+use crate::test::attacks::{Attack, Endings};
+
+/// What was seen of all.
+pub struct Findings {
+    pub catalogue: Vec<Attack>,
+    pub columns: Vec<Column>,
+}
 
 /// What was seen of one subject.
 pub struct Column {
-    pub subject: &'static Subject,
+    pub subject: Subject,
     pub runs: Vec<Endings>,
     /// Nanoseconds of a pair of 100 bytes, and of 16 to 512.
     pub pairs: [f64; 2],
@@ -17,6 +23,12 @@ const LETTERS: [(&str, &str); 6] =
 const STOPPED: [&str; 3] = ["ended", "faulted", "harmless"];
 const NOTICED: [&str; 2] = ["ended", "faulted"];
 const ABSENT: &str = "absent";
+
+/// The page's letter for an ending.
+#[cfg(test)]
+pub fn letter(ending: &str) -> Option<&'static str> {
+    Some(LETTERS.iter().find(|(name, _)| *name == ending)?.1)
+}
 
 impl Column {
     fn count(&self, attack: &str, ending: &str) -> usize {
@@ -68,16 +80,16 @@ const KINDS: [(&str, &str); 11] = [
 /// No attack: who doesn't call this harmless has raised a false alarm. It is the catalogue's last.
 pub const RIGHT: &str = "right copies to the ends of blocks";
 
-pub struct Kind {
+pub struct Kind<'a> {
     pub name: &'static str,
-    pub attacks: Vec<&'static str>,
+    pub attacks: Vec<&'a str>,
 }
 
 /// The catalogue by kinds.
-pub fn kinds() -> Vec<Kind> {
+pub fn kinds(catalogue: &[Attack]) -> Vec<Kind<'_>> {
     let mut kinds: Vec<Kind> = Vec::new();
-    for (attack, _) in CATALOGUE.iter().filter(|(attack, _)| *attack != RIGHT) {
-        if let Some((name, _)) = KINDS.iter().find(|(_, first)| first == attack) {
+    for attack in catalogue.iter().map(|attack| attack.name.as_str()).filter(|attack| *attack != RIGHT) {
+        if let Some((name, _)) = KINDS.iter().find(|(_, first)| *first == attack) {
             kinds.push(Kind { name, attacks: Vec::new() });
         }
         kinds.last_mut().expect("the first attack begins a kind").attacks.push(attack);
@@ -88,18 +100,19 @@ pub fn kinds() -> Vec<Kind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attacks::subjects::SUBJECTS;
+    use crate::test::attacks::catalogue;
 
     fn column(endings: &[&str]) -> Column {
         let runs = endings.iter().map(|ending| Endings::from([("attack".to_owned(), ending.to_string())])).collect();
-        Column { subject: &SUBJECTS[0], runs, pairs: [0.0; 2] }
+        Column { subject: Subject::default(), runs, pairs: [0.0; 2] }
     }
 
     #[test]
     fn every_kind_begins_somewhere_in_the_catalogue() {
-        let found = kinds();
+        let catalogue = catalogue().unwrap();
+        let found = kinds(&catalogue);
         assert_eq!(found.iter().map(|kind| kind.name).collect::<Vec<_>>(), KINDS.map(|(name, _)| name));
-        assert_eq!(found.iter().map(|kind| kind.attacks.len()).sum::<usize>(), CATALOGUE.len() - 1);
+        assert_eq!(found.iter().map(|kind| kind.attacks.len()).sum::<usize>(), catalogue.len() - 1);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! `docs/ATTACKS.md`, and the summary in `docs/SECURITY.md`.
 
-use super::endings::{Column, Kind, RIGHT, kinds};
+use super::endings::{Column, Findings, Kind, RIGHT, kinds};
 use super::subjects::{Beside, Subject};
 use crate::bench::{engines, machine};
-use crate::test::attacks::CATALOGUE;
 use crate::workspace;
 use anyhow::{Context, Result};
 use std::fs;
@@ -31,13 +30,13 @@ An attack is looked at until memory of its size has been allocated some 10,000 t
 const BEGIN: &str = "<!-- Other allocators: made by cargo xtask attacks --write -->\n";
 const END: &str = "<!-- End of other allocators -->\n";
 
-pub fn write(columns: &[Column]) -> Result<()> {
-    fs::write(file(), text(columns))?;
+pub fn write(findings: &Findings) -> Result<()> {
+    fs::write(file(), text(findings)?)?;
     let path = workspace::root().join("docs/SECURITY.md");
     let page = fs::read_to_string(&path)?;
     let (before, rest) = page.split_once(BEGIN).context("the beginning of the summary")?;
     let (_, after) = rest.split_once(END).context("the end of the summary")?;
-    fs::write(path, format!("{before}{BEGIN}{}{END}{after}", markdown(&summary_rows(columns))))?;
+    fs::write(path, format!("{before}{BEGIN}{}{END}{after}", markdown(&summary_rows(findings))))?;
     Ok(())
 }
 
@@ -45,35 +44,35 @@ fn file() -> PathBuf {
     workspace::root().join("docs/ATTACKS.md")
 }
 
-fn text(columns: &[Column]) -> String {
+fn text(findings: &Findings) -> Result<String> {
+    let columns = &findings.columns;
     let runs = columns.first().map_or(0, |column| column.runs.len());
-    let (head, subjects, attacks) =
-        (HEAD.replace("RUNS", &runs.to_string()), subjects(columns), markdown(&cells(columns)));
     let sections = [
-        ("Who", subjects),
-        ("What others stop and we don't", list(&better(columns, |_| true))),
-        ("What others stop and we only with checked copies or guards", list(&only_with_more(columns))),
+        ("Who", subjects(columns)?),
+        ("What others stop and we don't", list(&better(findings, |_| true))),
+        ("What others stop and we only with checked copies or guards", list(&only_with_more(findings))),
         ("False alarms", alarms(columns)),
-        ("Every attack", attacks),
+        ("Every attack", markdown(&cells(findings))),
     ];
-    sections.iter().fold(head, |page, (title, body)| format!("{page}\n## {title}\n\n{body}"))
+    let head = HEAD.replace("RUNS", &runs.to_string());
+    Ok(sections.iter().fold(head, |page, (title, body)| format!("{page}\n## {title}\n\n{body}")))
 }
 
 /// One row for each subject: stopped attacks by kind, all, those that were noticed, and the cost.
-pub fn summary_rows(columns: &[Column]) -> Vec<Vec<String>> {
-    let kinds = kinds();
+pub fn summary_rows(Findings { catalogue, columns }: &Findings) -> Vec<Vec<String>> {
+    let kinds = kinds(catalogue);
     let of = |kind: &Kind| format!("{} ({})", kind.name, kind.attacks.len());
     let mut head = vec!["stopped".to_owned()];
     head.extend(kinds.iter().map(of));
     head.extend([
-        format!("all ({})", CATALOGUE.len() - 1),
+        format!("all ({})", catalogue.len() - 1),
         "noticed".into(),
         "ns, 100 bytes".into(),
         "ns, 16 to 512".into(),
     ]);
     let row = |column: &Column| {
         let all: Vec<&str> = kinds.iter().flat_map(|kind| kind.attacks.iter().copied()).collect();
-        let mut row = vec![column.subject.title.to_owned()];
+        let mut row = vec![column.subject.title.clone()];
         row.extend(kinds.iter().map(|kind| sum(&kind.attacks, |attack| column.stopped(attack))));
         row.extend([sum(&all, |attack| column.stopped(attack)), sum(&all, |attack| column.noticed(attack))]);
         row.extend(column.pairs.map(|pair| format!("{pair:.0}")));
@@ -91,29 +90,30 @@ fn sum(attacks: &[&str], share: impl Fn(&str) -> Option<f64>) -> String {
 }
 
 /// Who they are, and on what system.
-fn subjects(columns: &[Column]) -> String {
+fn subjects(columns: &[Column]) -> Result<String> {
     let here = machine::describe();
     let libc = machine::first_line_printed("getconf", "GNU_LIBC_VERSION");
-    format!("{}\n{}, {libc}, kernel {}, {}.\n", markdown(&told(columns)), here.system, here.kernel, here.compiler)
+    let told = markdown(&told(columns)?);
+    Ok(format!("{told}\n{}, {libc}, kernel {}, {}.\n", here.system, here.kernel, here.compiler))
 }
 
-fn told(columns: &[Column]) -> Vec<Vec<String>> {
+fn told(columns: &[Column]) -> Result<Vec<Vec<String>>> {
     let head = ["column", "allocator", "what it is", "settings"].map(str::to_owned).to_vec();
     let row = |column: &Column| {
-        let Subject { short, title, settings, .. } = column.subject;
+        let Subject { short, title, settings, .. } = &column.subject;
         let settings: Vec<String> = settings.iter().map(|(name, value)| format!("`{name}={value}`")).collect();
-        vec![short.to_string(), title.to_string(), origin(column.subject), settings.join(" ")]
+        Ok(vec![short.clone(), title.clone(), origin(&column.subject)?, settings.join(" ")])
     };
-    std::iter::once(head).chain(columns.iter().map(row)).collect()
+    std::iter::once(Ok(head)).chain(columns.iter().map(row)).collect()
 }
 
-fn origin(subject: &Subject) -> String {
-    let engine = engines::told(subject.engine);
-    match subject.beside {
+fn origin(subject: &Subject) -> Result<String> {
+    let engine = engines::told(&subject.engine)?;
+    Ok(match subject.beside {
         Beside::Nothing => engine,
         Beside::Checks => format!("{engine}, and `libferrimalloc-checks.so`"),
         Beside::MallocDebug => format!("{engine} but `libc_malloc_debug.so.0`"),
-    }
+    })
 }
 
 /// More often than not.
@@ -121,25 +121,28 @@ fn stops(column: &Column, attack: &str) -> bool {
     column.stopped(attack).is_some_and(|share| share > 0.5)
 }
 
+/// An attack, and by whom it is stopped.
+type Stopped<'a> = (&'a str, Vec<&'a str>);
+
 /// Attacks that another allocator stops, and none of our columns of which `counts` is true.
-fn better(columns: &[Column], counts: impl Fn(&Column) -> bool) -> Vec<(&'static str, Vec<&'static str>)> {
+fn better(Findings { catalogue, columns }: &Findings, counts: impl Fn(&Column) -> bool) -> Vec<Stopped<'_>> {
     let ours =
         |attack: &str| columns.iter().any(|column| column.subject.is_ours() && counts(column) && stops(column, attack));
     let others = |attack: &str| {
         let stopping = columns.iter().filter(|column| !column.subject.is_ours() && stops(column, attack));
-        stopping.map(|column| column.subject.short).collect::<Vec<_>>()
+        stopping.map(|column| column.subject.short.as_str()).collect::<Vec<_>>()
     };
-    let missed = CATALOGUE.iter().map(|(attack, _)| *attack).filter(|attack| !ours(attack));
+    let missed = catalogue.iter().map(|attack| attack.name.as_str()).filter(|attack| !ours(attack));
     missed.map(|attack| (attack, others(attack))).filter(|(_, others)| !others.is_empty()).collect()
 }
 
-fn only_with_more(columns: &[Column]) -> Vec<(&'static str, Vec<&'static str>)> {
-    let never: Vec<&str> = better(columns, |_| true).into_iter().map(|(attack, _)| attack).collect();
-    let plain = better(columns, |column| column.subject.short.chars().all(|letter| letter.is_ascii_digit()));
+fn only_with_more(findings: &Findings) -> Vec<Stopped<'_>> {
+    let never: Vec<&str> = better(findings, |_| true).into_iter().map(|(attack, _)| attack).collect();
+    let plain = better(findings, |column| column.subject.short.chars().all(|letter| letter.is_ascii_digit()));
     plain.into_iter().filter(|(attack, _)| !never.contains(attack)).collect()
 }
 
-fn list(found: &[(&str, Vec<&str>)]) -> String {
+fn list(found: &[Stopped]) -> String {
     match found {
         [] => "Nothing in this catalogue.\n".into(),
         _ => found.iter().map(|(attack, others)| format!("- {attack}: {}\n", others.join(", "))).collect(),
@@ -156,14 +159,14 @@ fn alarms(columns: &[Column]) -> String {
     if false_ones.is_empty() { none.into() } else { false_ones.concat() }
 }
 
-fn cells(columns: &[Column]) -> Vec<Vec<String>> {
+fn cells(Findings { catalogue, columns }: &Findings) -> Vec<Vec<String>> {
     let mut head = vec!["attack".to_owned()];
-    head.extend(columns.iter().map(|column| column.subject.short.to_owned()));
+    head.extend(columns.iter().map(|column| column.subject.short.clone()));
     let row = |attack: &str| {
         let cells = columns.iter().map(|column| column.cell(attack));
         std::iter::once(attack.to_owned()).chain(cells).collect::<Vec<_>>()
     };
-    std::iter::once(head).chain(CATALOGUE.iter().map(|(attack, _)| row(attack))).collect()
+    std::iter::once(head).chain(catalogue.iter().map(|attack| row(&attack.name))).collect()
 }
 
 fn markdown(rows: &[Vec<String>]) -> String {
@@ -175,7 +178,9 @@ fn markdown(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attacks::subjects::SUBJECTS;
+    use crate::attacks::endings::letter;
+    use crate::attacks::subjects::subjects;
+    use crate::test::attacks::{catalogue, column};
 
     /// What our levels do is in two tables; this one is written when the other allocators are there.
     #[test]
@@ -186,13 +191,16 @@ mod tests {
             .skip_while(|line| !line.starts_with("| attack |"))
             .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
             .collect();
-        assert_eq!(table.len(), CATALOGUE.len() + 2, "run cargo xtask attacks --write");
-        for ((attack, levels), row) in CATALOGUE.iter().zip(&table[2..]) {
-            assert_eq!(row[0], *attack, "run cargo xtask attacks --write");
-            for (at, subject) in SUBJECTS.iter().enumerate() {
-                if let Some(column) = subject.column_of_the_stage() {
-                    assert_eq!(row[1 + at], &levels[column..=column], "{attack}, {}", subject.title);
-                }
+        let (catalogue, subjects) = (catalogue().unwrap(), subjects().unwrap());
+        assert_eq!(table.len(), catalogue.len() + 2, "run cargo xtask attacks --write");
+        let columns = subjects.iter().map(|subject| column(&subject.short).filter(|_| subject.is_ours()));
+        let columns: Vec<Option<usize>> = columns.collect();
+        assert_eq!(columns.iter().flatten().count(), 7);
+        for (attack, row) in catalogue.iter().zip(&table[2..]) {
+            assert_eq!(row[0], attack.name, "run cargo xtask attacks --write");
+            for (at, column) in columns.iter().enumerate() {
+                let due = column.map(|column| letter(attack.ends[column]).unwrap());
+                assert!(due.is_none_or(|due| due == row[1 + at]), "{}, {}", attack.name, subjects[at].title);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The cases: one program with its arguments, run on every engine. `larson@8` is the workload `larson` on 8 threads.
 
-use super::{engines, real, rust_programs};
-use crate::workspace;
-use anyhow::{Context, Result, bail};
+use super::{real, rust_programs};
+use crate::{process, workspace};
+use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
@@ -49,7 +49,7 @@ pub fn chosen(wanted: &[String], scale: f64, seeds: Range<u64>) -> Result<Vec<Ca
 pub fn all(scale: f64, seeds: Range<u64>) -> Result<Vec<Case>> {
     let mut cases = workload_cases(scale)?;
     cases.extend(generated_cases(scale, seeds)?);
-    cases.extend(real::cases(scale));
+    cases.extend(real::cases(scale)?);
     cases.extend(rust_programs::cases(scale));
     Ok(cases)
 }
@@ -77,8 +77,7 @@ impl Case {
 
 fn workload_cases(scale: f64) -> Result<Vec<Case>> {
     let program = build_workloads()?;
-    let listing = Command::new(&program).arg("--list").output().context("workload --list")?;
-    let text = String::from_utf8(listing.stdout)?;
+    let text = process::read(Command::new(&program).arg("--list"))?;
     Ok(text.lines().flat_map(|line| cases_of_line(line, &program, scale)).collect())
 }
 
@@ -109,8 +108,8 @@ fn generated_cases(scale: f64, seeds: Range<u64>) -> Result<Vec<Case>> {
 }
 
 fn generated_case(program: &Path, seed: u64, scale: f64) -> Result<Case> {
-    let described = Command::new(program).args(["--describe", &seed.to_string()]).output()?;
-    let source = String::from_utf8(described.stdout)?.trim().to_owned();
+    let described = process::read(Command::new(program).args(["--describe", &seed.to_string()]))?;
+    let source = described.trim().to_owned();
     let command = vec![program.display().to_string(), "--generate".into(), seed.to_string(), scale.to_string()];
     let program = Program::Preloaded { command, environment: Vec::new() };
     Ok(Case { name: format!("{GENERATED}-{seed}"), group: GENERATED.into(), source, program })
@@ -149,7 +148,7 @@ pub fn build_workloads() -> Result<PathBuf> {
         objects.push(compile(&source)?);
     }
     if objects.iter().any(|object| is_newer(object, &program)) {
-        engines::run(Command::new("g++").args(&objects).args(["-pthread", "-lm", "-o"]).arg(&program))?;
+        process::read(Command::new("g++").args(&objects).args(["-pthread", "-lm", "-o"]).arg(&program))?;
     }
     Ok(program)
 }
@@ -161,7 +160,7 @@ fn compile(source: &Path) -> Result<PathBuf> {
         let language = if source.extension().is_some_and(|e| e == "cpp") { "-std=c++17" } else { "-std=gnu11" };
         let compiler = if language == "-std=c++17" { "g++" } else { "gcc" };
         let options = [language, "-O2", "-g", "-Wall", "-Wextra", "-c", "-o"];
-        engines::run(Command::new(compiler).args(KEEP_CALLS).args(options).arg(&object).arg(source))?;
+        process::read(Command::new(compiler).args(KEEP_CALLS).args(options).arg(&object).arg(source))?;
     }
     Ok(object)
 }
@@ -172,7 +171,7 @@ pub fn build_measure() -> Result<PathBuf> {
     let program = folder().join("measure");
     if is_newer(&source, &program) {
         fs::create_dir_all(folder())?;
-        engines::run(Command::new("gcc").args(["-O2", "-static", "-o"]).arg(&program).arg(source))?;
+        process::read(Command::new("gcc").args(["-O2", "-static", "-o"]).arg(&program).arg(source))?;
     }
     Ok(program)
 }

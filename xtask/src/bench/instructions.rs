@@ -45,7 +45,7 @@ fn count_case(program: &Path, case: &str, source: &str, engines: &[Engine]) -> R
         match difference(program, case, engine.preload.as_deref(), &[]) {
             Err(error) => eprintln!("  FAILED {case}: {}: {error:#}", engine.name),
             Ok(total) => {
-                per_operation.insert(engine.name.to_owned(), total - loop_alone + stub);
+                per_operation.insert(engine.name.clone(), total - loop_alone + stub);
             }
         }
     }

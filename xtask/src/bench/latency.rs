@@ -3,8 +3,8 @@
 use super::engines::Engine;
 use super::results::Latency;
 use crate::show::Spinner;
-use crate::workspace;
-use anyhow::{Context, Result, bail};
+use crate::{process, workspace};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,9 +29,7 @@ pub fn measure(engines: &[Engine], scale: f64) -> Result<Vec<Latency>> {
 fn build() -> Result<PathBuf> {
     let target = workspace::root().join("target/bench/latency");
     let mut cargo = workspace::cargo(&["build", "--release", "--quiet", "-p", "ferrimalloc-bench", "--target-dir"]);
-    if !cargo.arg(&target).status()?.success() {
-        bail!("the latency program did not build");
-    }
+    process::read(cargo.arg(&target))?;
     Ok(target.join("release/latency"))
 }
 
@@ -40,11 +38,7 @@ fn run(program: &Path, engine: &Engine, threads: u32, scale: f64) -> Result<Vec<
     let mut command = Command::new(program);
     command.args([threads.to_string(), calls.to_string()]);
     command.envs(engine.preload.as_ref().map(|libraries| ("LD_PRELOAD", libraries)));
-    let output = command.output().context("cannot start the latency program")?;
-    if !output.status.success() {
-        bail!("{}", output.status);
-    }
-    let text = String::from_utf8(output.stdout)?;
+    let text = process::read(&mut command)?;
     text.lines().map(|line| parse(line, engine, threads).with_context(|| line.to_owned())).collect()
 }
 
@@ -56,7 +50,7 @@ fn parse(line: &str, engine: &Engine, threads: u32) -> Option<Latency> {
         pairs.find(|pair| pair.0 == name)?.1.parse::<u64>().ok()
     };
     Some(Latency {
-        engine: engine.name.to_owned(),
+        engine: engine.name.clone(),
         threads,
         call: call.to_owned(),
         calls: value("calls")?,

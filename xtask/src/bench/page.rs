@@ -3,7 +3,7 @@
 
 mod course;
 mod goals;
-mod tables;
+pub mod tables;
 
 use super::cases::{self, GENERATED};
 use super::chart::{self, Chart, Row};
@@ -48,7 +48,7 @@ pub fn write(results: &Results) -> Result<()> {
 }
 
 fn generated(results: &Results) -> Result<String> {
-    let mut page = tables::machine(results) + &tables::engines(results);
+    let mut page = tables::machine(results) + &tables::engines(results)?;
     page += &at_a_glance(results)?;
     page += &goals::section(results);
     page += &goals::losses(results);

@@ -87,7 +87,7 @@ impl Timing {
 
 impl Results {
     pub fn begin(machine: Machine, engines: &[Engine]) -> Self {
-        let engines = engines.iter().map(|engine| (engine.name.to_owned(), engine.title.to_owned())).collect();
+        let engines = engines.iter().map(|engine| (engine.name.clone(), engine.title.clone())).collect();
         let (timing, instructions, latency) = Default::default();
         Results { date: machine::today(), machine, engines, timing, instructions, latency }
     }
@@ -118,21 +118,22 @@ impl Results {
     pub fn merge_into_today(self) -> Result<Self> {
         let file = folder().join(format!("{}.json", self.date));
         let merged = match Self::load(&file) {
-            Ok(earlier) => earlier.updated_by(self),
+            Ok(earlier) => earlier.updated_by(self)?,
             Err(_) => self,
         };
         merged.save(&file)?;
         Ok(merged)
     }
 
-    fn updated_by(mut self, later: Results) -> Self {
+    fn updated_by(mut self, later: Results) -> Result<Self> {
+        let catalogue = engines::catalogue()?;
         self.machine = later.machine;
         update_by_key(&mut self.timing, later.timing, |timing| timing.case.clone());
         update_by_key(&mut self.instructions, later.instructions, |count| count.case.clone());
         update_by_key(&mut self.latency, later.latency, |l| format!("{} {} {}", l.engine, l.threads, l.call));
         update_by_key(&mut self.engines, later.engines, |engine| engine.0.clone());
-        self.engines.sort_by_key(|(name, _)| engines::CATALOGUE.iter().position(|recipe| recipe.name == name));
-        self
+        self.engines.sort_by_key(|(name, _)| catalogue.iter().position(|recipe| recipe.name == *name));
+        Ok(self)
     }
 
     fn load(file: &Path) -> Result<Self> {

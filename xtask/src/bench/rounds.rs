@@ -49,7 +49,7 @@ impl Round {
 
 /// An engine that failed once in a case is not tried in it again.
 fn run_once(runner: &Runner, case: &Case, engine: &Engine, round: Round, timing: &mut Timing) {
-    if timing.failures.contains_key(engine.name) {
+    if timing.failures.contains_key(&engine.name) {
         return;
     }
     match runner.run(case, engine) {
@@ -64,12 +64,12 @@ fn accept(engine: &Engine, sample: Sample, round: Round, timing: &mut Timing) {
         let expected = timing.checksum.clone().unwrap_or_default();
         fail(engine, format!("wrong checksum {} (others: {expected})", sample.checksum), timing);
     } else if round == Round::Measured {
-        timing.samples.entry(engine.name.to_owned()).or_default().push(sample);
+        timing.samples.entry(engine.name.clone()).or_default().push(sample);
     }
 }
 
 fn fail(engine: &Engine, why: String, timing: &mut Timing) {
     eprintln!("  FAILED {}: {}: {why}", timing.case, engine.name);
-    timing.samples.remove(engine.name);
-    timing.failures.insert(engine.name.to_owned(), why);
+    timing.samples.remove(&engine.name);
+    timing.failures.insert(engine.name.clone(), why);
 }

@@ -2,7 +2,7 @@
 
 use super::cases::{Case, Program};
 use super::engines;
-use crate::workspace;
+use crate::{process, workspace};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,5 +49,6 @@ pub fn build(executables: &mut BTreeMap<&'static str, PathBuf>) -> Result<()> {
 fn build_one(engine: &str) -> Result<()> {
     let manifest = workspace::root().join("bench/rust-programs/Cargo.toml");
     let mut cargo = workspace::cargo(&["build", "--release", "--quiet", "--features", engine, "--manifest-path"]);
-    engines::run(cargo.arg(manifest).arg("--target-dir").arg(target(engine)))
+    process::read(cargo.arg(manifest).arg("--target-dir").arg(target(engine)))?;
+    Ok(())
 }

@@ -65,7 +65,7 @@ impl Runner {
                 command.envs(environment.iter().map(|(name, value)| (name, value)));
             }
             Program::Linked { executables, arguments } => {
-                command.arg("-").arg(executables.get(engine.name)?).args(arguments);
+                command.arg("-").arg(executables.get(engine.name.as_str())?).args(arguments);
             }
         }
         Some(command)

@@ -2,6 +2,7 @@
 //! and the 190 prototypes against them and against the reference's.
 
 use super::{Bench, Row, our_headers, run, tests};
+use crate::packages;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
@@ -60,7 +61,7 @@ fn check_allocators() -> Row {
 
 impl Language {
     fn check(&self, bench: &Bench) -> Row {
-        let compilers: Vec<&str> = self.compilers.iter().copied().filter(|name| exists(name)).collect();
+        let compilers: Vec<&str> = self.compilers.iter().copied().filter(|name| packages::is_there(name)).collect();
         let cells = vec![compilers.join(" "), self.standards.join(" ")];
         let outcome = compilers.iter().try_for_each(|compiler| self.check_with(compiler, bench));
         Row::new(format!("headers in {}", self.name), cells, outcome)
@@ -100,8 +101,4 @@ fn compiles(compiler: &str, standard: &str, headers: &Path, source: &Path) -> Re
         .arg(tests())
         .arg("-I");
     run(command.arg(headers).arg(source), LIMIT)
-}
-
-fn exists(program: &str) -> bool {
-    crate::packages::search_path().iter().any(|folder| folder.join(program).exists())
 }

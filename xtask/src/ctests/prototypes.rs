@@ -1,8 +1,7 @@
 //! Every function that mimalloc 3.6.2's headers declare, compared with ours: same type in our headers, and a symbol in our
 //! library, inline functions included (programs in other languages can't use those of a header).
 //!
-//! The declarations are found by having the compiler drop everything but them: attributes away, system headers in, and then
-//! whatever ends in `;` or a body outside of all braces and has `mi_…(` in it.
+//! The compiler lists the declarations itself (`-aux-info`), without what the attributes say.
 
 use super::newest::Newest;
 use super::{Bench, Row, our_headers, output_of};
@@ -19,12 +18,8 @@ const HEADERS: [&str; 2] = ["mimalloc.h", "mimalloc-stats.h"];
 /// Fewer would mean that they were not found.
 const LEAST: usize = 225;
 
-/// A function's type, cut where the name stands.
-#[derive(PartialEq, Eq, Debug)]
-struct Prototype {
-    result: String,
-    parameters: String,
-}
+/// The types of functions by their names.
+type Prototypes = BTreeMap<String, String>;
 
 pub fn check(bench: &Bench) -> Vec<Row> {
     if !bench.wants("headers") && !bench.wants("symbols") {
@@ -37,12 +32,14 @@ pub fn check(bench: &Bench) -> Vec<Row> {
     vec![Row::new("prototypes of 3.6.2", cells, outcome.map(drop))]
 }
 
-fn declared(bench: &Bench, headers: &Path) -> Result<BTreeMap<String, Prototype>> {
+fn declared(bench: &Bench, headers: &Path) -> Result<Prototypes> {
     let source = bench.scratch.path().join("newest.c");
     fs::write(&source, includes())?;
+    let listing = source.with_extension("listing");
     let mut gcc = Command::new("gcc");
-    gcc.args(["-E", "-P", "-D__attribute__(x)=", "-I"]).arg(headers).arg(&source);
-    let prototypes = functions(&output_of(&mut gcc, LIMIT)?);
+    gcc.args(["-fsyntax-only", "-D__attribute__(x)=", "-aux-info"]).arg(&listing).arg("-I").arg(headers).arg(&source);
+    output_of(&mut gcc, LIMIT)?;
+    let prototypes: Prototypes = fs::read_to_string(listing)?.lines().filter_map(function).collect();
     if prototypes.len() < LEAST {
         bail!("only {} functions were found in {}", prototypes.len(), headers.display());
     }
@@ -53,12 +50,10 @@ fn includes() -> String {
     HEADERS.iter().map(|header| format!("#include <{header}>\n")).collect()
 }
 
-fn compare(bench: &Bench, prototypes: &BTreeMap<String, Prototype>) -> Result<()> {
+fn compare(bench: &Bench, prototypes: &Prototypes) -> Result<()> {
     let source = bench.scratch.path().join("compare.c");
-    let asserts = prototypes.iter().map(|(name, Prototype { result, parameters })| {
-        format!(
-            "_Static_assert(__builtin_types_compatible_p(__typeof__({name}), {result} {parameters}), \"{name}\");\n"
-        )
+    let asserts = prototypes.iter().map(|(name, prototype)| {
+        format!("_Static_assert(__builtin_types_compatible_p(__typeof__({name}), {prototype}), \"{name}\");\n")
     });
     fs::write(&source, includes() + &asserts.collect::<String>())?;
     let mut gcc = Command::new("gcc");
@@ -73,41 +68,21 @@ fn compare(bench: &Bench, prototypes: &BTreeMap<String, Prototype>) -> Result<()
     Ok(())
 }
 
-/// The functions that preprocessed C declares or defines, by name.
-fn functions(text: &str) -> BTreeMap<String, Prototype> {
-    let mut found = BTreeMap::new();
-    let (mut depth, mut declaration) = (0_u32, String::new());
-    for character in text.chars() {
-        match character {
-            '{' | ';' if depth == 0 => {
-                found.extend(function(&declaration));
-                declaration.clear();
-                depth = u32::from(character == '{');
-            }
-            '{' => depth += 1,
-            '}' => {
-                depth = depth.saturating_sub(1);
-                declaration.clear();
-            }
-            _ if depth == 0 => declaration.push(character),
-            _ => (),
-        }
-    }
-    found
+/// `/* mimalloc.h:120:NC */ extern void *mi_f (size_t);` is `mi_f` and `void * (size_t)`.
+fn function(line: &str) -> Option<(String, String)> {
+    let (_, line) = line.split_once("*/ ")?;
+    let (declaration, _) = line.split_once(';')?;
+    let is_name = |at: usize| declaration[at..].starts_with("mi_") && !declaration[..at].ends_with(is_of_a_name);
+    let name_at = |at: usize| declaration[at..].find(|letter| !is_of_a_name(letter)).map(|length| at..at + length);
+    let names =
+        (0..declaration.len()).filter(|&at| declaration.is_char_boundary(at) && is_name(at)).filter_map(name_at);
+    let name = names.into_iter().find(|name| declaration[name.end..].starts_with(" ("))?;
+    let result = declaration[..name.start].trim_start_matches("extern ").trim_start_matches("static ");
+    Some((declaration[name.clone()].to_owned(), [result, &declaration[name.end..]].concat()))
 }
 
-/// `static inline void* mi_f(size_t size)`; no function types, and no types that end in a name.
-fn function(declaration: &str) -> Option<(String, Prototype)> {
-    let text = declaration.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (before, after) = text.split_once('(')?;
-    let before = before.trim_end();
-    let start = before.rfind([' ', '*']).map_or(0, |at| at + 1);
-    let (result, name) = before.split_at(start);
-    let is_ours = name.starts_with("mi_") && !before.starts_with("typedef");
-    let words = result.split(' ').filter(|word| !["static", "inline", "extern", "__inline"].contains(word));
-    let result = words.collect::<Vec<_>>().join(" ");
-    let end = after.rfind(')')?;
-    is_ours.then(|| (name.to_owned(), Prototype { result, parameters: format!("({})", &after[..end]) }))
+fn is_of_a_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
 }
 
 #[cfg(test)]
@@ -115,13 +90,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn declarations_and_definitions_are_found() {
-        let text = "typedef void (mi_fun)(int x); extern void* mi_a(size_t n) ;\n struct s { int mi_b(int); };\n\
-            static inline size_t mi_c(size_t n, void (*f)(int)) { return mi_d(n); } int other(void); void mi_e( void );";
-        let found = functions(text);
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["mi_a", "mi_c", "mi_e"]);
-        assert_eq!(found["mi_a"], Prototype { result: "void* ".into(), parameters: "(size_t n)".into() });
-        assert_eq!(found["mi_c"].result.trim(), "size_t");
-        assert_eq!(found["mi_c"].parameters, "(size_t n, void (*f)(int))");
+    fn a_prototype_is_a_declaration_without_the_name() {
+        let found = |line| function(line).map(|(name, prototype)| format!("{name}: {prototype}"));
+        let declared = found("/* m.h:3:NC */ extern void mi_a (mi_fun (*), void *);").unwrap();
+        assert_eq!(declared, "mi_a: void  (mi_fun (*), void *)");
+        let defined = found("/* m.h:3:NF */ static _Bool mi_b (void (*f) (int), char *x); /* (f, x) … */").unwrap();
+        assert_eq!(defined, "mi_b: _Bool  (void (*f) (int), char *x)");
+        assert_eq!(found("/* m.h:3:NC */ extern mi_fun *mi_c (void);").unwrap(), "mi_c: mi_fun * (void)");
+        assert_eq!(found("/* stdio.h:3:NC */ extern int puts (const char *);"), None);
     }
 }

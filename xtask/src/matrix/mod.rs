@@ -1,37 +1,44 @@
 //! Real programs with the library preloaded, their results compared with those of a run without it.
 //!
-//! Each program of [`PROGRAMS`] is a shell script in `xtask/programs/matrix`. It is run twice, the second time with
+//! Each program of `tables/matrix.toml` is a shell script in `xtask/programs/matrix`. It is run twice, the second time with
 //! `LD_PRELOAD` for the shell and everything it starts. It passes if both runs end with status 0 and print the same on
 //! stdout; so a script prints results (checksums, query answers, test verdicts) and nothing that varies.
 //! A script gets: an empty working folder, `HOME` there (the user's is `USER_HOME`), `PORT` (free on 127.0.0.1), `PROGRAMS` (our programs),
 //! `LIBRARY` (the first preloaded library, empty in the plain run). Whatever it leaves running is killed.
 
 mod script;
-mod table;
 
-pub use table::PROGRAMS;
-
-use crate::packages::Need;
-use crate::show;
-use crate::test::{Pace, Testbed};
+use crate::test::{Case, Pace, Testbed};
+use crate::{show, tables};
 use anyhow::{Context, Result, bail};
 use script::Face;
 pub use script::Output;
+use serde::Deserialize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// One line of the table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Program {
-    pub name: &'static str,
-    pub what: &'static str,
+    pub name: String,
+    what: String,
+    #[serde(default)]
     pub pace: Pace,
-    /// For each of the two runs.
-    pub limit: Duration,
-    pub needs: &'static [Need],
+    /// Seconds, for each of the two runs.
+    limit: u64,
+    pub needs: Vec<String>,
+}
+
+pub fn programs() -> Result<Vec<Program>> {
+    tables::list("matrix", "program")
+}
+
+pub fn case(program: Program) -> Case {
+    Case::new(&program.name.clone(), &program.what.clone(), move |testbed| run(&program, testbed))
 }
 
 /// Runs a program on both faces and compares.
-pub fn run(program: &Program, testbed: &Testbed) -> Result<String> {
+fn run(program: &Program, testbed: &Testbed) -> Result<String> {
     let (plain, mut preloaded) = run_under(program, testbed, &[testbed.library()?.to_owned()], &[&[]])?;
     let preloaded = preloaded.pop().context("it was run")?;
     Ok(format!("the same {} lines; {}", plain.lines().count(), costs(&plain, &preloaded)))
@@ -40,14 +47,23 @@ pub fn run(program: &Program, testbed: &Testbed) -> Result<String> {
 /// Variables in the environment of a run.
 pub type Settings = &'static [(&'static str, &'static str)];
 
+/// Runs each of the named programs under each of `settings`, with these libraries. Answers how many runs that were.
+pub fn run_chosen(names: &[&str], testbed: &Testbed, libraries: &[PathBuf], settings: &[Settings]) -> Result<usize> {
+    let mut runs = 0;
+    for program in programs()?.iter().filter(|program| names.contains(&program.name.as_str())) {
+        runs += run_under(program, testbed, libraries, settings).context(program.name.clone())?.1.len();
+    }
+    Ok(runs)
+}
+
 /// Runs a program without the library, then with it, and those behind it, under each of `settings`, and compares. Answers what it printed.
-pub fn run_under(
+fn run_under(
     program: &Program,
     testbed: &Testbed,
     libraries: &[PathBuf],
     settings: &[Settings],
 ) -> Result<(Output, Vec<Output>)> {
-    let log = testbed.log(program.name)?;
+    let log = testbed.log(&program.name)?;
     let plain = script::run(program, &Face::Plain, testbed, &log).context("without the library")?;
     let run = |settings: &Settings| -> Result<Output> {
         let face = Face::Preloaded(libraries.to_owned(), settings);

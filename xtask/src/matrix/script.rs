@@ -5,11 +5,12 @@ use crate::packages;
 use crate::process::{self, Finished};
 use crate::test::Testbed;
 use crate::workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub enum Face {
     Plain,
@@ -39,25 +40,23 @@ impl Output {
 
 pub fn run(program: &Program, face: &Face, testbed: &Testbed, log: &Path) -> Result<Output> {
     demand(program)?;
-    let folder = testbed.scratch(program.name)?;
+    let folder = testbed.scratch(&program.name)?;
     let stdout = folder.join(".stdout");
     let mut command = shell(program, face, &folder)?;
     command.stdout(File::create(&stdout)?).stderr(File::create(log)?);
-    let cost = process::bounded(&mut command, program.limit)?;
+    let cost = process::bounded(&mut command, Duration::from_secs(program.limit))?;
     judge(&cost, log)?;
     Ok(Output { stdout: fs::read(stdout)?, cost })
 }
 
 fn demand(program: &Program) -> Result<()> {
-    let missing: Vec<&str> = program.needs.iter().filter(|need| !need.is_met()).map(|need| need.package).collect();
-    if !missing.is_empty() {
-        bail!("not installed: {}", missing.join(" "));
-    }
+    let missing = packages::missing(&program.needs)?;
+    ensure!(missing.is_empty(), "not installed: {missing:?}");
     Ok(())
 }
 
 fn shell(program: &Program, face: &Face, folder: &Path) -> Result<Command> {
-    let script = workspace::programs().join("matrix").join(program.name).with_extension("sh");
+    let script = workspace::programs().join("matrix").join(&program.name).with_extension("sh");
     let mut command = Command::new("bash");
     command.arg(script).current_dir(folder).stdin(Stdio::null());
     command.env("PATH", std::env::join_paths(packages::search_path())?);

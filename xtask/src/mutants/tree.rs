@@ -1,9 +1,10 @@
 //! The copy of the sources in which mutants are made: a workspace of the core and what it needs.
 
-use crate::workspace;
-use anyhow::{Context, Result};
+use crate::{process, workspace};
+use anyhow::Result;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const CRATES: [&str; 2] = ["prim", "core"];
 
@@ -15,12 +16,11 @@ impl Tree {
     /// A fresh copy. What was built from the last one is used again.
     pub fn copy() -> Result<Tree> {
         let root = workspace::target().join("mutants/tree");
+        let crates = root.join("crates");
+        fs::create_dir_all(&crates)?;
         for name in CRATES {
-            let to = root.join("crates").join(name);
-            if to.exists() {
-                fs::remove_dir_all(&to)?;
-            }
-            copy_folder(&workspace::root().join("crates").join(name), &to)?;
+            process::read(Command::new("rm").arg("-rf").arg(crates.join(name)))?;
+            process::read(Command::new("cp").arg("-r").arg(workspace::root().join("crates").join(name)).arg(&crates))?;
         }
         fs::copy(workspace::root().join("Cargo.lock"), root.join("Cargo.lock"))?;
         fs::write(root.join("Cargo.toml"), manifest()?)?;
@@ -56,18 +56,4 @@ fn manifest() -> Result<String> {
         .filter(|line| !line.starts_with("default-members"))
         .map(|line| if line.starts_with("members") { format!("members = [{members}]") } else { line.into() });
     Ok(narrowed.collect::<Vec<String>>().join("\n"))
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| to.display().to_string())?;
-    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
 }

@@ -8,8 +8,6 @@ use crate::test::{Testbed, Verdict};
 use crate::workspace;
 use anyhow::{Context, Result};
 use std::fmt::{self, Display, Formatter};
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -38,8 +36,7 @@ pub fn check(testbed: &Testbed, seconds: u64) -> Verdict {
     if !is_nightly_there() {
         return Ok("NOT RUN: there is no nightly toolchain on this machine".into());
     }
-    let log = testbed.log("fuzz")?;
-    install(testbed, &log)?;
+    install(testbed)?;
     let done: Result<Vec<Figures>> = TARGETS.iter().map(|target| target.run(testbed, seconds)).collect();
     Ok(summary(&done?))
 }
@@ -52,21 +49,20 @@ fn summary(done: &[Figures]) -> String {
 }
 
 /// Installs cargo-fuzz if it is not there.
-fn install(testbed: &Testbed, log: &Path) -> Result<()> {
+fn install(testbed: &Testbed) -> Result<()> {
     if nightly_cargo(&["fuzz", "--version"]).output().is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
     let mut command = workspace::cargo(&["install", "cargo-fuzz", "--locked", "--version", VERSION]);
-    testbed.logged(&mut command, INSTALL_LIMIT, log).map(drop)
+    testbed.workbench("fuzz", INSTALL_LIMIT)?.run(&mut command).map(drop)
 }
 
 impl Target {
     fn run(&self, testbed: &Testbed, seconds: u64) -> Result<Figures> {
-        let log = testbed.log(&format!("fuzz-{}", self.name))?;
+        let bench = testbed.workbench(&format!("fuzz-{}", self.name), Duration::from_secs(seconds) + SLACK)?;
         let mut command = fuzz_run(self.name, seconds);
         command.env("FERRIMALLOC_SO", testbed.library()?);
-        testbed.logged(&mut command, Duration::from_secs(seconds) + SLACK, &log).context(self.name)?;
-        self.figures(&fs::read_to_string(log)?)
+        self.figures(&bench.run(&mut command).context(self.name)?)
     }
 
     /// From the fuzzer's and the targets' last lines.

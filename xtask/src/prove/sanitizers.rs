@@ -2,7 +2,7 @@
 //!
 //! The standard library is not instrumented, hence [`SUPPRESSIONS`]; the core is, whole.
 
-use crate::test::{Testbed, Verdict, cargo_stages};
+use crate::test::{Testbed, Verdict, commands};
 use crate::workspace;
 use std::fs;
 use std::process::Command;
@@ -38,7 +38,7 @@ struct Run<'a> {
 }
 
 pub fn thread(testbed: &Testbed) -> Verdict {
-    let file = testbed.scratch("tsan")?.join("suppressions");
+    let file = testbed.scratch("tsan-options")?.join("suppressions");
     fs::write(&file, SUPPRESSIONS)?;
     let options = format!("suppressions={} halt_on_error=1 second_deadlock_stack=1", file.display());
     let flags = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer";
@@ -56,13 +56,12 @@ pub fn address(testbed: &Testbed) -> Verdict {
 
 impl Run<'_> {
     fn execute(&self, testbed: &Testbed) -> Verdict {
-        let log = testbed.log(self.name)?;
         let mut command = nightly_cargo(&["test", "-p", "ferrimalloc-core", "--target", TARGET]);
         command.args(["--test", "stress", "--test", "model"]).args(self.more);
         command.env("RUSTFLAGS", self.flags).env("CARGO_TARGET_DIR", workspace::target().join(self.name));
         command.env(self.options.0, self.options.1).env("FERRIMALLOC_TEST_SHADOW", self.shadow.to_string());
-        testbed.logged(&mut command, LIMIT, &log)?;
-        Ok(format!("{}, nothing reported", cargo_stages::passed_tests(&fs::read_to_string(log)?)))
+        let said = testbed.workbench(self.name, LIMIT)?.run(&mut command)?;
+        Ok(format!("{}, nothing reported", commands::passed_tests(&said)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! A real program of this machine with and without the library, in turns, and the medians side by side.
 
-use crate::packages::Need;
+use crate::bench::median;
 use crate::process::{self, Finished, Kib};
-use crate::{show, workspace};
+use crate::{packages, show, workspace};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -34,13 +34,6 @@ const WORKLOADS: [Workload; 2] = [
     },
 ];
 
-#[derive(Default)]
-struct Runs {
-    wall: Vec<Duration>,
-    user: Vec<Duration>,
-    peak: Vec<Kib>,
-}
-
 pub fn execute(library: &Path) -> Result<ExitCode> {
     let present: Vec<&Workload> = WORKLOADS.iter().filter(|workload| workload.is_present()).collect();
     if present.is_empty() {
@@ -55,19 +48,19 @@ pub fn execute(library: &Path) -> Result<ExitCode> {
 
 impl Workload {
     fn is_present(&self) -> bool {
-        Need { program: self.program, package: "" }.is_met()
+        packages::is_there(self.program)
     }
 
     fn compare(&self, library: &Path) -> Result<()> {
         println!("\n{}: {ROUNDS} runs each, in turns; medians", self.what);
-        let (mut before, mut after) = (Runs::default(), Runs::default());
+        let (mut before, mut after) = (Vec::new(), Vec::new());
         let spinner = show::Spinner::start(self.program);
         for _ in 0..ROUNDS {
-            before.add(self.run(None)?);
-            after.add(self.run(Some(library))?);
+            before.push(self.run(None)?);
+            after.push(self.run(Some(library))?);
         }
         drop(spinner);
-        print_comparison(&mut before, &mut after);
+        print_comparison(&before, &after);
         Ok(())
     }
 
@@ -83,36 +76,16 @@ impl Workload {
     }
 }
 
-impl Runs {
-    fn add(&mut self, run: Finished) {
-        self.wall.push(run.wall);
-        self.user.push(run.user);
-        self.peak.push(run.peak_rss);
-    }
-}
-
-fn print_comparison(before: &mut Runs, after: &mut Runs) {
+fn print_comparison(before: &[Finished], after: &[Finished]) {
+    let row = |name: &str, value: fn(&Finished) -> f64, show: fn(f64) -> String| {
+        let [before, after] = [before, after].map(|runs| median(runs.iter().map(value).collect()).unwrap_or(f64::NAN));
+        vec![name.into(), show(before), show(after), format!("{:.2}", after / before)]
+    };
+    let seconds = |value| show::seconds(Duration::from_secs_f64(value));
     show::table(&[
         ["", "without", "with", "ratio"].map(String::from).to_vec(),
-        time_row("wall", &mut before.wall, &mut after.wall),
-        time_row("user CPU", &mut before.user, &mut after.user),
-        size_row("peak RSS", &mut before.peak, &mut after.peak),
+        row("wall", |run| run.wall.as_secs_f64(), seconds),
+        row("user CPU", |run| run.user.as_secs_f64(), seconds),
+        row("peak RSS", |run| run.peak_rss.0 as f64, |kib| show::mebibytes(Kib(kib as u64))),
     ]);
-}
-
-fn time_row(name: &str, before: &mut [Duration], after: &mut [Duration]) -> Vec<String> {
-    let (before, after) = (median(before), median(after));
-    let ratio = after.as_secs_f64() / before.as_secs_f64();
-    vec![name.into(), show::seconds(before), show::seconds(after), format!("{ratio:.2}")]
-}
-
-fn size_row(name: &str, before: &mut [Kib], after: &mut [Kib]) -> Vec<String> {
-    let (before, after) = (median(before), median(after));
-    let ratio = after.0 as f64 / before.0 as f64;
-    vec![name.into(), show::mebibytes(before), show::mebibytes(after), format!("{ratio:.2}")]
-}
-
-fn median<T: Ord + Copy>(values: &mut [T]) -> T {
-    values.sort_unstable();
-    values[values.len() / 2]
 }

@@ -78,7 +78,7 @@ fn programs(page: &mut String, histograms: &[Histogram], ours: &Row) -> std::fmt
             worst(histogram, ours)
         )?;
     }
-    writeln!(page, "\nThe commands stand in `xtask/src/sizes/record.rs`.")
+    writeln!(page, "\nThe commands stand in `xtask/tables/sizes.toml`.")
 }
 
 fn worst(histogram: &Histogram, ours: &Row) -> String {

@@ -1,59 +1,33 @@
 //! Records what sizes programs ask for.
 
 use super::{Histogram, folder};
-use crate::workspace;
+use crate::{process, tables, workspace};
 use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A program, and what it does; by `sh`, in an empty folder. `$ROOT` is the repository.
-const PROGRAMS: [(&str, &str); 13] = [
-    ("bash", "bash -c 'for i in $(seq 30000); do x[$i]=\"word $i\"; done; echo ${#x[@]}'"),
-    ("cc1plus", "g++ -std=c++17 -O1 -DFIELDS=2 -S -o out.s $ROOT/bench/real/templates.cc"),
-    ("git", "git -C $ROOT log --stat -200 | tail -1"),
-    (
-        "java",
-        "printf 'class A { public static void main(String[] a) { System.out.println(a.length); } }' > A.java && java A.java",
-    ),
-    ("lua", "lua5.4 $ROOT/bench/real/tables.lua 1 || lua5.4 $ROOT/bench/real/tables.lua"),
-    (
-        "node",
-        "node -e 'const m = new Map(); for (let i = 0; i < 2e5; i++) m.set(\"k\" + i, Buffer.alloc(i % 3000)); console.log(m.size)'",
-    ),
-    ("perl", "perl -e 'my %h; $h{$_} = [\"x\" x ($_ % 100), $_] for 1..100000; print scalar keys %h'"),
-    (
-        "python",
-        "PYTHONMALLOC=malloc /usr/bin/python3 -c 'import ast, json, email, http.client; x = [json.loads(json.dumps({\"id\": i, \"name\": \"n%d\" % i, \"tags\": [\"a\"] * (i % 7)})) for i in range(50000)]'",
-    ),
-    (
-        "redis",
-        "redis-server --save '' --port 6399 --daemonize no & sleep 1; redis-benchmark -p 6399 -n 100000 -r 50000 -d 200 -t set,lpush,hset -q; redis-cli -p 6399 shutdown nosave; wait",
-    ),
-    ("ruby", "ruby -e 'h = {}; 100000.times { |i| h[\"k#{i}\"] = [i.to_s * (i % 20)] }; puts h.size'"),
-    ("sort", "seq 200000 | sort -R --random-source=/dev/zero | sort -n | tail -1"),
-    (
-        "sqlite",
-        "sqlite3 t.db 'create table t (a, b); with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000) insert into t select i, hex(i) from n; create index x on t (b); select count(distinct b) from t;'",
-    ),
-    (
-        "xmllint",
-        "{ echo '<a>'; seq 50000 | sed 's/.*/<b id=\"&\">text &<\\/b>/'; echo '</a>'; } > a.xml && xmllint --xpath 'count(//b)' a.xml",
-    ),
-];
+#[derive(Deserialize)]
+struct Program {
+    name: String,
+    /// For `sh`, in an empty folder. `$ROOT` is the repository.
+    command: String,
+}
 
 pub fn record_all() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let library = build(scratch.path())?;
     fs::create_dir_all(folder())?;
-    for (program, command) in PROGRAMS {
-        match record(&library, program, command) {
+    let programs: Vec<Program> = tables::list("sizes", "program")?;
+    for Program { name, command } in programs {
+        match record(&library, &name, &command) {
             Ok(histogram) => {
-                let file = folder().join(format!("{program}.json"));
+                let file = folder().join(format!("{name}.json"));
                 fs::write(file, serde_json::to_string(&histogram)? + "\n")?;
-                println!("  {program}: {} sizes", histogram.sizes.len());
+                println!("  {name}: {} sizes", histogram.sizes.len());
             }
-            Err(error) => println!("  {program} left as it was: {error:#}"),
+            Err(error) => println!("  {name} left as it was: {error:#}"),
         }
     }
     Ok(())
@@ -63,8 +37,7 @@ fn build(folder: &Path) -> Result<PathBuf> {
     let library = folder.join("record.so");
     let source = workspace::root().join("xtask/programs/sizes/record.c");
     let arguments = ["-O2", "-shared", "-fPIC", "-ftls-model=initial-exec", "-o"];
-    let status = Command::new("cc").args(arguments).args([&library, &source]).status()?;
-    ensure!(status.success(), "cc: {status}");
+    process::read(Command::new("cc").args(arguments).args([&library, &source]))?;
     Ok(library)
 }
 

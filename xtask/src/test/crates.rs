@@ -2,7 +2,7 @@
 //! and their documentation.
 
 use super::{Testbed, Verdict};
-use crate::workspace;
+use crate::{process, workspace};
 use anyhow::{Result, ensure};
 use std::env;
 use std::fs;
@@ -38,18 +38,18 @@ const FIELDS: [&str; 7] = [
 ];
 
 pub fn check(testbed: &Testbed) -> Verdict {
-    let log = testbed.log("crates")?;
+    let bench = testbed.workbench("crates", LIMIT)?;
     let target = workspace::target().join("packaged");
     forget_unpacked()?;
     let mut package = workspace::cargo(&["package", "--allow-dirty", "--quiet"]);
     package.args(CRATES.iter().flat_map(|name| ["-p", name])).env("CARGO_TARGET_DIR", &target);
-    testbed.logged(&mut package, LIMIT, &log)?;
+    bench.run(&mut package)?;
     let mut documents = workspace::cargo(&["doc", "--quiet", "--no-deps"]);
     documents.args(DOCUMENTED.iter().flat_map(|name| ["-p", name])).env("RUSTDOCFLAGS", "-D warnings");
-    testbed.logged(&mut documents, LIMIT, &log)?;
+    bench.run(&mut documents)?;
     for name in CRATES {
         let file = target.join(format!("package/{name}-{}.crate", env!("CARGO_PKG_VERSION")));
-        is_complete(name, &file, &testbed.scratch("crate")?)?;
+        is_complete(name, &file, &bench.folder)?;
     }
     Ok(format!("{} crates packed, and built from their packages", CRATES.len()))
 }
@@ -72,8 +72,7 @@ fn forget_unpacked() -> Result<()> {
 }
 
 fn is_complete(name: &str, file: &Path, scratch: &Path) -> Result<()> {
-    let status = Command::new("tar").arg("-xzf").arg(file).arg("-C").arg(scratch).status()?;
-    ensure!(status.success(), "tar can't unpack {}", file.display());
+    process::read(Command::new("tar").arg("-xzf").arg(file).arg("-C").arg(scratch))?;
     let folder = scratch.join(format!("{name}-{}", env!("CARGO_PKG_VERSION")));
     for wanted in FILES {
         ensure!(folder.join(wanted).is_file(), "{name}'s package has no {wanted}");

@@ -3,6 +3,7 @@
 //! The straight path starts at the function's entry, takes no conditional jump, follows unconditional ones within the
 //! function, and ends at the first `ret`. Every instruction on it counts, padding (`nop`) too.
 
+use crate::process;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -25,8 +26,10 @@ const LONGEST: usize = 200;
 
 impl Disassembly {
     pub fn of(library: &Path) -> Result<Self> {
-        let listing = output("objdump", &["--disassemble", "--no-show-raw-insn"], library)?;
-        let symbols = output("nm", &["--dynamic", "--defined-only", "--print-size"], library)?;
+        let listing =
+            process::read(Command::new("objdump").args(["--disassemble", "--no-show-raw-insn"]).arg(library))?;
+        let symbols =
+            process::read(Command::new("nm").args(["--dynamic", "--defined-only", "--print-size"]).arg(library))?;
         Ok(Disassembly {
             instructions: listing.lines().filter_map(instruction).collect(),
             functions: symbols.lines().filter_map(function).collect(),
@@ -107,18 +110,6 @@ impl Step {
         let swaps_memory = self.mnemonic().starts_with("xchg") && self.text.contains('(');
         swaps_memory || self.text.split_whitespace().any(|word| word == "lock")
     }
-}
-
-fn output(program: &str, arguments: &[&str], library: &Path) -> Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .arg(library)
-        .output()
-        .with_context(|| format!("cannot start {program}"))?;
-    if !output.status.success() {
-        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// `    1234:\tmov    %rax,%rbx  # comment`

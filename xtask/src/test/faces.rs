@@ -2,67 +2,62 @@
 //!
 //! The program asks the dynamic linker whose `malloc` it calls, so that a silent fall back to glibc is noticed.
 
-use super::toolchain::compile;
-use super::{Testbed, Verdict};
-use crate::workspace;
+use super::{Testbed, Verdict, Workbench};
+use crate::{process, workspace};
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What every face needs at hand.
-struct Bench<'a> {
-    testbed: &'a Testbed,
+struct Faces<'a> {
+    bench: Workbench<'a>,
     library: &'a Path,
-    folder: PathBuf,
-    log: PathBuf,
 }
 
 pub fn check(testbed: &Testbed) -> Verdict {
-    let bench =
-        Bench { testbed, library: testbed.library()?, folder: testbed.scratch("faces")?, log: testbed.log("faces")? };
-    bench.preloaded().context("preloaded")?;
-    bench.linked().context("linked")?;
-    bench.by_dlopen().context("dlopen")?;
+    let faces = Faces { bench: testbed.workbench("faces", LIMIT)?, library: testbed.library()? };
+    faces.preloaded().context("preloaded")?;
+    faces.linked().context("linked")?;
+    faces.by_dlopen().context("dlopen")?;
     if workspace::foreign_library().is_some() {
         return Ok("preloaded, linked, dlopen".into());
     }
-    bench.linked_where_built().context("linked where it was built")?;
-    bench.linked_statically().context("static")?;
+    faces.linked_where_built().context("linked where it was built")?;
+    faces.linked_statically().context("static")?;
     Ok("preloaded, linked, linked where it was built, dlopen, static".into())
 }
 
-impl Bench<'_> {
-    fn preloaded(&self) -> Result<()> {
-        let program = self.compile("faces/owner.c", &[])?;
-        self.run(Command::new(program).arg(self.library).env("LD_PRELOAD", self.library))
+impl Faces<'_> {
+    fn preloaded(&self) -> Result<String> {
+        let program = self.bench.compile("faces/owner.c", &[])?;
+        self.bench.run(self.bench.preloaded(&program)?.arg(self.library))
     }
 
     /// By its full path, so that no soname has to be found.
-    fn linked(&self) -> Result<()> {
+    fn linked(&self) -> Result<String> {
         let library = self.library.to_str().context("the library's path is not UTF-8")?;
         let here = format!("-Wl,-rpath,{}", self.library.parent().context("the library has no folder")?.display());
-        let program = self.compile("faces/owner.c", &["-Wl,--no-as-needed", library, &here])?;
+        let program = self.bench.compile("faces/owner.c", &["-Wl,--no-as-needed", library, &here])?;
         self.provide_soname()?;
-        self.run(Command::new(program).arg(self.library))
+        self.bench.run(Command::new(program).arg(self.library))
     }
 
     /// As somebody does who has just built it: a plain build leaves a link of the soname beside the library.
-    fn linked_where_built(&self) -> Result<()> {
+    fn linked_where_built(&self) -> Result<String> {
         let library = workspace::build_library()?;
         let folder = library.parent().context("the library has no folder")?.display();
         let (search, here) = (format!("-L{folder}"), format!("-Wl,-rpath,{folder}"));
-        let program = self.compile("faces/owner.c", &["-Wl,--no-as-needed", &search, "-lferrimalloc", &here])?;
-        self.run(Command::new(program).arg(library))
+        let program = self.bench.compile("faces/owner.c", &["-Wl,--no-as-needed", &search, "-lferrimalloc", &here])?;
+        self.bench.run(Command::new(program).arg(library))
     }
 
     /// The linked program asks for the library by its soname, wherever the library has one.
     fn provide_soname(&self) -> Result<()> {
-        let headers = Command::new("objdump").arg("-p").arg(self.library).output()?;
-        let headers = String::from_utf8_lossy(&headers.stdout).into_owned();
+        let headers = process::read(Command::new("objdump").arg("-p").arg(self.library))?;
         let soname = headers.lines().find_map(|line| line.trim().strip_prefix("SONAME")).map(str::trim);
         let link = soname.map(|soname| self.library.with_file_name(soname));
         match link.filter(|link| !link.exists()) {
@@ -71,25 +66,16 @@ impl Bench<'_> {
         }
     }
 
-    fn by_dlopen(&self) -> Result<()> {
-        let program = self.compile("faces/dlopen.c", &["-ldl"])?;
-        self.run(Command::new(program).arg(self.library))
+    fn by_dlopen(&self) -> Result<String> {
+        let program = self.bench.compile("faces/dlopen.c", &["-ldl"])?;
+        self.bench.run(Command::new(program).arg(self.library))
     }
 
     /// The program's own `malloc` is then the library's: it is told its own path.
-    fn linked_statically(&self) -> Result<()> {
+    fn linked_statically(&self) -> Result<String> {
         let archive = workspace::target().join("release/libferrimalloc.a");
         let archive = archive.to_str().context("the archive's path is not UTF-8")?;
-        let program = self.compile("faces/owner.c", &[archive])?;
-        let itself = program.clone();
-        self.run(Command::new(program).arg(itself))
-    }
-
-    fn compile(&self, source: &str, more: &[&str]) -> Result<PathBuf> {
-        compile(self.testbed, source, &self.folder, more, &self.log)
-    }
-
-    fn run(&self, command: &mut Command) -> Result<()> {
-        self.testbed.logged(command, LIMIT, &self.log).map(drop)
+        let program = self.bench.compile("faces/owner.c", &[archive])?;
+        self.bench.run(Command::new(&program).arg(&program))
     }
 }

@@ -4,15 +4,13 @@
 //! The compiler is this release's `rustc-web`, which is newer than its `rustc`. The same version's libraries for other processors
 //! are packages of the next release. Rust's libraries go with any compiler of exactly the same version.
 
-use crate::process;
-use crate::workspace;
-use anyhow::{Context, Result, bail};
-use std::fs::{self, File};
+use super::Workbench;
+use crate::{process, workspace};
+use anyhow::{Context, Result, ensure};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-const LIMIT: Duration = Duration::from_secs(240);
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Debian's release after the one that has the compiler.
 const NEXT_RELEASE: &str = "trixie";
@@ -24,18 +22,18 @@ pub struct Toolchain {
 
 impl Toolchain {
     /// The compiler alone, unless it is there already.
-    pub fn unpack(log: &Path) -> Result<Toolchain> {
+    pub fn unpack(bench: &Workbench) -> Result<Toolchain> {
         let root = workspace::target().join("platforms/toolchain");
         let toolchain = Toolchain { root };
         if toolchain.version().is_err() {
             let _ = fs::remove_dir_all(&toolchain.root);
             fs::create_dir_all(&toolchain.root)?;
-            apt(&mut apt_get(&["update"]), log)?;
-            toolchain.add(&["rustc-web", STD], log)?;
+            bench.run(&mut apt_get(&["update"]))?;
+            toolchain.add(&["rustc-web", STD], bench)?;
             // What these two depend on has its version in its name.
             let std = dependency(STD, "libstd-rust-web-")?;
             let llvm = dependency(&std, "libllvm")?;
-            toolchain.add(&[&std, &llvm], log)?;
+            toolchain.add(&[&std, &llvm], bench)?;
             toolchain.version()?;
         }
         Ok(toolchain)
@@ -53,23 +51,19 @@ impl Toolchain {
     }
 
     /// The standard library of a target, of the same version; `architecture` is Debian's name of it.
-    pub fn add_std(&self, architecture: &str, triple: &str, log: &Path) -> Result<()> {
+    pub fn add_std(&self, architecture: &str, triple: &str, bench: &Workbench) -> Result<()> {
         let library = self.rustlib().join(triple);
         if library.exists() {
             return Ok(());
         }
         let foreign = Foreign::of(&self.root, architecture)?;
-        apt(&mut foreign.apt_get(&["update"]), log)?;
+        bench.run(&mut foreign.apt_get(&["update"]))?;
         let package = format!("{STD}:{architecture}");
-        download(&mut foreign.apt_get(&["download", &package]), &self.root, log)?;
+        bench.run(foreign.apt_get(&["download", &package]).current_dir(&self.root))?;
         let (ours, theirs) = (self.version()?, foreign.version(&package)?);
-        if !theirs.starts_with(&format!("{ours}+")) {
-            bail!("it is that of Rust {theirs}, and the compiler is {ours}");
-        }
-        self.unpack_downloads(log)?;
-        if !library.exists() {
-            bail!("{package} has no {}", library.display());
-        }
+        ensure!(theirs.starts_with(&format!("{ours}+")), "it is that of Rust {theirs}, and the compiler is {ours}");
+        self.unpack_downloads(bench)?;
+        ensure!(library.exists(), "{package} has no {}", library.display());
         Ok(())
     }
 
@@ -79,15 +73,15 @@ impl Toolchain {
     }
 
     /// The source of the standard library, for targets of which Debian has none built.
-    pub fn add_source(&self, log: &Path) -> Result<()> {
+    pub fn add_source(&self, bench: &Workbench) -> Result<()> {
         if self.rustlib().join("src/rust/library").exists() {
             return Ok(());
         }
-        self.add(&["rust-web-src"], log)
+        self.add(&["rust-web-src"], bench)
     }
 
     /// A script that calls a program with arguments before others.
-    pub fn script(&self, name: &str, words: &[&str]) -> Result<PathBuf> {
+    pub fn script(&self, name: &str, words: &[String]) -> Result<PathBuf> {
         let path = std::path::absolute(self.root.join(format!("link-{name}")))?;
         write_script(&path, &format!("exec {} \"$@\"", words.join(" ")))?;
         Ok(path)
@@ -97,17 +91,16 @@ impl Toolchain {
         self.root.join("usr/lib/rustlib")
     }
 
-    fn add(&self, names: &[&str], log: &Path) -> Result<()> {
-        let arguments = [&["download"], names].concat();
-        download(&mut apt_get(&arguments), &self.root, log)?;
-        self.unpack_downloads(log)
+    fn add(&self, names: &[&str], bench: &Workbench) -> Result<()> {
+        bench.run(apt_get(&[&["download"], names].concat()).current_dir(&self.root))?;
+        self.unpack_downloads(bench)
     }
 
-    fn unpack_downloads(&self, log: &Path) -> Result<()> {
+    fn unpack_downloads(&self, bench: &Workbench) -> Result<()> {
         for file in fs::read_dir(&self.root)? {
             let file = file?.path();
             if file.extension().is_some_and(|extension| extension == "deb") {
-                apt(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&self.root), log)?;
+                bench.run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&self.root))?;
                 fs::remove_file(file)?;
             }
         }
@@ -123,10 +116,8 @@ impl Toolchain {
             &script,
             &format!("export LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu\nexec {root}/usr/bin/rustc \"$@\""),
         )?;
-        let output = Command::new(&script).arg("--version").stderr(Stdio::null()).output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version = text.split(' ').nth(1).filter(|_| output.status.success());
-        version.map(str::to_string).context("the unpacked compiler does not run")
+        let said = process::read(Command::new(&script).arg("--version"))?;
+        said.split(' ').nth(1).map(str::to_string).context("the unpacked compiler has no version")
     }
 }
 
@@ -172,9 +163,8 @@ impl Foreign {
     /// The version of what would be downloaded.
     fn version(&self, package: &str) -> Result<String> {
         let mut command = Command::new("apt-cache");
-        let output =
-            command.args(["show", "--no-all-versions", package]).env("APT_CONFIG", &self.configuration).output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let show = ["show", "--no-all-versions", package];
+        let text = process::read(command.args(show).env("APT_CONFIG", &self.configuration))?;
         let version = text.lines().find_map(|line| line.strip_prefix("Version: "));
         version.map(str::to_string).with_context(|| format!("{package} is not in {NEXT_RELEASE}"))
     }
@@ -184,15 +174,14 @@ impl Foreign {
 fn registry() -> Result<String> {
     let mut command = Command::new("apt-get");
     command.args(["indextargets", "--format", "$(REPO_URI) $(COMPONENT) $(LABEL)", "Created-By: Packages"]);
-    let text = String::from_utf8_lossy(&command.output()?.stdout).into_owned();
+    let text = process::read(&mut command)?;
     let mut places = text.lines().filter_map(|line| line.strip_suffix(" main Debian"));
     places.next().map(str::to_string).context("this machine has no packages of Debian's")
 }
 
 /// What a package depends on whose name begins so.
 fn dependency(package: &str, beginning: &str) -> Result<String> {
-    let output = Command::new("apt-cache").args(["depends", package]).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = process::read(Command::new("apt-cache").args(["depends", package]))?;
     let names = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     let mut fitting = names.filter(|name| name.starts_with(beginning));
     fitting.next().map(str::to_string).with_context(|| format!("{package} depends on no {beginning}…"))
@@ -202,18 +191,4 @@ fn apt_get(arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
     command.args(["-q", "-o", "APT::Sandbox::User=root"]).args(arguments);
     command
-}
-
-fn download(command: &mut Command, folder: &Path, log: &Path) -> Result<()> {
-    apt(command.current_dir(folder), log)
-}
-
-fn apt(command: &mut Command, log: &Path) -> Result<()> {
-    let output = File::options().create(true).append(true).open(log)?;
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-    let finished = process::bounded(command, LIMIT)?;
-    if !finished.succeeded() {
-        bail!("{:?}: {} (see {})", command.get_program(), finished.describe(), log.display());
-    }
-    Ok(())
 }

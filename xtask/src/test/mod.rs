@@ -3,43 +3,39 @@
 //! A *case* is a stage of [`STAGES`], a guest, or a program of the matrix. A failed case never stops the next one.
 
 pub mod attacks;
-mod book;
-mod c_interface;
-mod c_programs;
-pub mod cargo_stages;
 mod checked;
+pub mod commands;
 mod copies;
-mod cpython;
 mod crates;
 mod disassembly;
 mod faces;
 mod foreign_toolchain;
 mod guests;
-mod insight;
 mod listing;
 mod memory;
 mod newcomer;
-mod packaging;
 mod platforms;
 mod probes;
 mod profiles;
+mod recorded;
 mod scaling;
-mod symbols;
 mod tally;
 mod testbed;
-mod toolchain;
+pub mod trials;
+mod workbench;
 
 pub use testbed::{Pace, Testbed};
-pub use toolchain::compile;
+pub use workbench::Workbench;
 
 use crate::matrix;
-use crate::packages::{self, Need};
-use crate::prove::{Reach, asan, fuzz, stress, valgrind};
+use crate::packages;
+use crate::prove::{asan, fuzz, stress, valgrind};
 use crate::show;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tally::Tally;
+use trials::{Reach, Trials};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -72,38 +68,49 @@ const fn slow_stage(name: &'static str, what: &'static str, run: fn(&Testbed) ->
     Stage { pace: Pace::Slow, ..stage(name, what, run) }
 }
 
+/// Programs in C and C++ that feed the library bad input or no memory, or fork and end threads in odd ways, and check what
+/// it answers.
+fn bad_input(testbed: &Testbed) -> Verdict {
+    let bench = testbed.workbench("bad-input", BAD_INPUT_LIMIT)?;
+    let programs = Trials::preloaded(&bench, Reach::Quick)?.all(&trials::of("bad-input")?, &[])?;
+    Ok(format!("{programs} programs"))
+}
+
+const BAD_INPUT_LIMIT: Duration = Duration::from_secs(120);
+
 /// How long each fuzz target runs.
 const FUZZ_SECONDS: u64 = 20;
 
 /// In this order: cheap checks first, then what needs the built library.
 const STAGES: &[Stage] = &[
-    stage("fmt", "cargo fmt --check", cargo_stages::fmt),
+    stage("fmt", "cargo fmt --check", commands::fmt),
     stage(
         "clippy",
         "cargo clippy --all-targets, warnings denied; again with the in-memory OS and what tools are told",
-        cargo_stages::clippy,
+        commands::clippy,
     ),
-    stage("unit", "cargo test --workspace", cargo_stages::unit_tests),
+    stage("unit", "cargo test --workspace", commands::unit_tests),
     stage(
         "packaging",
         "packages for Debian, RPM, Python and node: made, installed, used and removed; Meson",
-        packaging::check,
+        commands::packaging,
     ),
-    stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", cargo_stages::compat_tests),
+    stage("compat", "the interfaces of the crates mimalloc and libmimalloc-sys", commands::compat_tests),
     slow_stage("crates", "cargo package: each crate is packed, and built from its package", crates::check),
     stage("newcomer", "the commands by which README begins with each language, as they stand there", newcomer::check),
-    stage("book", "the book of docs/ is built, and links of all Markdown pages lead somewhere", book::check),
-    stage("sim", "the core's tests on the in-memory OS, with faults", cargo_stages::sim_tests),
-    slow_stage("loom", "models of the protocols", cargo_stages::loom_models),
-    stage("build", "cargo build --release", cargo_stages::build),
-    stage("symbols", "what the library exports and imports", symbols::check),
+    stage("book", "the book of docs/ is built, and links of all Markdown pages lead somewhere", commands::book),
+    stage("sim", "the core's tests on the in-memory OS, with faults", commands::sim_tests),
+    slow_stage("loom", "models of the protocols", commands::loom_models),
+    stage("build", "cargo build --release", commands::build),
+    stage("symbols", "what the library exports, against what is recorded, and imports", recorded::symbols),
+    stage("api", "the public items of the crate ferrimalloc, against what is recorded", recorded::api),
     stage("listing", "instructions on the fast paths of malloc and free", listing::check),
     stage("probes", "what tracers find in the library: notes that lead to nops in slow paths", probes::check),
     slow_stage("scaling", "atomic read-modify-writes per allocation", scaling::check),
     stage("faces", "preloaded, linked, static and by dlopen", faces::check),
-    slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", c_interface::check),
-    stage("insight", "the command ferrimalloc reads processes that use the library", insight::check),
-    stage("bad-input", "wild frees, absurd sizes, errno, out of memory", c_programs::check),
+    slow_stage("c-interface", "cargo xtask ctests: the C interface against the reference", commands::ctests),
+    stage("insight", "the command ferrimalloc reads processes that use the library", commands::insight),
+    stage("bad-input", "wild frees, absurd sizes, errno, out of memory", bad_input),
     stage("profile", "the heap profiler in programs of which is known what they allocate", profiles::check),
     slow_stage("checked", "misuse under the levels of checking; programs under them", checked::check),
     stage("attacks", "the catalogue of attacks at every level, against the table in SECURITY.md", attacks::check),
@@ -127,7 +134,7 @@ const STAGES: &[Stage] = &[
         ..stage(
             "cpython",
             "free-threaded CPython on ferrimalloc: built, and its own tests beside stock",
-            cpython::check,
+            commands::cpython,
         )
     },
     stage("memory", "resident set and time against their limits", memory::check),
@@ -138,38 +145,38 @@ const MATRIX: &str = "matrix";
 const GUESTS: &str = "guests";
 
 /// What the stages themselves need; each program of the matrix names its own needs.
-const NEEDS: &[Need] = &[
-    Need { program: "gcc", package: "gcc" },
-    Need { program: "g++", package: "g++" },
-    Need { program: "/usr/include/stdlib.h", package: "libc6-dev" },
-    Need { program: "objdump", package: "binutils" },
-    Need { program: "nm", package: "binutils" },
-    Need { program: "readelf", package: "binutils" },
-    Need { program: "valgrind", package: "valgrind" },
-    Need { program: "python3", package: "python3" },
-    Need { program: "perl", package: "perl" },
-    Need { program: "cmake", package: "cmake" },
-    Need { program: "pkg-config", package: "pkg-config" },
-    Need { program: "rpmbuild", package: "rpm" },
-    Need { program: "meson", package: "meson" },
-    Need { program: "ninja", package: "ninja-build" },
-    Need { program: "/usr/lib/python3.11/ensurepip", package: "python3.11-venv" },
+const NEEDS: [&str; 15] = [
+    "gcc",
+    "g++",
+    "/usr/include/stdlib.h",
+    "objdump",
+    "nm",
+    "readelf",
+    "valgrind",
+    "python3",
+    "perl",
+    "cmake",
+    "pkg-config",
+    "rpmbuild",
+    "meson",
+    "ninja",
+    "/usr/lib/python3.11/ensurepip",
 ];
 
 /// One thing that passes or fails.
 pub struct Case {
-    name: &'static str,
+    name: String,
     what: String,
     run: Box<dyn Fn(&Testbed) -> Verdict>,
 }
 
 impl Case {
-    pub fn new(name: &'static str, what: &str, run: Box<dyn Fn(&Testbed) -> Verdict>) -> Case {
-        Case { name, what: what.into(), run }
+    pub fn new(name: &str, what: &str, run: impl Fn(&Testbed) -> Verdict + 'static) -> Case {
+        Case { name: name.into(), what: what.into(), run: Box::new(run) }
     }
 
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -211,35 +218,26 @@ impl Args {
 }
 
 fn selected_cases(args: &Args) -> Result<Vec<Case>> {
+    let mut programs = matrix::programs()?;
+    programs.retain(|program| args.wants(&program.name, MATRIX, program.pace));
+    let mut guests = guests::guests()?;
+    guests.retain(|guest| args.wants(&guest.name, GUESTS, Pace::Quick));
+    let needs: Vec<String> = programs.iter().flat_map(|program| program.needs.clone()).collect();
     let stages = STAGES.iter().filter(|stage| args.wants(stage.name, stage.name, stage.pace));
-    let programs: Vec<_> =
-        matrix::PROGRAMS.iter().filter(|program| args.wants(program.name, MATRIX, program.pace)).collect();
-    let mut cases: Vec<Case> = stages.map(stage_case).collect();
-    let guests = guests::GUESTS.iter().filter(|guest| args.wants(guest.name, GUESTS, Pace::Quick));
-    cases.extend(guests.map(guests::case));
-    cases.extend(programs.iter().map(|program| program_case(program)));
+    let mut cases: Vec<Case> = stages.map(|stage| Case::new(stage.name, stage.what, stage.run)).collect();
+    cases.extend(guests.into_iter().map(guests::case));
+    cases.extend(programs.into_iter().map(matrix::case));
     if cases.is_empty() {
         bail!("nothing is called {}; cargo xtask test --list names everything", args.only.join(", "));
     }
-    cases.insert(0, packages_case(&programs));
+    cases.insert(0, packages_case(needs));
     Ok(cases)
 }
 
-pub fn packages_case(programs: &[&'static matrix::Program]) -> Case {
-    let needs: Vec<Need> = NEEDS.iter().chain(programs.iter().flat_map(|program| program.needs)).copied().collect();
-    Case {
-        name: PACKAGES,
-        what: "install what is missing".into(),
-        run: Box::new(move |testbed| packages::install(&needs, &testbed.log(PACKAGES)?)),
-    }
-}
-
-fn stage_case(stage: &'static Stage) -> Case {
-    Case { name: stage.name, what: stage.what.into(), run: Box::new(stage.run) }
-}
-
-fn program_case(program: &'static matrix::Program) -> Case {
-    Case { name: program.name, what: program.what.into(), run: Box::new(|testbed| matrix::run(program, testbed)) }
+/// Installs what the stages need, and `more`.
+pub fn packages_case(more: Vec<String>) -> Case {
+    let needs: Vec<String> = NEEDS.map(String::from).into_iter().chain(more).collect();
+    Case::new(PACKAGES, "install what is missing", move |testbed| packages::install(&needs, &testbed.log(PACKAGES)?))
 }
 
 fn list(cases: &[Case]) {
@@ -251,9 +249,9 @@ fn announce(case: &Case, number: usize, count: usize) {
 }
 
 fn run_case(case: &Case, testbed: &Testbed, tally: &mut Tally) {
-    let spinner = show::Spinner::start(case.name);
+    let spinner = show::Spinner::start(&case.name);
     let started = Instant::now();
     let verdict = (case.run)(testbed);
     drop(spinner);
-    tally.add(case.name, started.elapsed(), verdict);
+    tally.add(&case.name, started.elapsed(), verdict);
 }

@@ -3,11 +3,11 @@
 //! A block of commands behind `<!-- newcomer: NAME -->` is one path. It starts in the checkout, in a home of its own, and its last line of output
 //! must be `ferrimalloc: yes`. A path whose programs are missing is skipped and named.
 
-use super::{Testbed, Verdict};
+use super::{Testbed, Verdict, Workbench};
 use crate::{packages, workspace};
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -30,14 +30,13 @@ pub fn check(testbed: &Testbed) -> Verdict {
         return Ok("not of another library".into());
     }
     let readme = fs::read_to_string(workspace::root().join("README.md"))?;
-    let home = testbed.scratch("newcomer")?;
-    let log = testbed.log("newcomer")?;
+    let bench = testbed.workbench("newcomer", LIMIT)?;
     let mut said = Vec::new();
     for (name, programs) in PATHS {
         let commands = commands(&readme, name)?;
         said.push(match programs.iter().find(|program| !packages::is_there(program)) {
             Some(missing) => format!("{name} skipped ({missing} is missing)"),
-            None => follow(testbed, &home, name, &commands, &log).map(|()| name.to_string())?,
+            None => follow(&bench, name, &commands).map(|()| name.to_string())?,
         });
     }
     Ok(said.join(", "))
@@ -53,16 +52,15 @@ fn commands(readme: &str, name: &str) -> Result<Vec<String>> {
     Ok(commands)
 }
 
-fn follow(testbed: &Testbed, home: &Path, name: &str, commands: &[String], log: &Path) -> Result<()> {
+fn follow(bench: &Workbench, name: &str, commands: &[String]) -> Result<()> {
     let mut shell = Command::new("sh");
     shell.args(["-ec", &commands.join("\n")]).current_dir(workspace::root());
-    shell.env("HOME", home).env("CARGO_TERM_QUIET", "true");
+    shell.env("HOME", &bench.folder).env("CARGO_TERM_QUIET", "true");
     for (variable, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
         shell.env(variable, std::env::var_os(variable).map_or_else(|| real_home().join(folder), PathBuf::from));
     }
-    testbed.logged(&mut shell, LIMIT, log).with_context(|| format!("the path for {name}"))?;
-    let text = fs::read_to_string(log)?;
-    let last = text.lines().next_back().unwrap_or_default();
+    let said = bench.run(&mut shell).with_context(|| format!("the path for {name}"))?;
+    let last = said.lines().next_back().unwrap_or_default();
     ensure!(last == ANSWER, "the path for {name} ends with {last:?}, not {ANSWER:?}");
     Ok(())
 }

@@ -3,256 +3,197 @@
 //! Nothing but Debian's registry is needed: the compiler is unpacked (`foreign_toolchain`), linkers and emulators are installed.
 //! What can't be had is no failure: its row says "NOT RUN", and why.
 
-mod c_library;
-mod checks;
 mod jobs;
+mod linux;
 mod musl;
 mod redirect;
 mod wasm;
 mod windows;
 
 use super::foreign_toolchain::Toolchain;
-use super::{Testbed, Verdict};
-use crate::packages::{self, Need};
-use crate::process;
-use crate::workspace;
-use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use super::trials::{self, Reach, Trials};
+use super::{Testbed, Verdict, Workbench};
+use crate::{packages, tables, workspace};
+use anyhow::{Context, Result, ensure};
+use linux::Linux;
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
+use wasm::Wasm;
 
-/// A Linux of another processor.
-struct Linux {
-    triple: &'static str,
-    /// Debian's name for it.
-    architecture: &'static str,
-    /// The linker and its arguments.
-    linker: &'static [&'static str],
-    /// What runs its programs; nothing, if this machine does.
-    emulator: &'static [&'static str],
-    needs: &'static [Need],
-    processes: Processes,
-}
-
-/// How the tests of a crate are run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Processes {
-    One,
-    /// One for each test: the tests leave arenas behind, more than addresses of 32 bits have room for.
-    EachTest,
-}
-
-const LINUX: &[Linux] = &[
-    Linux {
-        triple: "i686-unknown-linux-gnu",
-        architecture: "i386",
-        linker: &["gcc-12", "-m32"],
-        emulator: &[],
-        needs: &[
-            Need { program: "/usr/lib/gcc/x86_64-linux-gnu/12/32/libgcc.a", package: "gcc-12-multilib" },
-            Need { program: "/usr/lib32/libc.so", package: "libc6-dev-i386" },
-        ],
-        processes: Processes::EachTest,
-    },
-    Linux {
-        triple: "aarch64-unknown-linux-gnu",
-        architecture: "arm64",
-        linker: &["aarch64-linux-gnu-gcc"],
-        emulator: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
-        needs: &[
-            Need { program: "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu" },
-            Need { program: "/usr/aarch64-linux-gnu/lib/libc.so", package: "libc6-dev-arm64-cross" },
-            Need { program: "qemu-aarch64", package: "qemu-user" },
-        ],
-        processes: Processes::One,
-    },
-    Linux {
-        triple: "riscv64gc-unknown-linux-gnu",
-        architecture: "riscv64",
-        linker: &["riscv64-linux-gnu-gcc"],
-        emulator: &["qemu-riscv64", "-L", "/usr/riscv64-linux-gnu"],
-        needs: &[
-            Need { program: "riscv64-linux-gnu-gcc", package: "gcc-riscv64-linux-gnu" },
-            Need { program: "/usr/riscv64-linux-gnu/lib/libc.so", package: "libc6-dev-riscv64-cross" },
-            Need { program: "qemu-riscv64", package: "qemu-user" },
-        ],
-        processes: Processes::One,
-    },
+/// Targets for which there is neither a linker nor an emulator here: the crates are type-checked, against the standard
+/// library's `core`.
+const CHECKED: &[&str] = &[
+    "x86_64-pc-windows-msvc",
+    "aarch64-pc-windows-msvc",
+    "i686-pc-windows-gnu",
+    "i686-pc-windows-msvc",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+    "x86_64-unknown-freebsd",
+    "x86_64-unknown-netbsd",
+    "aarch64-linux-android",
 ];
-
-/// What qemu's user mode (7.2) does otherwise than a kernel: memory that is given back is not cleared, pages are not moved,
-/// times are its own. So what relies on these, most of the core, is built and not run there.
-const NOT_UNDER_EMULATION: &[&str] = &["huge_pages_are_there", "moving_carries_contents", "usage_grows_with_use"];
-/// Parts of the core that ask nothing of the system.
-const UNDER_EMULATION: &[&str] = &["floors::options", "floors::stats", "floors::hardened", "floors::random"];
-/// More arenas than addresses of 32 bits have room for, in one test; and threads that allocate behind the last destructor, which
-/// leave memory behind where another thread's slot can't be looked into (`docs/PORTING.md`).
-const NOT_ON_32_BITS: &[&str] = &["a_page_is_mended_wherever_its_owner", "in_the_last_round_of_destructors"];
 
 /// For each command of a row.
 const LIMIT: Duration = Duration::from_secs(300);
-/// For each test in a process of its own.
-const TEST_LIMIT: Duration = Duration::from_secs(60);
 /// No row begins later: what is left says so.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 pub fn check(testbed: &Testbed) -> Verdict {
-    let (log, began) = (testbed.log("platforms")?, Instant::now());
-    let toolchain = match Toolchain::unpack(&log) {
+    let bench = testbed.workbench("platforms", LIMIT)?;
+    let toolchain = match Toolchain::unpack(&bench) {
         Ok(toolchain) => toolchain,
         Err(error) => return Ok(format!("NOT RUN: no compiler for other targets: {error:#}")),
     };
+    let port = Port { bench: &bench, toolchain: &toolchain, began: Instant::now() };
+    let platforms: Platforms = tables::read("platforms")?;
     let mut rows = Vec::new();
-    for wasm in wasm::ALL {
-        rows.push(row(wasm.triple, began, || wasm.row(testbed, &toolchain, &log))?);
+    for wasm in platforms.wasm {
+        rows.push(port.row(&wasm.triple, |port| wasm.row(port))?);
     }
-    for linux in LINUX {
-        rows.push(row(linux.triple, began, || linux.row(testbed, &toolchain, &log))?);
+    for linux in platforms.linux {
+        rows.push(port.row(&linux.triple, |port| linux.row(port))?);
     }
-    rows.push(row(musl::TRIPLE, began, || musl::row(testbed, &toolchain, &log))?);
-    rows.push(row(windows::TRIPLE, began, || windows::row(testbed, &toolchain, &log))?);
-    for triple in checks::TRIPLES {
-        rows.push(row(triple, began, || checks::row(triple, testbed, &toolchain, &log))?);
+    rows.push(port.row(musl::TRIPLE, musl::row)?);
+    rows.push(port.row(windows::TRIPLE, windows::row)?);
+    for triple in CHECKED {
+        rows.push(port.row(triple, |port| port.check(triple))?);
     }
     rows.iter().for_each(|row| println!("   {row}"));
     Ok(rows.join("; "))
 }
 
-/// What a row has come to: an error is a failure, `NotToBeHad` is none.
-enum Row {
-    Done(String),
-    NotToBeHad(String),
+/// `tables/platforms.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Platforms {
+    wasm: Vec<Wasm>,
+    linux: Vec<Linux>,
 }
 
-fn row(triple: &str, began: Instant, run: impl FnOnce() -> Result<Row>) -> Result<String> {
-    if began.elapsed() > PATIENCE {
-        return Ok(format!("{triple}: NOT RUN: the time was up"));
+/// What all rows need.
+#[derive(Clone, Copy)]
+struct Port<'a> {
+    bench: &'a Workbench<'a>,
+    toolchain: &'a Toolchain,
+    began: Instant,
+}
+
+/// What a row wants can't be had, which is no failure.
+#[derive(Debug)]
+struct NotToBeHad(String);
+
+impl std::error::Error for NotToBeHad {}
+
+impl Display for NotToBeHad {
+    fn fmt(&self, to: &mut Formatter) -> fmt::Result {
+        to.write_str(&self.0)
     }
-    let done = match run() {
-        // A loaded machine is no failure.
-        Err(error) if error.to_string().starts_with("time was up") => Row::NotToBeHad("the time was up".into()),
-        done => done.with_context(|| triple.to_string())?,
-    };
-    Ok(match done {
-        Row::Done(what) => format!("{triple}: {what}"),
-        Row::NotToBeHad(why) => format!("{triple}: NOT RUN: {why}"),
-    })
 }
 
-/// Installs what is missing; why that can't be.
-fn installed(needs: &[Need], log: &Path) -> Option<String> {
-    packages::install(needs, log).err().map(|error| format!("{error:#}"))
+/// As an error that leads to "NOT RUN".
+fn wanted<T>(outcome: Result<T>, what: &str) -> Result<T> {
+    Ok(outcome.map_err(|error| NotToBeHad(format!("{what}{error:#}")))?)
 }
 
-impl Linux {
-    fn row(&self, testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> {
-        if let Some(why) = installed(self.needs, log) {
-            return Ok(Row::NotToBeHad(why));
+impl Port<'_> {
+    fn row(&self, triple: &str, run: impl FnOnce(&Self) -> Verdict) -> Verdict {
+        if self.began.elapsed() > PATIENCE {
+            return Ok(format!("{triple}: NOT RUN: the time was up"));
         }
-        if let Err(error) = toolchain.add_std(self.architecture, self.triple, log) {
-            return Ok(Row::NotToBeHad(format!("no standard library: {error:#}")));
-        }
-        let programs = self.build(testbed, toolchain, log)?;
-        let counts = programs.iter().map(|program| match self.processes {
-            Processes::One => self.run_all(testbed, program, log),
-            Processes::EachTest => self.run_each(program),
-        });
-        let count: usize = counts.sum::<Result<usize>>()?;
-        match self.emulator.first() {
-            Some(emulator) => {
-                let programs = c_library::check(self, testbed, toolchain, log)?;
-                Ok(Row::Done(format!("{count} tests run ({emulator}), and {programs}")))
+        match run(self) {
+            Ok(what) => Ok(format!("{triple}: {what}")),
+            Err(error) if error.is::<NotToBeHad>() => Ok(format!("{triple}: NOT RUN: {error}")),
+            // A loaded machine is no failure.
+            Err(error) if error.to_string().starts_with("time was up") => {
+                Ok(format!("{triple}: NOT RUN: the time was up"))
             }
-            // There are no words that the linker fills in, by which `crates/capi` calls the process's functions.
-            None => Ok(Row::Done(format!("{count} tests run (natively)"))),
+            Err(error) => Err(error.context(triple.to_owned())),
         }
     }
 
-    /// The test programs of the two crates that a port is about.
-    fn build(&self, testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Vec<PathBuf>> {
-        let mut command = workspace::cargo(&["test", "-p", "ferrimalloc-prim", "-p", "ferrimalloc-core", "--lib"]);
-        command.args(["--locked", "--no-run", "--target", self.triple]);
-        toolchain.apply(&mut command);
-        let linker = toolchain.script(self.triple, self.linker)?;
-        command.env(variable(self.triple, "LINKER"), linker);
-        // Emulated, unoptimised tests would take minutes.
-        command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
-        command.env("CARGO_INCREMENTAL", "0");
-        two_programs(testbed, command.env("CARGO_TERM_COLOR", "never"), log)
+    fn install(&self, needs: &[impl AsRef<str>]) -> Result<()> {
+        wanted(packages::install(needs, &self.bench.log), "").map(drop)
     }
 
-    fn command(&self, program: &Path) -> Command {
-        let program = workspace::root().join(program);
-        let mut command = match self.emulator {
-            [] => Command::new(&program),
-            [emulator, arguments @ ..] => {
-                let mut command = Command::new(emulator);
-                command.args(arguments).arg(&program);
-                command
-            }
-        };
-        command.current_dir(workspace::root().join("crates/core")).env("RUST_BACKTRACE", "0");
+    fn check(&self, triple: &str) -> Verdict {
+        let mut command = self.cargo_with_std(&["check", "-p", "ferrimalloc", "--target", triple], "core,alloc")?;
+        if triple.contains("windows") {
+            command.args(["-p", "ferrimalloc-redirect"]);
+        }
+        self.bench.run(&mut command)?;
+        Ok("checked".into())
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = workspace::cargo(arguments);
+        self.toolchain.apply(&mut command);
+        command.arg("--locked").env("CARGO_TERM_COLOR", "never");
+        command.env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
         command
     }
 
-    /// Which tests are run, and which are not.
-    fn chosen(&self, program: &Path) -> Vec<&'static str> {
-        if self.emulator.is_empty() {
-            return Vec::new();
-        }
-        let is_core = program.to_string_lossy().contains("ferrimalloc_core");
-        let skipped = NOT_UNDER_EMULATION.iter().flat_map(|name| ["--skip", name]);
-        skipped.chain(is_core.then_some(UNDER_EMULATION).into_iter().flatten().copied()).collect()
+    /// The same with these crates of the standard library built, for a target that the compiler has none of.
+    fn cargo_with_std(&self, arguments: &[&str], crates: &str) -> Result<Command> {
+        wanted(self.toolchain.add_source(self.bench), "no source of the standard library: ")?;
+        let mut command = self.cargo(arguments);
+        command.arg(format!("-Zbuild-std={crates}")).env("RUSTC_BOOTSTRAP", "1");
+        Ok(command)
     }
 
-    fn run_all(&self, testbed: &Testbed, program: &Path, log: &Path) -> Result<usize> {
-        let text = testbed.said(self.command(program).args(self.chosen(program)), LIMIT, log)?;
-        Ok(super::cargo_stages::passed(&text))
+    /// The test programs of the two crates that a port is about.
+    fn test_programs(&self, cargo: &mut Command) -> Result<Vec<PathBuf>> {
+        cargo.args(["-p", "ferrimalloc-prim", "-p", "ferrimalloc-core", "--lib", "--no-run"]);
+        let programs = executables(&self.bench.run(cargo)?);
+        let log = self.bench.log.display();
+        ensure!(programs.len() == 2, "cargo names {} programs in place of 2 (see {log})", programs.len());
+        Ok(programs.into_iter().map(|program| workspace::root().join(program)).collect())
     }
 
-    fn run_each(&self, program: &Path) -> Result<usize> {
-        let listed = self.command(program).arg("--list").output().context("cannot list tests")?;
-        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let tests = text.lines().filter_map(|line| line.strip_suffix(": test"));
-        let tests: Vec<&str> =
-            tests.filter(|test| !NOT_ON_32_BITS.iter().any(|left_out| test.contains(left_out))).collect();
-        for test in &tests {
-            let mut command = self.command(program);
-            command.args(["--exact", test]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            let finished = process::bounded(&mut command, TEST_LIMIT)?;
-            if !finished.succeeded() {
-                bail!("{test}: {} ({} --exact {test})", finished.describe(), program.display());
-            }
-        }
-        Ok(tests.len())
+    /// The C library, of a kind as `--crate-type` names it, without assertions: they stop at the misuse that some programs are about.
+    fn library(&self, triple: &str, kind: &str, linked: impl FnOnce(&mut Command)) -> Result<String> {
+        let library = ["rustc", "-p", "ferrimalloc-library", "--crate-type", kind, "--target", triple];
+        let mut command = self.cargo_with_std(&library, "core,alloc")?;
+        linked(command.env("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS", "false"));
+        self.bench.run(&mut command)?;
+        let name = if kind == "cdylib" { "libferrimalloc.so" } else { "libferrimalloc.a" };
+        let path = std::path::absolute(self.toolchain.target().join(triple).join("debug").join(name))?;
+        Ok(path.display().to_string())
     }
+
+    /// The C programs that a table names, compiled by a compiler of the target's.
+    fn c_programs(&self, name: &str, compiler: &str, flags: &[&str], tool: &[&str], env: Variables) -> Result<usize> {
+        let testbed = self.bench.testbed;
+        let bench = Workbench { testbed, folder: testbed.scratch(name)?, log: self.bench.log.clone(), ..*self.bench };
+        let include = format!("-I{}", workspace::root().join("include").display());
+        let flags = [&[include.as_str()], flags].concat();
+        let trials = Trials { compiler: Some(compiler), flags: &flags, tool, env, ..Trials::new(&bench, Reach::Quick) };
+        trials.all(&trials::of(name)?, &[]).context(name.to_owned())
+    }
+
+    /// The programs of `xtask/programs/jobs`: their folder, until they are built again.
+    fn jobs(&self, triple: &str, features: &str) -> Result<PathBuf> {
+        let arguments = ["build", "--release", "--target", triple, "--features", features];
+        let mut command = self.cargo_with_std(&arguments, "std,panic_abort")?;
+        self.bench.run(command.current_dir(workspace::programs().join("jobs")))?;
+        Ok(self.toolchain.target().join(triple).join("release"))
+    }
+}
+
+/// Names and values of a program's environment.
+type Variables<'a> = Vec<(&'a str, OsString)>;
+
+/// Has a test program run where it expects to be.
+fn in_the_core(command: &mut Command) -> &mut Command {
+    command.current_dir(workspace::root().join("crates/core")).env("RUST_BACKTRACE", "0")
 }
 
 fn variable(triple: &str, what: &str) -> String {
     format!("CARGO_TARGET_{}_{what}", triple.replace('-', "_").to_uppercase())
-}
-
-/// The test programs of the two crates that a port is about, which a command of cargo's has built.
-fn two_programs(testbed: &Testbed, cargo: &mut Command, log: &Path) -> Result<Vec<PathBuf>> {
-    let programs = executables(&testbed.said(cargo, LIMIT, log)?);
-    if programs.len() != 2 {
-        bail!("cargo names {} programs in place of 2 (see {})", programs.len(), log.display());
-    }
-    Ok(programs)
-}
-
-/// A command of cargo's that builds the standard library as well, for a target that the compiler has none of.
-fn with_own_std(arguments: &[&str], toolchain: &Toolchain) -> Command {
-    let mut command = workspace::cargo(arguments);
-    toolchain.apply(&mut command);
-    command.arg("--locked").env("RUSTC_BOOTSTRAP", "1").env("CARGO_TERM_COLOR", "never");
-    command
-}
-
-/// Why the standard library can't be built, if it can't.
-fn without_source(toolchain: &Toolchain, log: &Path) -> Option<Row> {
-    let error = toolchain.add_source(log).err()?;
-    Some(Row::NotToBeHad(format!("no source of the standard library: {error:#}")))
 }
 
 /// The paths in lines such as `Executable unittests src/lib.rs (target/…/prim-123)`.
@@ -270,5 +211,11 @@ mod tests {
         let text = "   Compiling x\n  Executable unittests src/lib.rs (target/a/b-12)\n  Executable tests/m.rs (c-3)\n";
         assert_eq!(executables(text), [PathBuf::from("target/a/b-12"), PathBuf::from("c-3")]);
         assert_eq!(variable("a-b-c", "LINKER"), "CARGO_TARGET_A_B_C_LINKER");
+    }
+
+    #[test]
+    fn what_can_not_be_had_is_told_from_failures() {
+        let error = wanted::<()>(Err(anyhow::anyhow!("x")), "no compiler: ").unwrap_err();
+        assert!(error.is::<NotToBeHad>() && error.to_string() == "no compiler: x");
     }
 }

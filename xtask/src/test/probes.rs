@@ -2,7 +2,7 @@
 
 use super::disassembly::Disassembly;
 use super::{Testbed, Verdict};
-use crate::workspace;
+use crate::{process, workspace};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,7 +30,7 @@ pub fn check(testbed: &Testbed) -> Verdict {
         return Ok("not checked: there are none on this machine".into());
     }
     let library = testbed.library()?;
-    let probes = probes(&notes(library)?)?;
+    let probes = probes(&process::read(Command::new("readelf").args(["--wide", "--notes"]).arg(library))?)?;
     let names: Vec<&str> = probes.keys().map(String::as_str).collect();
     let expected: Vec<String> = PROBES.iter().map(full_name).collect();
     ensure!(names == expected, "the library has the probes {names:?}");
@@ -48,12 +48,6 @@ pub fn check(testbed: &Testbed) -> Verdict {
         }
     }
     Ok(format!("{} probes in {} places, each a nop", probes.len(), places.len()))
-}
-
-fn notes(library: &Path) -> Result<String> {
-    let output = Command::new("readelf").args(["--wide", "--notes"]).arg(library).output().context("readelf")?;
-    ensure!(output.status.success(), "readelf: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn full_name((provider, name, _): &Probe) -> String {
@@ -120,8 +114,7 @@ fn documented(text: &str) -> Result<()> {
 /// The instruction at an address.
 fn instruction(library: &Path, place: u64) -> Result<String> {
     let range = [format!("--start-address={place:#x}"), format!("--stop-address={:#x}", place + 4)];
-    let output = Command::new("objdump").args(["-d", "--no-show-raw-insn"]).args(range).arg(library).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = process::read(Command::new("objdump").args(["-d", "--no-show-raw-insn"]).args(range).arg(library))?;
     let at = format!("{place:x}:");
     let line = text.lines().find(|line| line.trim_start().starts_with(&at));
     Ok(line.with_context(|| format!("there is no code at {place:#x}"))?.trim().to_owned())

@@ -3,12 +3,10 @@
 //!
 //! Sums of samples are random: the tolerance is six standard deviations.
 
-use super::toolchain::compile;
-use super::{Testbed, Verdict};
+use super::{Testbed, Verdict, Workbench};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -26,21 +24,19 @@ const SMALL: Known = Known { function: "site_of_small", blocks: 60_000.0, bytes:
 const LARGE: Known = Known { function: "site_of_large", blocks: 40.0, bytes: 1_048_576.0 };
 
 pub fn check(testbed: &Testbed) -> Verdict {
-    let log = testbed.log("profile")?;
-    let folder = testbed.scratch("profile")?;
-    let library = testbed.library()?;
+    let bench = testbed.workbench("profile", LIMIT)?;
     let include = format!("-I{}", crate::workspace::root().join("include").display());
-    let library = library.display().to_string();
+    let library = testbed.library()?.display().to_string();
     for frames in ["-fno-omit-frame-pointer", "-fomit-frame-pointer"] {
-        let program = compile(testbed, "profile/known.c", &folder, &["-O2", frames, &include, &library], &log)?;
-        by_environment(testbed, &program, &folder, &log)?;
-        by_interface(testbed, &program, &folder, &log)?;
-        in_a_child(testbed, &program, &folder, &log)?;
-        leaks(testbed, &program)?;
+        let program = bench.compile("profile/known.c", &["-O2", frames, &include, &library])?;
+        by_environment(&bench, &program)?;
+        by_interface(&bench, &program)?;
+        in_a_child(&bench, &program)?;
+        leaks(&bench, &program)?;
     }
-    let program = compile(testbed, "profile/known.cpp", &folder, &["-O2", "-fomit-frame-pointer"], &log)?;
-    run(testbed, &program, &[], &[("MIMALLOC_PROFILE", &name(&folder, "cxx.folded"))], &log)?;
-    let text = fs::read_to_string(folder.join("cxx.0001.folded"))?;
+    let program = bench.compile("profile/known.cpp", &["-O2", "-fomit-frame-pointer"])?;
+    run(&bench, &program, &[], &[("MIMALLOC_PROFILE", &name(&bench.folder, "cxx.folded"))])?;
+    let text = fs::read_to_string(bench.folder.join("cxx.0001.folded"))?;
     let strings = bytes_of(&text, "site_of_strings");
     ensure!(strings > 5e6 && text.contains("main;"), "C++: {strings} bytes of strings\n{text}");
     Ok("C with and without frame pointers, C++; by environment and interface; forks, leaks".into())
@@ -50,32 +46,33 @@ fn name(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
-fn run(testbed: &Testbed, program: &Path, arguments: &[&str], env: &[(&str, &str)], log: &Path) -> Result<()> {
-    let mut command = Command::new(program);
-    command.args(arguments).env("LD_PRELOAD", testbed.library()?).env("MIMALLOC_PROFILE_SAMPLE_RATE", "32768");
-    command.envs(env.iter().copied());
-    testbed.logged(&mut command, LIMIT, log).map(|_| ())
+fn run(bench: &Workbench, program: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Result<()> {
+    let mut command = bench.preloaded(program)?;
+    command.args(arguments).env("MIMALLOC_PROFILE_SAMPLE_RATE", "32768").envs(env.iter().copied());
+    bench.run(&mut command).map(drop)
 }
 
-fn by_environment(testbed: &Testbed, program: &Path, folder: &Path, log: &Path) -> Result<()> {
-    run(testbed, program, &[], &[("MIMALLOC_PROFILE", &name(folder, "env.folded"))], log)?;
+fn by_environment(bench: &Workbench, program: &Path) -> Result<()> {
+    let folder = &bench.folder;
+    run(bench, program, &[], &[("MIMALLOC_PROFILE", &name(folder, "env.folded"))])?;
     check_collapsed(&folder.join("env.0001.folded"))?;
-    run(testbed, program, &[], &[("MIMALLOC_PROFILE", &name(folder, "env"))], log)?;
+    run(bench, program, &[], &[("MIMALLOC_PROFILE", &name(folder, "env"))])?;
     let pprof = fs::read(folder.join("env.0001.pb"))?;
     ensure!(holds(&pprof, b"site_of_large") && holds(&pprof, b"inuse_space"), "pprof without names");
     let jemalloc = format!("prof:true,lg_prof_sample:15,prof_prefix:{}", name(folder, "je"));
-    run(testbed, program, &[], &[("MALLOC_CONF", &jemalloc)], log)?;
+    run(bench, program, &[], &[("MALLOC_CONF", &jemalloc)])?;
     let text = fs::read_to_string(find(folder, "je.", ".heap")?)?;
     ensure!(text.starts_with("heap profile: ") && text.contains("@ heap_v2/32768"), "heap_v2: {text}");
     let intervals =
         [("MIMALLOC_PROFILE", &*name(folder, "often.folded")), ("MIMALLOC_PROFILE_INUSE_INTERVAL", "16MiB")];
-    run(testbed, program, &[], &intervals, log)?;
+    run(bench, program, &[], &intervals)?;
     ensure!(folder.join("often.0003.folded").exists(), "no files at intervals");
     Ok(())
 }
 
-fn by_interface(testbed: &Testbed, program: &Path, folder: &Path, log: &Path) -> Result<()> {
-    run(testbed, program, &["api", &name(folder, "api.folded")], &[], log)?;
+fn by_interface(bench: &Workbench, program: &Path) -> Result<()> {
+    let folder = &bench.folder;
+    run(bench, program, &["api", &name(folder, "api.folded")], &[])?;
     check_collapsed(&folder.join("api.0001.folded"))?;
     ensure!(!folder.join("api.0002.folded").exists(), "a detached profiler has written");
     let text = fs::read_to_string(folder.join("api.0001.folded"))?;
@@ -83,8 +80,9 @@ fn by_interface(testbed: &Testbed, program: &Path, folder: &Path, log: &Path) ->
     Ok(())
 }
 
-fn in_a_child(testbed: &Testbed, program: &Path, folder: &Path, log: &Path) -> Result<()> {
-    run(testbed, program, &["fork"], &[("MIMALLOC_PROFILE", &name(folder, "fork.folded"))], log)?;
+fn in_a_child(bench: &Workbench, program: &Path) -> Result<()> {
+    let folder = &bench.folder;
+    run(bench, program, &["fork"], &[("MIMALLOC_PROFILE", &name(folder, "fork.folded"))])?;
     check_collapsed(&folder.join("fork.0001.folded"))?;
     let child = find(folder, "fork.", ".0001.folded")?;
     let text = fs::read_to_string(&child)?;
@@ -94,10 +92,8 @@ fn in_a_child(testbed: &Testbed, program: &Path, folder: &Path, log: &Path) -> R
     Ok(())
 }
 
-fn leaks(testbed: &Testbed, program: &Path) -> Result<()> {
-    let mut command = Command::new(program);
-    command.env("LD_PRELOAD", testbed.library()?).env("MIMALLOC_PROFILE_LEAKS", "1");
-    let output = command.output()?;
+fn leaks(bench: &Workbench, program: &Path) -> Result<()> {
+    let output = bench.preloaded(program)?.env("MIMALLOC_PROFILE_LEAKS", "1").output()?;
     let text = String::from_utf8_lossy(&output.stderr);
     let (first, rest) = text.split_once('\n').context("no list of leaks")?;
     ensure!(first.contains("in use at exit") && rest.contains("site_of_large"), "leaks: {text}");

@@ -6,7 +6,7 @@
 
 use super::disassembly::Disassembly;
 use super::{Testbed, Verdict};
-use crate::bench;
+use crate::{bench, process};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
@@ -78,10 +78,7 @@ impl Run<'_> {
         command.args(["--tool=callgrind", "--dump-instr=yes"]);
         command.arg(format!("--callgrind-out-file={}", self.report.display()));
         command.arg(self.program).args([case.workload, case.threads, scale]).env("LD_PRELOAD", self.library);
-        let output = command.output().context("cannot start valgrind")?;
-        if !output.status.success() {
-            bail!("valgrind {}: {}", case.workload, String::from_utf8_lossy(&output.stderr));
-        }
+        process::read(&mut command).context(case.workload)?;
         let report = fs::read_to_string(self.report)?;
         let times = executions(&report, &self.library.display().to_string());
         let of = |address: u64| times.get(&address).copied().unwrap_or(0);

@@ -11,7 +11,7 @@ pub struct Tally {
 }
 
 struct Row {
-    name: &'static str,
+    name: String,
     wall: Duration,
     end: End,
 }
@@ -23,13 +23,13 @@ enum End {
 
 impl Tally {
     /// Prints the closing line of a case (all of an error) and remembers it.
-    pub fn add(&mut self, name: &'static str, wall: Duration, verdict: Result<String>) {
+    pub fn add(&mut self, name: &str, wall: Duration, verdict: Result<String>) {
         let end = match verdict {
             Ok(note) => End::Passed(note),
             Err(error) => End::Failed(format!("{error:#}")),
         };
         println!("   {} in {}: {}", end.word(), show::seconds(wall), end.note());
-        self.rows.push(Row { name, wall, end });
+        self.rows.push(Row { name: name.into(), wall, end });
     }
 
     /// Prints the table and the score.

@@ -1,22 +1,23 @@
-//! What every case gets: the library (built once, on first use), places for logs and scratch files, and
-//! ways to run a command with its output in a log.
+//! What every case gets: the library (built once, on first use), and places for logs and scratch files.
 
-use crate::process::{self, Finished};
+use super::Workbench;
 use crate::{install, workspace};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
+use serde::Deserialize;
 use std::cell::OnceCell;
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long the tests may take; a case is run at its own pace or a slower one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Pace {
+    #[default]
     Quick,
     Slow,
     /// Only by name: it takes minutes, and downloads what is needed for nothing else.
@@ -30,8 +31,6 @@ pub struct Testbed {
     library: OnceCell<Result<PathBuf, String>>,
     installed: OnceCell<Result<PathBuf, String>>,
 }
-
-const TAIL_LINES: usize = 40;
 
 impl Testbed {
     pub fn new() -> Result<Self> {
@@ -99,60 +98,13 @@ impl Testbed {
         Ok(log)
     }
 
-    /// Runs a command with its output appended to `log`; an error shows the end of that output.
-    pub fn logged(&self, command: &mut Command, limit: Duration, log: &Path) -> Result<Finished> {
-        let output = File::options().append(true).open(log)?;
-        let start = output.metadata()?.len();
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let finished = process::bounded(command, limit)?;
-        if !finished.succeeded() {
-            bail!("{}\n{}", finished.describe(), tail(log, start)?);
-        }
-        Ok(finished)
-    }
-
-    /// The same; answers what the command has printed.
-    pub fn said(&self, command: &mut Command, limit: Duration, log: &Path) -> Result<String> {
-        let start = fs::metadata(log)?.len() as usize;
-        self.logged(command, limit, log)?;
-        Ok(String::from_utf8_lossy(&fs::read(log)?[start..]).into_owned())
+    /// An empty folder and an empty log for one case, and a limit for each of its commands.
+    pub fn workbench(&self, name: &str, limit: Duration) -> Result<Workbench<'_>> {
+        Ok(Workbench { testbed: self, folder: self.scratch(name)?, log: self.log(name)?, limit })
     }
 }
 
 /// Servers that refuse to run as root run as somebody else, in this folder.
 fn let_others_in(folder: &Path) -> Result<()> {
     Ok(fs::set_permissions(folder, Permissions::from_mode(0o755))?)
-}
-
-/// The telling lines and the last lines of a log, of what comes after `start`, indented.
-fn tail(log: &Path, start: u64) -> Result<String> {
-    let bytes = fs::read(log)?;
-    let text = String::from_utf8_lossy(&bytes[start as usize..]);
-    let lines: Vec<&str> = text.lines().collect();
-    let (before, end) = lines.split_at(lines.len().saturating_sub(TAIL_LINES));
-    let telling = before.iter().filter(|line| is_telling(line)).take(TAIL_LINES);
-    let shown: Vec<&str> = telling.chain(end).copied().collect();
-    Ok(format!("   from {}:\n      {}", log.display(), shown.join("\n      ")))
-}
-
-/// Whether a line of cargo's or a test's output says what went wrong.
-fn is_telling(line: &str) -> bool {
-    line.starts_with("error") || line.ends_with("FAILED") || line.contains("panicked at")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tail_keeps_what_went_wrong_early_and_skips_what_came_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let noise = "running\n".repeat(TAIL_LINES * 2);
-        fs::write(&log, format!("error: old\ntest early ... FAILED\n{noise}last\n")).unwrap();
-        let tail = tail(&log, "error: old\n".len() as u64).unwrap();
-        assert!(tail.contains("test early ... FAILED") && tail.ends_with("last"));
-        assert!(!tail.contains("error: old"));
-        assert_eq!(tail.lines().count(), 1 + 1 + TAIL_LINES);
-    }
 }

@@ -2,9 +2,10 @@
 
 use crate::bench::cases::GENERATED;
 use crate::bench::chart;
-use crate::bench::engines::CATALOGUE;
+use crate::bench::engines;
 use crate::bench::results::{Instructions, Latency, Results, Timing};
 use crate::bench::statistics::{Against, Measure, Ratio};
+use anyhow::Result;
 
 /// One row of a table.
 fn line(cells: impl IntoIterator<Item = String>) -> String {
@@ -39,13 +40,14 @@ pub fn machine(results: &Results) -> String {
 }
 
 /// How each engine came to be.
-pub fn engines(results: &Results) -> String {
+pub fn engines(results: &Results) -> Result<String> {
+    let catalogue = engines::catalogue()?;
     let row = |(engine, title): &(String, String)| {
-        let recipe = CATALOGUE.iter().find(|recipe| recipe.name == engine)?;
+        let recipe = catalogue.iter().find(|recipe| recipe.name == *engine)?;
         Some(line([title.clone(), recipe.told()]))
     };
     let rows: String = results.engines.iter().filter_map(row).collect();
-    Fold::Closed.around("How each engine was built", &format!("| engine | |\n|---|---|\n{rows}")) + "\n"
+    Ok(Fold::Closed.around("How each engine was built", &format!("| engine | |\n|---|---|\n{rows}")) + "\n")
 }
 
 /// Means over `groups`: to the baseline, and to the best other engine of each workload.

@@ -1,9 +1,12 @@
-//! Windows programs that know nothing of the allocator, started with `ferrimalloc_redirect.dll`: a program of our own that asks whose its blocks
-//! are, with libraries that are there when it starts and that come later, on two C runtimes; and Lua and SQLite, as libraries.
+//! Windows programs that know nothing of the allocator, started with `ferrimalloc_redirect.dll`: a program of our own that asks
+//! whose its blocks are, with libraries that are there when it starts and that come later, on two C runtimes; and Lua and SQLite,
+//! as libraries.
 
-use super::windows::Windows;
+use super::variable;
+use super::windows::{GCC, TRIPLE, Windows};
+use crate::test::Verdict;
 use crate::workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +15,7 @@ use std::process::{Command, Stdio};
 const NOT_REDIRECTED: i32 = 2;
 const LATE_ON_UCRT: &[&str] = &["-shared", "-nostdlib", "-nostartfiles", "-Wl,-e,DllMain", "-lucrt", "-lkernel32"];
 
-pub fn row(windows: &Windows) -> Result<String> {
+pub fn check(windows: &Windows) -> Verdict {
     let run = build(windows)?;
     ask(windows, &run)?;
     real(windows, &run)
@@ -20,50 +23,45 @@ pub fn row(windows: &Windows) -> Result<String> {
 
 /// The library, and the program that starts others with it, which is answered.
 fn build(windows: &Windows) -> Result<PathBuf> {
-    let mut command =
-        windows.cargo(&["build", "-p", "ferrimalloc-redirect", "--features", "run"], "-Zbuild-std=core,alloc");
-    windows.logged(command.env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
-    let built = windows.toolchain.target().join(super::windows::TRIPLE).join("debug");
+    let arguments = ["build", "-p", "ferrimalloc-redirect", "--features", "run", "--target", TRIPLE];
+    let mut command = windows.port.cargo_with_std(&arguments, "core,alloc")?;
+    windows.port.bench.run(command.env(variable(TRIPLE, "LINKER"), GCC))?;
+    let built = windows.port.toolchain.target().join(TRIPLE).join("debug");
     for file in ["ferrimalloc_redirect.dll", "ferrimalloc-run.exe"] {
-        fs::copy(built.join(file), windows.libraries.join(file)).with_context(|| file.to_string())?;
+        fs::copy(built.join(file), windows.folder.join(file)).with_context(|| file.to_string())?;
     }
-    Ok(windows.libraries.join("ferrimalloc-run.exe"))
+    Ok(windows.folder.join("ferrimalloc-run.exe"))
 }
 
 fn ask(windows: &Windows, run: &Path) -> Result<()> {
-    let library = windows.libraries.join("redirect_library.dll");
-    windows.compile("redirect_library.c", &library, &["-shared"])?;
-    windows.compile("redirect_library.c", &windows.libraries.join("redirect_late.dll"), &["-shared"])?;
-    windows.compile("redirect_library.c", &windows.libraries.join("redirect_ucrt.dll"), LATE_ON_UCRT)?;
-    let program = windows.libraries.join("redirect.exe");
-    windows.compile("redirect.c", &program, &[&library.display().to_string()])?;
-    windows.logged(windows.wine(run).arg(&program))?;
-    let code_of = |command: &mut Command| Ok::<_, anyhow::Error>(command.stdin(Stdio::null()).status()?.code());
+    let library = windows.compile("redirect_library.c", "redirect_library.dll", &["-shared"])?;
+    windows.compile("redirect_library.c", "redirect_late.dll", &["-shared"])?;
+    windows.compile("redirect_library.c", "redirect_ucrt.dll", LATE_ON_UCRT)?;
+    let program = windows.compile("redirect.c", "redirect.exe", &[&library.display().to_string()])?;
+    windows.port.bench.run(windows.wine(run)?.arg(&program))?;
     // The test would tell; and what is given to a program gets there, and back.
-    let alone = code_of(&mut windows.wine(&program))?;
-    let told = code_of(windows.wine(run).arg(&program).args(["two  words", "7"]))?;
-    if alone != Some(NOT_REDIRECTED) || told != Some(7) {
-        bail!("redirect.exe answers {alone:?} by itself, and {told:?} in place of 7");
-    }
+    let code_of = |command: &mut Command| Ok::<_, anyhow::Error>(command.stdin(Stdio::null()).status()?.code());
+    let alone = code_of(&mut windows.wine(&program)?)?;
+    let told = code_of(windows.wine(run)?.arg(&program).args(["two  words", "7"]))?;
+    let is_right = alone == Some(NOT_REDIRECTED) && told == Some(7);
+    ensure!(is_right, "redirect.exe answers {alone:?} by itself, and {told:?} in place of 7");
     Ok(())
 }
 
 /// The same answers with and without.
-fn real(windows: &Windows, run: &Path) -> Result<String> {
+fn real(windows: &Windows, run: &Path) -> Verdict {
     let Some(sources) = sources(windows) else { return Ok("Lua and SQLite NOT RUN: no sources".into()) };
     let (lua, sqlite) = (sources.join("lua-src/lua-5.4.7"), sources.join("libsqlite3-sys/sqlite3"));
-    let libraries = [windows.libraries.join("lua54.dll"), windows.libraries.join("sqlite3.dll")];
-    let [lua_library, sqlite_library] = libraries.each_ref().map(|path| path.display().to_string());
-    windows.gcc(&c_files(&lua)?, &libraries[0], &["-O1", "-shared", "-DLUA_BUILD_AS_DLL"])?;
+    let lua_library = windows.gcc(&c_files(&lua)?, "lua54.dll", &["-O1", "-shared", "-DLUA_BUILD_AS_DLL"])?;
     let exported = ["-O1", "-shared", "-DSQLITE_API=__declspec(dllexport)"];
-    windows.gcc(&[sqlite.join("sqlite3.c")], &libraries[1], &exported)?;
-    let program = windows.libraries.join("real.exe");
+    let sqlite_library = windows.gcc(&[sqlite.join("sqlite3.c")], "sqlite3.dll", &exported)?;
     let include = [&lua, &sqlite].map(|folder| format!("-I{}", folder.display()));
-    let parts = [&include[0], &include[1], &lua_library, &sqlite_library, "-lpsapi"];
-    windows.compile("real.c", &program, &parts)?;
+    let libraries = [lua_library, sqlite_library].map(|path| path.display().to_string());
+    let parts = [&include[0], &include[1], &libraries[0], &libraries[1], "-lpsapi"];
+    let program = windows.compile("real.c", "real.exe", &parts)?;
     let scripts = ["lua.lua", "sqlite.sql"].map(|script| workspace::programs().join("matrix").join(script));
-    let theirs = answers(windows.wine(&program).args(&scripts))?;
-    let ours = answers(windows.wine(run).arg(&program).args(&scripts))?;
+    let theirs = answers(windows.wine(&program)?.args(&scripts))?;
+    let ours = answers(windows.wine(run)?.arg(&program).args(&scripts))?;
     if ours.answer != theirs.answer || !ours.is_redirected || theirs.is_redirected {
         bail!("Lua and SQLite answer otherwise, or are not redirected:\n{}\n{}", ours.answer, theirs.answer);
     }
@@ -78,18 +76,17 @@ struct Answers {
 fn answers(command: &mut Command) -> Result<Answers> {
     let output = command.stdin(Stdio::null()).output().context("cannot start wine")?;
     let [answer, told] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
-    if !output.status.success() || answer.lines().count() < 20 {
-        bail!("{command:?}: {}\n{answer}{told}", output.status);
-    }
+    let is_whole = output.status.success() && answer.lines().count() >= 20;
+    ensure!(is_whole, "{command:?}: {}\n{answer}{told}", output.status);
     Ok(Answers { answer, is_redirected: told.contains("redirected 1") })
 }
 
 /// Where the sources are that `windows/real` names; `None` if they can't be had.
 fn sources(windows: &Windows) -> Option<PathBuf> {
-    let folder = std::path::absolute(windows.toolchain.target().join("sources")).ok()?;
+    let folder = std::path::absolute(windows.port.toolchain.target().join("sources")).ok()?;
     let mut command = workspace::cargo(&["vendor", "--locked"]);
     command.arg(&folder).current_dir(workspace::programs().join("windows/real"));
-    windows.logged(&mut command).ok().map(|()| folder)
+    windows.port.bench.run(&mut command).ok().map(|_| folder)
 }
 
 fn c_files(folder: &Path) -> Result<Vec<PathBuf>> {

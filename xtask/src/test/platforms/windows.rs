@@ -1,13 +1,10 @@
 //! Windows on x86-64, by mingw's linker and wine: the tests of the crates that a port is about, and jobs beside the system's
 //! allocator. What wine takes says little about Windows itself.
 
-use super::jobs::{check_left, compare, line};
-use super::redirect;
-use super::{LIMIT, Row, installed, two_programs, variable, with_own_std, without_source};
-use crate::packages::Need;
-use crate::test::Testbed;
-use crate::test::cargo_stages::passed;
-use crate::test::foreign_toolchain::Toolchain;
+use super::jobs::{check_left, line, told};
+use super::{Port, in_the_core, redirect, variable};
+use crate::test::Verdict;
+use crate::test::commands::passed;
 use crate::workspace;
 use anyhow::Result;
 use std::fs;
@@ -15,16 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub const TRIPLE: &str = "x86_64-pc-windows-gnu";
-const GCC: &str = "x86_64-w64-mingw32-gcc";
+pub const GCC: &str = "x86_64-w64-mingw32-gcc";
 const WINE: &str = "/usr/lib/wine/wine64";
-
-const NEEDS: &[Need] =
-    &[Need { program: GCC, package: "gcc-mingw-w64-x86-64-win32" }, Need { program: WINE, package: "wine64" }];
 
 /// The first forges pages by the thousand and leaves an arena behind each, more than the mappings that a process may have: what is
 /// committed is a mapping of its own under wine. The second asks nothing of the system, and takes minutes unoptimised. The third
-/// takes memory that nobody has touched for memory that isn't there, which here it need not be. The others are about memory that goes early, which it
-/// doesn't where what goes is closed for a moment (`docs/DESIGN.md`).
+/// takes memory that nobody has touched for memory that isn't there, which here it need not be. The others are about memory that
+/// goes early, which it doesn't where what goes is closed for a moment (`docs/DESIGN.md`).
 const NOT_UNDER_WINE: &[&str] = &[
     "a_page_is_mended_wherever_its_owner",
     "single_runs_of_all_places_and_lengths",
@@ -35,119 +29,76 @@ const NOT_UNDER_WINE: &[&str] = &[
     "sparse::what_another_thread_frees_goes_once_much_waits_for_the_owner",
 ];
 
-pub fn row(testbed: &Testbed, toolchain: &Toolchain, log: &Path) -> Result<Row> {
-    if let Some(why) = installed(NEEDS, log) {
-        return Ok(Row::NotToBeHad(why));
-    }
-    if let Some(row) = without_source(toolchain, log) {
-        return Ok(row);
-    }
-    let windows = Windows::new(testbed, toolchain, log)?;
+pub fn row(port: &Port) -> Verdict {
+    port.install(&[GCC, WINE])?;
+    let windows = Windows { port, folder: port.bench.testbed.scratch("windows")? };
+    // Rust's standard library has its randomness from it, and this wine lacks it.
+    windows.compile("bcryptprimitives.c", "bcryptprimitives.dll", &["-shared", "-ladvapi32"])?;
     let tests = windows.tests()?;
     windows.c_interface()?;
-    let redirected = redirect::row(&windows)?;
+    let redirected = redirect::check(&windows)?;
     let jobs = windows.jobs()?;
-    Ok(Row::Done(format!("{tests} tests run (wine), and two C programs; {redirected}; {jobs}")))
+    Ok(format!("{tests} tests run (wine), and two C programs; {redirected}; {jobs}"))
 }
 
 pub struct Windows<'a> {
-    testbed: &'a Testbed,
-    pub toolchain: &'a Toolchain,
-    log: &'a Path,
-    /// Libraries that this wine lacks, and all that is built here.
-    pub libraries: PathBuf,
-    /// A "C:" of its own, which takes seconds to make, so it stays.
-    prefix: PathBuf,
+    pub port: &'a Port<'a>,
+    /// Where wine looks for libraries, and where all that is built here is.
+    pub folder: PathBuf,
 }
 
-impl<'a> Windows<'a> {
-    fn new(testbed: &'a Testbed, toolchain: &'a Toolchain, log: &'a Path) -> Result<Self> {
-        let (libraries, prefix) =
-            (testbed.scratch("windows")?, std::path::absolute(workspace::target().join("platforms/wine"))?);
-        let windows = Windows { testbed, toolchain, log, libraries, prefix };
-        // Rust's standard library has its randomness from it.
-        windows.compile(
-            "bcryptprimitives.c",
-            &windows.libraries.join("bcryptprimitives.dll"),
-            &["-shared", "-ladvapi32"],
-        )?;
-        Ok(windows)
+impl Windows<'_> {
+    /// One of the programs and libraries that lie in `windows`.
+    pub fn compile(&self, source: &str, name: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let source = workspace::programs().join("windows").join(source);
+        self.gcc(&[source], name, &[&["-O2"], arguments].concat())
     }
 
-    /// Compiles one of the programs that lie in `windows`.
-    pub fn compile(&self, source: &str, to: &Path, arguments: &[&str]) -> Result<()> {
-        self.gcc(&[workspace::programs().join("windows").join(source)], to, &[&["-O2"], arguments].concat())
+    pub fn gcc(&self, sources: &[PathBuf], name: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let program = self.folder.join(name);
+        self.port.bench.run(Command::new(GCC).args(sources).arg("-o").arg(&program).args(arguments))?;
+        Ok(program)
     }
 
-    pub fn gcc(&self, sources: &[PathBuf], to: &Path, arguments: &[&str]) -> Result<()> {
-        self.logged(Command::new(GCC).args(sources).arg("-o").arg(to).args(arguments))
-    }
-
-    pub fn logged(&self, command: &mut Command) -> Result<()> {
-        self.testbed.logged(command, LIMIT, self.log).map(drop)
-    }
-
-    pub fn cargo(&self, arguments: &[&str], std: &str) -> Command {
-        let mut command = with_own_std(arguments, self.toolchain);
-        command.args(["--target", TRIPLE, std, "-Zbuild-std-features=panic-unwind"]);
-        command.env(variable(TRIPLE, "LINKER"), GCC).env("CARGO_INCREMENTAL", "0");
-        command
-    }
-
-    pub fn wine(&self, program: &Path) -> Command {
+    /// With a "C:" of its own, which takes seconds to make, so it stays.
+    pub fn wine(&self, program: &Path) -> Result<Command> {
         let mut command = Command::new(WINE);
-        command.arg(program).current_dir(workspace::root().join("crates/core")).env("RUST_BACKTRACE", "0");
-        command.env("WINEDEBUG", "-all").env("WINEPATH", &self.libraries);
-        command.env("WINEPREFIX", &self.prefix);
-        command
+        in_the_core(command.arg(program)).env("WINEDEBUG", "-all").env("WINEPATH", &self.folder);
+        command.env("WINEPREFIX", std::path::absolute(workspace::target().join("platforms/wine"))?);
+        Ok(command)
     }
 
     fn tests(&self) -> Result<usize> {
-        let crates = ["test", "-p", "ferrimalloc-prim", "-p", "ferrimalloc-core", "--lib", "--no-run"];
-        let mut command = self.cargo(&crates, "-Zbuild-std=std,panic_unwind,test");
+        let mut command = self.port.cargo_with_std(&["test", "--target", TRIPLE], "std,panic_unwind,test")?;
+        command.arg("-Zbuild-std-features=panic-unwind").env(variable(TRIPLE, "LINKER"), GCC);
         // The library and the tests must agree, or there are two of it.
-        command.env("CARGO_PROFILE_DEV_PANIC", "unwind").env("CARGO_PROFILE_DEV_DEBUG", "0");
-        let programs = two_programs(self.testbed, &mut command, self.log)?;
+        let programs = self.port.test_programs(command.env("CARGO_PROFILE_DEV_PANIC", "unwind"))?;
         let skipped: Vec<&str> = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]).collect();
-        let run = |program: &PathBuf| {
-            let program = workspace::root().join(program);
-            Ok(passed(&self.testbed.said(self.wine(&program).args(&skipped), LIMIT, self.log)?))
-        };
+        let run = |program: &PathBuf| Ok(passed(&self.port.bench.run(self.wine(program)?.args(&skipped))?));
         programs.iter().map(run).sum()
     }
 
     /// A C program with the static library.
-    fn c_interface(&self) -> Result<()> {
-        let library = ["rustc", "-p", "ferrimalloc-library", "--crate-type", "staticlib"];
-        let mut command = self.cargo(&library, "-Zbuild-std=core,alloc");
-        command.env("CARGO_PROFILE_DEV_DEBUG", "0");
-        self.testbed.logged(&mut command, LIMIT, self.log)?;
-        let library = self.toolchain.target().join(TRIPLE).join("debug/libferrimalloc.a");
+    fn c_interface(&self) -> Result<String> {
+        let library = ["rustc", "-p", "ferrimalloc-library", "--crate-type", "staticlib", "--target", TRIPLE];
+        self.port.bench.run(&mut self.port.cargo_with_std(&library, "core,alloc")?)?;
+        let library = self.port.toolchain.target().join(TRIPLE).join("debug/libferrimalloc.a");
         let include = workspace::root().join("include");
         let (library, include) = (library.display().to_string(), format!("-I{}", include.display()));
-        let program = self.libraries.join("c_interface.exe");
-        self.compile("c_interface.c", &program, &[&include, &library, "-ladvapi32"])?;
-        self.testbed.logged(&mut self.wine(&program), LIMIT, self.log)?;
-        Ok(())
+        let program = self.compile("c_interface.c", "c_interface.exe", &[&include, &library, "-ladvapi32"])?;
+        self.port.bench.run(&mut self.wine(&program)?)
     }
 
     /// The same jobs with both allocators; and with ours, giving back at once what is unused, whether threads leave anything.
-    fn jobs(&self) -> Result<String> {
+    fn jobs(&self) -> Verdict {
         let (ours, theirs) = (self.job("ours", "ours")?, self.job("std", "")?);
-        let lines = [self.run(&ours, "10")?, self.run(&theirs, "10")?];
-        check_left(&self.run(&ours, "0")?)?;
-        compare(&lines, "HeapAlloc")
+        check_left(&line(self.wine(&ours)?, "0")?)?;
+        told(&line(self.wine(&ours)?, "10")?, &line(self.wine(&theirs)?, "10")?, "HeapAlloc")
     }
 
     fn job(&self, name: &str, features: &str) -> Result<PathBuf> {
-        let mut command = self.cargo(&["build", "--release", "--features", features], "-Zbuild-std=std,panic_abort");
-        self.testbed.logged(command.current_dir(workspace::programs().join("jobs")), LIMIT, self.log)?;
-        let program = self.libraries.join(name).with_extension("exe");
-        fs::copy(self.toolchain.target().join(TRIPLE).join("release/jobs.exe"), &program)?;
+        let program = self.folder.join(name).with_extension("exe");
+        fs::copy(self.port.jobs(TRIPLE, features)?.join("jobs.exe"), &program)?;
         Ok(program)
-    }
-
-    fn run(&self, program: &Path, purge_delay: &str) -> Result<String> {
-        line(self.wine(program), purge_delay)
     }
 }
