@@ -481,7 +481,6 @@ fn what_was_freed_is_seldom_used_again_soon() {
     at(5, 0, || assert!(reused_within(40) <= 60));
 }
 
-#[cfg(not(feature = "sim"))]
 #[test]
 fn a_block_that_grows_moves_rarely_and_is_checked_as_before() {
     for secure in 2..=4 {
@@ -529,6 +528,34 @@ fn a_few_blocks_are_spread_over_no_more_memory_than_their_rest_takes() {
     }
 }
 
+#[test]
+fn what_a_block_loses_is_cleared_too() {
+    at(4, 0, || {
+        let grown = |size| {
+            let p = alloc::malloc(1000);
+            // SAFETY: a block of the test's own.
+            unsafe { alloc::realloc(p, size) }
+        };
+        for (large, small) in [(300_000, 160_000), (3 << 20, 1 << 20), (40 << 20, 2_000_000)] {
+            let p = grown(large);
+            // SAFETY: the block is that large.
+            let p = unsafe {
+                p.write_bytes(0x5e, large);
+                alloc::realloc(p, small)
+            };
+            let others: Vec<_> = (0..8).map(|_| alloc::malloc(large)).collect();
+            for &other in &others {
+                // SAFETY: as above.
+                let bytes = unsafe { std::slice::from_raw_parts(other, large) };
+                assert!(bytes.iter().all(|&byte| byte == 0), "{large} to {small}");
+            }
+            others.into_iter().for_each(free);
+            free(p);
+        }
+    });
+}
+
+#[cfg(not(feature = "sim"))]
 #[test]
 fn requests_for_nothing_get_addresses_without_memory() {
     for (secure, debug) in [(3, 0), (4, 0), (5, 0), (0, 1), (0, 3)] {

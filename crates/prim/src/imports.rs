@@ -126,7 +126,9 @@ fn write(slot: *mut usize, value: usize) -> bool {
     // SAFETY: integers and pointers only: all zero is a value.
     let mut area: MEMORY_BASIC_INFORMATION = unsafe { core::mem::zeroed() };
     // SAFETY: an address, and a place for the result.
-    kept(|| unsafe { VirtualQuery(slot.cast(), &mut area, size_of_val(&area)) });
+    if kept(|| unsafe { VirtualQuery(slot.cast(), &mut area, size_of_val(&area)) }) == 0 {
+        return false;
+    }
     let is_writable =
         area.Protect & (PAGE_READWRITE | PAGE_WRITECOPY | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY) != 0;
     let is_code = area.Protect & (PAGE_EXECUTE | PAGE_EXECUTE_READ) != 0;

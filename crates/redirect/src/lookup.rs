@@ -32,8 +32,10 @@ pub fn instead(address: usize) -> Option<usize> {
 }
 
 unsafe extern "system" fn look_up(module: *mut c_void, name: *const u8) -> *const c_void {
-    let system: *const () = ptr::with_exposed_provenance(KERNEL.load(Ordering::Relaxed));
-    // SAFETY: the function of that name has this type; it was found, or nobody would get here.
+    // (The one in `kernel32.dll` may come back here, by an import that is ours by now.)
+    let known = [&BASE, &KERNEL].map(|place| place.load(Ordering::Relaxed)).into_iter().find(|&address| address != 0);
+    let system: *const () = ptr::with_exposed_provenance(known.unwrap_or(0));
+    // SAFETY: the functions of that name have this type; one was found, or nobody would get here.
     let found = unsafe { core::mem::transmute::<*const (), Lookup>(system)(module, name) };
     instead(found.expose_provenance()).map_or(found, ptr::with_exposed_provenance)
 }

@@ -17,7 +17,6 @@ use core::ptr;
 
 use ferrimalloc_prim::cpu;
 
-use super::clear::clear_large;
 use super::hardened_single::{
     alloc_alone, alloc_guarded, alloc_single, clear_gained, clear_single, resize_single, verify_single,
 };
@@ -227,8 +226,7 @@ unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
             if style.fills { page.filled(p, preserved(page).0).on_free() } else { page.canary_of(p).open() }
         }
         if style.clears {
-            let (from, bytes) = (preserved(page).0, page.block_bytes());
-            clear_large(page, p.wrapping_add(from.min(bytes)), bytes.saturating_sub(from));
+            clear_behind(p, preserved(page).0, page.block_bytes());
         }
     }
     tool_hooks::put_away(p, page.block_bytes());

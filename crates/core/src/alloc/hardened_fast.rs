@@ -3,7 +3,6 @@
 
 use ferrimalloc_prim::cpu;
 
-use super::clear::{LARGE_BYTES, clear_large};
 use crate::hardened::{BlockTable, CANARY_BYTES, Canary, OwnedBlockTable, Work};
 use crate::heap::may_preserve;
 use crate::page::{Freed, Owned};
@@ -103,7 +102,7 @@ pub(super) fn free_long(p: *mut u8, page: &'static Owned) -> Option<Freed> {
     let clear = || {
         if clears {
             // SAFETY: as above.
-            unsafe { if bytes < LARGE_BYTES { cpu::clear_block(p, bytes) } else { clear_large(page.page(), p, bytes) } }
+            unsafe { cpu::clear_block(p, bytes) }
         }
     };
     // SAFETY: as above.

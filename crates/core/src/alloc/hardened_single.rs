@@ -3,16 +3,16 @@
 
 use core::ptr;
 
-use super::clear::clear_large;
 use super::single::{self, SingleBlock};
 use super::{marking, origins};
+use crate::arena::has_been_filled;
 use crate::base::*;
 use crate::diag::ErrorKind;
 use crate::hardened::{FILLED_BYTES, fill_slack, verify_filler};
 use crate::heap::{SingleRequest, guard_single, may_guard};
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
-use crate::page::{Page, PageRef};
+use crate::page::{Origin, Page, PageRef};
 use crate::theap::Theap;
 
 /// Clears a block with a page of its own, which is about to be released.
@@ -23,8 +23,51 @@ pub(super) unsafe fn clear_single(page: PageRef) {
     let (start, bytes) = (page.start(), page.block_bytes());
     tool_hooks::reached(start, bytes);
     // SAFETY: the precondition.
-    unsafe { clear_large(page, start, bytes) };
+    unsafe { clear(page, start, bytes) };
     tool_hooks::put_away(start, bytes);
+}
+
+/// From this size on it pays to ask the system what has been touched.
+const LARGE_BYTES: usize = 1 << 20;
+
+/// Clears a part of the block of the page. What is large, and goes to the system soon or is mostly untouched, is given back instead:
+/// clearing would make OS pages that were never touched. (To touch memory again costs five times as much as clearing it.)
+///
+/// # Safety
+/// The block is the caller's, who doesn't need these bytes any more.
+unsafe fn clear(page: PageRef, start: *mut u8, bytes: usize) {
+    let goes_soon = || matches!(page.origin(), Origin::Os(_)) || options::get(OptionId::PurgeDelay) == 0;
+    // SAFETY: the precondition.
+    unsafe {
+        let is_dropped = bytes >= LARGE_BYTES
+            && (goes_soon() || !has_been_filled(start, bytes))
+            && drop_and_clear(page, start, bytes);
+        if !is_dropped {
+            ptr::write_bytes(start, 0, bytes);
+        }
+    }
+}
+
+/// Gives the whole OS pages back, and clears the ends; false, and nothing has happened, if the system refuses or the memory is not
+/// ours.
+///
+/// # Safety
+/// As for [`clear`].
+unsafe fn drop_and_clear(page: PageRef, start: *mut u8, bytes: usize) -> bool {
+    let os_page = os::os_page_bytes();
+    let before = start.align_offset(os_page).min(bytes);
+    let inside = (bytes - before) / os_page * os_page;
+    let Some(memory) = page.private_at(start.wrapping_add(before), inside) else { return false };
+    let behind = before + inside;
+    // SAFETY: the precondition.
+    unsafe {
+        if !memory.discard() {
+            return false;
+        }
+        ptr::write_bytes(start, 0, before);
+        ptr::write_bytes(start.wrapping_add(behind), 0, bytes - behind);
+    }
+    true
 }
 
 pub(super) fn verify_single(p: *mut u8, page: &Page) {
@@ -42,6 +85,10 @@ pub(super) fn resize_single(mut block: SingleBlock, usable: usize, size: usize, 
     let page = block.page();
     verify_single(page.start(), page);
     let clears = page.clears_single();
+    if clears && size < usable && !page.owner().is_guarded() {
+        // SAFETY: the block is the caller's, and so much of it is not needed any more. Some of it may be somebody else's soon.
+        unsafe { clear(page, page.start().wrapping_add(size), page.block_bytes() - size) };
+    }
     if !block.resize(size + SINGLE_PADDING) {
         return false;
     }

@@ -14,7 +14,6 @@
 
 mod aligned;
 mod bounds;
-mod clear;
 mod fail;
 mod free;
 mod hardened;

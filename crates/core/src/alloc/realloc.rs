@@ -140,7 +140,8 @@ unsafe fn resize_in_place(page: PageRef, p: *mut u8, usable: usize, size: usize,
         if page.owner().is_hardened() {
             // A tool sees whoever uses the old block if it moves each time, and valgrind what of it is defined if that
             // is copied.
-            let may_stay = !page.is_singleton() || size >= usable / 2 || at.takes_a_page(size + SINGLE_PADDING);
+            let is_large = at.takes_a_page(size + SINGLE_PADDING) || size >= page.block_bytes() / 2;
+            let may_stay = !page.is_singleton() || is_large && !page.owner().is_guarded();
             return !BUILD.is_watched()
                 && size > 0
                 && may_stay
@@ -216,8 +217,11 @@ fn move_single(
 
 /// A block for contents of `usable` bytes that are to have `size`, with room for more if it is growing.
 fn alloc_for(theap: &'static Theap, usable: usize, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
-    if grows_alone(usable, size, at) && hardened_single::may_grow_alone(theap) {
-        return alloc_growing(theap, size, at, zero);
+    if grows_alone(usable, size, at)
+        && hardened_single::may_grow_alone(theap)
+        && let Some(block) = alloc_growing(theap, size, at, zero)
+    {
+        return block;
     }
     let room = roomy(usable, size);
     if theap.is_instrumented() { alloc_watched(theap, size, room, at, zero) } else { alloc_at(theap, room, at, zero) }
@@ -228,14 +232,13 @@ fn grows_alone(usable: usize, size: usize, at: Alignment) -> bool {
     size > usable && size >= grows_alone_bytes() && at.align.is_power_of_two() && at.align <= MAX_REQUEST
 }
 
-fn alloc_growing(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
+fn alloc_growing(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
     let block = match theap.is_hardened() {
         true => hardened_single::alloc_growing(theap, size, at, zero),
         false => single::alloc_growing(theap, size, at, zero),
-    };
-    let Some(block) = block else { return fail(size) };
+    }?;
     block.advise_filling();
-    block.hand_out()
+    Some(block.hand_out())
 }
 
 fn alloc_watched(theap: &'static Theap, size: usize, room: usize, at: Alignment, zero: Zero) -> *mut u8 {

@@ -146,8 +146,9 @@ fn is_filled(start: *const u8, bytes: usize) -> bool {
 /// # Safety
 /// The block is readable.
 pub unsafe fn has_been_filled(start: *const u8, bytes: usize) -> bool {
+    let before = start.align_offset(os::os_page_bytes()).min(bytes);
     // SAFETY: the precondition.
-    most_of_sample(start, bytes, |page| is_resident(page) && unsafe { !is_zero(page) })
+    most_of_sample(start.wrapping_add(before), bytes - before, |page| is_resident(page) && unsafe { !is_zero(page) })
 }
 
 /// Whether most OS pages of a block's sample are so. They stand apart by no multiple of a power of two, as what is touched in a sparse

@@ -15,8 +15,8 @@
 //!
 //! Where the kernel limits the process's memory (a control group, as containers have), the bound is an eighth of that
 //! limit at most, and half of what is left of it, or the floor: what is in use may grow where nothing is free for it, and the process would be
-//! killed. Claims keep it, too, as they leave less. No huge pages are advised beyond half of such a limit (`thp`), and a thread that needs another
-//! page when a sixteenth is left gives back what its pages have empty (`Theap::economise`).
+//! killed. Claims of new pages keep it, too, as they leave less. No huge pages are advised beyond half of such a limit (`thp`), and a thread that needs another
+//! page when an eighth is left gives back what its pages have empty (`Theap::economise`).
 //!
 //! Purging claims slices (clears their free bits) like an allocation does, so that nobody can be given a slice whose
 //! memory is being taken (see `slice_states`).

@@ -55,7 +55,7 @@ pub struct Purging {
     granted: AtomicUsize,
     /// How often little was left of it.
     shortages: AtomicUsize,
-    /// How many slices were committed the last time, or fewer since.
+    /// How many slices were committed the last time, or the fewest since.
     short_at: AtomicUsize,
 }
 
@@ -128,7 +128,11 @@ impl Purging {
 
     /// How often there was so little left of what the kernel grants the process, with so many slices committed, that each thread should
     /// give back what it can: once, and again whenever a sixty-fourth of that has been added.
-    pub(super) fn shortages(&self, committed: usize) -> usize {
+    pub(super) fn shortages(&self, committed: impl FnOnce() -> usize) -> usize {
+        if self.granted() == usize::MAX {
+            return 0;
+        }
+        let committed = committed();
         if self.exceeds_share(committed, NEAR) {
             let before = self.short_at.load(Ordering::Relaxed);
             let is_due = before == 0 || committed > before + self.granted() / SHORTAGE_SHARE;
@@ -237,7 +241,7 @@ mod tests {
     fn near_the_limit_each_step_up_is_a_shortage() {
         let purging = Purging::new();
         purging.granted.store(64 * FLOOR_SLICES, Ordering::Relaxed);
-        let shortages = |floors: usize, more: usize| purging.shortages(floors * FLOOR_SLICES + more);
+        let shortages = |floors: usize, more: usize| purging.shortages(|| floors * FLOOR_SLICES + more);
         assert_eq!(shortages(56, 0), 0, "an eighth is left");
         assert_eq!([shortages(56, 1), shortages(56, 1), shortages(57, 1)], [1; 3], "once");
         assert_eq!(shortages(57, 2), 2, "a step up");

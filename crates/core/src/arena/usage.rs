@@ -104,7 +104,7 @@ impl Usage {
 
     /// See [`Purging::shortages`].
     pub(super) fn shortages(&self) -> usize {
-        self.purging.shortages(self.stats.committed.current().max(0) as usize / SLICE_BYTES)
+        self.purging.shortages(|| self.stats.committed.current().max(0) as usize / SLICE_BYTES)
     }
 
     /// Units of 2 MiB that are no longer advised to be huge pages.

@@ -14,6 +14,11 @@ const PER_DELAY: u64 = 16;
 /// The least time between two of these, on average, in milliseconds.
 const LEAST_MILLIS: u64 = 4;
 
+/// What a shortage of memory makes a thread give back costs so many times the milliseconds that it takes.
+const SHORTAGE_COST: u64 = 3;
+/// And so much may be taken ahead of time.
+const SHORTAGE_MILLIS_AT_ONCE: u64 = 3000;
+
 /// How many more than one may come at once, after a while without any.
 const BURST: u64 = 15;
 
@@ -32,15 +37,19 @@ impl Theap {
     pub fn economise(&self) {
         let shortages = self.heap().subproc().arenas().shortages();
         if shortages != self.shortages.get() {
-            self.shortages.set(shortages);
-            self.give_back_what_may_go();
+            self.give_back_for_shortage(shortages);
         }
     }
 
+    /// Takes a second at once at most, and a quarter of the thread's time.
     #[cold]
-    fn give_back_what_may_go(&self) {
-        if self.heap().subproc().arenas().purge_delay().is_some() {
+    fn give_back_for_shortage(&self, shortages: usize) {
+        let start = clock::now_millis();
+        let may = self.heap().subproc().arenas().purge_delay().is_some();
+        if may && self.for_shortages.take(start, 1, SHORTAGE_MILLIS_AT_ONCE) {
+            self.shortages.set(shortages);
             self.give_back();
+            self.for_shortages.charge(SHORTAGE_COST * clock::now_millis().saturating_sub(start));
         }
     }
 

@@ -42,6 +42,7 @@ pub struct Theap {
     pub(super) allowance: Allowance,
     /// How many shortages of memory the thread has done something about.
     pub(super) shortages: Cell<usize>,
+    pub(super) for_shortages: Allowance,
     pub(super) counts: Counts,
     pub(super) retired: Retired,
     pub(super) batch: Batch,
@@ -103,6 +104,7 @@ impl Theap {
             looks: Looks::new(),
             allowance: Allowance::new(),
             shortages: Cell::new(0),
+            for_shortages: Allowance::new(),
             counts: Counts::new(),
             retired: Retired::new(),
             batch: Batch::new(),
