@@ -226,7 +226,8 @@ unsafe fn retire(p: *mut u8, page: PageRef, index: usize) {
             if style.fills { page.filled(p, preserved(page).0).on_free() } else { page.canary_of(p).open() }
         }
         if style.clears {
-            clear_behind(p, preserved(page).0, page.block_bytes());
+            // Not the canary's word, which is zero by now: who frees the block behind may be looking at it.
+            clear_behind(p, preserved(page).0, page.block_bytes() - style.canary_bytes());
         }
     }
     tool_hooks::put_away(p, page.block_bytes());

@@ -1,6 +1,8 @@
 //! What is done to most blocks of hardened pages: taken when they are ready, and freed by the page's owner when all is as it should
 //! be. Nothing here calls anything but `memset`, and whatever is not so simple is left to the caller (`hardened`).
 
+use core::ptr;
+
 use ferrimalloc_prim::cpu;
 
 use crate::hardened::{BlockTable, CANARY_BYTES, Canary, OwnedBlockTable, Work};
@@ -77,7 +79,8 @@ pub(super) fn free_short<const CLEARS: bool>(p: *mut u8, page: &'static Owned) -
     }
     let clear = || {
         if CLEARS {
-            // SAFETY: called for a block that is the caller's.
+            // SAFETY: called for a block that is the caller's. (The canary's word is zero by now, and stays so: who frees the block behind may
+            // be looking at it.)
             unsafe { cpu::clear_looping(p, table.block_bytes()) }
         }
     };
@@ -101,8 +104,8 @@ pub(super) fn free_long(p: *mut u8, page: &'static Owned) -> Option<Freed> {
     }
     let clear = || {
         if clears {
-            // SAFETY: as above.
-            unsafe { cpu::clear_block(p, bytes) }
+            // SAFETY: as above. Not the canary's word, which is zero by now: who frees the block behind may be looking at it.
+            unsafe { ptr::write_bytes(p, 0, bytes - CANARY_BYTES) }
         }
     };
     // SAFETY: as above.
