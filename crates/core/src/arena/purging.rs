@@ -129,11 +129,12 @@ impl Purging {
     /// How often there was so little left of what the kernel grants the process, with so many slices committed, that each thread should
     /// give back what it can: once, and again whenever a sixty-fourth of that has been added.
     pub(super) fn shortages(&self, committed: impl FnOnce() -> usize) -> usize {
-        if self.granted() == usize::MAX {
+        if self.granted.load(Ordering::Relaxed) == usize::MAX {
             return 0;
         }
         let committed = committed();
-        if self.exceeds_share(committed, NEAR) {
+        // A small process need not know its limit.
+        if committed > FLOOR_SLICES && self.exceeds_share(committed, NEAR) {
             let before = self.short_at.load(Ordering::Relaxed);
             let is_due = before == 0 || committed > before + self.granted() / SHORTAGE_SHARE;
             if is_due || committed < before {
