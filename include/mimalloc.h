@@ -566,6 +566,7 @@ typedef enum mi_option_e {
   mi_option_scavenge = 1000,                      /* ours: a thread that purges: 0 never, 1 always, 2 beside other threads */
   mi_option_limit = 1003,                         /* ours: bytes that the process may have committed; 0 any number */
   mi_option_name_maps = 1004,                     /* ours: memory is listed by name in /proc/PID/maps */
+  mi_option_guarded_rest = 1005,                  /* ours: so many guarded blocks stay inaccessible after they were freed; 0 none */
 
   /* earlier names */
   mi_option_eager_region_commit = mi_option_arena_eager_commit,

@@ -11,6 +11,7 @@ mod maps;
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Force, Zero};
 use ferrimalloc_core::diag;
+use ferrimalloc_core::heap::Depth;
 use ferrimalloc_core::options::{self, Hardening, OptionId};
 use ferrimalloc_core::runtime;
 use ferrimalloc_core::theap::Theap;
@@ -46,6 +47,7 @@ fn at(secure: u8, debug: u8, test: impl FnOnce() + Send) {
     thread::scope(|scope| scope.spawn(test).join().expect("no panic"));
     options::set_hardening(Hardening::NONE);
     options::set(OptionId::GuardedSampleRate, 0);
+    options::set(OptionId::GuardedRest, 256);
 }
 
 /// The code of the one error that `misuse` causes; 0 if there is none.
@@ -266,16 +268,204 @@ fn the_order_of_blocks_is_not_that_of_addresses() {
 #[cfg(not(feature = "sim"))]
 #[test]
 fn guarded_blocks_end_at_a_guard() {
-    at(0, 0, || {
-        options::set(OptionId::GuardedSampleRate, 1);
-        // The thread's theap is made by its first allocation, with the options of that moment.
+    at_rate_one(0, 0, || {
+        // Exactly, each of them; then there is no room at the end of an OS page.
+        options::set(OptionId::UnsafeGuardedPrecise, 1);
         for size in [1, 100, 4096, 5000, 600_000] {
             let p = alloc::malloc(size);
             let end = p as usize + alloc::usable_size(p);
-            assert!(end - (p as usize + size) < 16);
+            assert_eq!(end, p as usize + size);
             assert!(is_inaccessible(end) && !is_inaccessible(end - 1), "{size}");
+            assert!(is_inaccessible((p as usize & !(os_page_bytes() - 1)) - 1), "{size}: in front");
             free(p);
-            assert!(!is_inaccessible(end), "{size}");
+        }
+        options::set(OptionId::UnsafeGuardedPrecise, 0);
+    });
+}
+
+#[cfg(not(feature = "sim"))]
+#[test]
+fn guarded_blocks_end_at_a_guard_or_begin_behind_one() {
+    at_rate_one(0, 0, || {
+        for size in [1, 100, 5000] {
+            let blocks: Vec<usize> = (0..400).map(|_| alloc::malloc(size) as usize).collect();
+            let end = |p: usize| p + alloc::usable_size(p as *mut u8);
+            let at_end = blocks.iter().filter(|&&p| is_inaccessible(end(p))).count();
+            let at_start = blocks.iter().filter(|&&p| is_inaccessible(p - 1)).count();
+            assert_eq!(at_start + at_end, 400, "{size}: {at_start} begin behind a guard");
+            // One in four, give or take five deviations.
+            assert!((57..143).contains(&at_start), "{size}: {at_start} begin behind a guard");
+            for &p in &blocks {
+                assert!(end(p) - (p + size) < 16 && p % 16 == 0);
+                assert!(!is_inaccessible(p) && !is_inaccessible(end(p) - 1), "{size}");
+                free(p as *mut u8);
+            }
+        }
+    });
+}
+
+/// The same in a thread that guards all of its blocks.
+fn at_rate_one(secure: u8, debug: u8, test: impl FnOnce() + Send) {
+    at(secure, debug, || {
+        // The thread's theap is made by its first allocation, with the options of that moment.
+        options::set(OptionId::GuardedSampleRate, 1);
+        options::set(OptionId::GuardedRest, REST);
+        alloc::collect(Force::All);
+        test();
+        alloc::collect(Force::All);
+    });
+}
+
+/// So many blocks rest here.
+const REST: i64 = 8;
+
+#[cfg(not(feature = "sim"))]
+fn os_page_bytes() -> usize {
+    ferrimalloc_prim::mem::config().os_page_bytes
+}
+
+#[cfg(not(feature = "sim"))]
+#[test]
+fn a_freed_guarded_block_is_inaccessible_until_others_have_taken_turns() {
+    for (secure, debug) in [(0, 0), (2, 0), (4, 0), (5, 0), (0, 2)] {
+        at_rate_one(secure, debug, || {
+            for size in [1, 100, 5000, 100_000, 700_000] {
+                let p = alloc::malloc(size);
+                free(p);
+                let is_closed = || (0..size).step_by(1000).all(|at| is_inaccessible(p as usize + at));
+                for turn in 0..REST {
+                    assert!(is_closed(), "{size} at {secure}, {debug}: {turn}");
+                    let other = alloc::malloc(size);
+                    assert_ne!(other, p, "{size} at {secure}, {debug}: {turn}");
+                    free_elsewhere(other);
+                }
+                assert_eq!(reported(|| free(p)), INVALID, "{size} at {secure}, {debug}: its page has gone");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_freed_guarded_block_is_no_block_until_others_have_taken_turns() {
+    for (secure, debug) in [(0, 0), (2, 0), (3, 0), (5, 0), (0, 1), (0, 3)] {
+        at_rate_one(secure, debug, || {
+            for size in [1, 100, 5000, 700_000] {
+                let p = alloc::malloc(size);
+                assert_eq!(alloc::remaining(p), alloc::usable_size(p));
+                free(p);
+                let others: Vec<_> = (1..REST).map(|_| alloc::malloc(size)).collect();
+                others.into_iter().for_each(free);
+                assert_eq!(reported(|| free(p)), DOUBLE_FREE, "{size} at {secure}, {debug}");
+                assert_eq!(reported(|| free_elsewhere(p)), DOUBLE_FREE, "{size} at {secure}, {debug}");
+                assert_eq!(reported(|| free_as(p, size)), DOUBLE_FREE, "{size} at {secure}, {debug}");
+                assert_eq!(reported(|| assert_eq!(alloc::usable_size(p), 0)), INVALID);
+                // SAFETY: refused without being followed.
+                assert_eq!(reported(|| assert!(unsafe { alloc::realloc(p, 2 * size) }.is_null())), INVALID);
+                // SAFETY: as above.
+                assert_eq!(reported(|| assert!(unsafe { alloc::expand(p, 2 * size) }.is_null())), 0);
+                assert_eq!(alloc::remaining(p), 0);
+                alloc::collect(Force::All);
+                assert_eq!(reported(|| free(p)), INVALID, "its page has gone");
+            }
+        });
+    }
+}
+
+fn free_as(p: *mut u8, size: usize) {
+    // SAFETY: as for `free`.
+    unsafe { alloc::free_as(p, alloc::Stated::bytes(size), 1) }
+}
+
+#[test]
+fn a_guarded_block_that_moves_leaves_an_inaccessible_one_behind() {
+    at_rate_one(0, 0, || {
+        let p = alloc::zalloc(100);
+        // SAFETY: our own block.
+        let q = unsafe {
+            assert!((0..100).all(|at| *p.add(at) == 0));
+            p.write_bytes(7, 100);
+            alloc::realloc(p, 9000)
+        };
+        // SAFETY: as above.
+        assert!((0..100).all(|at| unsafe { *q.add(at) } == 7));
+        assert_eq!(reported(|| free(p)), DOUBLE_FREE);
+        free(q);
+    });
+}
+
+/// The blocks of a heap that ends rest no longer, and those of one that is deleted rest on.
+#[test]
+fn heaps_with_blocks_at_rest_end() {
+    at_rate_one(0, 0, || {
+        for ends_blocks in [false, true] {
+            let heap = runtime::heap_new().expect("memory");
+            let theap = runtime::theap_for(heap).expect("memory");
+            let blocks: Vec<_> = (0..4).map(|_| alloc::alloc_in(theap, 100, Zero::Any)).collect();
+            blocks[..2].iter().for_each(|&p| free(p));
+            let live = blocks[3];
+            if ends_blocks {
+                // SAFETY: nobody uses it.
+                assert!(unsafe { runtime::heap_destroy(heap) });
+                assert_eq!(reported(|| free(blocks[0])), INVALID);
+            } else {
+                // SAFETY: nobody allocates in it.
+                assert!(unsafe { runtime::heap_delete(heap) });
+                assert_eq!(reported(|| free(blocks[0])), DOUBLE_FREE);
+                assert_eq!(reported(|| free(live)), 0);
+                assert_eq!(reported(|| free(live)), DOUBLE_FREE);
+                free(blocks[2]);
+            }
+            // They take turns with others.
+            (0..2 * REST).for_each(|_| free(alloc::malloc(100)));
+            assert_eq!(reported(|| free(blocks[0])), INVALID);
+        }
+    });
+}
+
+#[test]
+fn a_block_at_rest_is_not_visited_and_not_counted() {
+    at_rate_one(0, 0, || {
+        let heap = runtime::heap_new().expect("memory");
+        let theap = runtime::theap_for(heap).expect("memory");
+        let (p, stays) = (alloc::alloc_in(theap, 100, Zero::Any), alloc::alloc_in(theap, 100, Zero::Any));
+        let bytes = || heap.stats().malloc_huge.current();
+        let both = bytes();
+        free(p);
+        assert_eq!(bytes() * 2, both);
+        let mut seen = Vec::new();
+        heap.visit(Depth::Blocks, |_| true, &mut |_, block| {
+            seen.extend(block);
+            true
+        });
+        assert_eq!(seen, [stays]);
+        alloc::collect(Force::All);
+        assert_eq!(bytes() * 2, both, "counted once");
+        // SAFETY: nobody uses it.
+        assert!(unsafe { runtime::heap_destroy(heap) });
+    });
+}
+
+#[test]
+fn without_rest_a_freed_guarded_block_is_given_back() {
+    at_rate_one(0, 0, || {
+        options::set(OptionId::GuardedRest, 0);
+        let p = alloc::malloc(100);
+        free(p);
+        assert_eq!(reported(|| free(p)), INVALID);
+    });
+}
+
+/// Whichever of two frees at the same time comes first, the other is told, at the latest when the block has rested.
+#[test]
+fn two_frees_of_a_guarded_block_at_the_same_time_are_one() {
+    at_rate_one(0, 0, || {
+        for _ in 0..200 {
+            let p = alloc::malloc(100) as usize;
+            let code = reported(|| {
+                thread::scope(|scope| (0..2).for_each(|_| _ = scope.spawn(move || free(p as *mut u8))));
+                alloc::collect(Force::All);
+            });
+            assert_eq!(code, DOUBLE_FREE);
         }
     });
 }
@@ -292,8 +482,32 @@ fn level_five_guards_the_end_of_pages() {
 }
 
 #[test]
+fn a_free_with_a_size_of_another_class_is_refused_from_level_two_on() {
+    for (secure, debug) in [(2, 0), (3, 0), (4, 0), (5, 0), (0, 1)] {
+        at(secure, debug, || {
+            for (size, wrong) in [(100, 40), (100, 200), (48, 8), (1000, 100), (70_000, 300_000), (300_000, 70_000)] {
+                let p = alloc::malloc(size);
+                assert_eq!(reported(|| free_as(p, wrong)), INVALID, "{wrong} of {size} at {secure}, {debug}");
+                assert_eq!(reported(|| free_as(p, size)), 0, "{size} at {secure}, {debug}");
+                assert_eq!(reported(|| free_as(p, size)), DOUBLE_FREE, "{size} at {secure}, {debug}");
+            }
+            // As small as a block can become where it is, and larger than was asked for.
+            for (from, to) in [(112, 60), (112, 56), (100, 105), (1000, 1100), (4000, 4001), (5000, 2600)] {
+                // SAFETY: our own block.
+                let p = unsafe { alloc::realloc(alloc::malloc(from), to) };
+                assert_eq!(reported(|| free_as(p, to)), 0, "{from} to {to} at {secure}, {debug}");
+            }
+        });
+    }
+}
+
+#[test]
 fn threads_without_levels_and_with_them_free_each_others_blocks() {
-    let plain: Vec<usize> = (0..100).map(|_| alloc::malloc(100) as usize).collect();
+    let plain: Vec<usize> = {
+        // Not while another test has it that they are guarded.
+        let _alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..100).map(|_| alloc::malloc(100) as usize).collect()
+    };
     at(4, 0, || {
         let checked: Vec<usize> = (0..100).map(|_| alloc::malloc(100) as usize).collect();
         assert_eq!(reported(|| plain.into_iter().for_each(|p| free(p as *mut u8))), 0);

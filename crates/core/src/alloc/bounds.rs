@@ -40,7 +40,7 @@ fn page_at(p: *const u8) -> Option<PageRef> {
 fn remaining_in(page: PageRef, p: *const u8) -> usize {
     let (distance, bytes) = (p.addr().wrapping_sub(page.start().addr()), page.block_bytes());
     if page.is_singleton() {
-        return hardened::single_size(page).saturating_sub(distance);
+        return hardened::single_size(page).map_or(0, |bytes| bytes.saturating_sub(distance));
     }
     // Of an address before the first block, too.
     if distance >= page.reserved() * bytes {
@@ -162,7 +162,7 @@ pub enum Access {
 fn report_copy(function: &'static str, p: *const u8, bytes: usize, access: Access) {
     let Some(page) = page_at(p) else { return };
     let about = page.about(p, p);
-    let size = match page.has_block_table() {
+    let size = match page.has_block_table() || page.is_resting() {
         true => hardened::usable_size(about.block.cast_mut(), page),
         false => Some(about.bytes),
     };

@@ -33,7 +33,8 @@ pub unsafe fn free(p: *mut u8) {
 }
 
 /// Like [`free`], of a block that the caller takes for one of a stated size at a multiple of `align`. Where blocks have canaries,
-/// one of another size or without that alignment is reported and not freed. It costs what [`free`] costs.
+/// one of another size or without that alignment is reported and not freed; in other hardened pages one whose class can't have that
+/// size. In ordinary ones it costs what [`free`] costs.
 ///
 /// # Safety
 /// As for [`free`].
@@ -252,6 +253,7 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
 fn free_single(page: PageRef, block: *mut u8) {
     // SAFETY: the block is the caller's, if it is one.
     match unsafe { SingleBlock::held(block, page) } {
+        Some(_) if page.is_resting() => free_twice(page, block),
         Some(single) => {
             origins::freed(block);
             single.release();

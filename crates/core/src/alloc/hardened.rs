@@ -8,17 +8,18 @@
 //! looks at is constant while the block is in use. An error is reported where it is found. Frees that are wrong are then
 //! ignored; a block whose padding was damaged is freed.
 //!
-//! *Guarded* blocks end at an inaccessible OS page, so that the first access there faults. Such a block has a page of its own,
-//! placed so that the block ends where its guard begins: exactly, if the options want that (alignment is given up then),
-//! else after rounding to 16 bytes or to the alignment asked for. It costs 64 KiB of address space, 4 KiB of memory and two
-//! system calls; so allocations are sampled, per thread (`theap::instrumentation`).
+//! *Guarded* blocks have inaccessible OS pages around them, so that the first access there faults. Such a block has a page of its own,
+//! placed so that the block ends where the guard behind it begins: exactly, if the options want that (alignment is given up then),
+//! else after rounding to 16 bytes or to the alignment asked for. One in four begins where the guard in front of it ends. When it has
+//! been freed, all of its page is inaccessible for a while (`heap::resting`). It costs 64 KiB of address space, 4 KiB of memory and
+//! four system calls; so allocations are sampled, per thread (`theap::instrumentation`).
 
 use core::ptr;
 
 use ferrimalloc_prim::cpu;
 
 use super::hardened_single::{
-    alloc_alone, alloc_guarded, alloc_single, clear_gained, clear_single, resize_single, verify_single,
+    Edge, alloc_alone, alloc_guarded, alloc_single, clear_gained, clear_single, resize_single, verify_single,
 };
 use super::single::{self, SingleBlock};
 use super::{origins, upkeep};
@@ -278,6 +279,9 @@ fn free_single(p: *mut u8, page: PageRef) -> Verdict {
     if p != page.start() {
         return refuse(page, ErrorKind::InvalidFree, p);
     }
+    if page.is_resting() {
+        return refuse(page, ErrorKind::DoubleFree, p);
+    }
     verify_single(p, page);
     if page.clears_single() {
         // SAFETY: the block is the caller's.
@@ -297,15 +301,16 @@ fn report_overflow(page: &Page, block: *mut u8, at: *mut u8) {
     page.report(ErrorKind::BlockOverflow, block, at);
 }
 
-/// How many bytes the block of a page of its own, hardened or not, has for its user.
-pub(super) fn single_size(page: PageRef) -> usize {
-    page.block_bytes().saturating_sub(if page.owner().is_hardened() { page.padding_bytes() } else { 0 })
+/// How many bytes the block of a page of its own, hardened or not, has for its user; `None` if it has been freed, and rests.
+pub(super) fn single_size(page: PageRef) -> Option<usize> {
+    let padding = if page.owner().is_hardened() { page.padding_bytes() } else { 0 };
+    (!page.is_resting()).then(|| page.block_bytes().saturating_sub(padding))
 }
 
 /// How many bytes the block at `p` of a hardened page has for its user; `None` if there is no block, or it is free.
 pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.is_singleton() {
-        return (p == page.start()).then(|| single_size(page));
+        return if p == page.start() { single_size(page) } else { None };
     }
     if !page.index_of_start(p).is_some_and(|index| page.block_table().is_used(index)) {
         return None;
@@ -441,7 +446,7 @@ fn before_hardened(theap: &'static Theap, size: usize, align: usize, zero: Zero)
 fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answer {
     if theap.levels().guards_pages()
         && at.offset == 0
-        && let Some(block) = alloc_guarded(theap, size, at.align, zero)
+        && let Some(block) = alloc_guarded(theap, size, at.align, Edge::End, zero)
     {
         return Answer::Block(block);
     }

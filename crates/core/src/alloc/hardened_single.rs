@@ -170,7 +170,7 @@ pub(super) fn alloc_alone(
     is_shared: impl FnOnce() -> bool,
 ) -> Option<*mut u8> {
     if theap.is_sampled() && theap.is_due_for_guard(size) {
-        return alloc_guarded(theap, size, align, zero);
+        return alloc_guarded(theap, size, align, Edge::drawn(theap), zero);
     }
     let is_sample = theap.is_hardened() && is_shared() && theap.is_sample(size.max(1));
     if is_sample { alloc_sample(theap, size, align, zero) } else { None }
@@ -179,7 +179,8 @@ pub(super) fn alloc_alone(
 #[cold]
 fn alloc_sample(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
     let bytes = align_up(size.max(1) + SINGLE_PADDING, os::os_page_bytes())?;
-    let request = SingleRequest { bytes, align: align.max(SLICE_BYTES), offset: 0, spare_bytes: 0, zero };
+    let request =
+        SingleRequest { bytes, align: align.max(SLICE_BYTES), offset: 0, front_bytes: 0, spare_bytes: 0, zero };
     let mut block = single::alloc_uncounted(theap, &request)?;
     marking::mark(theap, block.page_mut(), size.max(1));
     Some(if theap.style().pads { hand_out_single(theap, block, size, zero) } else { block.hand_out() })
@@ -228,14 +229,39 @@ unsafe fn close_single(block: &mut SingleBlock, size: usize, clears: bool) {
 /// What `malloc` promises of every block.
 const NATURAL_ALIGN: usize = 16;
 
+/// Where in its OS pages a guarded block lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Edge {
+    /// It begins with the first: the first byte before it is in a guard.
+    Start,
+    /// It ends with the last, but for rounding: an overflow reaches a guard.
+    End,
+}
+
+impl Edge {
+    /// By chance, unless all are to end exactly.
+    fn drawn(theap: &Theap) -> Edge {
+        let at_start = !options::is_enabled(OptionId::UnsafeGuardedPrecise) && theap.is_guarded_at_start();
+        if at_start { Edge::Start } else { Edge::End }
+    }
+}
+
 /// Allocates a guarded block; `None` if that can't be done: for want of memory or mappings, or with such an alignment.
-pub(super) fn alloc_guarded(theap: &'static Theap, size: usize, align: usize, zero: Zero) -> Option<*mut u8> {
+pub(super) fn alloc_guarded(
+    theap: &'static Theap,
+    size: usize,
+    align: usize,
+    edge: Edge,
+    zero: Zero,
+) -> Option<*mut u8> {
     let guard_bytes = os::os_page_bytes();
     if align > guard_bytes || size > MAX_REQUEST || !may_guard() {
         return None;
     }
     let bytes = align_up(size.max(1), unit(align))?;
-    let request = SingleRequest { bytes, align: guard_bytes, offset: bytes, spare_bytes: guard_bytes, zero };
+    let offset = if edge == Edge::End { bytes } else { 0 };
+    let (align, spare_bytes) = (guard_bytes, guard_bytes);
+    let request = SingleRequest { bytes, align, offset, front_bytes: guard_bytes, spare_bytes, zero };
     let mut block = single::alloc_request(theap, &request)?;
     if !guard_single(block.page_mut()) {
         block.release();

@@ -17,7 +17,7 @@ use crate::theap::Theap;
 pub(super) fn alloc(theap: &'static Theap, bin: Bin, zero: Zero) -> Option<*mut u8> {
     let bytes = bin.block_bytes();
     let room = align_up(bytes, os::os_page_bytes())?;
-    let request = SingleRequest { bytes: room, align: SLICE_BYTES, offset: 0, spare_bytes: 0, zero };
+    let request = SingleRequest { bytes: room, align: SLICE_BYTES, offset: 0, front_bytes: 0, spare_bytes: 0, zero };
     let mut block = single::alloc_uncounted(theap, &request)?;
     marking::mark(theap, block.page_mut(), bytes);
     Some(block.hand_out())

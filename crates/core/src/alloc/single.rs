@@ -17,7 +17,7 @@ use super::upkeep;
 use crate::arena::{Arena, ArenaSet, PageKind};
 use crate::base::*;
 use crate::bitmap::BitRange;
-use crate::heap::{SingleRequest, heap_of_page, postpones, release_page};
+use crate::heap::{SingleRequest, heap_of_page, postpones, refuse_second_free, release_page};
 use crate::options::{self, OptionId};
 use crate::os::{self, PrivateMemory, tool_hooks};
 use crate::page::{Flag, Origin, PageRef, SinglePage};
@@ -59,8 +59,10 @@ impl SingleBlock {
 
     /// Frees the block, and its page with it.
     pub fn release(self) {
-        if let Some(page) = self.page.free() {
-            release_page(page);
+        match self.page.free() {
+            Some(page) if page.is_resting() => refuse_second_free(page),
+            Some(page) => release_page(page),
+            None => {}
         }
     }
 
@@ -203,7 +205,7 @@ pub(super) fn alloc_spare(
     zero: Zero,
 ) -> Option<SingleBlock> {
     let bytes = block_bytes(size)?;
-    let request = SingleRequest { bytes, align: at.align, offset: at.offset, spare_bytes, zero };
+    let request = SingleRequest { bytes, align: at.align, offset: at.offset, front_bytes: 0, spare_bytes, zero };
     let without_spare = || alloc_request(theap, &SingleRequest { spare_bytes: 0, ..request });
     alloc_request(theap, &request).or_else(|| upkeep::with_room_made(theap, bytes, without_spare))
 }

@@ -1,7 +1,7 @@
-//! What callers say about a block that they free: its size, its alignment. That is compared with the block where blocks have canaries,
-//! which know the size asked for. A block that is not as it was said to be is reported, and stays.
+//! What callers say about a block that they free: its size, its alignment. That is compared with the block in hardened pages: where
+//! blocks have canaries, with the size asked for, else with the block's class. A block that is not as it was said to be is reported, and stays.
 
-use super::origins;
+use super::{hardened, origins};
 use crate::base::*;
 use crate::diag::{Detail, ErrorKind};
 use crate::hardened::CANARY_BYTES;
@@ -40,17 +40,15 @@ fn check_free_slow(p: *mut u8, stated: Option<Stated>, align: usize) -> bool {
     !page.owner().is_hardened() || accepts(p, page, stated, align)
 }
 
-/// Whether the block at `p` may be freed as one of a stated size and alignment; if not, that is reported. The size has to be the one
-/// that was asked for, or what becomes that in whole words: some callers ask in words. What is no block in use, or has no
-/// size that is known, is the free's to report.
+/// Whether the block at `p` may be freed as one of a stated size and alignment; if not, that is reported. What is no block in use, or
+/// has no size that is known, is the free's to report.
 fn accepts(p: *mut u8, page: PageRef, stated: Option<Stated>, align: usize) -> bool {
-    let Some(actual) = sealed_size(p, page) else { return true };
-    let given = match stated {
-        None => actual,
-        Some(Stated::SMALL) => actual.min(SMALL_SIZE_MAX),
-        Some(Stated(bytes)) => bytes,
+    let wrong = match size_of(p, page) {
+        Size::Unknown => return true,
+        Size::Exact(actual) => wrong_size(stated, actual),
+        Size::Class(bin) => wrong_class(stated, align, bin),
     };
-    if given != actual && given.checked_next_multiple_of(WORD_BYTES) != Some(actual) {
+    if let Some((given, actual)) = wrong {
         origins::error(ErrorKind::SizeMismatch, p, Detail::Sizes { given, actual });
         return false;
     }
@@ -61,25 +59,94 @@ fn accepts(p: *mut u8, page: PageRef, stated: Option<Stated>, align: usize) -> b
     true
 }
 
-/// The size that the block at `p` of a hardened page was sealed with; `None` if there is no block, if it is free or damaged, or if
-/// blocks there have no seal. Says nothing.
-fn sealed_size(p: *mut u8, page: PageRef) -> Option<usize> {
+/// The stated size and the right one, unless they agree: it has to be the one that was asked for, or what becomes that in whole words,
+/// as some callers ask in words.
+fn wrong_size(stated: Option<Stated>, actual: usize) -> Option<(usize, usize)> {
+    let given = match stated? {
+        Stated::SMALL => actual.min(SMALL_SIZE_MAX),
+        Stated(bytes) => bytes,
+    };
+    let agrees = given == actual || given.checked_next_multiple_of(WORD_BYTES) == Some(actual);
+    (!agrees).then_some((given, actual))
+}
+
+/// An alignment that may have been asked for without being stated: that of cache lines.
+const UNSTATED_ALIGN: usize = 64;
+
+/// The stated size and that of the class, if no block of the stated size can have come to that class. A block that has shrunk where it
+/// is has half of its class or more; a larger alignment than its size needs gives a larger class.
+fn wrong_class(stated: Option<Stated>, align: usize, bin: Bin) -> Option<(usize, usize)> {
+    let room = bin.block_bytes();
+    let given = match stated? {
+        Stated::SMALL => return None,
+        Stated(bytes) => bytes,
+    };
+    // Of smaller alignments, the one that the class has leads to the largest class.
+    let align = align.max(UNSTATED_ALIGN).min(1 << room.trailing_zeros());
+    let can = given <= room && (given >= room / 2 || Bin::of_aligned(given, align) == Some(bin));
+    (!can).then_some((given, room))
+}
+
+/// What is known of a block's size.
+enum Size {
+    /// There is no block, or it is free or damaged, or nothing is known.
+    Unknown,
+    /// So many bytes were asked for.
+    Exact(usize),
+    /// It is one of this class.
+    Class(Bin),
+}
+
+/// The size of the block at `p` of a hardened page. Says nothing.
+fn size_of(p: *mut u8, page: PageRef) -> Size {
     if page.is_singleton() {
-        return (p == page.start()).then(|| page.block_bytes() - page.padding_bytes());
+        let size = if p == page.start() { hardened::single_size(page) } else { None };
+        return size.map_or(Size::Unknown, Size::Exact);
     }
     let table = page.block_table();
     let is_block = page.index_in(table, p).is_some_and(|index| table.is_used(index));
     match () {
-        () if !is_block || !table.style().pads => None,
-        () if table.is_void() => Some(0),
-        () => {
-            let canary = page.canary_of(p);
-            let _quiet = tool_hooks::quiet();
-            tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
-            // SAFETY: the block is in use.
-            let size = unsafe { canary.size() };
-            tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
-            size
+        () if !is_block => Size::Unknown,
+        () if !table.style().pads => Size::Class(page.bin()),
+        () if table.is_void() => Size::Exact(0),
+        () => sealed_size(p, page).map_or(Size::Unknown, Size::Exact),
+    }
+}
+
+/// The size that a block in use was sealed with, unless it is damaged.
+fn sealed_size(p: *mut u8, page: PageRef) -> Option<usize> {
+    let canary = page.canary_of(p);
+    let _quiet = tool_hooks::quiet();
+    tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
+    // SAFETY: the block is in use.
+    let size = unsafe { canary.size() };
+    tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
+    size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_tells_sizes_that_none_of_its_blocks_has() {
+        let wrong = |size: usize, given: usize| wrong_class(Some(Stated::bytes(given)), 1, Bin::of(size)).is_some();
+        for size in [1, 8, 16, 24, 100, 112, 1000, 5000, 70_000, LARGE_BLOCK_MAX] {
+            let room = Bin::of(size).block_bytes();
+            let right = [size, room, room.div_ceil(2)];
+            assert!(!right.iter().any(|&given| wrong(size, given)), "{size}");
+            assert!(wrong(size, room + 1) && wrong(size, usize::MAX / 2), "{size}");
+        }
+        assert!(wrong(100, 40) && wrong(1000, 100) && wrong(70_000, 10_000));
+    }
+
+    #[test]
+    fn no_alignment_makes_a_right_size_wrong() {
+        for size in (0..2000).chain([5000, 70_000]) {
+            for align in (0..17).map(|power| 1 << power) {
+                let bin = Bin::of_aligned(size, align).expect("a class");
+                assert_eq!(wrong_class(Some(Stated::bytes(size)), align, bin), None, "{size} at {align}");
+            }
         }
     }
 }

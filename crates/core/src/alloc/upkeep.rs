@@ -2,7 +2,7 @@
 //! hook, let empty pages expire, purge what is due, collect.
 
 use crate::base::*;
-use crate::heap::adopt_orphans_first;
+use crate::heap::{adopt_orphans_first, release_resting};
 use crate::page::Owned;
 use crate::profile;
 use crate::runtime::{
@@ -72,11 +72,12 @@ pub(super) fn with_room_made<T>(theap: &'static Theap, bytes: usize, attempt: im
 #[cold]
 fn make_room(theap: &'static Theap) {
     Thread::of(theap).collect(Force::All);
+    release_resting(theap.heap().subproc());
     theap.heap().subproc().arenas().purge_due(Force::All);
 }
 
 /// Collects this thread's theaps, if it has any, and purges: with `Force::All` everything that can be given
-/// back, also inside of pages; else what is due, and what a thread gives back that is about to wait ([`idle`]).
+/// back, also inside of pages, and guarded blocks at rest; else what is due, and what a thread gives back that is about to wait ([`idle`]).
 pub fn collect(force: Force) {
     collect_now(force);
     if force == Force::Routine {
@@ -108,6 +109,9 @@ fn collect_now(force: Force) {
         thread.for_each_theap(Theap::audit);
     }
     collect_unowned(current_subproc(), force);
+    if force == Force::All {
+        release_resting(current_subproc());
+    }
     current_subproc().arenas().purge_due(force);
 }
 

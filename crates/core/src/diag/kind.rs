@@ -20,6 +20,10 @@ pub enum ErrorKind {
     WriteAfterFree,
     /// Inaccessible memory behind a block was accessed, or a block without bytes.
     GuardHit,
+    /// Inaccessible memory in front of a block was accessed.
+    FrontGuardHit,
+    /// A guarded block was accessed after it was freed.
+    UseAfterFree,
     /// A copy was to read beyond the end of a block.
     CopyReadsBeyond,
     /// A copy was to write beyond the end of a block.
@@ -81,7 +85,7 @@ impl ErrorKind {
         match self {
             DoubleFree => code::EAGAIN,
             CorruptFreeList | CorruptMetadata | BlockOverflow | BlockUnderflow | WriteAfterFree => code::EFAULT,
-            GuardHit => code::EFAULT,
+            GuardHit | FrontGuardHit | UseAfterFree => code::EFAULT,
             CopyReadsBeyond | CopyWritesBeyond | CopyReadsFreed | CopyWritesFreed => code::EFAULT,
             InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch | AlignmentMismatch => code::EINVAL,
             InvalidAlignment | InvalidHandle | InvalidArgument => code::EINVAL,
@@ -96,8 +100,9 @@ impl ErrorKind {
         match self {
             CopyReadsBeyond | CopyWritesBeyond | CopyReadsFreed | CopyWritesFreed => Severity::Checked,
             CorruptFreeList | CorruptMetadata | BlockOverflow | BlockUnderflow | WriteAfterFree => Severity::Corruption,
-            GuardHit | DoubleFree | InvalidFree | InvalidRealloc | InvalidPointer | SizeMismatch
-            | AlignmentMismatch => Severity::Misuse,
+            GuardHit | FrontGuardHit | UseAfterFree => Severity::Misuse,
+            DoubleFree | InvalidFree | InvalidRealloc | InvalidPointer => Severity::Misuse,
+            SizeMismatch | AlignmentMismatch => Severity::Misuse,
             InvalidAlignment | InvalidHandle | InvalidArgument => Severity::Contained,
             OutOfMemory | CountOverflow | RequestTooLarge => Severity::Contained,
         }
@@ -114,6 +119,8 @@ impl ErrorKind {
             BlockUnderflow => "buffer underflow: bytes before the block were overwritten",
             WriteAfterFree => "write after free: the block was changed after it was freed",
             GuardHit => "access beyond the block, to the guard behind it",
+            FrontGuardHit => "access before the block, to the guard in front of it",
+            UseAfterFree => "use after free: access to a block that has been freed",
             CopyReadsBeyond => "a copy would read beyond the end of the block",
             CopyWritesBeyond => "a copy would write beyond the end of the block",
             CopyReadsFreed => "a copy would read a block that is free",

@@ -50,12 +50,17 @@ impl Heap {
         if is_outside(page) {
             stats.pages_os_allocated.decrease(1);
         }
-        if page.is_singleton() {
-            stats.malloc_huge.decrease(page.block_bytes());
-        } else {
+        if !page.is_singleton() {
             stats.page_bins[stats_bin(page)].decrease(1);
             count_past_blocks(stats, page);
+        } else if !page.is_resting() {
+            self.count_block_freed(page);
         }
+    }
+
+    /// A singleton's block has been freed.
+    pub(super) fn count_block_freed(&self, page: &Page) {
+        self.stats().malloc_huge.decrease(page.block_bytes());
     }
 
     /// A singleton's block is about to get `bytes`.

@@ -1,13 +1,14 @@
-//! What a hardened page has besides an ordinary one: a block table in metadata memory, and a guard OS page at its end.
+//! What a hardened page has besides an ordinary one: a block table in metadata memory, and a guard OS page at its end. And guarded
+//! blocks: of their pages nothing is accessible but the block's OS pages, and when the block has been freed, nothing.
 //!
-//! A guard OS page is inaccessible, so that whoever runs over the page's end faults. Arenas over memory of the program's
+//! A guard is inaccessible, so that whoever runs over the page's end faults. Arenas over memory of the program's
 //! own, and of huge OS pages, do without. Each guard splits a mapping, of which a process can have 65,530 (Linux's
 //! `vm.max_map_count`), so there are never more than [`MAX_GUARDS`]: the program needs some itself, for threads.
 
 use core::ptr;
 
-use ferrimalloc_prim::fault;
 use ferrimalloc_prim::stack::Registers;
+use ferrimalloc_prim::{fault, mem};
 
 use super::heap::Heap;
 use crate::arena::{ArenaSet, Meta};
@@ -15,7 +16,7 @@ use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::diag::{self, Detail, ErrorKind};
 use crate::hardened::{BlockTable, Secrets, Style};
-use crate::options::Hardening;
+use crate::options::{self, Hardening, OptionId};
 use crate::os::{self, PrivateMemory};
 use crate::page::{Lookup, Origin, Owned, Page, PageRef, SinglePage};
 use crate::profile;
@@ -59,7 +60,7 @@ fn guard_end(page: &Owned) {
     let blocks = page.area_bytes().saturating_sub(guard) / page.block_bytes();
     // What is committed later would be accessible as a whole.
     let may = blocks > 0 && guard <= SLICE_BYTES && page.commit_up_to(end_of(page));
-    if may && guard_range(page, end_of(page).wrapping_sub(guard), guard, |is| page.set_guarded(is)) {
+    if may && guard_parts(page, &[(end_of(page).wrapping_sub(guard), guard)], |is| page.set_guarded(is)) {
         page.set_reserved(blocks.min(page.reserved()) as u16);
     }
 }
@@ -67,7 +68,7 @@ fn guard_end(page: &Owned) {
 /// Makes the whole page inaccessible: its blocks are addresses and nothing else. May fail; then they have some memory.
 fn guard_whole(page: &Owned) {
     if page.commit_up_to(end_of(page)) {
-        guard_range(page, page.memory(), page.slices() * SLICE_BYTES, |is| page.set_guarded(is));
+        guard_parts(page, &[whole_of(page)], |is| page.set_guarded(is));
     }
 }
 
@@ -75,32 +76,74 @@ fn end_of(page: &Page) -> *mut u8 {
     page.memory().wrapping_add(page.slices() * SLICE_BYTES)
 }
 
-/// Makes the OS page behind a single block inaccessible, which belongs to the block's page; false if that can't be
-/// done.
-pub fn guard_single(block: &mut SinglePage) -> bool {
-    let page = block.page();
-    guard_range(page, guard_of(page), os::os_page_bytes(), |is| block.set_guarded(is))
+/// A part of a page: where it begins, and how many bytes it has.
+type Part = (*mut u8, usize);
+
+fn whole_of(page: &Page) -> Part {
+    (page.memory(), page.slices() * SLICE_BYTES)
 }
 
-/// Makes a part of a page inaccessible, and has `mark` enter in the page that it is, or is not; false if that can't be done.
-fn guard_range(page: &Page, guard: *mut u8, bytes: usize, mut mark: impl FnMut(bool)) -> bool {
-    let Some(memory) = page.private_at(guard, bytes) else { return false };
-    if !take_guard() {
+/// Makes all of a single block's page inaccessible but the OS pages of the block; false if that can't be done. The page has at least
+/// one in front of the block, and one behind it.
+pub fn guard_single(block: &mut SinglePage) -> bool {
+    let page = block.page();
+    guard_parts(page, &around_single(page), |is| block.set_guarded(is))
+}
+
+/// What is in front of a single block's OS pages, and what is behind them.
+fn around_single(page: &Page) -> [Part; 2] {
+    let (memory, guard) = (page.memory(), guard_of(page));
+    let front = align_down(page.start().addr(), os::os_page_bytes()) - memory.addr();
+    [(memory, front), (guard, end_of(page).addr().saturating_sub(guard.addr()))]
+}
+
+/// Makes parts of a page inaccessible, and has `mark` enter in the page that they are, or are not; false if that can't be done.
+fn guard_parts(page: &Page, parts: &[Part], mut mark: impl FnMut(bool)) -> bool {
+    let can = parts.iter().all(|&(start, bytes)| bytes > 0 && page.private_at(start, bytes).is_some());
+    if !can || !take_guards(parts.len()) {
         return false;
     }
     // First: the child of a fork at this moment releases the page, and has to know that there is something to open.
     mark(true);
     pin();
-    // SAFETY: OS pages of the page's own, where no block is that anybody may access.
-    let done = unsafe { memory.close() };
+    let closed = parts.iter().take_while(|&&part| close(page, part)).count();
     pin();
-    if done {
+    if closed == parts.len() {
         watch_guards();
-    } else {
-        mark(false);
-        GUARDS.fetch_sub(1, Ordering::Relaxed);
+        return true;
     }
-    done
+    // If one can't be opened again, the page is left as one that has guards.
+    if parts[..closed].iter().all(|&part| open(page, part)) {
+        mark(false);
+        GUARDS.fetch_sub(parts.len(), Ordering::Relaxed);
+    }
+    false
+}
+
+fn close(page: &Page, (start, bytes): Part) -> bool {
+    // SAFETY: OS pages of the page's own, where no block is that anybody may access.
+    page.private_at(start, bytes).is_some_and(|memory| unsafe { memory.close() })
+}
+
+fn open(page: &Page, (start, bytes): Part) -> bool {
+    page.private_at(start, bytes).is_some_and(PrivateMemory::open)
+}
+
+/// A block with more bytes gives its memory back while it rests. A smaller one isn't worth a call of the system.
+const DROPPED_BYTES: usize = 16 << 10;
+
+/// Makes all of a guarded block's page inaccessible, whose block has been freed; false if that can't be done.
+pub(super) fn close_single(page: &Owned) -> bool {
+    let (start, bytes) = whole_of(page);
+    if !close(page, (start, bytes)) {
+        return false;
+    }
+    let drops = page.block_bytes() > DROPPED_BYTES && !mem::CLOSING_CLEARS && options::get(OptionId::PurgeDelay) >= 0;
+    if drops && let Some(memory) = page.private_at(start, bytes) {
+        // SAFETY: nobody has a block there.
+        unsafe { memory.discard() };
+    }
+    true
 }
 
 /// Whether there may be more guards.
@@ -108,37 +151,42 @@ pub fn may_guard() -> bool {
     GUARDS.load(Ordering::Relaxed) < MAX_GUARDS
 }
 
-/// Counts one more guard, if there may be one.
-fn take_guard() -> bool {
-    let is_over = GUARDS.fetch_add(1, Ordering::Relaxed) >= MAX_GUARDS;
+/// Counts more guards, if there may be more.
+fn take_guards(count: usize) -> bool {
+    let is_over = GUARDS.fetch_add(count, Ordering::Relaxed) >= MAX_GUARDS;
     if is_over {
-        GUARDS.fetch_sub(1, Ordering::Relaxed);
+        GUARDS.fetch_sub(count, Ordering::Relaxed);
     }
     !is_over
 }
 
-/// The guard goes with the memory of its page.
+/// The guards go with the memory of their page.
 pub fn forget_guard(page: &Page) {
     if page.owner().is_guarded() {
-        GUARDS.fetch_sub(1, Ordering::Relaxed);
+        let guards = if page.is_singleton() { 2 } else { 1 };
+        GUARDS.fetch_sub(guards, Ordering::Relaxed);
     }
 }
 
-/// Whether an address is in the page's guard.
+/// Whether an address is in a guard of the page.
 fn is_guard(page: &Page, p: *const u8) -> bool {
-    let (guard, bytes) = extent_of_guard(page);
-    page.owner().is_guarded() && (guard.addr()..guard.addr() + bytes).contains(&p.addr())
+    let holds = |(start, bytes): Part| p.addr().wrapping_sub(start.addr()) < bytes;
+    let is_in_guard = match page.is_singleton() && !page.is_resting() {
+        true => around_single(page).into_iter().any(holds),
+        false => holds(extent_of_guards(page)),
+    };
+    page.owner().is_guarded() && is_in_guard
 }
 
-/// Where a guarded page's guard is, and how large. Of requests for nothing it is the whole page.
-fn extent_of_guard(page: &Page) -> (*mut u8, usize) {
+/// The part of a guarded page that has all of its guards. Of requests for nothing, and of single blocks, that is the whole page.
+fn extent_of_guards(page: &Page) -> Part {
     match page.bin() {
-        VOID => (page.memory(), page.slices() * SLICE_BYTES),
+        VOID | Bin::SINGLETON => whole_of(page),
         _ => (guard_of(page), os::os_page_bytes()),
     }
 }
 
-/// Where a guarded page's guard is.
+/// Where a guarded page's guard is, that behind its blocks.
 fn guard_of(page: &Page) -> *mut u8 {
     let behind = if page.is_singleton() {
         page.start().wrapping_add(page.block_bytes())
@@ -148,26 +196,25 @@ fn guard_of(page: &Page) -> *mut u8 {
     behind.map_addr(|address| align_down(address + os::os_page_bytes() - 1, os::os_page_bytes()))
 }
 
-/// Makes the guard ordinary memory again, of a page that is about to be given back. If the system refuses, whoever
+/// Makes the guards ordinary memory again, of a page that is about to be given back. If the system refuses, whoever
 /// claims the memory next has to commit it; false if it can't be used again: a mapping of its own would be kept as a whole.
 pub(super) fn unguard(page: &Page) -> bool {
     if !page.owner().is_guarded() {
         return true;
     }
     forget_guard(page);
-    let (guard, bytes) = extent_of_guard(page);
-    let is_open = page.private_at(guard, bytes).is_some_and(PrivateMemory::open);
-    is_open || leave_guarded(page, guard)
+    let guards = extent_of_guards(page);
+    open(page, guards) || leave_guarded(page, guards)
 }
 
 #[cold]
-fn leave_guarded(page: &Page, guard: *mut u8) -> bool {
+fn leave_guarded(page: &Page, (start, bytes): Part) -> bool {
     let Origin::Arena(arena) = page.origin() else { return false };
-    arena.note_inaccessible(BitRange::one(arena.slice_of(guard)));
+    arena.note_inaccessible(BitRange::new(arena.slice_of(start), bytes.div_ceil(SLICE_BYTES)));
     true
 }
 
-// What is said of an access that faults at a guard: of which block, and whose calls those were. In a signal handler, which reads metadata
+// What is said of an access that faults at a guard, or in a block at rest: of which block, and whose calls those were. In a signal handler, which reads metadata
 // that others may be changing, and believes nothing.
 
 /// A guard is looked for behind blocks of up to so many slices: 1 GiB.
@@ -182,7 +229,15 @@ fn tell(address: usize, at: Option<Registers>) {
     let p = ptr::without_provenance(address);
     let Some(page) = guarded_page(p) else { return };
     let about = page.about(last_block(page, p), p);
-    diag::fault(ErrorKind::GuardHit, p, Detail::Block(about), &|| profile::tell_fault_origins(about.block, at));
+    diag::fault(kind_of_hit(page, p), p, Detail::Block(about), &|| profile::tell_fault_origins(about.block, at));
+}
+
+fn kind_of_hit(page: PageRef, p: *const u8) -> ErrorKind {
+    match page.is_singleton() {
+        true if page.is_resting() => ErrorKind::UseAfterFree,
+        true if p.addr() < page.start().addr() => ErrorKind::FrontGuardHit,
+        _ => ErrorKind::GuardHit,
+    }
 }
 
 /// The page whose guard the address is in. Slices behind a single block's start don't say whose they are.

@@ -8,8 +8,10 @@ use core::mem::offset_of;
 use core::ptr;
 
 use super::color::Starts;
+use super::free_stack::FreeStack;
 use super::postponed::Hooks;
 use super::registry::Registry;
+use super::resting::Resting;
 use super::waiting_pages::Postponing;
 use crate::arena::{Arena, ArenaSet, Limit, Meta};
 use crate::base::*;
@@ -389,39 +391,6 @@ impl Linked for Heap {
 /// Numbers heaps over all sub-processes.
 static NEXT_HEAP_ID: AtomicUsize = AtomicUsize::new(1);
 
-/// A stack of metadata pieces of one kind, kept for reuse; their first word links them.
-pub struct FreeStack(*mut u8);
-// SAFETY: pieces on the stack belong to nobody.
-unsafe impl Send for FreeStack {}
-
-impl FreeStack {
-    /// An empty stack.
-    pub const fn new() -> Self {
-        Self(ptr::null_mut())
-    }
-
-    /// Keeps a piece.
-    ///
-    /// # Safety
-    /// The piece is at least a word large, and nobody uses its first word.
-    pub unsafe fn push(&mut self, piece: *mut u8) {
-        // SAFETY: the precondition.
-        unsafe { piece.cast::<*mut u8>().write(self.0) };
-        self.0 = piece;
-    }
-
-    /// Takes the piece that was kept last. Its first word still holds the link.
-    pub fn pop(&mut self) -> Option<*mut u8> {
-        let piece = self.0;
-        if piece.is_null() {
-            return None;
-        }
-        // SAFETY: pieces on the stack hold a link.
-        self.0 = unsafe { piece.cast::<*mut u8>().read() };
-        Some(piece)
-    }
-}
-
 /// A sub-process. Valid when zeroed, but for its main heap.
 pub struct Subproc {
     arenas: ArenaSet,
@@ -430,6 +399,8 @@ pub struct Subproc {
     /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
     theap_cache: Lock<FreeStack>,
     threads: AtomicUsize,
+    /// Guarded blocks that have been freed.
+    resting: Resting,
     /// The next one in the list of all, for the runtime floor.
     next: AtomicPtr<Subproc>,
 }
@@ -443,6 +414,7 @@ impl Subproc {
             heaps: Lock::new(List::new()),
             theap_cache: Lock::new(FreeStack::new()),
             threads: AtomicUsize::new(0),
+            resting: Resting::new(),
             next: AtomicPtr::new(ptr::null_mut()),
         }
     }
@@ -478,6 +450,11 @@ impl Subproc {
     pub fn main_heap(&self) -> Option<&'static Heap> {
         // SAFETY: the main heap lives as long as the sub-process.
         unsafe { self.main_heap.get().as_ref() }
+    }
+
+    /// Guarded blocks that have been freed.
+    pub(super) fn resting(&self) -> &Resting {
+        &self.resting
     }
 
     /// Memory of ended theaps.
@@ -537,6 +514,7 @@ impl Subproc {
     /// Forgets the main heap, whose memory has gone with the arenas: the next user opens the sub-process again.
     pub fn close(&self) {
         self.heaps.lock().clear();
+        self.resting.clear();
         *self.theap_cache.lock() = FreeStack::new();
         self.main_heap.take();
     }
@@ -557,6 +535,7 @@ impl Subproc {
         });
         self.theap_cache.lock_raw();
         self.arenas.lock().lock_raw();
+        self.resting.lock().lock_raw();
     }
 
     /// Releases what `lock_heaps` and `lock_rest` took: in the parent by unlocking, in the child by making the locks new.
@@ -573,6 +552,7 @@ impl Subproc {
                 }
                 unlock(heap.registry().lock_fork(), child);
             });
+            unlock(self.resting.lock(), child);
             unlock(&self.theap_cache, child);
             unlock(self.arenas.lock(), child);
             unlock(&self.heaps, child);

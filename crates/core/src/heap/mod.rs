@@ -9,29 +9,35 @@
 //! * `visit`: a heap's pages and blocks, shown to a visitor.
 //! * `postponed`: heaps whose empty pages wait until no thread of the program looks at them any more; `waiting_pages`: what
 //!   that has to be told about pages.
+//! * `resting`: guarded blocks that have been freed, and are inaccessible for a while; `laying`: how they get there.
 //! * `orphans`: whether a fork has left pages behind that no thread has looked after yet.
 
 mod color;
 mod count;
+mod free_stack;
 mod guard;
 #[expect(clippy::module_inception, reason = "the floor is named after the type it exists for")]
 mod heap;
+mod laying;
 mod orphans;
 mod page_alloc;
 mod page_heap;
 mod postponed;
 mod registry;
+mod resting;
 #[cfg(test)]
 pub(crate) mod tests;
 mod visit;
 mod waiting_pages;
 
 pub use count::stats_bin;
+pub use free_stack::FreeStack;
 pub use guard::{check_page, forget_guard, guard_single, may_guard};
-pub use heap::{FreeStack, Heap, HeapOffsets, PinnedHeap, Subproc, SubprocOffsets, TheapLinks, unlock};
+pub use heap::{Heap, HeapOffsets, PinnedHeap, Subproc, SubprocOffsets, TheapLinks, unlock};
 pub use orphans::{Adopt, adopt_orphans_first, do_orphans_wait, no_orphans_wait, orphans_wait};
 pub use page_alloc::{
-    Demand, SingleRequest, advise_filling, release_or_list, release_page, release_page_of, slices_of_page,
+    Demand, SingleRequest, advise_filling, refuse_second_free, release_or_list, release_page, release_page_of,
+    release_resting, slices_of_page,
 };
 pub use page_heap::{any_postpones, heap_locks, heap_of_page, hint_of, lock_heap, may_preserve, postpones, preserved};
 pub use postponed::{Hooks as PostponeHooks, STATE_BYTES};

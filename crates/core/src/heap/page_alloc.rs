@@ -1,21 +1,21 @@
 //! Making a heap's pages, releasing them, and what becomes of a page that a free has claimed.
 
-use core::ptr::NonNull;
-
 use ferrimalloc_prim::mem::{self, Access};
 use ferrimalloc_prim::trace;
 
 use super::color::color;
 use super::guard;
-use super::heap::Heap;
+use super::heap::{Heap, Subproc};
+use super::laying::{note_other_frees, rest, retire_sample};
 use super::page_heap::{heap_of_page, hint_of};
+use super::resting::Resting;
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map};
 use crate::base::*;
 use crate::bitmap::BitRange;
+use crate::diag::ErrorKind;
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
 use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold};
-use crate::profile;
 use crate::sync::pin;
 
 /// A block that gets a page of its own.
@@ -27,6 +27,8 @@ pub struct SingleRequest {
     pub align: usize,
     /// Bytes; 0 unless the alignment is at an offset.
     pub offset: usize,
+    /// Address space wanted in front of the block: a multiple of the alignment. Bytes.
+    pub front_bytes: usize,
     /// Address space wanted behind the block, to grow into. Bytes.
     pub spare_bytes: usize,
     /// Whether zeros are wanted. Large used memory is then dropped, which is cheaper than clearing it;
@@ -35,9 +37,9 @@ pub struct SingleRequest {
 }
 
 impl SingleRequest {
-    /// How far the block must start from a multiple of the alignment.
+    /// How far behind a multiple of the alignment the block must start.
     fn shift(&self) -> usize {
-        (self.align - self.offset % self.align) % self.align
+        self.front_bytes + (self.align - self.offset % self.align) % self.align
     }
 
     fn slices(&self) -> Option<usize> {
@@ -322,8 +324,41 @@ fn zeroed_if_asked(request: &SingleRequest, memory: &Memory, slices: usize) -> Z
     memory.zero
 }
 
-/// Releases a page whose blocks are all free, or has it wait until the program lets it go.
-pub fn release_page(mut page: OwnedPage) {
+/// Releases a page whose blocks are all free, or has it wait until the program lets it go. That of a guarded block rests first.
+pub fn release_page(page: OwnedPage) {
+    if !page.owner().is_guarded() || !page.is_singleton() {
+        return release_now(page);
+    }
+    // Its heap may end while others are released, but not the sub-process.
+    let subproc = heap_of_page(&page).subproc();
+    if let Some(page) = rest(page, subproc.resting()) {
+        release_now(page);
+    }
+    while let Some(page) = subproc.resting().take_due() {
+        release_rested(page);
+    }
+}
+
+/// Refuses a free of a block that has just begun to rest: the thread has claimed the page before it could know.
+#[cold]
+pub fn refuse_second_free(page: OwnedPage) {
+    page.report(ErrorKind::DoubleFree, page.start(), page.start());
+    Resting::let_rest(page).unwrap_or_else(release_now);
+}
+
+fn release_rested(page: OwnedPage) {
+    note_other_frees(&page);
+    release_now(page);
+}
+
+/// Releases what rests, all of it.
+pub fn release_resting(subproc: &Subproc) {
+    while let Some(page) = subproc.resting().take() {
+        release_rested(page);
+    }
+}
+
+fn release_now(mut page: OwnedPage) {
     let arenas = {
         let heap = heap_of_page(&page);
         if let Some(postponing) = heap.postponing() {
@@ -350,8 +385,11 @@ impl Heap {
     }
 }
 
-/// The same for a page of a heap that is ending, by the thread that ends it.
+/// The same for a page of a heap that is ending, by the thread that ends it: at once.
 pub fn release_page_of(heap: &'static Heap, page: OwnedPage) {
+    if page.is_resting() {
+        heap.subproc().resting().forget(&page);
+    }
     heap.strike_out(&page);
     give_back(page, heap.subproc().arenas());
 }
@@ -446,15 +484,6 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
     }
 }
 
-/// The page's block was a sample of the profiler.
-#[cold]
-fn retire_sample(record: *const (), block: *mut u8) {
-    if let Some(sample) = NonNull::new(record.cast_mut().cast()) {
-        // SAFETY: a page has the record that the profiler gave for its block, and the page is going.
-        unsafe { profile::retire(sample, block) };
-    }
-}
-
 /// How many slices at a page's end have never been used and read as zero.
 fn clean_slices(page: &Owned) -> usize {
     if page.is_singleton() || !page.is(Flag::FreshIsZero) {
@@ -470,7 +499,8 @@ mod tests {
 
     #[test]
     fn a_single_starts_where_its_offset_wants() {
-        let request = SingleRequest { bytes: 4096, align: 1 << 20, offset: 24, spare_bytes: 0, zero: Zero::Any };
+        let request =
+            SingleRequest { bytes: 4096, align: 1 << 20, offset: 24, front_bytes: 0, spare_bytes: 0, zero: Zero::Any };
         assert_eq!((request.shift() + 24) % (1 << 20), 0);
         assert_eq!(request.align_slices(), 16);
         let absurd = SingleRequest { bytes: usize::MAX, ..request };

@@ -10,7 +10,7 @@ use crate::arena::tests::ground;
 use crate::arena::{Kind, Reserve};
 use crate::base::*;
 use crate::options::OptionId;
-use crate::page::{Lifetime, Lookup, Origin, Owned, OwnedPage, Owner, Page, SinglePage, Threshold};
+use crate::page::{Lifetime, Lookup, Origin, Owned, OwnedPage, Owner, Page, PageRef, SinglePage, Threshold};
 
 const ME: usize = 16;
 const MIB: usize = 1 << 20;
@@ -36,7 +36,7 @@ fn release(page: &'static Owned) {
 }
 
 fn single(bytes: usize) -> SingleRequest {
-    SingleRequest { bytes, align: 1, offset: 0, spare_bytes: 0, zero: Zero::Any }
+    SingleRequest { bytes, align: 1, offset: 0, front_bytes: 0, spare_bytes: 0, zero: Zero::Any }
 }
 
 fn fresh_single(heap: &'static Heap, request: &SingleRequest) -> &'static Owned {
@@ -420,6 +420,59 @@ fn a_visitor_sees_areas_then_their_blocks_until_it_has_seen_enough() {
     assert!(heap.visit(Depth::Areas, |_| false, &mut |_, _| panic!("not wanted")));
 }
 
+/// A guarded block that has been freed, at most of so many slices.
+fn free_guarded(heap: &'static Heap, bytes: usize) -> PageRef {
+    let os_page = mem::config().os_page_bytes;
+    let request =
+        SingleRequest { front_bytes: os_page, spare_bytes: os_page, align: os_page, offset: bytes, ..single(bytes) };
+    let mut block = heap.fresh_single(&request, ME, ptr::null(), 0).unwrap().hand_out_single(ME);
+    assert!(guard_single(&mut block));
+    let page = block.page();
+    release_page(block.free().unwrap());
+    page
+}
+
+#[test]
+fn guarded_blocks_rest_in_turn() {
+    let mut ground = ground();
+    ground.set(OptionId::GuardedRest, 3);
+    let heap = new_heap();
+    let resting = heap.subproc().resting();
+    let pages = [0; 3].map(|_| free_guarded(heap, MIB));
+    assert!(pages.iter().all(|page| page.is_resting() && page.is_let_go()));
+    let fourth = free_guarded(heap, MIB);
+    assert_eq!((resting.count(), pages[0].owner(), pages[1].is_resting()), (3, Owner::NONE, true));
+    // One that somebody has claimed stays, and the next goes in its place.
+    let (claimed, threshold) = pages[1].claim_in_place().unwrap();
+    let fifth = free_guarded(heap, MIB);
+    assert_eq!((resting.count(), pages[2].owner()), (3, Owner::NONE));
+    assert!(claimed.put_back(threshold).is_ok());
+    // One that is released elsewhere is forgotten.
+    release_page_of(heap, fourth.claim().unwrap().0);
+    assert_eq!((resting.count(), fourth.owner()), (2, Owner::NONE));
+    release_resting(heap.subproc());
+    assert!([pages[1], fifth].iter().all(|page| page.owner() == Owner::NONE));
+    assert_eq!((resting.count(), heap.stats().pages.current(), heap.stats().malloc_huge.current()), (0, 0, 0));
+    assert!(resting.take().is_none());
+}
+
+#[test]
+fn guarded_blocks_that_rest_have_bounded_addresses() {
+    let mut ground = ground();
+    ground.set(OptionId::GuardedRest, 1000);
+    let heap = new_heap();
+    let large = if usize::BITS == 64 { 15 * MIB } else { MIB / 2 };
+    let first = free_guarded(heap, large);
+    assert!(first.is_resting());
+    (0..3).for_each(|_| _ = free_guarded(heap, large));
+    assert!(first.is_resting());
+    free_guarded(heap, large);
+    assert_eq!((first.owner(), heap.subproc().resting().count()), (Owner::NONE, 4));
+    let larger = free_guarded(heap, large + 2 * MIB);
+    assert_eq!((larger.owner(), heap.subproc().resting().count()), (Owner::NONE, 4), "it does not rest");
+    release_resting(heap.subproc());
+}
+
 #[test]
 fn the_preferred_node_is_remembered() {
     let _ground = ground();
@@ -436,6 +489,37 @@ fn the_preferred_node_is_remembered() {
 mod on_sim {
     use super::*;
     use ferrimalloc_prim::sim::{self, Fault};
+
+    /// Where the system refuses to close or to open memory, blocks are as they would be without guards, and no memory is lost that can
+    /// be had.
+    #[test]
+    fn guarded_blocks_where_the_system_refuses_are_ordinary_or_given_back_at_once() {
+        let mut ground = ground();
+        ground.set(OptionId::GuardedRest, 3);
+        for refused in 1..8 {
+            let heap = new_heap();
+            let os_page = mem::config().os_page_bytes;
+            let request = SingleRequest { front_bytes: os_page, spare_bytes: os_page, ..single(os_page) };
+            let block = heap.fresh_single(&request, ME, ptr::null(), 0).unwrap();
+            let before = heap.subproc().arenas().in_use_slices();
+            let mut block = block.hand_out_single(ME);
+            sim::refuse(sim::Kind::Protect, Fault::At(refused));
+            let is_guarded = guard_single(&mut block);
+            let page = block.page();
+            assert!(is_guarded || !page.owner().is_guarded(), "what was closed is open again");
+            release_page(block.free().unwrap());
+            let rests = page.is_resting();
+            assert_eq!(rests, is_guarded && refused != 3, "refused {refused}");
+            assert_eq!(heap.subproc().arenas().in_use_slices() == before, rests);
+            release_resting(heap.subproc());
+            sim::refuse(sim::Kind::Protect, Fault::Never);
+            assert!(heap.subproc().arenas().in_use_slices() < before);
+            let again = heap.fresh_single(&request, ME, ptr::null(), 0).unwrap();
+            // SAFETY: the test's own block.
+            unsafe { again.start().write_bytes(1, os_page) };
+            release_page(again);
+        }
+    }
 
     #[test]
     fn a_page_without_room_for_its_bit_is_given_back() {

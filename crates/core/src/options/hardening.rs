@@ -88,7 +88,7 @@ impl Hardening {
 
 const DECIDED: usize = 1;
 
-/// Whether frees that pass a size or an alignment along are checked: as the levels have it that blocks have canaries.
+/// Whether frees that pass a size or an alignment along are checked: as the levels have it that pages are hardened.
 pub static CHECKS_FREES: AtomicBool = AtomicBool::new(false);
 
 /// The levels, packed; 0 until they are decided.
@@ -151,7 +151,7 @@ fn decide() -> Option<Hardening> {
 fn apply(hardening: Hardening) {
     let fatal = fatal(hardening);
     diag::end_process_on(fatal);
-    CHECKS_FREES.store(hardening.pads(), Relaxed);
+    CHECKS_FREES.store(hardening.checks(), Relaxed);
     if hardening != Hardening::NONE || fatal == Fatal::Misuse {
         super::set_default(OptionId::ShowErrors, 1);
     }

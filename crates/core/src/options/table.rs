@@ -229,6 +229,8 @@ options! {
     Limit = 1003: Spec::bytes("limit", 0);
     /// Have the system list the allocator's memory by name.
     NameMaps = 1004: Spec::switch("name_maps", 0);
+    /// So many guarded blocks stay inaccessible after they have been freed; 0: none.
+    GuardedRest = 1005: Spec::number("guarded_rest", 256);
 }
 
 impl OptionId {
@@ -306,7 +308,7 @@ mod tests {
 
     #[test]
     fn numbers_outside_the_table_are_no_option() {
-        for number in [-1, 55, 56, 999, 1005, 65_536, 66_536, i32::MIN, i32::MAX] {
+        for number in [-1, 55, 56, 999, 1006, 65_536, 66_536, i32::MIN, i32::MAX] {
             assert_eq!(OptionId::from_raw(number), None);
         }
     }

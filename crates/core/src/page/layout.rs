@@ -354,6 +354,13 @@ impl Page {
         self.bin() == Bin::SINGLETON
     }
 
+    /// Whether the page's block was a guarded one that has been freed, and nobody may touch its memory. (Its page has had a block
+    /// before it was guarded.)
+    #[inline]
+    pub fn is_resting(&self) -> bool {
+        self.owner().is_guarded() && self.is_singleton() && self.capacity.get() == 0
+    }
+
     /// Bytes from one block to the next; of a singleton, the size of its block.
     #[inline(always)]
     pub fn block_bytes(&self) -> usize {

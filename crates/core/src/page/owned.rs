@@ -457,6 +457,26 @@ impl Owned {
         self.ownership.set_owner(self.owner().guarded(is_guarded));
     }
 
+    /// The only block has been freed.
+    pub fn note_single_freed(&self) {
+        self.outstanding.set(0);
+        pin();
+    }
+
+    /// The only block is to rest, inaccessible: the page is one that has no block from now on ([`Page::is_resting`]).
+    pub fn begin_rest(&self) {
+        pin();
+        self.capacity.set(0);
+        pin();
+    }
+
+    /// Takes the profiler's record away from the only block, if it is a sample.
+    pub fn take_sample(&self) -> Option<*const ()> {
+        let record = self.sample()?;
+        self.handed.set(0);
+        Some(record)
+    }
+
     /// Marks the page as hardened, for as long as it lives.
     pub(super) fn set_hardened(&self) {
         self.ownership.set_owner(self.owner().hardened());

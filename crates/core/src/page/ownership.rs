@@ -43,6 +43,7 @@
 //! | abandoned (its thread ended) | 1 | UNOWNED | its blocks | if it has free blocks | as listed, or given up |
 //! | claimed | 0 | as before | as before | as before | the claimer has decided, at once |
 //! | singleton | 1 | the thread + UNOWNED | 1 | never | its block is freed |
+//! | at rest | 1 | the thread + UNOWNED + GUARDED | 0 | never | others have taken turns (`heap::resting`) |
 //!
 //! # Invariants
 //! 1. At most one thread owns a page: only a successful compare-and-swap that clears `unowned` makes an owner, and
@@ -69,7 +70,7 @@ use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relax
 /// | … + HARDENED | … and hardened: no fast path takes such a page for an ordinary one |
 /// | tid + UNOWNED (+ INTERIOR) | nobody's; that thread owned it last (a hint) |
 /// | UNOWNED (+ INTERIOR) | nobody's; its last owner has ended |
-/// | … + GUARDED | … and its last OS page, or the one behind its only block, is inaccessible |
+/// | … + GUARDED | … and its last OS page, or all but those of its only block, are inaccessible |
 /// | STUB | not the first slice of its page |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner(usize);
@@ -115,7 +116,7 @@ impl Owner {
         self.0 & Self::HARDENED != 0
     }
 
-    /// Whether the page's last OS page, or the one behind its only block, is inaccessible. Not to be asked of
+    /// Whether the page's last OS page, or what surrounds its only block, is inaccessible. Not to be asked of
     /// [`Owner::STUB`], which has this bit, too.
     #[inline]
     pub const fn is_guarded(self) -> bool {

@@ -4,7 +4,7 @@
 //! them all.
 
 use crate::arena::Meta;
-use crate::heap::{Heap, Subproc, adopt_orphans_first, forget_guard, heap_locks, release_page, unlock};
+use crate::heap::{Heap, Subproc, adopt_orphans_first, forget_guard, heap_locks, release_page_of, unlock};
 use crate::page::{Lookup, Origin, Page, PageRef};
 use crate::sync::{AtomicBool, Lock, Relaxed};
 use crate::theap::Theap;
@@ -195,7 +195,7 @@ fn erase(page: PageRef) {
             forget_guard(&page);
             page.erase();
         }
-        Origin::Os(_) => release_page(page),
+        Origin::Os(_) => release_page_of(Heap::of_page(&page), page),
     }
 }
 

@@ -51,6 +51,9 @@ fn style_at(levels: Hardening, readers: Readers) -> Style {
     }
 }
 
+/// One guarded block in so many lies at the start of its OS pages. (Most errors are overflows.)
+const START_SHARE: u64 = 4;
+
 /// In a page's key: a canary's upper half is not that of a free block.
 const NOT_ZERO: u64 = 1 << (u64::BITS - 1);
 
@@ -109,6 +112,14 @@ impl Instrumentation {
         self.random.set(state);
         let span = self.rate.get().saturating_mul(2).saturating_sub(1);
         self.gap.set(1 + Fast::new(state.rotate_left(32)).below(span as u64) as usize);
+    }
+
+    /// Draws whether the guarded block that is being made is to lie behind the guard in front of it rather than before the one
+    /// behind it.
+    pub fn draw_start(&self) -> bool {
+        let state = self.random.get().wrapping_add(1);
+        self.random.set(state);
+        Fast::new(state.rotate_left(32)).below(START_SHARE) == 0
     }
 
     /// Whether allocations have to ask before they take an ordinary block.

@@ -130,6 +130,11 @@ impl Theap {
         self.instrumentation.is_due_for_guard(bytes)
     }
 
+    /// Draws where the next guarded block is to lie: at the start of its OS pages, or at their end.
+    pub fn is_guarded_at_start(&self) -> bool {
+        self.instrumentation.draw_start()
+    }
+
     /// Verifies that nobody has written to the free blocks of its pages, where the levels want that.
     pub fn audit(&self) {
         if !self.levels().audits() {

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 
 use super::hardened::{put_any, take_any};
 use super::*;
-use crate::heap::{SingleRequest, forget_guard, guard_single, release_page, release_page_of};
+use crate::heap::{SingleRequest, forget_guard, guard_single, release_page, release_page_of, release_resting};
 use crate::options::Hardening;
 use crate::os::os_page_bytes;
+use crate::page::SinglePage;
 use crate::random::Fast;
 use crate::sync::steps::{stop_at, unstopped};
 use crate::theap::instrumentation::Readers;
@@ -194,7 +195,8 @@ fn a_thread_may_stop_anywhere() {
 #[test]
 fn a_single_block_left_behind_is_left_to_whoever_frees_it() {
     let bed = Bed::new();
-    let request = SingleRequest { bytes: 1 << 20, align: 1, offset: 0, spare_bytes: 0, zero: Zero::Any };
+    let request =
+        SingleRequest { bytes: 1 << 20, align: 1, offset: 0, front_bytes: 0, spare_bytes: 0, zero: Zero::Any };
     for lends in [true, false] {
         let page = bed.heap.fresh_single(&request, ME, bed.theap.handle(), 0).unwrap();
         if lends {
@@ -242,20 +244,45 @@ fn what_a_thread_was_closing_is_opened_before_it_is_used_again() {
     stop_with_guards(5, |bed| put_any(bed.theap, take_any(bed.theap, 1024)), |_| ());
 }
 
+/// A guarded block's page, which nobody owns.
+fn guarded_single(bed: &Bed) -> SinglePage {
+    let bytes = os_page_bytes();
+    let request =
+        SingleRequest { bytes, align: bytes, offset: bytes, front_bytes: bytes, spare_bytes: bytes, zero: Zero::Any };
+    let mut page = bed.heap.fresh_single(&request, ME, bed.theap.handle(), 0).unwrap().hand_out_single(ME);
+    assert!(guard_single(&mut page));
+    page
+}
+
+fn release_all_of(bed: &Bed) {
+    bed.heap.for_each_own_page(|page| {
+        // SAFETY: nobody has its block.
+        release_page_of(bed.heap, unsafe { page.take_over() });
+    });
+}
+
 /// Nobody has the block: its page stays until the heap is destroyed.
 #[test]
-fn what_a_thread_was_closing_behind_a_single_block_is_opened_when_its_heap_is_destroyed() {
-    let bytes = os_page_bytes();
-    let request = SingleRequest { bytes, align: bytes, offset: bytes, spare_bytes: bytes, zero: Zero::Any };
-    let guard = |bed: &Bed| {
-        let page = bed.heap.fresh_single(&request, ME, bed.theap.handle(), 0).unwrap();
-        assert!(guard_single(&mut page.hand_out_single(ME)));
+fn what_a_thread_was_closing_around_a_single_block_is_opened_when_its_heap_is_destroyed() {
+    stop_with_guards(0, |bed| _ = guarded_single(bed), release_all_of);
+}
+
+#[test]
+fn a_guarded_block_that_a_thread_was_freeing_rests_or_is_lost_and_its_memory_comes_back() {
+    let free = |bed: &Bed| {
+        let page = guarded_single(bed);
+        release_page(page.free().unwrap());
+        assert!(bed.pages() == 1 && bed.heap.stats().malloc_huge.current() == 0);
     };
-    let release = |bed: &Bed| {
-        bed.heap.for_each_own_page(|page| {
-            // SAFETY: nobody has its block.
-            release_page_of(bed.heap, unsafe { page.take_over() });
-        });
-    };
-    stop_with_guards(0, guard, release);
+    // What rests goes with a collection, and with its heap.
+    stop_with_guards(0, free, |bed| {
+        release_resting(bed.heap.subproc());
+        release_all_of(bed);
+        assert_eq!(bed.pages(), 0);
+    });
+    stop_with_guards(0, free, |bed| {
+        release_all_of(bed);
+        release_resting(bed.heap.subproc());
+        assert_eq!(bed.pages(), 0);
+    });
 }

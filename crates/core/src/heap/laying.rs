@@ -1,0 +1,58 @@
+//! Laying guarded blocks to rest that have been freed. A file of its own, between the ring of those that rest, which knows no heap, and the
+//! release of pages.
+
+use core::ptr::NonNull;
+
+use super::guard::close_single;
+use super::page_heap::{heap_of_page, postpones};
+use super::resting::Resting;
+use crate::diag::ErrorKind;
+use crate::page::{Owned, OwnedPage};
+use crate::profile;
+
+/// Has a guarded block's page rest, whose block has been freed; it comes back if it can't, or has rested.
+pub(super) fn rest(page: OwnedPage, resting: &Resting) -> Option<OwnedPage> {
+    if page.is_resting() {
+        resting.forget(&page);
+        return Some(page);
+    }
+    if !Resting::admits(page.slices()) || !begin_rest(&page) {
+        return Some(page);
+    }
+    note_other_frees(&page);
+    resting.keep(page).err()
+}
+
+/// Makes the page one at rest: nobody may touch its memory, and nothing counts its block any more. Not where threads may look at
+/// memory that has been freed, or the system refuses.
+fn begin_rest(page: &Owned) -> bool {
+    if postpones(page) {
+        return false;
+    }
+    page.note_single_freed();
+    if !close_single(page) {
+        return false;
+    }
+    if let Some(record) = page.take_sample() {
+        retire_sample(record, page.start());
+    }
+    heap_of_page(page).count_block_freed(page);
+    page.begin_rest();
+    true
+}
+
+/// Another thread may have freed the block at the same time.
+pub(super) fn note_other_frees(page: &Owned) {
+    if page.take_remote().count > 0 {
+        page.report(ErrorKind::DoubleFree, page.start(), page.start());
+    }
+}
+
+/// The page's block was a sample of the profiler.
+#[cold]
+pub(super) fn retire_sample(record: *const (), block: *mut u8) {
+    if let Some(sample) = NonNull::new(record.cast_mut().cast()) {
+        // SAFETY: a page has the record that the profiler gave for its block, and the page is going.
+        unsafe { profile::retire(sample, block) };
+    }
+}
