@@ -219,11 +219,28 @@ static void part_everything(void) {
   tell("damaged_in_child", status);
 }
 
-/* Writes behind a block of `size` bytes. */
+/* Writes behind blocks of `size` bytes: of guarded ones, some end at a guard, and the others begin behind one. */
 static void write_behind(size_t size) {
-  char* p = (char*)mi_malloc(size);
-  volatile char* behind = p + (mi_usable_size(p) > size + 16 ? size : mi_usable_size(p));
-  *behind = 1;
+  char* blocks[64];
+  for (int i = 0; i < 64; i++) blocks[i] = (char*)mi_malloc(size);
+  for (int i = 0; i < 64; i++) {
+    volatile char* behind = blocks[i] + (mi_usable_size(blocks[i]) > size + 16 ? size : mi_usable_size(blocks[i]));
+    *behind = 1;
+  }
+}
+
+static void part_before_100(void) {
+  char* blocks[64];
+  for (int i = 0; i < 64; i++) blocks[i] = (char*)mi_malloc(100);
+  for (int i = 0; i < 64; i++) ((volatile char*)blocks[i])[-1] = 1;
+}
+
+/* Frees a block, and others after it; then reads it. */
+static void part_read_after_free(void) {
+  volatile char* p = (char*)mi_malloc(100);
+  mi_free((void*)p);
+  for (int i = 0; i < 20; i++) mi_free(mi_malloc(100));
+  tell("read", p[50] != 0);
 }
 
 static void part_behind_100(void) { write_behind(100); }
@@ -401,6 +418,12 @@ static void test_guarded(void) {
   CHECK(!faults("behind_5000", "MIMALLOC_GUARDED_SAMPLE_RATE=1 MIMALLOC_GUARDED_MAX=1000"));
   CHECK(faults("behind_exactly", "MIMALLOC_GUARDED_SAMPLE_RATE=1 MIMALLOC_GUARDED_PRECISE=1"));
   CHECK(!faults("behind_exactly", "MIMALLOC_GUARDED_SAMPLE_RATE=1"));
+  CHECK(faults("before_100", "MIMALLOC_GUARDED_SAMPLE_RATE=1"));
+  CHECK(!faults("before_100", "MIMALLOC_GUARDED_SAMPLE_RATE=1 MIMALLOC_GUARDED_PRECISE=1"));
+  CHECK(faults("read_after_free", "MIMALLOC_GUARDED_SAMPLE_RATE=1"));
+  CHECK(faults("read_after_free", "MIMALLOC_GUARDED_SAMPLE_RATE=1 MIMALLOC_GUARDED_REST=21"));
+  CHECK(!faults("read_after_free", "MIMALLOC_GUARDED_SAMPLE_RATE=1 MIMALLOC_GUARDED_REST=20"));
+  CHECK(!faults("read_after_free", "MIMALLOC_GUARDED_SAMPLE_RATE=1 MIMALLOC_GUARDED_REST=0"));
   const char* sampled = "MIMALLOC_GUARDED_SAMPLE_RATE=10 MIMALLOC_GUARDED_SAMPLE_SEED=5";
   long long guarded = with("sampled", sampled, "guarded");
   CHECK(guarded >= 20 && guarded <= 80);
@@ -413,7 +436,8 @@ static const part_t PARTS[] = {
   {"free_every_other", &part_free_every_other}, {"allocate", &part_allocate}, {"8mib", &part_8mib},
   {"sizes", &part_sizes}, {"beats", &part_beats}, {"free_left", &part_free_left}, {"free_own", &part_free_own},
   {"end", &part_end}, {"nodes", &part_nodes}, {"everything", &part_everything}, {"print_stats", &part_print_stats}, {"behind_100", &part_behind_100},
-  {"behind_5000", &part_behind_5000}, {"behind_exactly", &part_behind_exactly}, {"sampled", &part_sampled}, {NULL, NULL},
+  {"behind_5000", &part_behind_5000}, {"behind_exactly", &part_behind_exactly}, {"sampled", &part_sampled},
+  {"before_100", &part_before_100}, {"read_after_free", &part_read_after_free}, {NULL, NULL},
 };
 
 int main(int argc, char** argv) {

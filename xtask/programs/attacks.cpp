@@ -439,6 +439,79 @@ static void use_after_free() {
   });
 }
 
+/* With every allocation of this thread guarded, where the library can do that. Others are tried as they are. */
+template <class F> static void guarded(F run) {
+  typedef void* (*Default)();
+  typedef void (*SetRate)(void*, size_t, size_t);
+  Default get_default = reinterpret_cast<Default>(dlsym(RTLD_DEFAULT, "mi_theap_get_default"));
+  SetRate set_rate = reinterpret_cast<SetRate>(dlsym(RTLD_DEFAULT, "mi_theap_guarded_set_sample_rate"));
+  bool can = get_default && set_rate;
+  if (can) set_rate(get_default(), 1, 0);
+  run();
+  if (can) set_rate(get_default(), 0, 0);
+}
+
+static Byte* get_guarded(size_t size) {
+  Byte* p = nullptr;
+  guarded([&] { p = get(size); });
+  return p;
+}
+
+/* Blocks of the size, guarded, that are freed. */
+static void drop_others(size_t size, int count) {
+  for (int i = 0; i < count; i++) drop(get_guarded(size));
+}
+
+/* What a guard is for: the first access faults. Blocks lie at either end of their OS pages, so that it takes some. */
+static void guarded_blocks() {
+  add("overflow of guarded blocks by 1 byte of 112", [] {
+    std::vector<Byte*> blocks;
+    for (int i = 0; i < 64; i++) blocks.push_back(get_guarded(112));
+    for (Byte* p : blocks) p[112] ^= 0x21;
+    return UNNOTICED;
+  });
+  add("underflow of guarded blocks by 1 byte of 112", [] {
+    std::vector<Byte*> blocks;
+    for (int i = 0; i < 64; i++) blocks.push_back(get_guarded(112));
+    for (Byte* p : blocks) p[-1] ^= 0x21;
+    return UNNOTICED;
+  });
+  for (size_t size : {24, 100, 5000, 1 << 20})
+    add(named("read of a guarded block after its free, of", size), [=] {
+      Byte* p = get_guarded(size);
+      for (size_t at = 0; at < size; at++) p[at] = 0x5e;
+      drop(p);
+      drop_others(size, 10);
+      return effect_if(shows_secret(p, size));
+    });
+  add("write to a guarded block after its free, of 100", [] {
+    Byte* p = get_guarded(100);
+    drop(p);
+    drop_others(100, 10);
+    p[50] = 0x41;
+    return UNNOTICED;
+  });
+  add("read of a guarded block after another thread's free", [] {
+    Byte* p = get_guarded(100);
+    for (int at = 0; at < 100; at++) p[at] = 0x5e;
+    elsewhere([=] { drop(p); });
+    return effect_if(shows_secret(p, 100));
+  });
+  add("read of a guarded block after realloc has moved it", [] {
+    Byte* p = get_guarded(100);
+    for (int at = 0; at < 100; at++) p[at] = 0x5e;
+    void* q = realloc(const_cast<unsigned char*>(p), 9000);
+    return effect_if(q != p && shows_secret(p, 100));
+  });
+  add("double free of a guarded block after other frees", [] {
+    Byte* p = get_guarded(100);
+    drop(p);
+    drop_others(100, 10);
+    drop(p);
+    return effect_if(hands_out_twice(100));
+  });
+}
+
 static void absurd_sizes() {
   volatile size_t half = SIZE_MAX / 2;
   add("calloc whose product wraps", [=] { return calloc(half, 3) ? UNNOTICED : HARMLESS; });
@@ -487,6 +560,12 @@ static void mismatches() {
     AlignedSized free_sized = function<AlignedSized>("mi_free_size_aligned");
     if (!free_sized) return ABSENT;
     return free_sized(const_cast<unsigned char*>(odd), 16, 1024), UNNOTICED;
+  });
+  add("delete with a size of another class", [] { return ::operator delete(::operator new(1000), size_t{100}), UNNOTICED; });
+  add("free_sized with a size of another class", [] {
+    Sized free_sized = function<Sized>("free_sized");
+    if (!free_sized) return ABSENT;
+    return free_sized(malloc(100), 20), UNNOTICED;
   });
   add("delete[] of new", [] {
     void* volatile p = ::operator new(100);
@@ -695,6 +774,7 @@ int main(int argc, char** argv) {
   double_frees();
   wrong_frees();
   use_after_free();
+  guarded_blocks();
   absurd_sizes();
   mismatches();
   wrong_copies();

@@ -23,7 +23,12 @@ int main(int argc, char **argv) {
     if (argc > 2) {
         size_t bytes = atol(argv[2]);
         char *volatile p = malloc(bytes);
-        return reads_beyond(p, bytes);
+        if (!strcmp(argv[1], "freed")) {
+            frees_first(p);
+            return reads_beyond(p, bytes / 2);
+        }
+        size_t into_page = (size_t)p % sysconf(_SC_PAGESIZE);
+        return reads_beyond(p, !strcmp(argv[1], "before") ? -into_page - 1 : bytes);
     }
     char *p = makes_block();
     if (!strcmp(argv[1], "overflow")) *(volatile char *)(p + 100) ^= 1;
@@ -84,7 +89,9 @@ fn hit_guard(program: &Path, how: &str, bytes: &str, options: &[&str]) -> (std::
     (output.status, String::from_utf8(output.stderr).unwrap())
 }
 
-const GUARDED: [&str; 4] = ["--option", "guarded_sample_rate=1", "--option", "guarded_min=5000"];
+/// Each ends exactly at the guard behind it.
+const GUARDED: [&str; 6] =
+    ["--option", "guarded_sample_rate=1", "--option", "guarded_min=5000", "--option", "unsafe_guarded_precise=1"];
 
 #[test]
 fn a_guard_that_is_hit_names_the_block_and_the_program_ends_as_before() {
@@ -109,6 +116,22 @@ fn a_guard_that_is_hit_names_the_block_and_the_program_ends_as_before() {
 }
 
 #[test]
+fn a_block_that_is_used_after_it_was_freed_or_before_its_start_is_named() {
+    let Some(built) = Built::new() else { return };
+    for (bytes, level) in [("5008", "0"), ("5008", "4"), ("200000", "0"), ("3145728", "5")] {
+        let options = [&GUARDED[..], &["--secure", level]].concat();
+        let (status, said) = hit_guard(&built.program, "freed", bytes, &options);
+        assert!(said.contains("use after free") && said.contains(&format!("block of {bytes} bytes")), "{said}");
+        let calls = ["allocated by thread 0x", "freed by thread 0x", "accessed by thread 0x"];
+        assert!(calls.iter().all(|call| said.contains(call)), "{said}");
+        assert_eq!(status.code(), Some(128 + 11), "by the signal: {said}");
+        let (status, said) = hit_guard(&built.program, "before", bytes, &options);
+        assert!(said.contains("access before the block") && said.contains(", offset -"), "{said}");
+        assert_eq!(status.code(), Some(128 + 11), "by the signal: {said}");
+    }
+}
+
+#[test]
 fn reports_name_who_allocated_and_who_freed() {
     let Some(Built { program, .. }) = &Built::new() else { return };
     let made = ("allocated by thread 0x", " makes_block ");
@@ -117,7 +140,7 @@ fn reports_name_who_allocated_and_who_freed() {
     assert_calls(&report(program, "overflow", "2", "0"), "buffer overflow", &[made, ("noticed", " frees_first ")]);
     // A guarded block's stacks are kept at every level.
     assert_calls(&report(program, "overflow", "1", "1"), "buffer overflow", &[made, ("noticed", "misuse.c:7 ")]);
-    assert_calls(&report(program, "double", "0", "1"), "not a block", &double);
+    assert_calls(&report(program, "double", "0", "1"), "double free", &double);
     let plain = report(program, "double", "1", "0");
     assert!(plain.contains("double free") && !plain.contains("allocated by"), "{plain}");
 }

@@ -64,7 +64,7 @@ impl Column {
 }
 
 /// Attacks of a kind: its name, and where in the catalogue it begins.
-const KINDS: [(&str, &str); 11] = [
+const KINDS: [(&str, &str); 12] = [
     ("overflow", "overflow by 1 byte of 1"),
     ("underflow", "underflow by 1 byte of 24"),
     ("size 0", "read of malloc(0)"),
@@ -73,6 +73,7 @@ const KINDS: [(&str, &str); 11] = [
     ("write after free", "write after free to a block of 24"),
     ("read of secrets", "read of a secret after free, of 24"),
     ("order", "the next block of the size is the one just freed"),
+    ("guarded blocks", "overflow of guarded blocks by 1 byte of 112"),
     ("arithmetic", "calloc whose product wraps"),
     ("sizes, `delete`", "delete with a size too small"),
     ("copies", "memcpy to 24 of 24 more"),
