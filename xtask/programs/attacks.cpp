@@ -114,6 +114,15 @@ static Byte* second_of_two(size_t size, Byte** first = nullptr) {
   return reinterpret_cast<Byte*>(chosen);
 }
 
+/* A block with memory behind it that can be accessed: another block's. Of large ones, which may lie at the end of a mapping, the first of
+ * the nearest two. */
+static Byte* before_another(size_t size) {
+  Byte* first = size > 500000 ? nullptr : get(size);
+  if (first) get(size);
+  else second_of_two(size, &first);
+  return first;
+}
+
 struct Attack {
   std::string name;
   std::function<Effect()> run;
@@ -124,10 +133,9 @@ static void add(const std::string& name, std::function<Effect()> run) { attacks.
 static std::string named(const char* name, size_t size) { return std::string(name) + " " + std::to_string(size); }
 
 static Effect overflow(size_t size, size_t bytes) {
-  Byte *p = get(size), *stays = get(size);
+  Byte* p = before_another(size);
   for (size_t at = 0; at < bytes; at++) p[size + at] ^= 0x21;
   drop(p);
-  drop(stays);
   return UNNOTICED;
 }
 
@@ -145,10 +153,9 @@ static void overflows() {
     add(named("overflow by memcpy of 12 bytes of", size), [=] {
       char bytes[12];
       memset(bytes, 'x', sizeof bytes);
-      Byte *p = get(size), *stays = get(size);
+      Byte* p = before_another(size);
       memcpy(const_cast<unsigned char*>(p) + size, bytes, sizeof bytes);
       drop(p);
-      drop(stays);
       return UNNOTICED;
     });
   add("overflow by strcpy's zero of 100", [] {
@@ -593,10 +600,8 @@ static char* text(size_t size) {
   return p;
 }
 
-/* Copies whose length is wrong: they reach `beyond` bytes behind a block of `size` bytes. */
-/* A text like `text`, with another block of its page behind it where pages have several: not memory that is not accessible yet. */
+/* A text like `text`, with another block behind it: not memory that is not accessible yet. */
 static char* text_before_another(size_t size) {
-  if (size > 500000) return text(size);
   Byte* first = nullptr;
   second_of_two(size, &first);
   char* filled = text(size);
@@ -605,6 +610,7 @@ static char* text_before_another(size_t size) {
   return (char*)first;
 }
 
+/* Copies whose length is wrong: they reach `beyond` bytes behind a block of `size` bytes. */
 static void wrong_copies() {
   struct Size { size_t size, beyond; };
   for (Size it : {Size{24, 24}, {100, 1}, {100, 100}, {1000, 200}, {5000, 1000}, {100000, 16384}, {1 << 20, 70000}, {3 << 20, 70000}})
@@ -618,10 +624,9 @@ static void wrong_copies() {
   static char target[8 << 20];
   for (Size it : {Size{100, 100}, {5000, 1000}, {1 << 20, 70000}})
     add("memcpy from " + std::to_string(it.size) + " of " + std::to_string(it.beyond) + " more", [=] {
-      char *from = text(it.size), *stays = text(it.size);
+      char* from = text_before_another(it.size);
       memcpy(target, from, it.size + it.beyond);
       free(from);
-      free(stays);
       return UNNOTICED;
     });
   add("memcpy to the inside of 3 MiB, beyond its end", [] {
