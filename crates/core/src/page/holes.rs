@@ -113,7 +113,7 @@ impl Page {
     }
 
     /// The entry of one of the page's slices.
-    fn slice_entry(&self, slice: usize) -> &Page {
+    pub(super) fn slice_entry(&self, slice: usize) -> &Page {
         // SAFETY: the entries of a page's slices lie behind each other in the page map (`Page::head`).
         unsafe { &*core::ptr::from_ref(self).add(slice) }
     }

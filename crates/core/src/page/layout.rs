@@ -121,6 +121,7 @@ pub struct Page {
     pub(super) arena: AtomicPtr<Arena>,
     /// In a stub: how many slices its head is away.
     pub(super) slices: AtomicU32,
+    /// In the first stub of a page of large blocks: what its owner knows of the next looks (`looks`).
     pub(super) reserved: AtomicU16,
     /// How many slices are committed, of a page that is committed as it fills; else 0.
     pub(super) committed: Cell<u8>,

@@ -275,6 +275,7 @@ impl Owned {
             return self.accept_freed(chain.count);
         }
         debug_assert!(!self.is(Flag::Lifo));
+        self.look_soon();
         if self.free.get().is_null() {
             return self.accept(chain);
         }

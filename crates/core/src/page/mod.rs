@@ -13,11 +13,13 @@
 
 mod block;
 mod cut;
+mod early;
 mod hardened;
 pub mod heap_word;
 mod holes;
 mod layout;
 mod lists;
+mod looks;
 mod orphan;
 mod owned;
 pub mod ownership;

@@ -357,6 +357,7 @@ impl OwnedPage {
             Origin::Os(_) => ptr::null_mut(),
         });
         page.mark_stubs(at.memory, Owner::STUB);
+        page.begin_looks();
         page.ownership.begin(tid);
         page
     }
