@@ -72,7 +72,7 @@ pub struct Instrumentation {
 
 impl Instrumentation {
     /// Of a theap that has not started, and of the empty one.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             bits: Cell::new(UNDECIDED),
             levels: Cell::new(Hardening::NONE),
@@ -113,47 +113,52 @@ impl Instrumentation {
 
     /// Whether allocations have to ask before they take an ordinary block.
     #[inline]
-    pub fn is_any(&self) -> bool {
+    pub fn is_instrumented(&self) -> bool {
         self.bits.get() & !PROFILED != 0
     }
 
+    /// Whether its pages are hardened.
     #[inline]
     pub fn is_hardened(&self) -> bool {
         self.is(HARDENED)
     }
 
+    /// Whether its pages are hardened, and nothing else is to be asked.
     #[inline]
     pub fn is_only_hardened(&self) -> bool {
         self.bits.get() == HARDENED
     }
 
+    /// Whether some of its blocks are guarded.
     #[inline]
     pub fn is_sampled(&self) -> bool {
         self.is(SAMPLED)
     }
 
     /// Whether the profiler takes samples of its blocks, which alone is nothing to ask for.
-    pub fn set_profiled(&self, is_profiled: bool) {
+    pub(super) fn set_profiled(&self, is_profiled: bool) {
         self.set(PROFILED, is_profiled);
     }
 
     #[inline]
-    pub fn is_undecided(&self) -> bool {
+    pub(super) fn is_undecided(&self) -> bool {
         self.is(UNDECIDED)
     }
 
+    /// The levels of checking that hold in it; none until they are known.
     #[inline]
     pub fn levels(&self) -> Hardening {
         self.levels.get()
     }
 
+    /// What its hardened pages do.
     #[inline]
     pub fn style(&self) -> Style {
         self.style.get()
     }
 
     /// The secrets of a hardened page.
-    pub fn draw_secrets(&self) -> Secrets {
+    pub(super) fn draw_secrets(&self) -> Secrets {
         self.keyed(|keys| Secrets { key: keys.next_u64() | NOT_ZERO, order: keys.next_u64() })
     }
 
@@ -166,7 +171,7 @@ impl Instrumentation {
     }
 
     /// Takes the levels and options that hold now, if they are known.
-    pub fn start(&self, heap: &Heap) {
+    pub(super) fn start(&self, heap: &Heap) {
         self.bits.set(0);
         self.keys.set(None);
         match heap.levels().or_else(options::hardening) {
@@ -176,7 +181,7 @@ impl Instrumentation {
     }
 
     /// What holds is `levels`, and the options of now.
-    pub fn instrument_at(&self, levels: Hardening, readers: Readers) {
+    pub(super) fn instrument_at(&self, levels: Hardening, readers: Readers) {
         self.set(UNDECIDED, false);
         self.levels.set(levels);
         self.style.set(style_at(levels, readers));
