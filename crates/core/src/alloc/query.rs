@@ -70,11 +70,6 @@ pub fn heap_of(p: *const u8) -> Option<&'static Heap> {
     page_around(p).map(Heap::of_page)
 }
 
-/// The same for the start of a block, without a search.
-pub(super) fn heap_of_block(p: *const u8) -> Option<&'static Heap> {
-    Page::lookup(p).map(Heap::of_page)
-}
-
 /// Whether less than `percent` of the page around `p` is in use: then its blocks are worth moving elsewhere. False
 /// unless the page is `heap`'s. Walks the page's free list.
 pub fn is_under_utilized(heap: &Heap, p: *const u8, percent: usize) -> bool {

@@ -9,7 +9,7 @@ use super::hardened;
 use super::hardened_single::{self, SINGLE_PADDING};
 use super::malloc::{alloc_in, alloc_roomy, malloc};
 use super::origins;
-use super::query::{heap_of_block, size_of_block, usable_size};
+use super::query::{size_of_block, usable_size};
 use super::single::{self, SingleBlock, clear_gained};
 use crate::base::*;
 use crate::diag::{Detail, ErrorKind};
@@ -209,9 +209,10 @@ fn move_single(
 fn alloc_for(theap: &'static Theap, usable: usize, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
     if grows_alone(usable, size, at)
         && hardened_single::may_grow_alone(theap)
-        && let Some(block) = alloc_growing(theap, size, at, zero)
+        && let Some(block) = hardened_single::alloc_spare(theap, size, at, single::room_to_grow(size), zero)
     {
-        return block;
+        block.advise_filling();
+        return block.hand_out();
     }
     let room = roomy(usable, size);
     match at {
@@ -223,12 +224,6 @@ fn alloc_for(theap: &'static Theap, usable: usize, size: usize, at: Alignment, z
 /// Whether a block of `usable` bytes that is to have `size` gets a page of its own.
 fn grows_alone(usable: usize, size: usize, at: Alignment) -> bool {
     size > usable && size >= grows_alone_bytes() && at.align.is_power_of_two() && at.align <= MAX_REQUEST
-}
-
-fn alloc_growing(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
-    let block = hardened_single::alloc_spare(theap, size, at, single::room_to_grow(size), zero)?;
-    block.advise_filling();
-    Some(block.hand_out())
 }
 
 /// From how many bytes on a block that grows gets a page of its own: where addresses are scarce or memory is charged before it is
@@ -307,7 +302,7 @@ pub unsafe fn realloc_into(
     alignment: Alignment,
     zero: Zero,
 ) -> *mut u8 {
-    let is_elsewhere = !p.is_null() && heap_of_block(p).is_some_and(|heap| !ptr::eq(heap, theap.heap()));
+    let is_elsewhere = !p.is_null() && Page::lookup(p).is_some_and(|page| !theap.heap().has(page));
     // SAFETY: the precondition.
     unsafe {
         if is_elsewhere {

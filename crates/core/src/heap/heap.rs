@@ -299,23 +299,11 @@ impl Heap {
         made.is_some()
     }
 
-    /// Whether there has been a heap whose pages wait.
-    #[inline]
-    pub(super) fn any_postpones() -> bool {
-        ANY_POSTPONES.load(Ordering::Relaxed)
-    }
-
     /// Of a heap whose empty pages wait.
     #[inline]
     pub fn postponing(&self) -> Option<&'static Postponing> {
         // SAFETY: it lives as long as the heap, whose users hold that.
         unsafe { self.postponing.get().as_ref() }
-    }
-
-    /// Whether a heap has, or has had, bytes to preserve.
-    #[inline]
-    pub(super) fn any_preserves() -> bool {
-        PRESERVES.load(Ordering::Relaxed)
     }
 
     /// What is preserved of each block now, and the most that ever was.
@@ -346,10 +334,10 @@ impl Heap {
 }
 
 /// Whether any heap has ever had bytes to preserve.
-static PRESERVES: AtomicBool = AtomicBool::new(false);
+pub(super) static PRESERVES: AtomicBool = AtomicBool::new(false);
 
 /// Whether any heap has ever had pages that wait.
-static ANY_POSTPONES: AtomicBool = AtomicBool::new(false);
+pub(super) static ANY_POSTPONES: AtomicBool = AtomicBool::new(false);
 
 impl Linked for Heap {
     fn links(&self) -> &Links {

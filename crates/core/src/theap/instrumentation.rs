@@ -20,21 +20,9 @@ const HARDENED: u8 = 2;
 const SAMPLED: u8 = 4;
 const PROFILED: u8 = 8;
 
-/// Whether threads may look at blocks that have been freed, which then stay as they are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Readers {
-    None,
-    OfFreed,
-}
-
-impl Readers {
-    pub fn of(heap: &Heap) -> Readers {
-        if heap.postponing().is_some() { Readers::OfFreed } else { Readers::None }
-    }
-}
-
-/// What hardened pages do at these levels.
-fn style_at(levels: Hardening, readers: Readers) -> Style {
+/// What hardened pages of the heap do at these levels. Where threads may look at blocks that have been freed, these stay as they
+/// are.
+fn style_at(levels: Hardening, heap: &Heap) -> Style {
     let clears = match options::get(OptionId::ZeroOnFree) {
         0 => false,
         1 => true,
@@ -45,7 +33,7 @@ fn style_at(levels: Hardening, readers: Readers) -> Style {
         pads: levels.pads(),
         fills: levels.fills(),
         verifies: levels.verifies(),
-        clears: clears && !levels.fills() && readers == Readers::None,
+        clears: clears && !levels.fills() && heap.postponing().is_none(),
         verifies_all: hunts,
         rest: if hunts { Rest::Long } else { Rest::Short },
     }
@@ -175,16 +163,16 @@ impl Instrumentation {
         self.bits.set(0);
         self.keys.set(None);
         match heap.levels().or_else(options::hardening) {
-            Some(levels) => self.instrument_at(levels, Readers::of(heap)),
+            Some(levels) => self.instrument_at(levels, heap),
             None => self.set(UNDECIDED, true),
         }
     }
 
     /// What holds is `levels`, and the options of now.
-    pub(super) fn instrument_at(&self, levels: Hardening, readers: Readers) {
+    pub(super) fn instrument_at(&self, levels: Hardening, heap: &Heap) {
         self.set(UNDECIDED, false);
         self.levels.set(levels);
-        self.style.set(style_at(levels, readers));
+        self.style.set(style_at(levels, heap));
         self.set(HARDENED, levels.checks());
         self.bound_guarded(options::get_size(OptionId::GuardedMin), options::get_size(OptionId::GuardedMax));
         let seed = options::get_size(OptionId::GuardedSampleSeed);

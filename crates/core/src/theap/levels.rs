@@ -1,6 +1,5 @@
 //! A theap's levels, and what follows from them: which pages it makes, and whether `malloc` has to ask.
 
-use super::instrumentation::Readers;
 use super::queue::Direct;
 use super::theap::Theap;
 use crate::diag::ErrorKind;
@@ -68,7 +67,7 @@ impl Theap {
             adopt_orphans_first();
             self.abandon_all();
         }
-        self.instrumentation.instrument_at(levels, Readers::of(self.heap()));
+        self.instrumentation.instrument_at(levels, self.heap());
         self.show_direct();
     }
 
