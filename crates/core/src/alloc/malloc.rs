@@ -156,10 +156,16 @@ extern "C" fn malloc_in_slow(theap: &'static Theap, size: usize) -> *mut u8 {
 
 /// Allocates through one of this thread's theaps.
 pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
+    alloc_roomy(theap, size, size, zero)
+}
+
+/// The same with room to grow to `room` bytes in place.
+#[inline]
+pub(super) fn alloc_roomy(theap: &'static Theap, size: usize, room: usize, zero: Zero) -> *mut u8 {
     if theap.is_instrumented() {
-        return alloc_watched(theap, size, zero);
+        return alloc_watched(theap, size, room, zero);
     }
-    alloc_ordinary(theap, size, zero)
+    alloc_ordinary(theap, room, zero)
 }
 
 /// The first page of the class is a hardened one, whose list is always empty.
@@ -188,10 +194,10 @@ extern "C" fn malloc_asked(theap: &'static Theap, size: usize) -> *mut u8 {
 }
 
 #[inline(never)]
-fn alloc_watched(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
-    match hardened::alloc(theap, size, zero) {
+fn alloc_watched(theap: &'static Theap, size: usize, room: usize, zero: Zero) -> *mut u8 {
+    match hardened::alloc(theap, size, room, zero) {
         Answer::Block(block) => block,
-        Answer::Ordinary => alloc_ordinary(theap, size, zero),
+        Answer::Ordinary => alloc_ordinary(theap, room, zero),
         Answer::OutOfMemory => fail(size),
     }
 }

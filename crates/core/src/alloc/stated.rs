@@ -1,13 +1,13 @@
 //! What callers say about a block that they free: its size, its alignment. That is compared with the block where blocks have canaries,
-//! which know the size asked for. A block that is not as it was said to be is reported, and stays.
+//! which know the size asked for. A block that is not as it was said to be is reported, and stays. A file
+//! of its own, since only the faces know what callers say.
 
+use super::hardened::canary_size;
 use super::origins;
 use crate::base::*;
 use crate::diag::{Detail, ErrorKind};
-use crate::hardened::CANARY_BYTES;
 use crate::options;
-use crate::os::tool_hooks;
-use crate::page::{Lookup, Page, PageRef};
+use crate::page::{Page, PageRef};
 use crate::sync::Relaxed;
 
 /// What a caller of [`free_as`](super::free_as) knows of the block's size. One word, so that it stays in its register.
@@ -36,7 +36,7 @@ pub fn check_free(p: *mut u8, stated: Option<Stated>, align: usize) -> bool {
 #[cold]
 #[inline(never)]
 fn check_free_slow(p: *mut u8, stated: Option<Stated>, align: usize) -> bool {
-    let Lookup::Page(page) = Page::lookup(p) else { return true };
+    let Some(page) = Page::lookup(p) else { return true };
     !page.owner().is_hardened() || accepts(p, page, stated, align)
 }
 
@@ -72,14 +72,6 @@ fn sealed_size(p: *mut u8, page: PageRef) -> Option<usize> {
     match () {
         () if !is_block || !table.style().pads => None,
         () if table.is_void() => Some(0),
-        () => {
-            let canary = page.canary_of(p);
-            let _quiet = tool_hooks::quiet();
-            tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
-            // SAFETY: the block is in use.
-            let size = unsafe { canary.size() };
-            tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
-            size
-        }
+        () => canary_size(p, page),
     }
 }

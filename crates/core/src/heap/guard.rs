@@ -17,7 +17,7 @@ use crate::diag::{self, Detail, ErrorKind};
 use crate::hardened::{BlockTable, Secrets, Style};
 use crate::options::Hardening;
 use crate::os::{self, PrivateMemory};
-use crate::page::{Lookup, Origin, Owned, Page, PageRef, SinglePage};
+use crate::page::{Origin, Owned, Page, PageRef, SinglePage};
 use crate::profile;
 use crate::sync::{AtomicUsize, Ordering, pin};
 
@@ -188,10 +188,7 @@ fn tell(address: usize, at: Option<Registers>) {
 /// The page whose guard the address is in. Slices behind a single block's start don't say whose they are.
 fn guarded_page(p: *const u8) -> Option<PageRef> {
     let slice = |back: usize| p.wrapping_sub(back * SLICE_BYTES);
-    let found = (0..MAX_SLICES).map(slice).find_map(|at| match Page::lookup(at) {
-        Lookup::Page(page) => Some(page),
-        Lookup::None => None,
-    })?;
+    let found = (0..MAX_SLICES).map(slice).find_map(|at| Page::lookup(at))?;
     is_guard(found, p).then_some(found)
 }
 

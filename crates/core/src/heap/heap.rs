@@ -74,69 +74,40 @@ pub struct Heap {
     references: References,
 }
 
-/// Where the fields of a heap lie, for a reader in another process.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HeapOffsets {
-    /// A word: the address of its sub-process.
-    pub subproc: u32,
-    /// A word: its id, which no other heap of the process ever has.
-    pub id: u32,
-    /// Its statistics, as `mi_stats_t` has them.
-    pub stats: u32,
-    /// The next heap of its sub-process.
-    pub next: u32,
-    /// The links of its first theap.
-    pub first_theap: u32,
-    /// The description of its first page with a mapping of its own.
-    pub first_os_page: u32,
+offsets! {
+    /// Where the fields of a heap lie, for a reader in another process.
+    HeapOffsets {
+        /// A word: the address of its sub-process.
+        subproc: offset_of!(Heap, subproc),
+        /// A word: its id, which no other heap of the process ever has.
+        id: offset_of!(Heap, id),
+        /// Its statistics, as `mi_stats_t` has them.
+        stats: offset_of!(Heap, stats),
+        /// The next heap of its sub-process.
+        next: offset_of!(Heap, links) + Links::NEXT_AT,
+        /// The links of its first theap.
+        first_theap: offset_of!(Heap, theaps) + Lock::<List<TheapLinks>>::VALUE_AT + List::<TheapLinks>::FIRST_AT,
+        /// The description of its first page with a mapping of its own.
+        first_os_page: offset_of!(Heap, registry) + Registry::OS_PAGES_AT,
+    }
 }
 
-impl HeapOffsets {
-    /// The offsets of this build, in bytes.
-    pub const HERE: HeapOffsets = HeapOffsets {
-        subproc: offset_of!(Heap, subproc) as u32,
-        id: offset_of!(Heap, id) as u32,
-        stats: offset_of!(Heap, stats) as u32,
-        next: (offset_of!(Heap, links) + Links::NEXT_AT) as u32,
-        first_theap: (offset_of!(Heap, theaps) + Lock::<List<TheapLinks>>::VALUE_AT + List::<TheapLinks>::FIRST_AT)
-            as u32,
-        first_os_page: (offset_of!(Heap, registry) + Registry::OS_PAGES_AT) as u32,
-    };
-}
-
-/// Where the fields of a sub-process lie, for a reader in another process.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SubprocOffsets {
-    /// An array of words: the addresses of its arenas; null in the place of one that is just being added.
-    pub arenas: u32,
-    /// A word: how many places of that array are in use.
-    pub arena_count: u32,
-    /// Its statistics, as `mi_stats_t` has them. Heaps count the rest.
-    pub stats: u32,
-    /// A word: the address of its newest heap. Each leads to the next older one ([`HeapOffsets::next`]).
-    pub first_heap: u32,
-    /// A word: the address of its main heap.
-    pub main_heap: u32,
-    /// The next sub-process, but for the main one.
-    pub next: u32,
-}
-
-impl SubprocOffsets {
-    /// The offsets of this build, in bytes.
-    pub const HERE: SubprocOffsets = {
-        let [places, count, stats] = ArenaSet::WORDS_AT;
-        let arenas = offset_of!(Subproc, arenas);
-        SubprocOffsets {
-            arenas: (arenas + places) as u32,
-            arena_count: (arenas + count) as u32,
-            stats: (arenas + stats) as u32,
-            first_heap: (offset_of!(Subproc, heaps) + Lock::<List<Heap>>::VALUE_AT + List::<Heap>::FIRST_AT) as u32,
-            main_heap: offset_of!(Subproc, main_heap) as u32,
-            next: offset_of!(Subproc, next) as u32,
-        }
-    };
+offsets! {
+    /// Where the fields of a sub-process lie, for a reader in another process.
+    SubprocOffsets {
+        /// An array of words: the addresses of its arenas; null in the place of one that is just being added.
+        arenas: offset_of!(Subproc, arenas) + ArenaSet::PLACES_AT,
+        /// A word: how many places of that array are in use.
+        arena_count: offset_of!(Subproc, arenas) + ArenaSet::COUNT_AT,
+        /// Its statistics, as `mi_stats_t` has them. Heaps count the rest.
+        stats: offset_of!(Subproc, arenas) + ArenaSet::STATS_AT,
+        /// A word: the address of its newest heap. Each leads to the next older one ([`HeapOffsets::next`]).
+        first_heap: offset_of!(Subproc, heaps) + Lock::<List<Heap>>::VALUE_AT + List::<Heap>::FIRST_AT,
+        /// A word: the address of its main heap.
+        main_heap: offset_of!(Subproc, main_heap),
+        /// The next sub-process, but for the main one.
+        next: offset_of!(Subproc, next),
+    }
 }
 
 /// A heap whose structure stays, even if the heap ends.
@@ -328,23 +299,11 @@ impl Heap {
         made.is_some()
     }
 
-    /// Whether there has been a heap whose pages wait.
-    #[inline]
-    pub(super) fn any_postpones() -> bool {
-        ANY_POSTPONES.load(Ordering::Relaxed)
-    }
-
     /// Of a heap whose empty pages wait.
     #[inline]
     pub fn postponing(&self) -> Option<&'static Postponing> {
         // SAFETY: it lives as long as the heap, whose users hold that.
         unsafe { self.postponing.get().as_ref() }
-    }
-
-    /// Whether a heap has, or has had, bytes to preserve.
-    #[inline]
-    pub(super) fn any_preserves() -> bool {
-        PRESERVES.load(Ordering::Relaxed)
     }
 
     /// What is preserved of each block now, and the most that ever was.
@@ -375,10 +334,10 @@ impl Heap {
 }
 
 /// Whether any heap has ever had bytes to preserve.
-static PRESERVES: AtomicBool = AtomicBool::new(false);
+pub(super) static PRESERVES: AtomicBool = AtomicBool::new(false);
 
 /// Whether any heap has ever had pages that wait.
-static ANY_POSTPONES: AtomicBool = AtomicBool::new(false);
+pub(super) static ANY_POSTPONES: AtomicBool = AtomicBool::new(false);
 
 impl Linked for Heap {
     fn links(&self) -> &Links {

@@ -9,7 +9,7 @@ use super::color::color;
 use super::guard;
 use super::heap::Heap;
 use super::page_heap::{heap_of_page, hint_of};
-use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map};
+use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map, process_limit};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::options::{self, OptionId};
@@ -87,21 +87,10 @@ impl Heap {
         seed: usize,
         reserve: Reserve,
     ) -> Option<OwnedPage> {
-        let page = |slices| self.charged(slices, || self.page_of_slices(bin, slices, tid, theap, seed, reserve));
+        let page =
+            |slices| self.limit().charge_for(slices, || self.page_of_slices(bin, slices, tid, theap, seed, reserve));
         let (wanted, fewer) = (slices_of_page(bin, demand), least_slices(bin));
         page(wanted).or_else(|| if fewer < wanted { page(fewer) } else { None })
-    }
-
-    /// What is made of so many slices, if the heap's limit has room for them.
-    fn charged(&self, slices: usize, make: impl FnOnce() -> Option<OwnedPage>) -> Option<OwnedPage> {
-        if !self.limit().try_charge(slices) {
-            return None;
-        }
-        let made = make();
-        if made.is_none() {
-            self.limit().give_back(slices);
-        }
-        made
     }
 
     fn page_of_slices(
@@ -157,7 +146,7 @@ impl Heap {
         seed: usize,
     ) -> Option<OwnedPage> {
         let slices = request.slices()?;
-        self.charged(slices, || self.single_of_slices(request, slices, tid, theap, seed))
+        self.limit().charge_for(slices, || self.single_of_slices(request, slices, tid, theap, seed))
     }
 
     fn single_of_slices(
@@ -230,7 +219,7 @@ impl Heap {
         }
         let mapped = self.map(want);
         if mapped.is_none() {
-            arenas.give_back_charge(want.slices);
+            process_limit().give_back(want.slices);
         }
         mapped
     }

@@ -30,7 +30,7 @@ mod tests;
 
 pub use block::Block;
 pub use heap_word::{HeapGuard, HeapLocks, HeapWord, Lifetime};
-pub use layout::{Flag, Lookup, Origin, Page, PageOffsets, PageRef, Placement};
+pub use layout::{Flag, Origin, Page, PageOffsets, PageRef, Placement};
 pub use lists::Source;
 pub use owned::{EMPTY_PAGE, EmptyPage, Freed, Owned, OwnedPage, Pushed, SinglePage, Threshold};
 pub use ownership::{Chain, Owner};

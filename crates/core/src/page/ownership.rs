@@ -55,6 +55,7 @@
 //!
 //! Idea: mimalloc v3's `xthread_free` with its owned bit; count and threshold in the word are ours.
 
+use core::mem::offset_of;
 use core::ops::Deref;
 
 use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relaxed, const_unless_loom, pin};
@@ -447,13 +448,14 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// Where the owner word, the remote word, `used` and `listed` lie.
-    pub const WORDS_AT: [usize; 4] = [
-        core::mem::offset_of!(Ownership, owner),
-        core::mem::offset_of!(Ownership, remote),
-        core::mem::offset_of!(Ownership, used),
-        core::mem::offset_of!(Ownership, listed),
-    ];
+    /// Where the owner word lies.
+    pub const OWNER_AT: usize = offset_of!(Ownership, owner);
+    /// Where the remote word lies.
+    pub const REMOTE_AT: usize = offset_of!(Ownership, remote);
+    /// Where the count of blocks in use lies.
+    pub const USED_AT: usize = offset_of!(Ownership, used);
+    /// Where the listed flag lies.
+    pub const LISTED_AT: usize = offset_of!(Ownership, listed);
 
     const_unless_loom! {
         /// Of no page. `const` except under loom.

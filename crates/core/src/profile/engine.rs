@@ -90,12 +90,6 @@ impl Choice {
     }
 }
 
-impl Default for Choice {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// All heaps are looked at but those that never are.
 pub fn choose_all() {
     ONLY_CHOSEN.store(false, Ordering::Relaxed);

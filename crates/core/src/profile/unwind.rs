@@ -47,12 +47,6 @@ impl Known {
     }
 }
 
-impl Default for Known {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Memory that may be read, from where the stack pointer was.
 struct Window {
     low: usize,

@@ -12,7 +12,7 @@ use crate::stats::{ChunkBin, HUGE_BIN, RawCount, RawStats, Stats, page_bytes_of,
 use crate::sync::Lock;
 use crate::theap::Theap;
 
-use super::thread::{Thread, current_theap};
+use super::thread::Thread;
 
 /// Held while what was counted is moved or starts over, so that two don't both take what they find.
 static MOVING: Lock<()> = Lock::new(());
@@ -91,9 +91,8 @@ pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
 
 /// Has this thread's theaps hand over what they count for themselves.
 pub fn hand_over_counts() {
-    let theap = current_theap();
-    if !theap.is_empty_theap() {
-        Thread::of(theap).hand_over_counts();
+    if let Some(thread) = Thread::current() {
+        thread.hand_over_counts();
     }
 }
 

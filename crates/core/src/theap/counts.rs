@@ -37,8 +37,8 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Where the counts of events and of blocks lie.
-    pub const WORDS_AT: [usize; 2] = [core::mem::offset_of!(Counts, events), core::mem::offset_of!(Counts, blocks)];
+    /// Where the counts of blocks lie.
+    pub const BLOCKS_AT: usize = core::mem::offset_of!(Counts, blocks);
 
     pub const fn new() -> Self {
         Self { events: [const { AtomicUsize::new(0) }; EVENTS], blocks: [const { AtomicUsize::new(0) }; HUGE_BIN] }
