@@ -123,6 +123,25 @@ fn malloc_medium_again(size: usize, bin: Bin) -> *mut u8 {
 #[cold]
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
+    let block = recycled_while_profiled(size);
+    if block.is_null() { malloc_slower(size) } else { block }
+}
+
+/// While the profiler runs all lists that are used up lead here: mostly what the thread has freed is the next one. Null if not.
+#[inline(always)]
+fn recycled_while_profiled(size: usize) -> *mut u8 {
+    let theap = current_theap();
+    if !theap.is_profiled() || size > LARGE_BLOCK_MAX || theap.is_instrumented() {
+        return null_mut();
+    }
+    if size <= SMALL_SIZE_MAX {
+        return theap.pop_recycled_sampled(theap.direct_page(words(size)));
+    }
+    theap.queue(Bin::of_geometric(size)).first().map_or(null_mut(), |page| theap.pop_recycled_sampled(page))
+}
+
+#[inline(never)]
+extern "C" fn malloc_slower(size: usize) -> *mut u8 {
     match live_theap() {
         Some(theap) => alloc_in(theap, size, Zero::Any),
         None => fail(size),

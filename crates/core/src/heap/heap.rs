@@ -8,8 +8,10 @@ use core::mem::offset_of;
 use core::ptr;
 
 use super::color::Starts;
+use super::orphans::unlock;
 use super::postponed::Hooks;
 use super::registry::Registry;
+use super::samples::SamplePages;
 use super::waiting_pages::Postponing;
 use crate::arena::{Arena, ArenaSet, Limit, Meta};
 use crate::base::*;
@@ -65,6 +67,7 @@ pub struct Heap {
     /// On the slices of its pages.
     pub(super) limit: Limit,
     registry: Registry,
+    pub(super) samples: SamplePages,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
     meta: Meta,
@@ -512,6 +515,7 @@ impl Subproc {
             if let Some(postponing) = heap.postponing() {
                 postponing.lock().lock_raw();
             }
+            heap.samples.lock_raw();
             heap.registry().lock_fork().lock_raw();
         });
         self.theap_cache.lock_raw();
@@ -530,6 +534,7 @@ impl Subproc {
                 if let Some(postponing) = heap.postponing() {
                     unlock(postponing.lock(), child);
                 }
+                unlock(&heap.samples, child);
                 unlock(heap.registry().lock_fork(), child);
             });
             unlock(&self.theap_cache, child);
@@ -542,20 +547,5 @@ impl Subproc {
     fn heaps_locked(&self) -> impl Iterator<Item = &'static Heap> + use<> {
         // SAFETY: the lock is held.
         unsafe { (*self.heaps.data_ptr()).iter() }
-    }
-}
-
-/// Releases a lock that was taken before a fork: in the parent by unlocking it, in the child by making it new.
-///
-/// # Safety
-/// The caller (in the parent: this thread; in the child: the thread that forked) holds the lock by `lock_raw`.
-pub unsafe fn unlock<T>(lock: &Lock<T>, child: bool) {
-    // SAFETY: the precondition.
-    unsafe {
-        if child {
-            lock.reinit();
-        } else {
-            lock.unlock_raw();
-        }
     }
 }

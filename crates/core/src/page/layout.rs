@@ -53,7 +53,7 @@ pub enum Flag {
     Lifo = 4,
     /// Empty and kept by its theap for a while.
     Retired = 8,
-    /// In its theap's queue.
+    /// In its theap's queue, or in its heap's list of pages for samples.
     Queued = 16,
     /// Has blocks beyond the frontier, or withdrawn ones.
     Extensible = 32,
@@ -108,7 +108,8 @@ pub struct Page {
 
     pub(super) theap: AtomicPtr<()>,
     pub(super) heap: HeapWord,
-    /// The owner's, in a theap's queue; else those of the heap's list of pages with a mapping of their own, under its lock.
+    /// The owner's, in a theap's queue; else those of a list of the heap's, under its lock: of pages with a mapping of their own, or
+    /// of pages for samples.
     pub(super) links: Links,
     /// Of a hardened page: where its block table is, or of a single block, the bytes of padding behind it. Of an ordinary
     /// one that is retired: what `free` was, to see whether the page has been used since. Of an entry of one with holes:

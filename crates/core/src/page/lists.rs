@@ -302,7 +302,7 @@ impl Owned {
     /// Links the next few withdrawn blocks or, if there are none, blocks beyond the frontier. `free` is exhausted, and there
     /// are some.
     #[inline(never)]
-    fn extend(&self) -> bool {
+    pub(super) fn extend(&self) -> bool {
         if self.has_holes() {
             return self.extend_into_holes();
         }

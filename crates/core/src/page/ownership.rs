@@ -43,6 +43,7 @@
 //! | abandoned (its thread ended) | 1 | UNOWNED | its blocks | if it has free blocks | as listed, or given up |
 //! | claimed | 0 | as before | as before | as before | the claimer has decided, at once |
 //! | singleton | 1 | the thread + UNOWNED | 1 | never | its block is freed |
+//! | of samples | 1 | SAMPLES | its blocks | never | its last block is freed (`sampled`) |
 //!
 //! # Invariants
 //! 1. At most one thread owns a page: only a successful compare-and-swap that clears `unowned` makes an owner, and
@@ -71,6 +72,7 @@ use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relax
 /// | tid + UNOWNED (+ INTERIOR) | nobody's; that thread owned it last (a hint) |
 /// | UNOWNED (+ INTERIOR) | nobody's; its last owner has ended |
 /// | … + GUARDED | … and its last OS page, or the one behind its only block, is inaccessible |
+/// | SAMPLES | nobody's, for the profiler's samples (`sampled`): UNOWNED and INTERIOR, of a thread that there is not |
 /// | STUB | not the first slice of its page |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner(usize);
@@ -85,6 +87,8 @@ impl Owner {
     const INTERIOR: usize = 4;
     const HARDENED: usize = 8;
     const FLAGS: usize = 15;
+    /// A page that the profiler's samples share. No thread has such an id.
+    pub const SAMPLES: Owner = Owner(!Self::FLAGS | Self::UNOWNED | Self::INTERIOR);
 
     /// The word of a page owned by thread `tid`.
     #[inline]
@@ -114,6 +118,12 @@ impl Owner {
     #[inline]
     pub const fn is_hardened(self) -> bool {
         self.0 & Self::HARDENED != 0
+    }
+
+    /// Whether the profiler's samples share the page.
+    #[inline]
+    pub const fn is_samples(self) -> bool {
+        self.0 == Self::SAMPLES.0
     }
 
     /// Whether the page's last OS page, or the one behind its only block, is inaccessible. Not to be asked of
@@ -531,6 +541,11 @@ impl Ownership {
     #[inline]
     pub fn used(&self) -> usize {
         self.used.get() as usize
+    }
+
+    /// The same has changed in a page of samples, which nobody owns; by whoever has their lock.
+    pub fn set_used(&self, used: usize) {
+        self.used.set(used as u16);
     }
 
     /// Whether the page is in its heap's bitmap of pages that any thread may take; by its owner.

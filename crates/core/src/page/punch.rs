@@ -46,7 +46,7 @@ struct FreeBlocks {
 impl Page {
     /// Whether there may be holes in the page, as far as its kind goes.
     fn suits_holes(&self) -> bool {
-        !self.is_singleton() && !self.owner().is_hardened() && os::os_page_bytes() <= SLICE_BYTES
+        !self.is_singleton() && !self.owner().is_hardened() && !self.is_sampled() && os::os_page_bytes() <= SLICE_BYTES
     }
 
     /// Whether the page's free blocks could make a hole, going by their number. Exact for pages that nobody owns.

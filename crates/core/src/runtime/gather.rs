@@ -129,7 +129,7 @@ fn add_shared(found: &mut RawStats, page: &Page, bin: usize, used: i64) {
     // Its owner may have allocated between the two looks.
     let allocated = allocated.max(used);
     found.malloc_bins[bin].total += allocated;
-    found.pages_abandoned.current += i64::from(page.owner().is_unowned());
+    found.pages_abandoned.current += i64::from(page.owner().is_unowned() && !page.is_sampled());
     add_came(&mut found.malloc_normal, allocated * block_bytes, used * block_bytes);
     let committed = page.touched_bytes() as i64;
     add_came(&mut found.page_committed, committed, committed);

@@ -91,6 +91,7 @@ fn move_pages(from: &Heap, to: &'static Heap) {
         to.registry().take_over(page, from.registry());
         page.heap_word().move_to(to.handle());
     });
+    from.hand_over_samples(to);
 }
 
 fn move_theaps(from: &'static Heap, to: &'static Heap) {

@@ -189,8 +189,9 @@ impl Theap {
         self.expire_retired(force);
         self.for_each_page(|page| self.collect_page(page, force));
         self.heap().ask_again();
-        if force == Force::Routine {
-            self.punch_quiet_pages();
+        match force {
+            Force::Routine => self.punch_quiet_pages(),
+            Force::All => self.heap().release_kept_samples(),
         }
         if options::is_enabled(OptionId::StatsMergeOnCollect) {
             self.hand_over_counts();
