@@ -88,7 +88,7 @@ impl Counts {
     pub fn count_past(&self, page: &Owned) {
         let blocks = page.allocated_before() as usize;
         add(&self.blocks[stats_bin(page)], blocks);
-        self.add_many(Event::Allocated, blocks * page.block_bytes());
+        self.add_many(Event::Allocated, blocks.wrapping_mul(page.block_bytes()));
         self.add_many(Event::Committed, page.touched_bytes());
         self.add_many(Event::Extended, page.extensions());
         page.forget_allocated();
@@ -105,5 +105,6 @@ impl Counts {
 
 #[inline]
 fn add(word: &AtomicUsize, amount: usize) {
-    word.set(word.get() + amount);
+    // Of 32 bits: what comes and goes in one page may be more.
+    word.set(word.get().wrapping_add(amount));
 }
