@@ -15,6 +15,7 @@ for name in $crates; do
     rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-$version"
 done
 cargo package --allow-dirty --quiet $(printf -- '-p %s ' $crates) --target-dir "$target"
+python3 tests/stages/licences.py $crates
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(printf -- '-p %s ' $documented)
 
 for name in $crates; do
