@@ -2,8 +2,8 @@
 //! processes that end in the middle of it. Each prints a line per failed check.
 
 use super::cgroup::Group;
-use crate::test::trials::{self, Reach, Trials};
-use crate::test::{Testbed, Verdict, Workbench};
+use super::trials::{self, Reach, Trials};
+use super::{Testbed, Verdict, Workbench};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::time::Duration;
