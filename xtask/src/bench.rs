@@ -18,9 +18,7 @@ mod rounds;
 mod rust_programs;
 mod sample;
 mod statistics;
-mod summary;
 
-pub use cases::build_workloads;
 pub use statistics::median;
 
 use anyhow::{Result, bail};
@@ -106,7 +104,7 @@ fn measure(args: &Args) -> Result<()> {
     }
     let mut results = Results::begin(machine::describe(), &engines);
     measure_parts(args, &engines, &mut results)?;
-    summary::print(&results);
+    page::print(&results)?;
     keep(args, results)
 }
 

@@ -15,6 +15,7 @@ mod test;
 mod matrix;
 mod package;
 mod packages;
+mod pages;
 mod process;
 mod show;
 mod tables;

@@ -55,8 +55,7 @@ fn words(packages: &BTreeSet<String>) -> String {
 }
 
 fn demand_root(missing: &BTreeSet<String>) -> Result<()> {
-    // SAFETY: `geteuid` has no preconditions.
-    if unsafe { libc::geteuid() } != 0 {
+    if !nix::unistd::geteuid().is_root() {
         bail!("not root; please run: sudo apt-get install --no-install-recommends {}", words(missing));
     }
     Ok(())

@@ -6,13 +6,19 @@
 //! Children run one after another, never two at a time: every other child of this process is then a stray.
 
 use anyhow::{Context, Result, ensure};
+use nix::libc;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{self, SigHandler, Signal};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+use wait4::Wait4;
 
 /// What a finished child cost. Times and memory include the descendants that it waited for.
 pub struct Finished {
@@ -57,23 +63,32 @@ impl Finished {
 /// The terminal's Ctrl-C reaches the child too; we outlive it to report.
 pub fn foreground(command: &mut Command) -> Result<Finished> {
     let started = Instant::now();
-    let pid = spawn(command)?;
-    ignore_keyboard_signals();
-    reap(pid, started)
+    let child = spawn(command)?;
+    handle(&[Signal::SIGINT, Signal::SIGQUIT], SigHandler::SigIgn)?;
+    reap(child, started)
 }
 
 /// Runs a child in its own process group for at most `limit`, then kills what is left of it.
 pub fn bounded(command: &mut Command, limit: Duration) -> Result<Finished> {
-    adopt_orphans();
+    set_child_subreaper(true)?;
     let started = Instant::now();
-    let pid = spawn(command.process_group(0))?;
-    take_the_group_along(pid);
-    let (done, watch) = channel();
-    let watchdog = thread::spawn(move || kill_group_after(pid, limit, &watch));
-    let finished = reap(pid, started);
-    let ended = stop_watchdog(done, watchdog);
-    kill_group(pid);
-    take_the_group_along(NO_GROUP);
+    let child = spawn(command.process_group(0))?;
+    let group = child.id() as libc::pid_t;
+    CURRENT_GROUP.store(group, Ordering::Relaxed);
+    handle(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP], SigHandler::Handler(die_with_the_group))?;
+    let (done, watch) = channel::<()>();
+    let watchdog = thread::spawn(move || match watch.recv_timeout(limit) {
+        Err(RecvTimeoutError::Timeout) => {
+            kill_group(group);
+            Ended::TimeIsUp
+        }
+        _ => Ended::ByItself,
+    });
+    let finished = reap(child, started);
+    drop(done);
+    let ended = watchdog.join().expect("the watchdog does not panic");
+    kill_group(group);
+    CURRENT_GROUP.store(NO_GROUP, Ordering::Relaxed);
     kill_strays();
     Ok(Finished { ended, ..finished? })
 }
@@ -94,53 +109,19 @@ pub fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-fn spawn(command: &mut Command) -> Result<libc::pid_t> {
-    let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    Ok(child.id() as libc::pid_t)
+fn spawn(command: &mut Command) -> Result<Child> {
+    command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))
 }
 
-fn stop_watchdog(done: Sender<()>, watchdog: thread::JoinHandle<Ended>) -> Ended {
-    drop(done);
-    watchdog.join().expect("the watchdog does not panic")
-}
-
-fn kill_group_after(group: libc::pid_t, limit: Duration, watch: &Receiver<()>) -> Ended {
-    if watch.recv_timeout(limit) != Err(RecvTimeoutError::Timeout) {
-        return Ended::ByItself;
-    }
-    kill_group(group);
-    Ended::TimeIsUp
-}
-
-fn reap(pid: libc::pid_t, started: Instant) -> Result<Finished> {
-    let (status, usage) = wait4(pid)?;
+fn reap(mut child: Child, started: Instant) -> Result<Finished> {
+    let used = child.wait4().context("wait4")?;
     Ok(Finished {
-        status,
+        status: used.status,
         wall: started.elapsed(),
-        user: duration(usage.ru_utime),
-        peak_rss: Kib(usage.ru_maxrss as u64),
+        user: used.rusage.utime,
+        peak_rss: Kib(used.rusage.maxrss / 1024),
         ended: Ended::ByItself,
     })
-}
-
-fn wait4(pid: libc::pid_t) -> Result<(ExitStatus, libc::rusage)> {
-    let mut status = 0;
-    // SAFETY: an all-zero `rusage` is a valid value of this plain C struct.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    loop {
-        // SAFETY: both pointers are to live locals; `pid` is a child of ours that nobody else waits for.
-        if unsafe { libc::wait4(pid, &mut status, 0, &mut usage) } == pid {
-            return Ok((ExitStatus::from_raw(status), usage));
-        }
-        let error = std::io::Error::last_os_error();
-        if error.kind() != std::io::ErrorKind::Interrupted {
-            return Err(error).context("wait4");
-        }
-    }
-}
-
-fn duration(time: libc::timeval) -> Duration {
-    Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
 }
 
 /// The largest resident set of this program so far: a child's figure starts from it (the kernel counts the moment
@@ -152,22 +133,14 @@ pub fn own_peak_rss() -> Kib {
     Kib(peak.and_then(|kib| kib.trim().parse().ok()).unwrap_or_default())
 }
 
+/// One that is gone already is as good as killed.
 fn kill_group(group: libc::pid_t) {
-    // SAFETY: `kill` has no memory preconditions; the group is led by a child of ours.
-    unsafe { libc::kill(-group, libc::SIGKILL) };
+    let _ = signal::killpg(Pid::from_raw(group), Signal::SIGKILL);
 }
 
 /// The group of the bounded child that runs now, for the signal handler.
 static CURRENT_GROUP: AtomicI32 = AtomicI32::new(NO_GROUP);
 const NO_GROUP: libc::pid_t = 0;
-
-fn take_the_group_along(group: libc::pid_t) {
-    CURRENT_GROUP.store(group, Ordering::Relaxed);
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the handler calls nothing but `kill` and `_exit`, which are async-signal-safe.
-        unsafe { libc::signal(signal, die_with_the_group as *const () as libc::sighandler_t) };
-    }
-}
 
 extern "C" fn die_with_the_group(signal: libc::c_int) {
     let group = CURRENT_GROUP.load(Ordering::Relaxed);
@@ -178,17 +151,12 @@ extern "C" fn die_with_the_group(signal: libc::c_int) {
     unsafe { libc::_exit(128 + signal) };
 }
 
-fn ignore_keyboard_signals() {
-    // SAFETY: SIG_IGN is a valid disposition for both signals.
-    unsafe {
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
-        libc::signal(libc::SIGQUIT, libc::SIG_IGN);
+fn handle(signals: &[Signal], handler: SigHandler) -> Result<()> {
+    for &signal in signals {
+        // SAFETY: the handlers call nothing but `kill` and `_exit`, which are async-signal-safe.
+        unsafe { signal::signal(signal, handler) }?;
     }
-}
-
-fn adopt_orphans() {
-    // SAFETY: this `prctl` takes plain numbers.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    Ok(())
 }
 
 /// Kills every child of this process and what these leave behind.
@@ -198,24 +166,19 @@ fn kill_strays() {
         if strays.is_empty() {
             return;
         }
-        strays.into_iter().for_each(kill_and_reap);
+        for stray in strays {
+            // Nobody has waited for it, so its number can't have been reused.
+            let _ = signal::kill(stray, Signal::SIGKILL);
+            let _ = waitpid(stray, None);
+        }
     }
 }
 
-fn kill_and_reap(pid: libc::pid_t) {
-    // SAFETY: `pid` is a child of ours that nobody has waited for, so its number can't have been reused.
-    unsafe { libc::kill(pid, libc::SIGKILL) };
-    // A child that was reaped in the meantime is as good as killed.
-    let _ = wait4(pid);
-}
-
-fn children() -> Vec<libc::pid_t> {
+fn children() -> Vec<Pid> {
     let me = std::process::id() as libc::pid_t;
-    let Ok(folder) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|&pid| parent_of(pid) == Some(me)).collect()
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|&pid| parent_of(pid) == Some(me)).map(Pid::from_raw).collect()
 }
 
 /// The parent's number: the second field after the name in parentheses.

@@ -41,6 +41,24 @@ fn aligned(row: &[String], widths: &[usize]) -> String {
     line
 }
 
+/// Markdown as a terminal shows it best: rows of tables are aligned, and marks within a line are left out.
+pub fn plainly(markdown: &str) {
+    let plain = markdown.replace("**", "").replace("### ", "").replace("<sub>", "[").replace("</sub>", "]");
+    let lines: Vec<&str> = plain.lines().filter(|line| !line.starts_with("|---")).collect();
+    for part in lines.chunk_by(|a, b| a.starts_with('|') == b.starts_with('|')) {
+        match cells(part[0]) {
+            Some(_) => table(&part.iter().copied().filter_map(cells).collect::<Vec<_>>()),
+            None => part.iter().for_each(|line| println!("{line}")),
+        }
+    }
+}
+
+/// The cells of a table's row.
+fn cells(line: &str) -> Option<Vec<String>> {
+    let row = line.strip_prefix('|')?.strip_suffix('|')?;
+    Some(row.split('|').map(|cell| cell.trim().to_owned()).collect())
+}
+
 /// A spinner with the elapsed time; invisible where stderr is no terminal. Drop it to clear it.
 pub struct Spinner(ProgressBar);
 

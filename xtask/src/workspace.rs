@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +29,15 @@ pub fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());
     command
+}
+
+/// An empty log file of this name.
+pub fn log(name: &str) -> Result<PathBuf> {
+    let folder = target().join("test-logs");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let log = folder.join(format!("{name}.log"));
+    File::create(&log).with_context(|| log.display().to_string())?;
+    Ok(log)
 }
 
 /// The library that [`LIBRARY_VARIABLE`] names, if it does.

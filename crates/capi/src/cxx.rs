@@ -15,63 +15,89 @@ use core::ffi::c_void;
 
 use ferrimalloc_core::alloc::{self, Stated};
 use ferrimalloc_core::options::CHECKS_FREES;
-use ferrimalloc_prim::{cxx, symbol_forward, symbol_word};
+use ferrimalloc_prim::{cxx, symbol_forward, symbol_word, with_32_bits, with_64_bits};
 
 use crate::new::{DEFAULT_ALIGN, new, new_aligned, new_aligned_nothrow, new_nothrow};
 use crate::standard::aliases;
 
-// What the process has under the names of the operators.
-symbol_word!(NEW, "_Znwm", "ferrimalloc_process_new");
-symbol_word!(NEW_ARRAY, "_Znam", "ferrimalloc_process_new_array");
-symbol_word!(NEW_ALIGNED, "_ZnwmSt11align_val_t", "ferrimalloc_process_new_aligned");
-symbol_word!(NEW_ARRAY_ALIGNED, "_ZnamSt11align_val_t", "ferrimalloc_process_new_array_aligned");
-symbol_word!(DELETE, "_ZdlPv", "ferrimalloc_process_delete");
-symbol_word!(DELETE_ARRAY, "_ZdaPv", "ferrimalloc_process_delete_array");
-symbol_word!(DELETE_ALIGNED, "_ZdlPvSt11align_val_t", "ferrimalloc_process_delete_aligned");
-symbol_word!(DELETE_ARRAY_ALIGNED, "_ZdaPvSt11align_val_t", "ferrimalloc_process_delete_array_aligned");
+/// Defines the operators. Those that take a size have it in their names, so they come from the caller.
+macro_rules! operators {
+    (
+        $new:ident $new_array:ident $new_aligned:ident $new_array_aligned:ident
+        $new_nothrow:ident $new_array_nothrow:ident $new_aligned_nothrow:ident $new_array_aligned_nothrow:ident
+        $delete_sized:ident $delete_array_sized:ident $delete_sized_aligned:ident $delete_array_sized_aligned:ident
+    ) => {
+        // What the process has under the names of the operators.
+        symbol_word!(NEW, stringify!($new), "ferrimalloc_process_new");
+        symbol_word!(NEW_ARRAY, stringify!($new_array), "ferrimalloc_process_new_array");
+        symbol_word!(NEW_ALIGNED, stringify!($new_aligned), "ferrimalloc_process_new_aligned");
+        symbol_word!(NEW_ARRAY_ALIGNED, stringify!($new_array_aligned), "ferrimalloc_process_new_array_aligned");
+        symbol_word!(DELETE, "_ZdlPv", "ferrimalloc_process_delete");
+        symbol_word!(DELETE_ARRAY, "_ZdaPv", "ferrimalloc_process_delete_array");
+        symbol_word!(DELETE_ALIGNED, "_ZdlPvSt11align_val_t", "ferrimalloc_process_delete_aligned");
+        symbol_word!(DELETE_ARRAY_ALIGNED, "_ZdaPvSt11align_val_t", "ferrimalloc_process_delete_array_aligned");
 
-// What we have under four of these names, whatever the process has.
-global_asm!(
-    ".hidden ferrimalloc_new",
-    ".set ferrimalloc_new, _Znwm",
-    ".hidden ferrimalloc_new_array",
-    ".set ferrimalloc_new_array, _Znam",
-    ".hidden ferrimalloc_new_aligned",
-    ".set ferrimalloc_new_aligned, _ZnwmSt11align_val_t",
-    ".hidden ferrimalloc_new_array_aligned",
-    ".set ferrimalloc_new_array_aligned, _ZnamSt11align_val_t",
-);
-symbol_word!(OWN_NEW, "ferrimalloc_new", "ferrimalloc_own_new");
-symbol_word!(OWN_NEW_ARRAY, "ferrimalloc_new_array", "ferrimalloc_own_new_array");
-symbol_word!(OWN_NEW_ALIGNED, "ferrimalloc_new_aligned", "ferrimalloc_own_new_aligned");
-symbol_word!(OWN_NEW_ARRAY_ALIGNED, "ferrimalloc_new_array_aligned", "ferrimalloc_own_new_array_aligned");
+        // What we have under four of these names, whatever the process has.
+        global_asm!(
+            ".hidden ferrimalloc_new",
+            concat!(".set ferrimalloc_new, ", stringify!($new)),
+            ".hidden ferrimalloc_new_array",
+            concat!(".set ferrimalloc_new_array, ", stringify!($new_array)),
+            ".hidden ferrimalloc_new_aligned",
+            concat!(".set ferrimalloc_new_aligned, ", stringify!($new_aligned)),
+            ".hidden ferrimalloc_new_array_aligned",
+            concat!(".set ferrimalloc_new_array_aligned, ", stringify!($new_array_aligned)),
+        );
+        symbol_word!(OWN_NEW, "ferrimalloc_new", "ferrimalloc_own_new");
+        symbol_word!(OWN_NEW_ARRAY, "ferrimalloc_new_array", "ferrimalloc_own_new_array");
+        symbol_word!(OWN_NEW_ALIGNED, "ferrimalloc_new_aligned", "ferrimalloc_own_new_aligned");
+        symbol_word!(OWN_NEW_ARRAY_ALIGNED, "ferrimalloc_new_array_aligned", "ferrimalloc_own_new_array_aligned");
 
-aliases! {
-    _Znwm => [(size: usize) -> *mut c_void] = new;
-    _ZnwmSt11align_val_t => [(size: usize, align: usize) -> *mut c_void] = new_aligned;
-    _ZdlPv => [(p: *mut c_void)] = delete;
-    _ZdlPvSt11align_val_t => [(p: *mut c_void, align: usize)] = delete_aligned;
-    _ZnwmRKSt9nothrow_t => [(size: usize, tag: *const c_void) -> *mut c_void] = process_new_nothrow;
-    _ZnamRKSt9nothrow_t => [(size: usize, tag: *const c_void) -> *mut c_void] = process_new_array_nothrow;
-    _ZnwmSt11align_val_tRKSt9nothrow_t
-        => [(size: usize, align: usize, tag: *const c_void) -> *mut c_void] = process_new_aligned_nothrow;
-    _ZnamSt11align_val_tRKSt9nothrow_t
-        => [(size: usize, align: usize, tag: *const c_void) -> *mut c_void] = process_new_array_aligned_nothrow;
+        aliases! {
+            $new => [(size: usize) -> *mut c_void] = new;
+            $new_aligned => [(size: usize, align: usize) -> *mut c_void] = new_aligned;
+            _ZdlPv => [(p: *mut c_void)] = delete;
+            _ZdlPvSt11align_val_t => [(p: *mut c_void, align: usize)] = delete_aligned;
+            $new_nothrow => [(size: usize, tag: *const c_void) -> *mut c_void] = process_new_nothrow;
+            $new_array_nothrow => [(size: usize, tag: *const c_void) -> *mut c_void] = process_new_array_nothrow;
+            $new_aligned_nothrow
+                => [(size: usize, align: usize, tag: *const c_void) -> *mut c_void] = process_new_aligned_nothrow;
+            $new_array_aligned_nothrow
+                => [(size: usize, align: usize, tag: *const c_void) -> *mut c_void] = process_new_array_aligned_nothrow;
+        }
+
+        symbol_forward! {
+            $new_array => NEW;
+            $new_array_aligned => NEW_ALIGNED;
+            $delete_sized => DELETE, checked by checked_delete where CHECKS_FREES;
+            _ZdlPvRKSt9nothrow_t => DELETE;
+            _ZdaPv => DELETE;
+            $delete_array_sized => DELETE_ARRAY, checked by checked_delete_array where CHECKS_FREES;
+            _ZdaPvRKSt9nothrow_t => DELETE_ARRAY;
+            $delete_sized_aligned => DELETE_ALIGNED, without second, checked by checked_delete_aligned where CHECKS_FREES;
+            _ZdlPvSt11align_val_tRKSt9nothrow_t => DELETE_ALIGNED;
+            _ZdaPvSt11align_val_t => DELETE_ALIGNED;
+            $delete_array_sized_aligned
+                => DELETE_ARRAY_ALIGNED, without second, checked by checked_delete_array_aligned where CHECKS_FREES;
+            _ZdaPvSt11align_val_tRKSt9nothrow_t => DELETE_ARRAY_ALIGNED;
+        }
+    };
 }
 
-symbol_forward! {
-    _Znam => NEW;
-    _ZnamSt11align_val_t => NEW_ALIGNED;
-    _ZdlPvm => DELETE, checked by checked_delete where CHECKS_FREES;
-    _ZdlPvRKSt9nothrow_t => DELETE;
-    _ZdaPv => DELETE;
-    _ZdaPvm => DELETE_ARRAY, checked by checked_delete_array where CHECKS_FREES;
-    _ZdaPvRKSt9nothrow_t => DELETE_ARRAY;
-    _ZdlPvmSt11align_val_t => DELETE_ALIGNED, without second, checked by checked_delete_aligned where CHECKS_FREES;
-    _ZdlPvSt11align_val_tRKSt9nothrow_t => DELETE_ALIGNED;
-    _ZdaPvSt11align_val_t => DELETE_ALIGNED;
-    _ZdaPvmSt11align_val_t => DELETE_ARRAY_ALIGNED, without second, checked by checked_delete_array_aligned where CHECKS_FREES;
-    _ZdaPvSt11align_val_tRKSt9nothrow_t => DELETE_ARRAY_ALIGNED;
+// `std::size_t` is `unsigned long`, or `unsigned int`.
+with_64_bits! {
+    operators! {
+        _Znwm _Znam _ZnwmSt11align_val_t _ZnamSt11align_val_t
+        _ZnwmRKSt9nothrow_t _ZnamRKSt9nothrow_t _ZnwmSt11align_val_tRKSt9nothrow_t _ZnamSt11align_val_tRKSt9nothrow_t
+        _ZdlPvm _ZdaPvm _ZdlPvmSt11align_val_t _ZdaPvmSt11align_val_t
+    }
+}
+with_32_bits! {
+    operators! {
+        _Znwj _Znaj _ZnwjSt11align_val_t _ZnajSt11align_val_t
+        _ZnwjRKSt9nothrow_t _ZnajRKSt9nothrow_t _ZnwjSt11align_val_tRKSt9nothrow_t _ZnajSt11align_val_tRKSt9nothrow_t
+        _ZdlPvj _ZdaPvj _ZdlPvjSt11align_val_t _ZdaPvjSt11align_val_t
+    }
 }
 
 /// `new(size, nothrow)`: the process's `new(size)`, null for what that throws.

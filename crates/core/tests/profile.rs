@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use ferrimalloc_core::alloc;
 use ferrimalloc_core::base::{Alignment, Force, Zero};
+use ferrimalloc_core::page::{Marks, Page, Walk};
 use ferrimalloc_core::profile::{self, Amount, Counts};
 use ferrimalloc_core::runtime;
 
@@ -80,7 +81,7 @@ macro_rules! sites {
         }
     )*};
 }
-sites!(site_a, site_b, site_c, site_d, site_e, site_f);
+sites!(site_a, site_b, site_c, site_d, site_e, site_f, site_g);
 
 type Site = fn(usize) -> *mut u8;
 
@@ -257,6 +258,152 @@ fn blocks_that_go_with_their_heap_are_not_in_use() {
     assert!(unsafe { runtime::heap_destroy(heap) });
     let (_, after) = profile::totals();
     assert_eq!(after.sampled, before.sampled);
+}
+
+/// Pages of samples of the main heap: how many there are, and how many blocks are in use in them.
+fn sample_pages() -> (usize, usize) {
+    let (mut pages, mut used) = (0, 0);
+    runtime::main_subproc().main_heap().unwrap().for_each_own_page(|page| {
+        if page.is_sampled() {
+            pages += 1;
+            used += page.in_use(Walk::Allowed);
+            assert_eq!(page.in_use(Walk::Allowed), page.mark_free(&mut Marks::new()), "as its lists say");
+        }
+    });
+    (pages, used)
+}
+
+#[test]
+fn samples_share_pages_which_go_when_they_are_empty() {
+    const SIZES: [usize; 5] = [16, 500, 4096, 20_000, 64 << 10];
+    let _profiling = Profiling::at(512);
+    alloc::collect(Force::All);
+    let (before, _) = sample_pages();
+    let (_, earlier) = profile::totals();
+    let blocks: Vec<_> = (0..5_000).map(|index| site_g(SIZES[index % SIZES.len()])).collect();
+    let samples = profile::totals().1.sampled.count - earlier.sampled.count;
+    let (pages, used) = sample_pages();
+    assert!(used as u64 >= samples * 9 / 10, "{used} of {samples}: all but those that it began with");
+    // A page has seven blocks of the largest and of no class fewer.
+    assert!(pages - before <= used / 7 + SIZES.len(), "{pages} pages for {used} samples");
+    blocks.into_iter().for_each(free);
+    assert!(sample_pages().0 <= before + SIZES.len(), "one of a class is kept");
+    alloc::collect(Force::All);
+    assert_eq!(sample_pages(), (before, 0));
+    assert_eq!(profile::totals().1.sampled, earlier.sampled);
+}
+
+#[test]
+fn samples_come_and_go_in_many_threads() {
+    const THREADS: usize = 4;
+    let _profiling = Profiling::at(64);
+    let (_, before) = profile::totals();
+    let places: Vec<_> = (0..64).map(|_| Mutex::new(0)).collect();
+    let works = |seed: usize| {
+        let mut random = seed as u64 + 1;
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (place, size) = (&places[(random >> 33) as usize % places.len()], 8 << ((random >> 40) % 10));
+            let p = allocate(size);
+            // SAFETY: the block is ours, and that large.
+            unsafe { p.write_bytes(seed as u8, size) };
+            let old = std::mem::replace(&mut *place.lock().unwrap(), p.expose_provenance());
+            free(core::ptr::with_exposed_provenance_mut(old));
+        }
+    };
+    std::thread::scope(|scope| (0..THREADS).for_each(|seed| _ = scope.spawn(move || works(seed))));
+    places.iter().for_each(|place| free(core::ptr::with_exposed_provenance_mut(*place.lock().unwrap())));
+    assert_eq!(profile::totals().1.sampled, before.sampled);
+    alloc::collect(Force::All);
+    assert_eq!(sample_pages().1, 0);
+}
+
+#[test]
+fn samples_outlive_a_heap_that_is_deleted() {
+    let _profiling = Profiling::at(64);
+    let (_, before) = profile::totals();
+    let heap = runtime::heap_new().unwrap();
+    let theap = runtime::theap_for(heap).unwrap();
+    theap.follow_profiler();
+    let blocks: Vec<_> = (0..3_000).map(|index| alloc::malloc_in(theap, 1 + index % 2_000)).collect();
+    let (freed, kept) = blocks.split_at(1_000);
+    freed.iter().for_each(|&p| free(p));
+    // SAFETY: nobody allocates in it.
+    assert!(unsafe { runtime::heap_delete(heap) });
+    assert!(kept.iter().all(|&p| alloc::heap_of(p) == runtime::heap_main()));
+    assert!(sample_pages().1 > 1_000);
+    kept.iter().for_each(|&p| free(p));
+    assert_eq!(profile::totals().1.sampled, before.sampled);
+    alloc::collect(Force::All);
+    assert_eq!(sample_pages(), (0, 0));
+}
+
+#[test]
+fn a_sample_that_is_freed_again_is_no_block() {
+    let _profiling = Profiling::at(16);
+    let (_, before) = profile::totals();
+    let blocks: Vec<_> = (0..100).map(|_| allocate(200)).collect();
+    let sample = *blocks.iter().find(|&&p| is_sample(p)).unwrap();
+    blocks.iter().for_each(|&p| free(p));
+    free(sample);
+    assert_eq!(profile::totals().1.sampled, before.sampled);
+    let again: Vec<_> = (0..200).map(|_| allocate(200)).collect();
+    let different: std::collections::HashSet<_> = again.iter().collect();
+    assert_eq!(different.len(), again.len(), "no block is handed out twice");
+    again.into_iter().for_each(free);
+}
+
+/// They are no thread's: the child's one thread frees those of all, and allocates in their pages, whatever others were doing.
+#[cfg(unix)]
+#[test]
+fn samples_of_all_threads_are_freed_in_the_child_of_a_fork() {
+    let _profiling = Profiling::at(64);
+    let ends = std::sync::atomic::AtomicBool::new(false);
+    let theirs: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let works = || {
+        let own: Vec<_> = (0..300).map(|_| allocate(300).expose_provenance()).collect();
+        theirs.lock().unwrap().extend(&own);
+        while !ends.load(std::sync::atomic::Ordering::Relaxed) {
+            (1..20).map(|size| allocate(size * 40)).for_each(free);
+        }
+    };
+    let free_all = |blocks: &[usize]| {
+        let blocks = || blocks.iter().map(|&p| core::ptr::with_exposed_provenance_mut(p));
+        let samples = blocks().filter(|&p| is_sample(p)).count();
+        blocks().for_each(free);
+        samples
+    };
+    std::thread::scope(|scope| {
+        (0..2).for_each(|_| _ = scope.spawn(works));
+        while theirs.lock().unwrap().len() < 600 {
+            std::thread::yield_now();
+        }
+        let blocks = theirs.lock().unwrap().clone();
+        for _ in 0..50 {
+            // SAFETY: the child uses the allocator under test, and what the C library allows after a fork.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: a child that hangs is ended by it.
+                unsafe { libc::alarm(20) };
+                let freed = free_all(&blocks);
+                let own: Vec<_> = (0..300).map(|_| allocate(300).expose_provenance()).collect();
+                let is_right = freed > 400 && free_all(&own) > 200;
+                alloc::collect(Force::All);
+                // SAFETY: ends the child.
+                unsafe { libc::_exit(if is_right { 0 } else { 1 }) };
+            }
+            let mut status = 0;
+            // SAFETY: a child of ours and a local.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0);
+        }
+        ends.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    free_all(&theirs.lock().unwrap());
+}
+
+fn is_sample(p: *const u8) -> bool {
+    Page::lookup(p).is_some_and(Page::is_sampled)
 }
 
 #[test]

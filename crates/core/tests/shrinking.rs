@@ -141,11 +141,11 @@ fn a_tail_is_anybodys_and_can_be_had_again() {
     at(0, 0, || {
         let arenas = runtime::current_subproc().arenas();
         let in_use = arenas.in_use_slices();
-        let singles = arenas.single_slices();
+        let singles = arenas.usage().single.get();
         let p = written(64 * MIB, 3);
         assert_eq!(resize(p, 8 * MIB), p);
         assert_eq!((usable_size(p), arenas.in_use_slices() - in_use), (8 * MIB, 8 * MIB / SLICE_BYTES));
-        assert_eq!(arenas.single_slices() - singles, 8 * MIB / SLICE_BYTES);
+        assert_eq!(arenas.usage().single.get() - singles, 8 * MIB / SLICE_BYTES);
         let behind = written(4 * MIB, 4);
         assert!(holds(p, 8 * MIB, 3) && holds(behind, 4 * MIB, 4));
         release(behind);
@@ -155,7 +155,7 @@ fn a_tail_is_anybodys_and_can_be_had_again() {
         assert_eq!(unsafe { alloc::expand(p, 2 * MIB) }, p);
         assert_eq!((usable_size(p), arenas.in_use_slices() - in_use), (2 * MIB, 2 * MIB / SLICE_BYTES));
         release(p);
-        assert_eq!((arenas.in_use_slices(), arenas.single_slices()), (in_use, singles));
+        assert_eq!((arenas.in_use_slices(), arenas.usage().single.get()), (in_use, singles));
     });
 }
 

@@ -139,6 +139,24 @@ pub unsafe fn clear_looping(p: *mut u8, bytes: usize) {
     }
 }
 
+/// The same for all but the last eight bytes, which others may be looking at; not even with a zero over a zero.
+///
+/// # Safety
+/// As for [`clear_looping`].
+#[inline(always)]
+pub unsafe fn clear_but_last_word(p: *mut u8, bytes: usize) {
+    let last = bytes - 16;
+    // SAFETY: the precondition; all bits zero is a value of a pair.
+    unsafe {
+        if last == 16 {
+            p.cast::<Pair>().write(core::mem::zeroed())
+        } else {
+            clear_looping(p, last)
+        }
+        p.wrapping_add(last).cast::<u64>().write(0);
+    }
+}
+
 /// # Safety
 /// As for [`clear_block`] of 64 bytes.
 #[inline(always)]
@@ -288,6 +306,14 @@ mod tests {
             // SAFETY: as above.
             unsafe { super::clear_looping(memory.as_mut_ptr().cast(), pairs * 16) };
             assert_eq!(memory.iter().position(|&pair| pair != 0), Some(pairs));
+            assert!(memory[pairs..].iter().all(|&pair| pair == !0));
+            memory = [!0; 64];
+            // SAFETY: as above.
+            unsafe { super::clear_but_last_word(memory.as_mut_ptr().cast(), pairs * 16) };
+            assert!(memory[..pairs - 1].iter().all(|&pair| pair == 0));
+            // SAFETY: the array's own bytes.
+            let words: [u64; 2] = unsafe { core::mem::transmute(memory[pairs - 1]) };
+            assert_eq!(words, [0, u64::MAX]);
             assert!(memory[pairs..].iter().all(|&pair| pair == !0));
         }
     }

@@ -9,10 +9,10 @@
 
 use crate::errno::quiet;
 use crate::object::{Object, look_up};
+use crate::platform::elf::Sym;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use libc::Elf64_Sym;
 
 // In glibc itself, and nobody has a reason to define it, too.
 weak_word!(IN_C_LIBRARY, "gnu_get_libc_version", "ferrimalloc_in_c_library");
@@ -153,6 +153,40 @@ macro_rules! __dlopen_forward_text {
     };
 }
 
+/// Arguments lie on the stack, which is aligned to 16 bytes where a function is called.
+#[cfg(target_arch = "x86")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __dlopen_forward_text {
+    () => {
+        concat!(
+            ".att_syntax prefix\n",
+            "testb $8, 8(%esp)\n", // RTLD_DEEPBIND
+            "jnz 4f\n",
+            "call 2f\n",
+            ".cfi_adjust_cfa_offset 4\n",
+            "2: popl %eax\n",
+            ".cfi_adjust_cfa_offset -4\n",
+            "movl ({next}-2b)(%eax), %eax\n",
+            "testl %eax, %eax\n",
+            "jz 5f\n",
+            "jmpl *%eax\n",
+            "4: subl $12, %esp\n",
+            ".cfi_adjust_cfa_offset 12\n",
+            "call {deep}\n",
+            "jmp 6f\n",
+            ".cfi_adjust_cfa_offset -12\n",
+            "5: subl $12, %esp\n",
+            ".cfi_adjust_cfa_offset 12\n",
+            "6: call {find_next}\n",
+            "addl $12, %esp\n",
+            ".cfi_adjust_cfa_offset -12\n",
+            "jmpl *%eax\n",
+            ".intel_syntax noprefix\n",
+        )
+    };
+}
+
 /// The address of the next `dlopen` after ours; 0 until it is needed.
 #[doc(hidden)]
 pub static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -209,7 +243,7 @@ fn redirect_names(names: &[&CStr]) {
     let entries = || names.iter().flat_map(|name| table.entries_of(name).map(move |entry| (entry, *name)));
     let addresses = || entries().map(|(entry, _)| entry.expose_provenance());
     let (Some(first), Some(last)) = (addresses().min(), addresses().max()) else { return };
-    library.while_writable(first..last + size_of::<Elf64_Sym>(), || {
+    library.while_writable(first..last + size_of::<Sym>(), || {
         for (entry, name) in entries() {
             let function = process(name);
             if function != 0 && !library.addresses.contains(&function) {
@@ -266,7 +300,7 @@ mod tests {
         let entry = library.symbols().unwrap().entries_of(c"qsort").next().unwrap();
         let at = entry.expose_provenance();
         let mut calls = 0;
-        library.while_writable(at..at + size_of::<Elf64_Sym>(), || {
+        library.while_writable(at..at + size_of::<Sym>(), || {
             // SAFETY: writable now; it stays as it was.
             unsafe { entry.write_volatile(entry.read_volatile()) };
             calls += 1;

@@ -9,6 +9,7 @@
 //! and none of its code has run. (Before, it called too early, and nothing was found to rebind.) A hook of `LoadLibrary`
 //! would miss what system libraries load, and would come when a module's first code has run.
 
+use crate::mem::{self, Access};
 use crate::windows::last_error::kept;
 use core::ffi::{CStr, c_void};
 use core::mem::offset_of;
@@ -31,8 +32,8 @@ use windows_sys::Win32::System::ProcessStatus::K32EnumProcessModules;
 use windows_sys::Win32::System::SystemServices::{IMAGE_DOS_HEADER, IMAGE_IMPORT_DESCRIPTOR};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
-/// As many modules as are looked at in a process.
-const MODULES: usize = 1024;
+/// For how many modules there is room at first.
+const MODULES: usize = 8192;
 
 /// A program or library that is loaded, by its address.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,13 +151,27 @@ fn protect(slot: *mut usize, protection: u32) -> bool {
 
 /// Calls `f` with every module that is loaded.
 pub fn for_each(mut f: impl FnMut(Module)) {
-    let (mut modules, mut bytes): ([HMODULE; MODULES], u32) = ([ptr::null_mut(); MODULES], 0);
+    let mut room = MODULES;
+    while let Some(more) = for_each_within(room, &mut f) {
+        room = more;
+    }
+}
+
+/// The same if there are no more than so many; else how many there are.
+fn for_each_within(room: usize, f: &mut impl FnMut(Module)) -> Option<usize> {
+    let bytes = room * size_of::<HMODULE>();
+    let start = mem::map(0, bytes, Access::ReadWrite).ok()?;
+    let (modules, mut needed) = (start.cast::<HMODULE>(), 0);
     // SAFETY: this process, and places for the results.
-    let done = kept(|| unsafe {
-        K32EnumProcessModules(GetCurrentProcess(), modules.as_mut_ptr(), size_of_val(&modules) as u32, &mut bytes)
-    });
-    let count = if done == 0 { 0 } else { bytes as usize / size_of::<HMODULE>() };
-    modules.iter().take(count).for_each(|module| f(Module(module.expose_provenance())));
+    let done = kept(|| unsafe { K32EnumProcessModules(GetCurrentProcess(), modules, bytes as u32, &mut needed) });
+    let count = if done == 0 { 0 } else { needed as usize / size_of::<HMODULE>() };
+    if count <= room {
+        // SAFETY: as many as were written.
+        (0..count).for_each(|index| f(Module(unsafe { modules.add(index).read() }.expose_provenance())));
+    }
+    // SAFETY: what was mapped above; nobody else has it.
+    let _ = unsafe { mem::unmap(start, bytes) };
+    (count > room).then_some(count)
 }
 
 /// What the loader says of a module.
@@ -229,6 +244,10 @@ mod tests {
         let mut seen = std::vec::Vec::new();
         for_each(|module| seen.push(module));
         assert!(seen.contains(&loader) && seen.contains(&own()));
+        let mut few = std::vec::Vec::new();
+        assert_eq!(for_each_within(1, &mut |module| few.push(module)), Some(seen.len()));
+        assert!(few.is_empty() && for_each_within(seen.len(), &mut |module| few.push(module)).is_none());
+        assert!(few == seen);
     }
 
     #[test]

@@ -34,7 +34,10 @@
 #[cfg(test)]
 extern crate std;
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86")
+))]
 #[macro_use]
 mod weak;
 
@@ -46,7 +49,10 @@ pub mod cxx;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[path = "cxx_unknown.rs"]
 pub mod cxx;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86")
+))]
 pub mod deepbind;
 pub mod entropy;
 pub mod env;
@@ -55,13 +61,19 @@ pub mod fault;
 pub mod futex;
 #[cfg(windows)]
 pub mod imports;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86")
+))]
 pub mod interpose;
 pub mod load;
 pub mod mem;
 pub mod modules;
 pub mod numa;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86")
+))]
 mod object;
 pub mod output;
 pub mod pin;
@@ -75,6 +87,7 @@ pub mod thread;
 pub mod tls;
 pub mod trace;
 pub mod valgrind;
+pub mod width;
 
 #[cfg(target_os = "linux")]
 #[cfg_attr(feature = "sim", allow(dead_code, unused_imports, reason = "the simulated system needs less"))]

@@ -1,12 +1,13 @@
 //! Loaded programs and libraries as ELF has them: their tables of symbols, and the words that the dynamic linker has filled in.
 
 use crate::mem;
+use crate::platform::elf::{self, Phdr, Sym};
 use crate::platform::modules::is_program;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
 use core::ops::Range;
 use core::{ptr, slice};
-use libc::{Elf64_Rela, Elf64_Sym, dl_phdr_info};
+use libc::dl_phdr_info;
 
 // A static program shall not be made to have them by us.
 weak_word!(DLSYM, "dlsym", "ferrimalloc_dlsym");
@@ -28,7 +29,7 @@ pub(crate) struct Object {
     pub base: usize,
     /// Whether it is the program rather than a library.
     pub is_program: bool,
-    headers: &'static [libc::Elf64_Phdr],
+    headers: &'static [Phdr],
 }
 
 impl Object {
@@ -87,25 +88,25 @@ impl Object {
     pub fn imports(&self) -> impl Iterator<Item = (&'static CStr, *mut usize)> {
         let strings = self.dynamic(DT_STRTAB).and_then(|value| self.placed(value));
         let symbols = self.dynamic(DT_SYMTAB).and_then(|value| self.placed(value));
-        let tables = [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)].into_iter();
+        let tables = [(elf::DT_RELOCATIONS, elf::DT_RELOCATIONS_SIZE), (DT_JMPREL, DT_PLTRELSZ)].into_iter();
         let rows = tables.filter_map(|(table, bytes)| {
             let start = self.placed(self.dynamic(table)?)?;
             // SAFETY: the object's relocations, which are as long as the dynamic section says, and stay.
             Some(unsafe {
                 slice::from_raw_parts(
                     ptr::with_exposed_provenance(start),
-                    self.dynamic(bytes)? / size_of::<Elf64_Rela>(),
+                    self.dynamic(bytes)? / size_of::<Relocation>(),
                 )
             })
         });
         let base = self.base;
-        rows.flatten().filter_map(move |row: &Elf64_Rela| {
-            let number = (row.r_info >> 32) as usize;
-            let symbols: *const Elf64_Sym = ptr::with_exposed_provenance(symbols?);
+        rows.flatten().filter_map(move |row: &Relocation| {
+            let number = row.info >> elf::SYMBOL_SHIFT;
+            let symbols: *const Sym = ptr::with_exposed_provenance(symbols?);
             let strings: *const c_char = ptr::with_exposed_provenance(strings?);
             // SAFETY: the symbol of a relocation is in the table, and has a name.
             let name = unsafe { CStr::from_ptr(strings.add((*symbols.add(number)).st_name as usize)) };
-            let place = ptr::with_exposed_provenance_mut(base.wrapping_add(row.r_offset as usize));
+            let place = ptr::with_exposed_provenance_mut(base.wrapping_add(row.offset));
             (number != 0).then_some((name, place))
         })
     }
@@ -142,16 +143,22 @@ impl Object {
     }
 }
 
-fn range(base: usize, segment: &libc::Elf64_Phdr) -> Range<usize> {
+fn range(base: usize, segment: &Phdr) -> Range<usize> {
     let start = base.wrapping_add(segment.p_vaddr as usize);
     start..start.wrapping_add(segment.p_memsz as usize)
+}
+
+/// With an addend beside them, or in the word that they are about (`Elf64_Rela`, `Elf32_Rel`).
+#[repr(C)]
+struct Relocation {
+    offset: usize,
+    info: usize,
+    addend: [isize; elf::ADDENDS],
 }
 
 const DT_PLTRELSZ: usize = 2;
 const DT_STRTAB: usize = 5;
 const DT_SYMTAB: usize = 6;
-const DT_RELA: usize = 7;
-const DT_RELASZ: usize = 8;
 const DT_JMPREL: usize = 23;
 const DT_GNU_HASH: usize = 0x6fff_fef5;
 
@@ -159,14 +166,14 @@ const DT_GNU_HASH: usize = 0x6fff_fef5;
 /// in it, and of words of a filter, then a shift, the filter, the buckets, and a hash for each symbol, of which the lowest bit ends
 /// the bucket.
 pub(crate) struct Symbols {
-    entries: *mut Elf64_Sym,
+    entries: *mut Sym,
     strings: *const c_char,
     hashes: *const u32,
 }
 
 impl Symbols {
     /// The entries of that name that define something: one for each version.
-    pub fn entries_of<'n>(&self, name: &'n CStr) -> impl Iterator<Item = *mut Elf64_Sym> + use<'n> {
+    pub fn entries_of<'n>(&self, name: &'n CStr) -> impl Iterator<Item = *mut Sym> + use<'n> {
         let Symbols { entries, strings, hashes } = *self;
         // SAFETY: the table is as described above, and complete.
         let word = move |index: usize| unsafe { hashes.add(index).read() };

@@ -102,6 +102,13 @@ pub(crate) use crate::linux::find_object;
 #[cfg(not(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64"))))]
 pub(crate) use crate::unsupported::find_object;
 
+// How ELF is written.
+
+#[cfg(all(target_os = "linux", target_arch = "x86"))]
+pub(crate) use crate::linux::elf32 as elf;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+pub(crate) use crate::linux::elf64 as elf;
+
 // Processor: registers that a signal has interrupted.
 
 #[cfg(all(target_os = "linux", target_arch = "aarch64"))]

@@ -5,7 +5,7 @@
 /// references, assembly has.
 #[macro_export]
 macro_rules! weak_word {
-    ($word:ident, $symbol:literal, $name:literal) => {
+    ($word:ident, $symbol:expr, $name:literal) => {
         ::core::arch::global_asm!(concat!(".weak ", $symbol));
         $crate::symbol_word!($word, $symbol, $name);
     };
@@ -17,16 +17,16 @@ macro_rules! weak_word {
 /// To say the function's name in Rust would not do: the compiler knows our own definition and calls that.
 #[macro_export]
 macro_rules! symbol_word {
-    ($word:ident, $symbol:literal, $name:literal) => {
+    ($word:ident, $symbol:expr, $name:literal) => {
         ::core::arch::global_asm!(
             ".pushsection .data.rel.ro,\"aw\",@progbits",
             ".balign 8",
             concat!(".globl ", $name),
             concat!(".hidden ", $name),
             concat!(".type ", $name, ",@object"),
-            concat!(".size ", $name, ", 8"),
+            concat!(".size ", $name, ", ", $crate::__symbol_word_bytes!()),
             concat!($name, ":"),
-            concat!(".quad ", $symbol),
+            concat!(".", $crate::__symbol_word_bytes!(), "byte ", $symbol),
             ".popsection",
         );
         unsafe extern "C" {
@@ -34,6 +34,24 @@ macro_rules! symbol_word {
             #[link_name = $name]
             pub static $word: usize;
         }
+    };
+}
+
+#[cfg(target_pointer_width = "64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_word_bytes {
+    () => {
+        "8"
+    };
+}
+
+#[cfg(target_pointer_width = "32")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_word_bytes {
+    () => {
+        "4"
     };
 }
 
@@ -85,6 +103,20 @@ macro_rules! __symbol_check_text {
     };
 }
 
+/// Here, and below, by the distance from the code: its own address is what a call has pushed. AT&T's syntax has words for such a distance.
+#[cfg(target_arch = "x86")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_check_text {
+    ($check:path) => {
+        concat!(
+            ".att_syntax prefix\n",
+            "call 2f\n2: popl %eax\ncmpb $0, ({flag}-2b)(%eax)\nje 3f\njmp {check}\n3:\n",
+            ".intel_syntax noprefix",
+        )
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
 #[macro_export]
@@ -109,6 +141,16 @@ macro_rules! __symbol_drop_text {
 macro_rules! __symbol_drop_text {
     (second) => {
         "mv a1, a2"
+    };
+}
+
+/// Arguments lie on the stack, in places that the function called may write to.
+#[cfg(target_arch = "x86")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_drop_text {
+    (second) => {
+        "mov eax, dword ptr [esp + 12]\nmov dword ptr [esp + 8], eax"
     };
 }
 
@@ -138,5 +180,14 @@ macro_rules! __symbol_forward_text {
 macro_rules! __symbol_forward_text {
     () => {
         "ld t0, {word}\njr t0"
+    };
+}
+
+#[cfg(target_arch = "x86")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __symbol_forward_text {
+    () => {
+        concat!(".att_syntax prefix\n", "call 2f\n2: popl %eax\njmpl *({word}-2b)(%eax)\n", ".intel_syntax noprefix",)
     };
 }

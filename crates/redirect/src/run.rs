@@ -12,13 +12,16 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::zeroed;
 use core::ptr;
-use windows_sys::Win32::Foundation::{FALSE, GetLastError, HANDLE, TRUE};
+use windows_sys::Win32::Foundation::{FALSE, GetLastError, HANDLE, HMODULE, TRUE};
 use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, SetConsoleCtrlHandler};
 use windows_sys::Win32::System::Diagnostics::Debug::WriteProcessMemory;
 use windows_sys::Win32::System::Environment::GetCommandLineW;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleFileNameW, GetModuleHandleA, GetProcAddress};
-use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_READWRITE, VirtualAllocEx};
+use windows_sys::Win32::System::Memory::{
+    MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc, VirtualAllocEx, VirtualFree,
+};
+use windows_sys::Win32::System::ProcessStatus::{K32EnumProcessModules, K32GetModuleBaseNameW};
 use windows_sys::Win32::System::Threading::{
     CREATE_SUSPENDED, CreateProcessW, CreateRemoteThread, ExitProcess, GetCurrentProcess, GetExitCodeProcess,
     GetExitCodeThread, INFINITE, IsWow64Process, PROCESS_INFORMATION, ResumeThread, STARTUPINFOW, TerminateProcess,
@@ -28,6 +31,8 @@ use windows_sys::Win32::System::Threading::{
 const LIBRARY: &str = "ferrimalloc_redirect.dll";
 /// Longer than any path that `LoadLibraryW` takes without a prefix, and than most with one.
 const PATH_UNITS: usize = 4096;
+/// For how many modules of a process there is room at first.
+const MODULES: u32 = 1024;
 /// What shells answer when a program can't be started.
 const NOT_STARTED: u32 = 126;
 
@@ -172,10 +177,10 @@ impl Program {
                 return Err(failure(c"no thread can be made in the program"));
             }
             WaitForSingleObject(thread, INFINITE);
-            // The lower half of the library's address.
+            // The lower half of the library's address, which may be 0.
             let mut loaded = 0;
             GetExitCodeThread(thread, &mut loaded);
-            if loaded == 0 {
+            if loaded == 0 && !self.has_library_at_whole_4_gib() {
                 return Err(Failure(
                     c"the program cannot load ferrimalloc_redirect.dll, which has to lie beside this one",
                     0,
@@ -183,6 +188,43 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    /// Whether a module with the library's name lies at such an address.
+    fn has_library_at_whole_4_gib(&self) -> bool {
+        let mut room = MODULES;
+        loop {
+            match self.has_library_among(room) {
+                Ok(has) => return has,
+                Err(more) => room = more,
+            }
+        }
+    }
+
+    /// The same if there are no more modules than so many; else how many there are.
+    fn has_library_among(&self, room: u32) -> Result<bool, u32> {
+        let bytes = room * size_of::<HMODULE>() as u32;
+        let mut needed = 0;
+        // SAFETY: memory of our own, and places for the results in it, which are read as far as they were written.
+        unsafe {
+            let start = VirtualAlloc(ptr::null(), bytes as usize, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+            let modules = start.cast::<HMODULE>();
+            if start.is_null() || K32EnumProcessModules(self.process, modules, bytes, &mut needed) == 0 {
+                return Ok(false);
+            }
+            let count = needed / size_of::<HMODULE>() as u32;
+            let found = count <= room && (0..count as usize).any(|index| self.is_library(modules.add(index).read()));
+            VirtualFree(start, 0, MEM_RELEASE);
+            if count <= room { Ok(found) } else { Err(count) }
+        }
+    }
+
+    fn is_library(&self, module: HMODULE) -> bool {
+        let mut name = [0; LIBRARY.len() + 1];
+        // SAFETY: a module of the process's, and a place of that size for the result.
+        let length = unsafe { K32GetModuleBaseNameW(self.process, module, name.as_mut_ptr(), name.len() as u32) };
+        let is_same = |(unit, byte): (&u16, u8)| u8::try_from(*unit).is_ok_and(|unit| unit.eq_ignore_ascii_case(&byte));
+        module.addr() as u32 == 0 && length as usize == LIBRARY.len() && name.iter().zip(LIBRARY.bytes()).all(is_same)
     }
 
     /// Lets it run, and answers what it does at its end.

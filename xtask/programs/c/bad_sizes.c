@@ -3,6 +3,7 @@
 #include "check.h"
 #include <malloc.h>
 
+enum { BITS = 8 * sizeof(size_t) };
 // Volatile: the compiler must not know the sizes.
 static volatile size_t too_big = (size_t)PTRDIFF_MAX + 1;
 static volatile size_t biggest = SIZE_MAX;
@@ -28,7 +29,7 @@ static void sizes(void) {
 static void products(void) {
   CHECK_REFUSED(calloc(biggest, 2), ENOMEM);
   CHECK_REFUSED(calloc(2, biggest), ENOMEM);
-  CHECK_REFUSED(calloc(too_big >> 30, too_big >> 30), ENOMEM);
+  CHECK_REFUSED(calloc(too_big >> (BITS / 2 - 2), too_big >> (BITS / 2 - 2)), ENOMEM);
   CHECK_REFUSED(calloc(biggest / 3 + 1, 3), ENOMEM);
   CHECK_REFUSED(reallocarray(NULL, biggest / 2, 3), ENOMEM);
   void *empty = calloc(0, biggest);
@@ -57,7 +58,7 @@ static void bad_posix_alignment(size_t alignment) {
 }
 
 static void alignments(void) {
-  size_t bad[] = {0, 1, 2, 3, 4, 7, 12, 24, 100, 4095, SIZE_MAX};
+  size_t bad[] = {0, 1, 2, 3, sizeof(void *) / 2, 7, 12, 24, 100, 4095, SIZE_MAX};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) bad_posix_alignment(bad[i]);
   CHECK_REFUSED(aligned_alloc(0, 100), EINVAL);
   CHECK_REFUSED(aligned_alloc(3, 100), EINVAL);
@@ -67,7 +68,7 @@ static void alignments(void) {
 // A power of two, but beyond any machine.
 static void absurd_alignments(void) {
   void *untouched = &errno;
-  for (int shift = 48; shift < 64; shift++) {
+  for (int shift = BITS == 64 ? 48 : 31; shift < BITS; shift++) {
     size_t alignment = (size_t)1 << shift;
     CHECK(posix_memalign(&untouched, alignment, 100) == ENOMEM);
     CHECK(untouched == &errno);

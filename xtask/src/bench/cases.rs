@@ -4,7 +4,6 @@ use super::{real, rust_programs};
 use crate::{process, workspace};
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -117,71 +116,20 @@ fn generated_case(program: &Path, seed: u64, scale: f64) -> Result<Case> {
 
 // --- building them ------------------------------------------------------------------------------------------------------
 
-/// A `malloc` whose block is freed at once would be optimised away with the pair that we want to measure.
-const KEEP_CALLS: [&str; 5] = [
-    "-fno-builtin-malloc",
-    "-fno-builtin-calloc",
-    "-fno-builtin-realloc",
-    "-fno-builtin-free",
-    "-fno-builtin-aligned_alloc",
-];
-const MEASURE: &str = "measure.c";
-
-fn folder() -> PathBuf {
-    workspace::root().join("target/bench")
+/// Builds `target/bench/workload` and `target/bench/measure` (`bench/workloads/Makefile`).
+fn make() -> Result<PathBuf> {
+    process::read(Command::new("make").args(["--silent", "-C"]).arg(workspace::root().join("bench/workloads")))?;
+    Ok(workspace::root().join("target/bench"))
 }
 
-fn sources(extension: &str) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(workspace::root().join("bench/workloads"))?.flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
-    files.retain(|path| !path.ends_with(MEASURE));
-    files.sort();
-    Ok(files)
-}
-
-/// Builds `target/bench/workload` from all of `bench/workloads` and says where it is.
+/// The program that has all workloads.
 pub fn build_workloads() -> Result<PathBuf> {
-    let program = folder().join("workload");
-    fs::create_dir_all(folder().join("objects"))?;
-    let mut objects = Vec::new();
-    for source in [sources("c")?, sources("cpp")?].concat() {
-        objects.push(compile(&source)?);
-    }
-    if objects.iter().any(|object| is_newer(object, &program)) {
-        process::read(Command::new("g++").args(&objects).args(["-pthread", "-lm", "-o"]).arg(&program))?;
-    }
-    Ok(program)
+    Ok(make()?.join("workload"))
 }
 
-fn compile(source: &Path) -> Result<PathBuf> {
-    let object = folder().join("objects").join(source.file_stem().unwrap_or_default()).with_extension("o");
-    let headers = sources("h")?;
-    if headers.iter().chain([&source.to_path_buf()]).any(|file| is_newer(file, &object)) {
-        let language = if source.extension().is_some_and(|e| e == "cpp") { "-std=c++17" } else { "-std=gnu11" };
-        let compiler = if language == "-std=c++17" { "g++" } else { "gcc" };
-        let options = [language, "-O2", "-g", "-Wall", "-Wextra", "-c", "-o"];
-        process::read(Command::new(compiler).args(KEEP_CALLS).args(options).arg(&object).arg(source))?;
-    }
-    Ok(object)
-}
-
-/// Builds `target/bench/measure`: static, so that it is small beside what it measures.
+/// The program that measures others.
 pub fn build_measure() -> Result<PathBuf> {
-    let source = workspace::root().join("bench/workloads").join(MEASURE);
-    let program = folder().join("measure");
-    if is_newer(&source, &program) {
-        fs::create_dir_all(folder())?;
-        process::read(Command::new("gcc").args(["-O2", "-static", "-o"]).arg(&program).arg(source))?;
-    }
-    Ok(program)
-}
-
-fn is_newer(file: &Path, than: &Path) -> bool {
-    let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
-    match (changed(file), changed(than)) {
-        (Ok(file), Ok(than)) => file > than,
-        _ => true,
-    }
+    Ok(make()?.join("measure"))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Results {
     pub date: String,
     pub machine: Machine,
@@ -25,7 +25,7 @@ pub struct Results {
 }
 
 /// All measured rounds of one case.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Timing {
     pub case: String,
     pub group: String,
@@ -40,7 +40,7 @@ pub struct Timing {
 pub const COURSE: &str = "at_";
 
 /// Instructions per operation by engine, without the loop's own.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Instructions {
     pub case: String,
     pub source: String,

@@ -3,6 +3,7 @@
 use super::bootstrap::{self, Pair};
 use super::results::{Results, Timing};
 use super::sample::Sample;
+use serde::{Deserialize, Serialize};
 
 /// What of a sample is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,16 @@ pub enum Measure {
 }
 
 impl Measure {
-    pub const ALL: [Measure; 4] = [Measure::Cpu, Measure::Wall, Measure::PeakRss, Measure::FinalRss];
+    /// As tables and pages call it.
+    pub fn named(name: &str) -> Measure {
+        match name {
+            "cpu" => Measure::Cpu,
+            "wall" => Measure::Wall,
+            "peak" => Measure::PeakRss,
+            "final" => Measure::FinalRss,
+            other => panic!("nothing is measured that is called {other}"),
+        }
+    }
 
     pub fn title(self) -> &'static str {
         match self {
@@ -44,7 +54,7 @@ impl Measure {
 }
 
 /// A ratio of medians, or a mean of such, with the bounds of its 95 % confidence interval.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Ratio {
     pub median: f64,
     pub low: f64,
@@ -55,6 +65,14 @@ impl Ratio {
     /// Whether the interval leaves out `value`. A ratio that is not resolved from 1 is no difference.
     pub fn resolved_from(self, value: f64) -> bool {
         value < self.low || value > self.high
+    }
+
+    pub fn exactly(median: f64) -> Ratio {
+        Ratio { median, low: median, high: median }
+    }
+
+    pub fn told(self) -> String {
+        format!("{:.2} <sub>{}</sub>", self.median, self.interval())
     }
 
     /// "0.93–1.04", or "?" where the rounds were too few to say.
@@ -69,6 +87,13 @@ pub enum Against<'a> {
     Engine(&'a str),
     /// The best of all other engines, workload by workload.
     BestOther,
+}
+
+impl Against<'_> {
+    /// An engine, or `best`.
+    pub fn named(name: &str) -> Against<'_> {
+        if name == "best" { Against::BestOther } else { Against::Engine(name) }
+    }
 }
 
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -125,10 +150,6 @@ impl Results {
     pub fn mean_against(&self, engine: &str, against: Against, measure: Measure, groups: &[&str]) -> Option<Ratio> {
         let pairs = self.in_groups(groups).filter_map(|timing| timing.pair_against(engine, against, measure));
         bootstrap::geometric_mean(&pairs.collect::<Vec<_>>())
-    }
-
-    pub fn geometric_mean(&self, engine: &str, measure: Measure, groups: &[&str]) -> Option<f64> {
-        Some(self.mean_against(engine, Against::Engine(self.baseline()), measure, groups)?.median)
     }
 }
 

@@ -8,13 +8,12 @@ mod page;
 mod record;
 mod tables;
 
-use crate::workspace;
+use crate::{pages, workspace};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tables::{Cost, Table};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -23,35 +22,23 @@ pub struct Args {
     record: bool,
 }
 
+/// Size in bytes; blocks in all; blocks in use when most bytes were.
+type Sizes = Vec<(usize, u64, u64)>;
+
 /// What a program asked for, up to 512 KiB.
 #[derive(Serialize, Deserialize)]
 struct Histogram {
     program: String,
     command: String,
-    /// Size in bytes; blocks in all; blocks in use when most bytes were.
-    sizes: Vec<(usize, u64, u64)>,
-}
-
-/// A table, and what it costs each program.
-struct Row {
-    table: Table,
-    costs: Vec<Cost>,
+    sizes: Sizes,
 }
 
 pub fn execute(args: Args) -> Result<ExitCode> {
     if args.record {
         record::record_all()?;
     }
-    let histograms = load()?;
-    let rows: Vec<Row> = tables::all()
-        .into_iter()
-        .map(|table| {
-            let costs = histograms.iter().map(|histogram| table.cost(&histogram.sizes)).collect();
-            Row { table, costs }
-        })
-        .collect();
-    let file = workspace::root().join("docs/SIZE_CLASSES.md");
-    fs::write(&file, page::text(&histograms, &rows))?;
+    let file = pages::document("SIZE_CLASSES.md");
+    fs::write(&file, page::text(&load()?)?)?;
     println!("wrote {}", file.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! Records what sizes programs ask for.
 
-use super::{Histogram, folder};
+use super::{Histogram, Sizes, folder};
 use crate::{process, tables, workspace};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -57,12 +57,12 @@ fn record(library: &Path, program: &str, command: &str) -> Result<Histogram> {
     let files = fs::read_dir(scratch.path())?.flatten().map(|entry| entry.path());
     let of_sizes = files.filter(|path| path.file_stem().is_some_and(|stem| stem == "sizes"));
     let histograms = of_sizes.map(|path| parse(&fs::read_to_string(path)?)).collect::<Result<Vec<_>>>()?;
-    let bytes = |sizes: &Vec<(usize, u64, u64)>| sizes.iter().map(|(size, _, peak)| *size as u64 * peak).sum::<u64>();
+    let bytes = |sizes: &Sizes| sizes.iter().map(|(size, _, peak)| *size as u64 * peak).sum::<u64>();
     let sizes = histograms.into_iter().max_by_key(bytes).context("no process has written its sizes")?;
     Ok(Histogram { program: program.into(), command: command.into(), sizes })
 }
 
-fn parse(text: &str) -> Result<Vec<(usize, u64, u64)>> {
+fn parse(text: &str) -> Result<Sizes> {
     let line = |line: &str| {
         let mut numbers = line.split(' ').map(str::parse::<u64>);
         let mut next = || numbers.next().context("three numbers are expected")?.map_err(anyhow::Error::from);

@@ -1,44 +1,17 @@
-//! Interfaces that others build on, as `xtask/interfaces` has recorded them: a change of one is seen, and meant.
+//! The interface that programs in Rust build on, as `xtask/interfaces` has recorded it: a change is seen, and meant.
 
 use super::{Testbed, Verdict};
-use crate::install::exported_symbols;
-use crate::{process, workspace};
+use crate::workspace;
 use anyhow::{Context, Result, ensure};
 use public_api::PublicApi;
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Set in the environment, has what is found recorded.
 const RECORD: &str = "FERRIMALLOC_RECORD";
-
-/// What the C library implements on top of `malloc` is left to it: the process may have another `malloc` than ours.
-const LEFT_TO_C: &str = "strdup strndup reallocarray __strdup __strndup wcsdup realpath getline asprintf";
-
-/// Libraries that the dynamic linker may be asked for.
-const MAY_NEED: [&str; 2] = ["libc.so.6", "ld-linux-x86-64.so.2"];
-
-/// What the shared library exports and imports.
-pub fn symbols(testbed: &Testbed) -> Verdict {
-    let library = testbed.library()?;
-    let exported: BTreeSet<String> = exported_symbols(library)?.into_iter().collect();
-    let taken: Vec<&str> = LEFT_TO_C.split_whitespace().filter(|name| exported.contains(*name)).collect();
-    ensure!(taken.is_empty(), "exported, and not left to the C library: {}", taken.join(" "));
-    compare("libferrimalloc.so.txt", &exported)?;
-    demand_libc_only(library)?;
-    Ok(format!("the {} symbols that are recorded, libc alone imported", exported.len()))
-}
-
-fn demand_libc_only(library: &Path) -> Result<()> {
-    let headers = process::read(Command::new("objdump").arg("--private-headers").arg(library))?;
-    let needed = headers.lines().filter_map(|line| line.trim().strip_prefix("NEEDED")).map(str::trim);
-    let foreign: Vec<&str> = needed.filter(|name| !MAY_NEED.contains(name)).collect();
-    ensure!(foreign.is_empty(), "needs {}", foreign.join(" "));
-    Ok(())
-}
 
 const LIMIT: Duration = Duration::from_secs(300);
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::cell::OnceCell;
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,7 +26,6 @@ pub enum Pace {
 
 pub struct Testbed {
     scratch: TempDir,
-    logs: PathBuf,
     /// The library under test, or why there is none.
     library: OnceCell<Result<PathBuf, String>>,
     installed: OnceCell<Result<PathBuf, String>>,
@@ -34,11 +33,9 @@ pub struct Testbed {
 
 impl Testbed {
     pub fn new() -> Result<Self> {
-        let logs = workspace::target().join("test-logs");
-        fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
         let scratch = tempfile::Builder::new().prefix("ferrimalloc-test-").tempdir()?;
         let_others_in(scratch.path())?;
-        Ok(Testbed { scratch, logs, library: OnceCell::new(), installed: OnceCell::new() })
+        Ok(Testbed { scratch, library: OnceCell::new(), installed: OnceCell::new() })
     }
 
     /// A copy of the library under test that any user may read and no later build changes.
@@ -93,9 +90,7 @@ impl Testbed {
 
     /// An empty log file for one case.
     pub fn log(&self, name: &str) -> Result<PathBuf> {
-        let log = self.logs.join(format!("{name}.log"));
-        File::create(&log).with_context(|| log.display().to_string())?;
-        Ok(log)
+        workspace::log(name)
     }
 
     /// An empty folder and an empty log for one case, and a limit for each of its commands.

@@ -29,9 +29,9 @@ pub struct Trial {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 enum Signal {
     #[serde(rename = "SIGABRT")]
-    Abort = libc::SIGABRT as isize,
+    Abort = nix::libc::SIGABRT as isize,
     #[serde(rename = "SIGSEGV")]
-    Fault = libc::SIGSEGV as isize,
+    Fault = nix::libc::SIGSEGV as isize,
 }
 
 /// How much is done of what could go on for ever.

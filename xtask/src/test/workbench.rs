@@ -40,10 +40,6 @@ impl Workbench<'_> {
         Ok((finished, String::from_utf8_lossy(&fs::read(&self.log)?[start..]).into_owned()))
     }
 
-    pub fn cargo(&self, arguments: &[&str]) -> Result<String> {
-        self.run(workspace::cargo(arguments).env("CARGO_TERM_COLOR", "never"))
-    }
-
     /// A program with the library under test.
     pub fn preloaded(&self, program: &Path) -> Result<Command> {
         let mut command = Command::new(program);

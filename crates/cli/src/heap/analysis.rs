@@ -115,7 +115,7 @@ impl Analysis {
             Owner::Thread(number) => self.threads.entry(number).or_default().add(page),
             Owner::GivenUp(_) => self.given_up.add(page),
             Owner::Abandoned => self.abandoned.add(page),
-            Owner::Single => self.singles.add(page),
+            Owner::Single | Owner::Samples => self.singles.add(page),
         }
     }
 

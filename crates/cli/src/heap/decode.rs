@@ -11,6 +11,8 @@ use std::mem::offset_of;
 const UNOWNED: u64 = 1;
 const HARDENED: u64 = 8;
 const FLAGS: u64 = 15;
+/// Of a page that the profiler's samples share: a thread that there is not.
+const SAMPLES: u64 = !FLAGS;
 /// The owner word of a slice that is not its page's first.
 const STUB: u64 = 2;
 /// Among the flags of a page.
@@ -313,6 +315,7 @@ impl Words {
             _ if single => Owner::Single,
             thread if !self.is_unowned() => Owner::Thread(thread),
             0 => Owner::Abandoned,
+            SAMPLES => Owner::Samples,
             thread => Owner::GivenUp(thread),
         }
     }

@@ -78,6 +78,8 @@ pub enum Owner {
     Abandoned,
     /// Of a single block, which any thread may free.
     Single,
+    /// Nobody's: the profiler's samples share it.
+    Samples,
 }
 
 /// How sure a page's number of blocks is.

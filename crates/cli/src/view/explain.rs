@@ -72,6 +72,7 @@ pub fn owner_name(snapshot: &Snapshot, owner: Owner) -> String {
         Owner::GivenUp(_) => "given up when it was full".into(),
         Owner::Abandoned => "its thread has ended".into(),
         Owner::Single => "a block with a page of its own".into(),
+        Owner::Samples => "the profiler's samples share it".into(),
     }
 }
 

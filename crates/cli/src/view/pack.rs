@@ -71,7 +71,7 @@ fn columns(snapshot: &Snapshot, classes: &[u64], precision: Precision) -> Vec<u8
         Precision::Rounded => (u64::from(page.used) * PARTS).div_ceil(u64::from(page.reserved.max(1))),
     });
     column(&mut out, snapshot, |page| match page.owner {
-        Owner::Single => 0,
+        Owner::Single | Owner::Samples => 0,
         Owner::Abandoned => 1,
         Owner::GivenUp(_) => 2,
         Owner::Thread(number) => OWNERS + threads.get(&number).copied().unwrap_or(0),

@@ -149,7 +149,7 @@ fn page_fill(snapshot: &Snapshot, pages: &[usize], colour: Colour) -> String {
         Colour::Class => class_colour(middle.block_bytes),
         Colour::Owner => match middle.owner {
             crate::heap::Owner::Thread(number) => wheel(snapshot.thread(number).map_or(0, |(index, _)| index)),
-            crate::heap::Owner::Single => "hsl(330 55% 50%)".into(),
+            crate::heap::Owner::Single | crate::heap::Owner::Samples => "hsl(330 55% 50%)".into(),
             crate::heap::Owner::Abandoned => "hsl(0 0% 50%)".into(),
             crate::heap::Owner::GivenUp(_) => "hsl(45 25% 55%)".into(),
         },

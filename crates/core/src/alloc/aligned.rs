@@ -13,7 +13,7 @@ use super::malloc::{self, alloc_bin, malloc, zalloc};
 use super::single;
 use crate::base::*;
 use crate::diag::{self, Detail, ErrorKind};
-use crate::page::{Lookup, Page};
+use crate::page::Page;
 use crate::runtime::{current_theap, live_theap};
 use crate::theap::Theap;
 
@@ -105,7 +105,7 @@ fn shifted(theap: &'static Theap, larger: usize, align: usize, offset: usize, ze
     if block.is_null() {
         return block;
     }
-    if let Lookup::Page(page) = Page::lookup(block)
+    if let Some(page) = Page::lookup(block)
         && page.is_singleton()
     {
         // A sample of the profiler: such a block is known by its start alone.
@@ -123,7 +123,7 @@ fn shifted(theap: &'static Theap, larger: usize, align: usize, offset: usize, ze
 /// From now on the page of `block`, just allocated from a page of this thread, is asked for the block when an address of it
 /// is freed.
 fn mark_interior(block: *mut u8) {
-    if let Lookup::Page(page) = Page::lookup(block)
+    if let Some(page) = Page::lookup(block)
         && let Some(mine) = page.if_mine_of_any_kind()
     {
         mine.set_interior();

@@ -7,6 +7,7 @@
 use super::hardened::{self, Verdict};
 use super::hardened_fast::{self, Way};
 use super::origins;
+use super::sampled;
 use super::single::SingleBlock;
 use super::stated::{Stated, check_free};
 use crate::base::WORD_BYTES;
@@ -240,6 +241,9 @@ extern "C" fn free_not_ordinary(p: *mut u8, page: PageRef) {
     if page.is_singleton() {
         return free_single(page, p);
     }
+    if owner.is_samples() {
+        return free_sample(page, p);
+    }
     let block = if owner.has_interior() { page.block_of(p) } else { p };
     // SAFETY: the block is the caller's.
     unsafe {
@@ -259,6 +263,12 @@ fn free_single(page: PageRef, block: *mut u8) {
             single.release();
         }
         None => free_invalid(block),
+    }
+}
+
+fn free_sample(page: PageRef, p: *mut u8) {
+    if !sampled::free(page, p) {
+        free_twice(page, p);
     }
 }
 

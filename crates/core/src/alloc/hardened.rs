@@ -19,9 +19,9 @@ use core::ptr;
 use ferrimalloc_prim::cpu;
 
 use super::hardened_single::{
-    Edge, alloc_alone, alloc_guarded, alloc_single, clear_gained, clear_single, resize_single, verify_single,
+    Edge, alloc_alone, alloc_guarded, alloc_spare, clear_single, resize_single, verify_single,
 };
-use super::single::{self, SingleBlock};
+use super::single::{self, SingleBlock, clear_gained};
 use super::{origins, upkeep};
 use crate::base::*;
 use crate::diag::ErrorKind;
@@ -321,16 +321,22 @@ pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.block_table().is_void() {
         return Some(0);
     }
-    let canary = page.canary_of(p);
-    let _quiet = tool_hooks::quiet();
-    tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
-    // SAFETY: the block is in use.
-    let size = unsafe { canary.size() };
-    tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
-    Some(size.unwrap_or_else(|| {
+    Some(canary_size(p, page).unwrap_or_else(|| {
+        let canary = page.canary_of(p);
         report_overflow(page, p, p.wrapping_add(canary.room));
         canary.room
     }))
+}
+
+/// The size that the block's canary tells; `None` if it is damaged.
+pub(super) fn canary_size(p: *mut u8, page: PageRef) -> Option<usize> {
+    let canary = page.canary_of(p);
+    let _quiet = tool_hooks::quiet();
+    tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
+    // SAFETY: a block in use of a page whose blocks have canaries.
+    let size = unsafe { canary.size() };
+    tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
+    size
 }
 
 /// Gives the block at `p`, which has `usable` bytes, `size` bytes where it is; false if it has no room for that, or would
@@ -399,14 +405,8 @@ impl From<Option<*mut u8>> for Answer {
     }
 }
 
-/// Allocates `size` bytes.
-#[inline]
-pub(super) fn alloc(theap: &'static Theap, size: usize, zero: Zero) -> Answer {
-    alloc_roomy(theap, size, size, zero)
-}
-
-/// The same with room to grow to `room` bytes in place.
-pub(super) fn alloc_roomy(theap: &'static Theap, size: usize, room: usize, zero: Zero) -> Answer {
+/// Allocates `size` bytes, with room to grow to `room` bytes in place.
+pub(super) fn alloc(theap: &'static Theap, size: usize, room: usize, zero: Zero) -> Answer {
     if let Some(block) = before_hardened(theap, size, 1, zero) {
         return Answer::Block(block);
     }
@@ -453,5 +453,5 @@ fn large(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Answe
     if size > MAX_REQUEST {
         return Answer::OutOfMemory;
     }
-    alloc_single(theap, size, at, zero).into()
+    alloc_spare(theap, size, at, 0, zero).map(SingleBlock::hand_out).into()
 }

@@ -79,9 +79,9 @@ pub(super) fn free_short<const CLEARS: bool>(p: *mut u8, page: &'static Owned) -
     }
     let clear = || {
         if CLEARS {
-            // SAFETY: called for a block that is the caller's. (The canary's word is zero by now, and stays so: who frees the block behind may
-            // be looking at it.)
-            unsafe { cpu::clear_looping(p, table.block_bytes()) }
+            // SAFETY: called for a block that is the caller's. (The canary's word, which is zero by now, is left alone: who frees the block
+            // behind may be looking at it.)
+            unsafe { cpu::clear_but_last_word(p, table.block_bytes()) }
         }
     };
     // SAFETY: the block is the caller's, if it is in use.

@@ -1,18 +1,15 @@
 //! Hardened blocks with a page of their own: above 512 KiB, with an alignment above a slice or at an offset, or guarded. They
 //! have no table; their padding is filler alone, and their size stands in the page.
 
-use core::ptr;
-
-use super::single::{self, SingleBlock};
+use super::single::{self, SingleBlock, clear, clear_gained};
 use super::{marking, origins};
-use crate::arena::has_been_filled;
 use crate::base::*;
 use crate::diag::ErrorKind;
 use crate::hardened::{FILLED_BYTES, fill_slack, verify_filler};
 use crate::heap::{SingleRequest, guard_single, may_guard};
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
-use crate::page::{Origin, Page, PageRef};
+use crate::page::{Page, PageRef};
 use crate::theap::Theap;
 
 /// Clears a block with a page of its own, which is about to be released.
@@ -25,49 +22,6 @@ pub(super) unsafe fn clear_single(page: PageRef) {
     // SAFETY: the precondition.
     unsafe { clear(page, start, bytes) };
     tool_hooks::put_away(start, bytes);
-}
-
-/// From this size on it pays to ask the system what has been touched.
-const LARGE_BYTES: usize = 1 << 20;
-
-/// Clears a part of the block of the page. What is large, and goes to the system soon or is mostly untouched, is given back instead:
-/// clearing would make OS pages that were never touched. (To touch memory again costs five times as much as clearing it.)
-///
-/// # Safety
-/// The block is the caller's, who doesn't need these bytes any more.
-unsafe fn clear(page: PageRef, start: *mut u8, bytes: usize) {
-    let goes_soon = || matches!(page.origin(), Origin::Os(_)) || options::get(OptionId::PurgeDelay) == 0;
-    // SAFETY: the precondition.
-    unsafe {
-        let is_dropped = bytes >= LARGE_BYTES
-            && (goes_soon() || !has_been_filled(start, bytes))
-            && drop_and_clear(page, start, bytes);
-        if !is_dropped {
-            ptr::write_bytes(start, 0, bytes);
-        }
-    }
-}
-
-/// Gives the whole OS pages back, and clears the ends; false, and nothing has happened, if the system refuses or the memory is not
-/// ours.
-///
-/// # Safety
-/// As for [`clear`].
-unsafe fn drop_and_clear(page: PageRef, start: *mut u8, bytes: usize) -> bool {
-    let os_page = os::os_page_bytes();
-    let before = start.align_offset(os_page).min(bytes);
-    let inside = (bytes - before) / os_page * os_page;
-    let Some(memory) = page.private_at(start.wrapping_add(before), inside) else { return false };
-    let behind = before + inside;
-    // SAFETY: the precondition.
-    unsafe {
-        if !memory.discard() {
-            return false;
-        }
-        ptr::write_bytes(start, 0, before);
-        ptr::write_bytes(start.wrapping_add(behind), 0, bytes - behind);
-    }
-    true
 }
 
 pub(super) fn verify_single(p: *mut u8, page: &Page) {
@@ -84,29 +38,15 @@ pub(super) fn verify_single(p: *mut u8, page: &Page) {
 pub(super) fn resize_single(mut block: SingleBlock, usable: usize, size: usize, zero: Zero) -> bool {
     let page = block.page();
     verify_single(page.start(), page);
-    let clears = page.clears_single();
-    if clears && size < usable && !page.owner().is_guarded() {
-        // SAFETY: the block is the caller's, and so much of it is not needed any more. Some of it may be somebody else's soon.
-        unsafe { clear(page, page.start().wrapping_add(size), page.block_bytes() - size) };
-    }
     if !block.resize(size + SINGLE_PADDING) {
         return false;
     }
     // SAFETY: the block is the caller's, and has that many bytes now.
     unsafe {
-        close_single(&mut block, size, clears);
+        close_single(&mut block, size, page.clears_single());
         clear_gained(block.hand_out(), usable, size, zero);
     }
     true
-}
-
-/// # Safety
-/// The block has `size` bytes and is the caller's.
-pub(super) unsafe fn clear_gained(p: *mut u8, usable: usize, size: usize, zero: Zero) {
-    if zero == Zero::Zeroed && size > usable {
-        // SAFETY: the precondition.
-        unsafe { ptr::write_bytes(p.wrapping_add(usable), 0, size - usable) };
-    }
 }
 
 /// A block with the contents of `from`, of which `usable` bytes were the user's, and `size` bytes, moved without
@@ -132,15 +72,6 @@ pub(super) fn move_single(
     Some(block.hand_out())
 }
 
-/// Allocates a block with a page of its own, checked if blocks get padding: there is nothing else to check.
-pub(super) fn alloc_single(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
-    if !theap.style().pads {
-        return single::alloc_spare(theap, size, at, 0, zero).map(SingleBlock::hand_out);
-    }
-    let block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, at, 0, zero)?;
-    Some(hand_out_single(theap, block, size, zero))
-}
-
 /// Whether blocks of the theap that grow may have pages of their own: not where such pages have guards, blocks are filled, or some
 /// are to be guarded.
 pub(super) fn may_grow_alone(theap: &Theap) -> bool {
@@ -149,12 +80,19 @@ pub(super) fn may_grow_alone(theap: &Theap) -> bool {
     !theap.is_instrumented() || theap.is_hardened() && is_plain()
 }
 
-/// A block that is likely to grow, with room behind it; `None` without memory.
-pub(super) fn alloc_growing(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<SingleBlock> {
+/// Allocates a block with a page of its own, and with so much room to grow behind it; checked if blocks get padding: there is
+/// nothing else to check. `None` without memory.
+pub(super) fn alloc_spare(
+    theap: &'static Theap,
+    size: usize,
+    at: Alignment,
+    spare_bytes: usize,
+    zero: Zero,
+) -> Option<SingleBlock> {
     if !theap.style().pads {
-        return single::alloc_growing(theap, size, at, zero);
+        return single::alloc_spare(theap, size, at, spare_bytes, zero);
     }
-    let mut block = single::alloc_growing(theap, size.checked_add(SINGLE_PADDING)?, at, zero)?;
+    let mut block = single::alloc_spare(theap, size.checked_add(SINGLE_PADDING)?, at, spare_bytes, zero)?;
     close_new(theap, &mut block, size, zero);
     Some(block)
 }
@@ -241,7 +179,7 @@ pub(super) enum Edge {
 impl Edge {
     /// By chance, unless all are to end exactly.
     fn drawn(theap: &Theap) -> Edge {
-        let at_start = !options::is_enabled(OptionId::UnsafeGuardedPrecise) && theap.is_guarded_at_start();
+        let at_start = !options::is_enabled(OptionId::UnsafeGuardedPrecise) && theap.draw_start();
         if at_start { Edge::Start } else { Edge::End }
     }
 }

@@ -123,6 +123,25 @@ fn malloc_medium_again(size: usize, bin: Bin) -> *mut u8 {
 #[cold]
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut u8 {
+    let block = recycled_while_profiled(size);
+    if block.is_null() { malloc_slower(size) } else { block }
+}
+
+/// While the profiler runs all lists that are used up lead here: mostly what the thread has freed is the next one. Null if not.
+#[inline(always)]
+fn recycled_while_profiled(size: usize) -> *mut u8 {
+    let theap = current_theap();
+    if !theap.is_profiled() || size > LARGE_BLOCK_MAX || theap.is_instrumented() {
+        return null_mut();
+    }
+    if size <= SMALL_SIZE_MAX {
+        return theap.pop_recycled_sampled(theap.direct_page(words(size)));
+    }
+    theap.queue(Bin::of_geometric(size)).first().map_or(null_mut(), |page| theap.pop_recycled_sampled(page))
+}
+
+#[inline(never)]
+extern "C" fn malloc_slower(size: usize) -> *mut u8 {
     match live_theap() {
         Some(theap) => alloc_in(theap, size, Zero::Any),
         None => fail(size),
@@ -156,10 +175,16 @@ extern "C" fn malloc_in_slow(theap: &'static Theap, size: usize) -> *mut u8 {
 
 /// Allocates through one of this thread's theaps.
 pub fn alloc_in(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
+    alloc_roomy(theap, size, size, zero)
+}
+
+/// The same with room to grow to `room` bytes in place.
+#[inline]
+pub(super) fn alloc_roomy(theap: &'static Theap, size: usize, room: usize, zero: Zero) -> *mut u8 {
     if theap.is_instrumented() {
-        return alloc_watched(theap, size, zero);
+        return alloc_watched(theap, size, room, zero);
     }
-    alloc_ordinary(theap, size, zero)
+    alloc_ordinary(theap, room, zero)
 }
 
 /// The first page of the class is a hardened one, whose list is always empty.
@@ -188,10 +213,10 @@ extern "C" fn malloc_asked(theap: &'static Theap, size: usize) -> *mut u8 {
 }
 
 #[inline(never)]
-fn alloc_watched(theap: &'static Theap, size: usize, zero: Zero) -> *mut u8 {
-    match hardened::alloc(theap, size, zero) {
+fn alloc_watched(theap: &'static Theap, size: usize, room: usize, zero: Zero) -> *mut u8 {
+    match hardened::alloc(theap, size, room, zero) {
         Answer::Block(block) => block,
-        Answer::Ordinary => alloc_ordinary(theap, size, zero),
+        Answer::Ordinary => alloc_ordinary(theap, room, zero),
         Answer::OutOfMemory => fail(size),
     }
 }

@@ -2,7 +2,7 @@
 //! and freeing such blocks uses it.
 
 use crate::diag::{self, Detail, ErrorKind};
-use crate::page::{Lookup, Page};
+use crate::page::Page;
 use crate::profile::{self, Known};
 use crate::runtime::current_theap;
 
@@ -46,7 +46,7 @@ fn note_freed(block: *const u8) {
 #[cold]
 pub(super) fn error(kind: ErrorKind, p: *const u8, detail: Detail) {
     diag::error_with(kind, p, detail, &|| match Page::lookup(p) {
-        Lookup::Page(page) => page.tell_origins(p),
-        Lookup::None => profile::tell_origins(p),
+        Some(page) => page.tell_origins(p),
+        None => profile::tell_origins(p),
     });
 }

@@ -6,17 +6,14 @@ use crate::diag::ErrorKind;
 use crate::heap::{self, Heap, walk_of};
 use crate::options::{self, Hardening};
 use crate::os;
-use crate::page::{Lookup, Page, PageRef};
+use crate::page::{Page, PageRef};
 use crate::runtime::page_around;
 use crate::theap::Theap;
 
 /// Bytes that may be used of the block at `p`, at least what was asked for; 0 for null and for addresses that are not
 /// ours.
 pub fn usable_size(p: *const u8) -> usize {
-    match Page::lookup(p) {
-        Lookup::Page(page) => size_of_block(p, page).unwrap_or_else(|| no_block(p, page)),
-        Lookup::None => 0,
-    }
+    Page::lookup(p).map_or(0, |page| size_of_block(p, page).unwrap_or_else(|| no_block(p, page)))
 }
 
 /// The same where the page is known; `None` if there is no block, as far as that can be told.
@@ -56,7 +53,7 @@ pub fn is_ours(p: *const u8) -> bool {
 /// Whether `free` would take `p` for a block of ours: what the page map says of any address, without a search.
 #[inline]
 pub fn is_block(p: *const u8) -> bool {
-    matches!(Page::lookup(p), Lookup::Page(_))
+    Page::lookup(p).is_some()
 }
 
 /// The thread that the page around `p` belongs to, as `prim` numbers threads: the one that owns it, or that would take it back
@@ -73,14 +70,6 @@ pub fn thread_of(p: *const u8) -> usize {
 /// The heap of the block at `p`, or around it.
 pub fn heap_of(p: *const u8) -> Option<&'static Heap> {
     page_around(p).map(Heap::of_page)
-}
-
-/// The same for the start of a block, without a search.
-pub(super) fn heap_of_block(p: *const u8) -> Option<&'static Heap> {
-    match Page::lookup(p) {
-        Lookup::Page(page) => Some(Heap::of_page(page)),
-        Lookup::None => None,
-    }
 }
 
 /// Whether less than `percent` of the page around `p` is in use: then its blocks are worth moving elsewhere. False

@@ -5,16 +5,16 @@ use core::ptr;
 use super::aligned::alloc_aligned_at_in;
 use super::fail::fail;
 use super::free::free;
-use super::hardened::{self, Answer};
+use super::hardened;
 use super::hardened_single::{self, SINGLE_PADDING};
-use super::malloc::{alloc_in, alloc_ordinary, malloc};
+use super::malloc::{alloc_in, alloc_roomy, malloc};
 use super::origins;
-use super::query::{heap_of_block, size_of_block, usable_size};
-use super::single::{self, SingleBlock};
+use super::query::{size_of_block, usable_size};
+use super::single::{self, SingleBlock, clear_gained};
 use crate::base::*;
 use crate::diag::{Detail, ErrorKind};
 use crate::os::tool_hooks;
-use crate::page::{Lookup, Page, PageRef};
+use crate::page::{Page, PageRef};
 use crate::runtime::live_theap;
 use crate::theap::Theap;
 use ferrimalloc_prim::mem;
@@ -123,11 +123,8 @@ fn alloc_anew(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> 
 
 /// The page of a block and the bytes that the block's user has.
 fn resizable(p: *mut u8) -> Option<(PageRef, usize)> {
-    match Page::lookup(p) {
-        Lookup::Page(page) if page.is_singleton() && p != page.start() => None,
-        Lookup::Page(page) => Some((page, size_of_block(p, page)?)),
-        Lookup::None => None,
-    }
+    let page = Page::lookup(p).filter(|page| !page.is_singleton() || p == page.start())?;
+    Some((page, size_of_block(p, page)?))
 }
 
 /// Gives block `p`, which has `usable` bytes, `size` bytes where it is, if it can have them and would not waste much.
@@ -165,18 +162,12 @@ fn saves_by_moving(usable: usize, size: usize, at: Alignment) -> bool {
 
 fn resize_single(mut block: SingleBlock, usable: usize, size: usize, zero: Zero) -> bool {
     let is_done = block.resize(size);
-    if is_done && zero == Zero::Zeroed {
-        clear_gained(&block, usable, size);
+    if is_done {
+        // All of it may be used, and is asked for zero by a later call.
+        // SAFETY: the block is in our hands.
+        unsafe { clear_gained(block.page().start(), usable, block.bytes(), zero) };
     }
     is_done
-}
-
-/// What a block gained reads as zero: all of it may be used, and is asked for zero by a later call.
-fn clear_gained(block: &SingleBlock, usable: usize, size: usize) {
-    if size > usable {
-        // SAFETY: the block is in our hands, and has more than `usable` bytes.
-        unsafe { ptr::write_bytes(block.page().start().wrapping_add(usable), 0, block.bytes() - usable) };
-    }
 }
 
 /// Whether a block that has a page of its own, and has to move, gets another such page, without a guard.
@@ -199,9 +190,8 @@ fn move_single(
         hardened_single::move_single(theap, &mut from, usable, size, at, zero)
     } else {
         single::alloc_moved(theap, &mut from, size, at).map(|to| {
-            if zero == Zero::Zeroed {
-                clear_gained(&to, usable, size);
-            }
+            // SAFETY: the block is in our hands.
+            unsafe { clear_gained(to.page().start(), usable, to.bytes(), zero) };
             to.hand_out()
         })
     };
@@ -219,44 +209,21 @@ fn move_single(
 fn alloc_for(theap: &'static Theap, usable: usize, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
     if grows_alone(usable, size, at)
         && hardened_single::may_grow_alone(theap)
-        && let Some(block) = alloc_growing(theap, size, at, zero)
+        && let Some(block) = hardened_single::alloc_spare(theap, size, at, single::room_to_grow(size), zero)
     {
-        return block;
+        block.advise_filling();
+        return block.hand_out();
     }
     let room = roomy(usable, size);
-    if theap.is_instrumented() { alloc_watched(theap, size, room, at, zero) } else { alloc_at(theap, room, at, zero) }
+    match at {
+        Alignment::NATURAL => alloc_roomy(theap, size, room, zero),
+        _ => alloc_anew(theap, if theap.is_instrumented() { size } else { room }, at, zero),
+    }
 }
 
 /// Whether a block of `usable` bytes that is to have `size` gets a page of its own.
 fn grows_alone(usable: usize, size: usize, at: Alignment) -> bool {
     size > usable && size >= grows_alone_bytes() && at.align.is_power_of_two() && at.align <= MAX_REQUEST
-}
-
-fn alloc_growing(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<*mut u8> {
-    let block = match theap.is_hardened() {
-        true => hardened_single::alloc_growing(theap, size, at, zero),
-        false => single::alloc_growing(theap, size, at, zero),
-    }?;
-    block.advise_filling();
-    Some(block.hand_out())
-}
-
-fn alloc_watched(theap: &'static Theap, size: usize, room: usize, at: Alignment, zero: Zero) -> *mut u8 {
-    if at != Alignment::NATURAL {
-        return alloc_aligned_at_in(theap, size, at.align, at.offset, zero);
-    }
-    match hardened::alloc_roomy(theap, size, room, zero) {
-        Answer::Block(block) => block,
-        Answer::Ordinary => alloc_ordinary(theap, room, zero),
-        Answer::OutOfMemory => fail(size),
-    }
-}
-
-fn alloc_at(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> *mut u8 {
-    if at == Alignment::NATURAL {
-        return alloc_ordinary(theap, size, zero);
-    }
-    alloc_aligned_at_in(theap, size, at.align, at.offset, zero)
 }
 
 /// From how many bytes on a block that grows gets a page of its own: where addresses are scarce or memory is charged before it is
@@ -335,7 +302,7 @@ pub unsafe fn realloc_into(
     alignment: Alignment,
     zero: Zero,
 ) -> *mut u8 {
-    let is_elsewhere = !p.is_null() && heap_of_block(p).is_some_and(|heap| !ptr::eq(heap, theap.heap()));
+    let is_elsewhere = !p.is_null() && Page::lookup(p).is_some_and(|page| !theap.heap().has(page));
     // SAFETY: the precondition.
     unsafe {
         if is_elsewhere {

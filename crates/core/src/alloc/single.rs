@@ -14,7 +14,7 @@ use core::ptr;
 use super::fail::fail;
 use super::marking;
 use super::upkeep;
-use crate::arena::{Arena, ArenaSet, PageKind};
+use crate::arena::{Arena, ArenaSet, has_been_filled};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::heap::{SingleRequest, heap_of_page, postpones, refuse_second_free, release_page};
@@ -80,6 +80,10 @@ impl SingleBlock {
         if bytes < before && (!is_much(before - bytes, before) || postpones(&self.page)) {
             return true;
         }
+        if bytes < before && self.page.clears_single() {
+            // SAFETY: the block is in our hands, and its tail may be somebody else's soon.
+            unsafe { clear(self.page(), self.page.start().wrapping_add(bytes), before - bytes) };
+        }
         heap_of_page(&self.page).count_resized(&self.page, bytes);
         self.page.set_block_bytes(bytes);
         marking::resized(&mut self.page);
@@ -111,15 +115,12 @@ impl SingleBlock {
         let Origin::Arena(arena) = page.origin() else { return false };
         let more = (bytes - page.area_bytes()).div_ceil(SLICE_BYTES);
         let end = arena.slice_of(page.memory()) + page.slices();
-        if !heap_of_page(page).limit().try_charge(more) {
-            return false;
-        }
-        if arena.claim_at(BitRange::new(end, more)).is_none() {
-            heap_of_page(page).limit().give_back(more);
+        let claim = || arena.claim_at(BitRange::new(end, more));
+        if heap_of_page(page).limit().charge_for(more, claim).is_none() {
             return false;
         }
         page.set_slices(page.slices() + more);
-        arena.usage().note_filled(more, PageKind::Single);
+        arena.usage().single.add(more);
         true
     }
 
@@ -137,7 +138,7 @@ impl SingleBlock {
         heap_of_page(page).limit().give_back(slices - kept);
         match origin {
             Origin::Arena(arena) => {
-                arena.usage().note_unfilled(slices - kept, PageKind::Single);
+                arena.usage().single.subtract(slices - kept);
                 let tail = BitRange::new(arena.slice_of(self.page.memory()) + kept, slices - kept);
                 ArenaSet::of(arena).release(arena, tail, 0);
             }
@@ -248,19 +249,15 @@ pub(super) fn alloc_moved(
     size: usize,
     at: Alignment,
 ) -> Option<SingleBlock> {
-    let mut to = if size > from.bytes() {
-        alloc_growing(theap, size, at, Zero::Any)?
-    } else {
-        alloc_spare(theap, size, at, 0, Zero::Any)?
-    };
+    let spare_bytes = if size > from.bytes() { room_to_grow(size) } else { 0 };
+    let mut to = alloc_spare(theap, size, at, spare_bytes, Zero::Any)?;
     from.move_contents(&mut to, from.bytes().min(size));
     Some(to)
 }
 
-/// A block that is likely to grow: with half of its size in spare address space behind it.
-pub(super) fn alloc_growing(theap: &'static Theap, size: usize, at: Alignment, zero: Zero) -> Option<SingleBlock> {
-    let spare = if os::overcommits() { size / 2 } else { 0 };
-    alloc_spare(theap, size, at, spare, zero)
+/// Room behind a block that is likely to grow.
+pub(super) fn room_to_grow(size: usize) -> usize {
+    if os::overcommits() { size / 2 } else { 0 }
 }
 
 /// The slices of which nothing lies outside of the range. (The others may hold what the block held when it was larger.)
@@ -271,3 +268,57 @@ fn slices_within(arena: &Arena, start: *const u8, bytes: usize) -> BitRange {
 
 /// Below this size copying is as fast, and keeps mappings whole.
 const MIN_MOVE_BYTES: usize = 1 << 20;
+
+/// From this size on it pays to ask the system what has been touched.
+const LARGE_BYTES: usize = 1 << 20;
+
+/// Clears a part of the block of the page. What is large, and goes to the system soon or is mostly untouched, is given back instead:
+/// clearing would make OS pages that were never touched. (To touch memory again costs five times as much as clearing it.)
+///
+/// # Safety
+/// The block is the caller's, who doesn't need these bytes any more.
+pub(super) unsafe fn clear(page: PageRef, start: *mut u8, bytes: usize) {
+    let goes_soon = || matches!(page.origin(), Origin::Os(_)) || options::get(OptionId::PurgeDelay) == 0;
+    // SAFETY: the precondition.
+    unsafe {
+        let is_dropped = bytes >= LARGE_BYTES
+            && (goes_soon() || !has_been_filled(start, bytes))
+            && drop_and_clear(page, start, bytes);
+        if !is_dropped {
+            ptr::write_bytes(start, 0, bytes);
+        }
+    }
+}
+
+/// Gives the whole OS pages back, and clears the ends; false, and nothing has happened, if the system refuses or the memory is not
+/// ours.
+///
+/// # Safety
+/// As for [`clear`].
+unsafe fn drop_and_clear(page: PageRef, start: *mut u8, bytes: usize) -> bool {
+    let os_page = os::os_page_bytes();
+    let before = start.align_offset(os_page).min(bytes);
+    let inside = (bytes - before) / os_page * os_page;
+    let Some(memory) = page.private_at(start.wrapping_add(before), inside) else { return false };
+    let behind = before + inside;
+    // SAFETY: the precondition.
+    unsafe {
+        if !memory.discard() {
+            return false;
+        }
+        ptr::write_bytes(start, 0, before);
+        ptr::write_bytes(start.wrapping_add(behind), 0, bytes - behind);
+    }
+    true
+}
+
+/// What a block gained beyond its `usable` bytes, up to `end`, reads as zero if that is asked for.
+///
+/// # Safety
+/// The block at `p` has `end` bytes and is the caller's.
+pub(super) unsafe fn clear_gained(p: *mut u8, usable: usize, end: usize, zero: Zero) {
+    if zero == Zero::Zeroed && end > usable {
+        // SAFETY: the precondition.
+        unsafe { ptr::write_bytes(p.wrapping_add(usable), 0, end - usable) };
+    }
+}

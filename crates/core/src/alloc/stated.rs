@@ -1,13 +1,13 @@
 //! What callers say about a block that they free: its size, its alignment. That is compared with the block in hardened pages: where
 //! blocks have canaries, with the size asked for, else with the block's class. A block that is not as it was said to be is reported, and stays.
+//! A file of its own, since only the faces know what callers say.
 
-use super::{hardened, origins};
+use super::hardened::{self, canary_size};
+use super::origins;
 use crate::base::*;
 use crate::diag::{Detail, ErrorKind};
-use crate::hardened::CANARY_BYTES;
 use crate::options;
-use crate::os::tool_hooks;
-use crate::page::{Lookup, Page, PageRef};
+use crate::page::{Page, PageRef};
 use crate::sync::Relaxed;
 
 /// What a caller of [`free_as`](super::free_as) knows of the block's size. One word, so that it stays in its register.
@@ -36,7 +36,7 @@ pub fn check_free(p: *mut u8, stated: Option<Stated>, align: usize) -> bool {
 #[cold]
 #[inline(never)]
 fn check_free_slow(p: *mut u8, stated: Option<Stated>, align: usize) -> bool {
-    let Lookup::Page(page) = Page::lookup(p) else { return true };
+    let Some(page) = Page::lookup(p) else { return true };
     !page.owner().is_hardened() || accepts(p, page, stated, align)
 }
 
@@ -109,19 +109,8 @@ fn size_of(p: *mut u8, page: PageRef) -> Size {
         () if !is_block => Size::Unknown,
         () if !table.style().pads => Size::Class(page.bin()),
         () if table.is_void() => Size::Exact(0),
-        () => sealed_size(p, page).map_or(Size::Unknown, Size::Exact),
+        () => canary_size(p, page).map_or(Size::Unknown, Size::Exact),
     }
-}
-
-/// The size that a block in use was sealed with, unless it is damaged.
-fn sealed_size(p: *mut u8, page: PageRef) -> Option<usize> {
-    let canary = page.canary_of(p);
-    let _quiet = tool_hooks::quiet();
-    tool_hooks::reached(p.wrapping_add(canary.room), CANARY_BYTES);
-    // SAFETY: the block is in use.
-    let size = unsafe { canary.size() };
-    tool_hooks::put_away(p.wrapping_add(canary.room), CANARY_BYTES);
-    size
 }
 
 #[cfg(test)]

@@ -89,21 +89,19 @@ pub fn collect(force: Force) {
 /// purged that is too much while nothing happens. A thread that does so again and again does it some times, and then every
 /// sixteenth of a purge delay; else this is no more than a tick.
 pub fn idle() {
-    let theap = current_theap();
-    let mut has_given_back = theap.is_empty_theap();
-    if !has_given_back {
+    let thread = Thread::current();
+    let mut has_given_back = thread.is_none();
+    if let Some(thread) = thread {
         adopt_orphans_first();
-        Thread::of(theap).for_each_theap(|theap| has_given_back |= theap.idle() == Idled::GaveBack);
+        thread.for_each_theap(|theap| has_given_back |= theap.idle() == Idled::GaveBack);
     }
     let arenas = current_subproc().arenas();
     if has_given_back { arenas.purge_idle() } else { arenas.purge_due(Force::Routine) }
 }
 
 fn collect_now(force: Force) {
-    let theap = current_theap();
-    if !theap.is_empty_theap() {
+    if let Some(thread) = Thread::current() {
         adopt_orphans_first();
-        let thread = Thread::of(theap);
         run_deferred_free(thread, thread.beat(), force);
         thread.collect(force);
         thread.for_each_theap(Theap::audit);
@@ -118,11 +116,8 @@ fn collect_now(force: Force) {
 /// Collects, and gives pages of this thread up until it owns at most `target_bytes` of them; purges.
 pub fn collect_reduce(target_bytes: usize) {
     collect(Force::All);
-    let theap = current_theap();
-    if theap.is_empty_theap() {
-        return;
-    }
+    let Some(thread) = Thread::current() else { return };
     let mut owned_bytes = 0;
-    Thread::of(theap).for_each_theap(|theap| owned_bytes += theap.reduce(target_bytes.saturating_sub(owned_bytes)));
-    theap.heap().subproc().arenas().purge_due(Force::All);
+    thread.for_each_theap(|theap| owned_bytes += theap.reduce(target_bytes.saturating_sub(owned_bytes)));
+    current_theap().heap().subproc().arenas().purge_due(Force::All);
 }

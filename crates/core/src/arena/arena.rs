@@ -337,7 +337,7 @@ impl Arena {
         let all = BitRange { start: 0, len: self.slices };
         let free = BitRange { start: self.info_slices, len: self.slices - self.info_slices };
         let committed = BitRange { start: 0, len: committed };
-        self.usage().note_committed(committed.len);
+        self.usage().committed.add(committed.len);
         let dirty = if setup.zero == Zero::Any { all } else { BitRange::default() };
         tool_hooks::never_used(self.slice_memory(free.start), free.len * SLICE_BYTES);
         self.slice_states.begin(Initial { committed, dirty, free });
@@ -421,11 +421,6 @@ impl Arena {
     /// Whether the slice's memory may be touched.
     pub fn is_committed(&self, slice: usize) -> bool {
         self.slice_states.is_committed(BitRange::one(slice))
-    }
-
-    /// Whether the slice may hold something else than zeros.
-    pub fn is_dirty(&self, slice: usize) -> bool {
-        self.slice_states.is_dirty(slice)
     }
 
     /// Whether the slice is free and has memory behind it that could go back. A snapshot.

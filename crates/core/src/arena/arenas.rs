@@ -110,12 +110,12 @@ pub struct ArenaSet {
 const SMALL_SLICES: usize = (16 << 20) / SLICE_BYTES;
 
 impl ArenaSet {
-    /// Where the addresses of arenas, their count, and the statistics lie.
-    pub const WORDS_AT: [usize; 3] = {
-        let [places, count] = Slots::<Arena, MAX_ARENAS>::WORDS_AT;
-        let arenas = offset_of!(ArenaSet, arenas);
-        [arenas + places, arenas + count, offset_of!(ArenaSet, usage) + Usage::STATS_AT]
-    };
+    /// Where the addresses of arenas lie.
+    pub const PLACES_AT: usize = offset_of!(ArenaSet, arenas) + Slots::<Arena, MAX_ARENAS>::PLACES_AT;
+    /// Where their count lies.
+    pub const COUNT_AT: usize = offset_of!(ArenaSet, arenas) + Slots::<Arena, MAX_ARENAS>::COUNT_AT;
+    /// Where the statistics lie.
+    pub const STATS_AT: usize = offset_of!(ArenaSet, usage) + Usage::STATS_AT;
 
     /// No arena. The first is reserved when something is wanted.
     pub const fn new() -> Self {
@@ -144,19 +144,9 @@ impl ArenaSet {
         unsafe { &*arena.set_handle().cast::<ArenaSet>() }
     }
 
-    /// Slices of pages whose blocks have all been lent at some time.
-    pub fn filled_slices(&self) -> usize {
-        self.usage.filled_slices()
-    }
-
-    /// Slices of big blocks.
-    pub fn single_slices(&self) -> usize {
-        self.usage.single_slices()
-    }
-
     /// Slices claimed at the moment.
     pub fn in_use_slices(&self) -> usize {
-        self.usage.in_use_slices()
+        self.usage.in_use.get()
     }
 
     /// Free slices that have memory behind them at the moment.
@@ -166,7 +156,7 @@ impl ArenaSet {
 
     /// Whether pages fill to such an extent that huge OS pages are advised: then pages are better accessible at once.
     pub fn advises_pages(&self) -> bool {
-        thp::is_worth_advising(self.filled_slices()) && self.usage.has_room_to_round()
+        thp::is_worth_advising(self.usage.filled.get()) && self.usage.has_room_to_round()
     }
 
     /// How often the process has come so near the kernel's limit on its memory that each thread should give back what it can.
@@ -176,7 +166,7 @@ impl ArenaSet {
 
     /// Whether so little is accessible that a few hundred KiB more are much.
     pub fn is_small(&self) -> bool {
-        self.usage.committed_slices() < SMALL_SLICES
+        self.usage.committed.get() < SMALL_SLICES
     }
 
     /// Whether addresses are so few, by a limit from the start or since an arena was refused, that it is better to use
@@ -377,7 +367,7 @@ impl ArenaSet {
         }
         // Where arenas are not allowed, those for metadata and small pages are no arenas to the user.
         if !options::is_enabled(OptionId::DisallowArenaAlloc) {
-            self.count_arena();
+            self.stats().arena_count.increment();
         }
         Some(arena)
     }
@@ -422,7 +412,7 @@ impl ArenaSet {
             commit: None,
             info,
         };
-        self.count_mapping();
+        self.stats().mmap_calls.increment();
         // SAFETY: the region is fresh, aligned and as described.
         let arena = unsafe { self.add(&setup) };
         if arena.is_none() {
@@ -438,11 +428,8 @@ impl ArenaSet {
 
     fn register(&self, arena: &'static Arena) -> bool {
         let info_slices = arena.info_slices();
-        if !process_limit().try_charge(info_slices) {
-            return false;
-        }
-        if !self.arenas.add(arena, |number| arena.set_index(number)) {
-            process_limit().give_back(info_slices);
+        let add = || self.arenas.add(arena, |number| arena.set_index(number)).then_some(());
+        if process_limit().charge_for(info_slices, add).is_none() {
             return false;
         }
         self.stats().reserved.increase(arena.bytes());
@@ -451,14 +438,6 @@ impl ArenaSet {
             page_map::populate(arena.start(), arena.bytes());
         }
         true
-    }
-
-    pub(super) fn count_arena(&self) {
-        self.stats().arena_count.increment();
-    }
-
-    pub(super) fn count_mapping(&self) {
-        self.stats().mmap_calls.increment();
     }
 
     /// Unmaps all arenas that we have reserved. Nothing of them may be used any more.

@@ -40,8 +40,8 @@ impl Arena {
         }
         let done = self.commit_step(range).or_else(|| self.commit_exactly(range));
         let (zero, newly) = done.or_else(|| (self.close_free() > 0).then(|| self.commit_exactly(range))?)?;
-        self.usage().note_commit_call();
-        self.usage().note_committed(newly);
+        self.usage().stats().commit_calls.increment();
+        self.usage().committed.add(newly);
         Some(if newly >= range.len { zero } else { Zero::Any })
     }
 
@@ -59,7 +59,7 @@ impl Arena {
             closed += run.runs(|slice| self.is_committed(slice)).map(|part| self.close(part)).sum::<usize>();
             ControlFlow::Continue(())
         });
-        self.usage().note_closed(closed);
+        self.usage().committed.subtract(closed);
         closed
     }
 
@@ -80,7 +80,7 @@ impl Arena {
         if !goes_in_steps(self.backing()) {
             return None;
         }
-        let step = step(self.usage().committed_slices());
+        let step = step(self.usage().committed.get());
         let end = range.end().next_multiple_of(step).min(self.slices());
         let before = self.take_below(BitRange::between(range.start / step * step, range.start));
         let after = self.take_above(BitRange::between(range.end(), end));

@@ -56,12 +56,6 @@ impl State {
     }
 }
 
-impl Default for Limit {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Limit {
     const_unless_loom! {
         /// Nothing is charged, and there is no limit.
@@ -86,6 +80,18 @@ impl Limit {
             return self.shortage(0) == 0;
         }
         self.change(|state| state.charge(slices as u64))
+    }
+
+    /// What is made of so many slices, if they can be charged; they are given back if nothing is made.
+    pub fn charge_for<T>(&self, slices: usize, make: impl FnOnce() -> Option<T>) -> Option<T> {
+        if !self.try_charge(slices) {
+            return None;
+        }
+        let made = make();
+        if made.is_none() {
+            self.give_back(slices);
+        }
+        made
     }
 
     /// Charges so many slices, whatever the limit.

@@ -24,11 +24,6 @@ impl ArenaSet {
         charge().or_else(|| self.after_purging(slices, charge)).is_some()
     }
 
-    /// Such slices could not be mapped.
-    pub fn give_back_charge(&self, slices: usize) {
-        process_limit().give_back(slices);
-    }
-
     /// Tries again as long as the process's limit is what is in the way of `slices`, and something can be purged for them.
     #[cold]
     fn after_purging<T>(&self, slices: usize, attempt: impl Fn() -> Option<T>) -> Option<T> {

@@ -17,12 +17,6 @@ const MOST_PAGES: usize = 64;
 /// When the next look is due. Valid when zeroed.
 pub struct Looks(AtomicU64);
 
-impl Default for Looks {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Looks {
     /// A look is due at once.
     pub const fn new() -> Looks {

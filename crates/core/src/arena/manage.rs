@@ -69,7 +69,7 @@ impl ArenaSet {
     ) -> Option<&'static Arena> {
         let bytes = align_up(bytes, SLICE_BYTES).filter(|bytes| (Arena::MIN_BYTES..=MAX_BYTES).contains(bytes))?;
         let arena = self.add_mapped(&map_arena(bytes, commit, large)?, sharing, None, None)?;
-        self.count_arena();
+        self.stats().arena_count.increment();
         Some(arena)
     }
 
@@ -95,7 +95,7 @@ impl ArenaSet {
         };
         // SAFETY: the precondition, for the part of the memory that is whole slices.
         let arena = unsafe { self.add(&setup) }.ok_or(Refusal::Refused)?;
-        self.count_arena();
+        self.stats().arena_count.increment();
         Ok(arena)
     }
 
@@ -111,7 +111,7 @@ impl ArenaSet {
         let region = map_huge_run(pages, node, timeout_millis)?;
         let mapped = Mapped { region, backing: Backing::Huge, commit: Commit::Now };
         let arena = self.add_mapped(&mapped, sharing, node, None)?;
-        self.count_arena();
+        self.stats().arena_count.increment();
         Some(arena)
     }
 }

@@ -59,4 +59,4 @@ pub use process_limit::{process_limit, set_process_limit, slices_of as limit_sli
 pub use purge::scavenger_bell;
 
 pub use purging::Regret;
-pub use usage::{PageKind, Usage};
+pub use usage::{Tally, Usage};

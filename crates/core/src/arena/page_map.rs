@@ -186,7 +186,7 @@ pub fn places() -> [*const (); 3] {
 }
 
 /// Where a range's top, its table's end and the complement of its length lie.
-pub const RANGE_WORDS_AT: [usize; 3] = Range::WORDS_AT;
+pub const RANGE_WORDS_AT: [u32; 3] = Range::WORDS_AT;
 /// From one range to the next.
 pub const RANGE_BYTES: usize = size_of::<Range>();
 

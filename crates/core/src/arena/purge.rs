@@ -85,7 +85,7 @@ impl ArenaSet {
     /// So many slices were freed, of which `purgeable` have memory behind them: applies rule 2, and notes for rule 1.
     fn schedule_purge(&self, released: usize, purgeable: usize) {
         let delay = delay_millis();
-        self.usage().purging.policy.note_in_use(self.usage().in_use_slices() + released);
+        self.usage().purging.policy.note_in_use(self.usage().in_use.get() + released);
         let is_late = delay.is_some_and(|delay| self.usage().purging.end_parts(delay, self.held()));
         self.usage().purging.change_unused(purgeable as isize);
         if delay == Some(0) {
@@ -101,7 +101,7 @@ impl ArenaSet {
     /// Rings for the scavenger. False if there is none, or it does not keep up.
     fn is_left_to_scavenger(&self, is_late: bool) -> bool {
         if !BELL.is_attended()
-            || self.usage().purging.unused_slices() > self.usage().purging.most(self.usage().in_use_slices())
+            || self.usage().purging.unused_slices() > self.usage().purging.most(self.usage().in_use.get())
         {
             return false;
         }
@@ -138,7 +138,7 @@ impl ArenaSet {
     }
 
     fn held(&self) -> Held {
-        Held { unused: self.usage().purging.unused_slices(), in_use: self.usage().in_use_slices() }
+        Held { unused: self.usage().purging.unused_slices(), in_use: self.usage().in_use.get() }
     }
 
     /// Purges what exceeds the bound and some more, but for `kept` slices, unless another thread is at it or somebody
@@ -261,7 +261,7 @@ impl ArenaSet {
         if self.usage().purging.unused_slices() <= target {
             return;
         }
-        self.usage().stats_note_purge();
+        self.stats().arena_purges.increment();
         let way = purge_way();
         arena.slice_states.for_each_purgeable_rev(|run| {
             let units = BitRange::between(run.start.next_multiple_of(unit), run.end() / unit * unit);
@@ -291,11 +291,6 @@ impl ArenaSet {
         ControlFlow::Continue(())
     }
 
-    fn forget_unused(&self, slices: usize) {
-        self.usage().purging.change_unused(-(slices as isize));
-        self.usage().note_unbacked(slices);
-    }
-
     /// Purges a run that waits for it. Where somebody holds a part of it by now, the rest is purged by units of so many
     /// slices, of which the run has a whole number.
     fn purge_run(&self, arena: &Arena, run: BitRange, unit: usize, way: PurgeWay) {
@@ -314,8 +309,8 @@ impl ArenaSet {
         };
         let Some(purged) = arena.slice_states.purge(run, drop_memory) else { return false };
         if purged > 0 {
-            self.forget_unused(purged);
-            self.usage().stats_note_purged(run.len, way == PurgeWay::Reset);
+            self.usage().note_unbacked(purged);
+            self.usage().note_purged(run.len * SLICE_BYTES, way == PurgeWay::Reset);
             let start = arena.start() as usize + run.start * SLICE_BYTES;
             trace::purged(start, run.len * SLICE_BYTES, purged * SLICE_BYTES);
         }
@@ -333,7 +328,7 @@ impl Arena {
         // SAFETY: the precondition.
         let is_done = unsafe { self.discard_os_pages(start, bytes) };
         if is_done {
-            self.usage().note_hole(bytes);
+            self.usage().stats().committed.decrease(bytes);
         }
         is_done
     }
@@ -349,7 +344,7 @@ impl Arena {
         // SAFETY: the precondition. (Closing them, too, would split mappings.)
         let is_done = unsafe { if way == PurgeWay::Reset { memory.reset() } else { memory.discard() } };
         if is_done {
-            self.usage().stats_note_purged_bytes(bytes, way == PurgeWay::Reset);
+            self.usage().note_purged(bytes, way == PurgeWay::Reset);
             trace::purged(start as usize, bytes, bytes);
         }
         is_done

@@ -15,8 +15,10 @@ pub struct Slots<T, const N: usize> {
 }
 
 impl<T: 'static, const N: usize> Slots<T, N> {
-    /// Where the places and their count lie.
-    pub const WORDS_AT: [usize; 2] = [core::mem::offset_of!(Self, places), core::mem::offset_of!(Self, count)];
+    /// Where the places lie.
+    pub const PLACES_AT: usize = core::mem::offset_of!(Self, places);
+    /// Where their count lies.
+    pub const COUNT_AT: usize = core::mem::offset_of!(Self, count);
 
     const_unless_loom! {
         /// With nothing in it. `const` except under loom.

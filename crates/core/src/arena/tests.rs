@@ -211,7 +211,10 @@ fn memory_moved_out_reads_as_zero() {
     let _ground = ground();
     let claim = new_set().claim(&want(2)).unwrap();
     claim.arena.note_moved_out(BitRange::one(claim.range.start));
-    assert!(!claim.arena.is_dirty(claim.range.start) && claim.arena.is_dirty(claim.range.start + 1));
+    assert!(
+        !claim.arena.slice_states.is_dirty(claim.range.start)
+            && claim.arena.slice_states.is_dirty(claim.range.start + 1)
+    );
 }
 
 #[test]
@@ -861,10 +864,10 @@ mod on_sim {
         let claim = set.claim(&want(LARGE_PAGE_SLICES)).unwrap();
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 0, "the process is small");
-        set.usage().note_filled(64 * MIB / SLICE_BYTES, PageKind::Single);
+        set.usage().single.add(64 * MIB / SLICE_BYTES);
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 0, "big blocks don't tell that pages fill");
-        set.usage().note_filled(64 * MIB / SLICE_BYTES, PageKind::Shared);
+        set.usage().filled.add(64 * MIB / SLICE_BYTES);
         claim.arena.advise_filling(claim.range);
         claim.arena.advise_filling(claim.range);
         assert_eq!(sim::calls(sim::Kind::Thp), 1);
@@ -874,7 +877,7 @@ mod on_sim {
     fn large_heap(ground: &mut Alone, set: &'static ArenaSet, units: usize) -> (&'static Arena, Vec<Claim>) {
         configure(|config| config.thp = ThpMode::Madvise);
         ground.set(OptionId::ArenaReserve, (64 * MIB / 1024) as i64);
-        set.usage().note_filled(64 * MIB / SLICE_BYTES, PageKind::Shared);
+        set.usage().filled.add(64 * MIB / SLICE_BYTES);
         let arena = set.claim(&want(1)).expect("memory").arena;
         let slices = (UNIT_SLICES..(1 + units) * UNIT_SLICES).map(BitRange::one);
         let claims: Vec<Claim> = slices.map(|slice| arena.claim_at(slice).expect("free")).collect();
@@ -898,10 +901,10 @@ mod on_sim {
         assert_eq!((sim::calls(sim::Kind::Thp), arena.advised.count_set(arena.advised.all())), (4, 4));
         let (first, rest) = claims.split_at(UNIT_SLICES);
         purge(set, &first[..UNIT_SLICES / 4 - 1]);
-        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused_units()), (4, 0), "still nearly full");
+        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused.get()), (4, 0), "still nearly full");
         // Of three units all but a slice; they are neighbours.
         purge(set, &rest[1..]);
-        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused_units()), (5, 3));
+        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused.get()), (5, 3));
         assert!(arena.advised.is_set(1) && arena.advised.is_all_clear(BitRange::new(2, 3)));
     }
 
@@ -938,7 +941,7 @@ mod on_sim {
         assert!(arena.is_advised(claims[0].range) && !arena.is_advised(BitRange::one(3 * UNIT_SLICES)));
         arena.refuse_holes(claims[0].range);
         assert!(!arena.is_advised(claims[0].range) && arena.is_advised(claims[UNIT_SLICES].range));
-        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused_units()), (3, 1));
+        assert_eq!((sim::calls(sim::Kind::Thp), set.usage().refused.get()), (3, 1));
     }
 
     #[test]
@@ -949,7 +952,7 @@ mod on_sim {
         // So much in use that nothing is purged but when it is asked for.
         let _in_use = set.claim(&Want::new(6 * CHUNK_BITS / 5, Kind::Other)).unwrap();
         purge(set, &claims[1..]);
-        assert_eq!(set.usage().refused_units(), 2);
+        assert_eq!(set.usage().refused.get(), 2);
         let claim = |slice| {
             let claim = arena.claim_at(BitRange::one(slice)).expect("free");
             arena.advise_filling(claim.range);
@@ -957,11 +960,11 @@ mod on_sim {
         // The first unit has a slice left, so that it must be nearly full; the second is empty.
         let enough = UNIT_SLICES + UNIT_SLICES * 7 / 8 - 1;
         (UNIT_SLICES + 1..enough).for_each(claim);
-        assert_eq!(set.usage().refused_units(), 2);
+        assert_eq!(set.usage().refused.get(), 2);
         claim(enough);
-        assert_eq!(set.usage().refused_units(), 1);
+        assert_eq!(set.usage().refused.get(), 1);
         claim(2 * UNIT_SLICES + 7);
-        assert_eq!((set.usage().refused_units(), sim::calls(sim::Kind::Thp)), (0, 5));
+        assert_eq!((set.usage().refused.get(), sim::calls(sim::Kind::Thp)), (0, 5));
         assert!(arena.advised.is_all_set(BitRange::new(1, 2)));
     }
 

@@ -62,7 +62,7 @@ fn trimmed(units: BitRange, keep: impl Fn(usize) -> bool) -> BitRange {
 impl Arena {
     /// Advises the units that `range`, just claimed for blocks that share a page, lies in: they fill up.
     pub fn advise_filling(&self, range: BitRange) {
-        if self.is_worth_advising(self.usage().filled_slices()) {
+        if self.is_worth_advising(self.usage().filled.get()) {
             self.advise_units(touched(range), range);
         }
     }
@@ -92,7 +92,7 @@ impl Arena {
         let units = self.whole(inside(range));
         !units.is_empty()
             && !self.advised.is_all_set(units)
-            && self.is_worth_advising(self.usage().filled_slices() + self.usage().single_slices())
+            && self.is_worth_advising(self.usage().filled.get() + self.usage().single.get())
     }
 
     fn expects_filling(&self, range: BitRange) -> bool {
@@ -121,7 +121,7 @@ impl Arena {
 
     fn note_advised(&self, units: BitRange) {
         self.advised.set(units);
-        self.usage().note_advised_again(self.refused.clear(units));
+        self.usage().refused.subtract(self.refused.clear(units));
     }
 
     /// Takes the advice back from the units that `range`, which is held to be purged, leaves sparse.
@@ -145,9 +145,9 @@ impl Arena {
             return;
         }
         let units = trimmed(units, is_to_be_refused);
-        if !units.is_empty() && self.usage().refused_units() + units.len <= MAX_REFUSED_UNITS {
+        if !units.is_empty() && self.usage().refused.get() + units.len <= MAX_REFUSED_UNITS {
             self.advised.clear(units);
-            self.usage().note_refused(self.refused.set(units));
+            self.usage().refused.add(self.refused.set(units));
             self.tell_system(slices_of(units), Thp::Refuse);
             (units.start..units.end()).for_each(|unit| self.drop_unused(unit));
         }

@@ -10,6 +10,25 @@ pub use build::{BUILD, GUARDED_SAMPLE_RATE};
 pub use consts::*;
 pub use list::{Linked, Links, List};
 
+/// Where the fields of a structure lie, for a reader in another process: a table of offsets in bytes, and what they are in
+/// this build.
+macro_rules! offsets {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $at:expr,)* }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: u32,)*
+        }
+
+        impl $name {
+            /// The offsets of this build, in bytes.
+            pub const HERE: $name = $name { $($field: ($at) as u32,)* };
+        }
+    };
+}
+pub(crate) use offsets;
+
 /// Whether memory handed out must read as zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Zero {

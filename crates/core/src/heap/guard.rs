@@ -18,7 +18,7 @@ use crate::diag::{self, Detail, ErrorKind};
 use crate::hardened::{BlockTable, Secrets, Style};
 use crate::options::{self, Hardening, OptionId};
 use crate::os::{self, PrivateMemory};
-use crate::page::{Lookup, Origin, Owned, Page, PageRef, SinglePage};
+use crate::page::{Origin, Owned, Page, PageRef, SinglePage};
 use crate::profile;
 use crate::sync::{AtomicUsize, Ordering, pin};
 
@@ -243,10 +243,7 @@ fn kind_of_hit(page: PageRef, p: *const u8) -> ErrorKind {
 /// The page whose guard the address is in. Slices behind a single block's start don't say whose they are.
 fn guarded_page(p: *const u8) -> Option<PageRef> {
     let slice = |back: usize| p.wrapping_sub(back * SLICE_BYTES);
-    let found = (0..MAX_SLICES).map(slice).find_map(|at| match Page::lookup(at) {
-        Lookup::Page(page) => Some(page),
-        Lookup::None => None,
-    })?;
+    let found = (0..MAX_SLICES).map(slice).find_map(|at| Page::lookup(at))?;
     is_guard(found, p).then_some(found)
 }
 

@@ -9,9 +9,11 @@ use core::ptr;
 
 use super::color::Starts;
 use super::free_stack::FreeStack;
+use super::orphans::unlock;
 use super::postponed::Hooks;
 use super::registry::Registry;
 use super::resting::Resting;
+use super::samples::SamplePages;
 use super::waiting_pages::Postponing;
 use crate::arena::{Arena, ArenaSet, Limit, Meta};
 use crate::base::*;
@@ -67,6 +69,7 @@ pub struct Heap {
     /// On the slices of its pages.
     pub(super) limit: Limit,
     registry: Registry,
+    pub(super) samples: SamplePages,
     theaps: Lock<List<TheapLinks>>,
     stats: Stats,
     meta: Meta,
@@ -76,69 +79,40 @@ pub struct Heap {
     references: References,
 }
 
-/// Where the fields of a heap lie, for a reader in another process.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HeapOffsets {
-    /// A word: the address of its sub-process.
-    pub subproc: u32,
-    /// A word: its id, which no other heap of the process ever has.
-    pub id: u32,
-    /// Its statistics, as `mi_stats_t` has them.
-    pub stats: u32,
-    /// The next heap of its sub-process.
-    pub next: u32,
-    /// The links of its first theap.
-    pub first_theap: u32,
-    /// The description of its first page with a mapping of its own.
-    pub first_os_page: u32,
+offsets! {
+    /// Where the fields of a heap lie, for a reader in another process.
+    HeapOffsets {
+        /// A word: the address of its sub-process.
+        subproc: offset_of!(Heap, subproc),
+        /// A word: its id, which no other heap of the process ever has.
+        id: offset_of!(Heap, id),
+        /// Its statistics, as `mi_stats_t` has them.
+        stats: offset_of!(Heap, stats),
+        /// The next heap of its sub-process.
+        next: offset_of!(Heap, links) + Links::NEXT_AT,
+        /// The links of its first theap.
+        first_theap: offset_of!(Heap, theaps) + Lock::<List<TheapLinks>>::VALUE_AT + List::<TheapLinks>::FIRST_AT,
+        /// The description of its first page with a mapping of its own.
+        first_os_page: offset_of!(Heap, registry) + Registry::OS_PAGES_AT,
+    }
 }
 
-impl HeapOffsets {
-    /// The offsets of this build, in bytes.
-    pub const HERE: HeapOffsets = HeapOffsets {
-        subproc: offset_of!(Heap, subproc) as u32,
-        id: offset_of!(Heap, id) as u32,
-        stats: offset_of!(Heap, stats) as u32,
-        next: (offset_of!(Heap, links) + Links::NEXT_AT) as u32,
-        first_theap: (offset_of!(Heap, theaps) + Lock::<List<TheapLinks>>::VALUE_AT + List::<TheapLinks>::FIRST_AT)
-            as u32,
-        first_os_page: (offset_of!(Heap, registry) + Registry::OS_PAGES_AT) as u32,
-    };
-}
-
-/// Where the fields of a sub-process lie, for a reader in another process.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SubprocOffsets {
-    /// An array of words: the addresses of its arenas; null in the place of one that is just being added.
-    pub arenas: u32,
-    /// A word: how many places of that array are in use.
-    pub arena_count: u32,
-    /// Its statistics, as `mi_stats_t` has them. Heaps count the rest.
-    pub stats: u32,
-    /// A word: the address of its newest heap. Each leads to the next older one ([`HeapOffsets::next`]).
-    pub first_heap: u32,
-    /// A word: the address of its main heap.
-    pub main_heap: u32,
-    /// The next sub-process, but for the main one.
-    pub next: u32,
-}
-
-impl SubprocOffsets {
-    /// The offsets of this build, in bytes.
-    pub const HERE: SubprocOffsets = {
-        let [places, count, stats] = ArenaSet::WORDS_AT;
-        let arenas = offset_of!(Subproc, arenas);
-        SubprocOffsets {
-            arenas: (arenas + places) as u32,
-            arena_count: (arenas + count) as u32,
-            stats: (arenas + stats) as u32,
-            first_heap: (offset_of!(Subproc, heaps) + Lock::<List<Heap>>::VALUE_AT + List::<Heap>::FIRST_AT) as u32,
-            main_heap: offset_of!(Subproc, main_heap) as u32,
-            next: offset_of!(Subproc, next) as u32,
-        }
-    };
+offsets! {
+    /// Where the fields of a sub-process lie, for a reader in another process.
+    SubprocOffsets {
+        /// An array of words: the addresses of its arenas; null in the place of one that is just being added.
+        arenas: offset_of!(Subproc, arenas) + ArenaSet::PLACES_AT,
+        /// A word: how many places of that array are in use.
+        arena_count: offset_of!(Subproc, arenas) + ArenaSet::COUNT_AT,
+        /// Its statistics, as `mi_stats_t` has them. Heaps count the rest.
+        stats: offset_of!(Subproc, arenas) + ArenaSet::STATS_AT,
+        /// A word: the address of its newest heap. Each leads to the next older one ([`HeapOffsets::next`]).
+        first_heap: offset_of!(Subproc, heaps) + Lock::<List<Heap>>::VALUE_AT + List::<Heap>::FIRST_AT,
+        /// A word: the address of its main heap.
+        main_heap: offset_of!(Subproc, main_heap),
+        /// The next sub-process, but for the main one.
+        next: offset_of!(Subproc, next),
+    }
 }
 
 /// A heap whose structure stays, even if the heap ends.
@@ -330,23 +304,11 @@ impl Heap {
         made.is_some()
     }
 
-    /// Whether there has been a heap whose pages wait.
-    #[inline]
-    pub(super) fn any_postpones() -> bool {
-        ANY_POSTPONES.load(Ordering::Relaxed)
-    }
-
     /// Of a heap whose empty pages wait.
     #[inline]
     pub fn postponing(&self) -> Option<&'static Postponing> {
         // SAFETY: it lives as long as the heap, whose users hold that.
         unsafe { self.postponing.get().as_ref() }
-    }
-
-    /// Whether a heap has, or has had, bytes to preserve.
-    #[inline]
-    pub(super) fn any_preserves() -> bool {
-        PRESERVES.load(Ordering::Relaxed)
     }
 
     /// What is preserved of each block now, and the most that ever was.
@@ -377,10 +339,10 @@ impl Heap {
 }
 
 /// Whether any heap has ever had bytes to preserve.
-static PRESERVES: AtomicBool = AtomicBool::new(false);
+pub(super) static PRESERVES: AtomicBool = AtomicBool::new(false);
 
 /// Whether any heap has ever had pages that wait.
-static ANY_POSTPONES: AtomicBool = AtomicBool::new(false);
+pub(super) static ANY_POSTPONES: AtomicBool = AtomicBool::new(false);
 
 impl Linked for Heap {
     fn links(&self) -> &Links {
@@ -531,6 +493,7 @@ impl Subproc {
             if let Some(postponing) = heap.postponing() {
                 postponing.lock().lock_raw();
             }
+            heap.samples.lock_raw();
             heap.registry().lock_fork().lock_raw();
         });
         self.theap_cache.lock_raw();
@@ -550,6 +513,7 @@ impl Subproc {
                 if let Some(postponing) = heap.postponing() {
                     unlock(postponing.lock(), child);
                 }
+                unlock(&heap.samples, child);
                 unlock(heap.registry().lock_fork(), child);
             });
             unlock(self.resting.lock(), child);
@@ -563,20 +527,5 @@ impl Subproc {
     fn heaps_locked(&self) -> impl Iterator<Item = &'static Heap> + use<> {
         // SAFETY: the lock is held.
         unsafe { (*self.heaps.data_ptr()).iter() }
-    }
-}
-
-/// Releases a lock that was taken before a fork: in the parent by unlocking it, in the child by making it new.
-///
-/// # Safety
-/// The caller (in the parent: this thread; in the child: the thread that forked) holds the lock by `lock_raw`.
-pub unsafe fn unlock<T>(lock: &Lock<T>, child: bool) {
-    // SAFETY: the precondition.
-    unsafe {
-        if child {
-            lock.reinit();
-        } else {
-            lock.unlock_raw();
-        }
     }
 }

@@ -34,7 +34,8 @@ fn begin_rest(page: &Owned) -> bool {
         return false;
     }
     if let Some(record) = page.take_sample() {
-        retire_sample(record, page.start());
+        // SAFETY: the page has just given it away.
+        unsafe { retire_sample(record, page.start()) };
     }
     heap_of_page(page).count_block_freed(page);
     page.begin_rest();
@@ -48,11 +49,14 @@ pub(super) fn note_other_frees(page: &Owned) {
     }
 }
 
-/// The page's block was a sample of the profiler.
+/// A block was a sample of the profiler.
+///
+/// # Safety
+/// `record` is what the block's page had of it and has given away: the profiler's record, or null if there was no memory for one.
 #[cold]
-pub(super) fn retire_sample(record: *const (), block: *mut u8) {
+pub unsafe fn retire_sample(record: *const (), block: *mut u8) {
     if let Some(sample) = NonNull::new(record.cast_mut().cast()) {
-        // SAFETY: a page has the record that the profiler gave for its block, and the page is going.
+        // SAFETY: the precondition.
         unsafe { profile::retire(sample, block) };
     }
 }

@@ -9,7 +9,7 @@
 //! search for one, or start a theap, calls [`adopt_orphans_first`], with no lock held. So a page whose remote word says
 //! that it is owned, and that is not one of the forking thread's, is an orphan, whatever its owner word says.
 
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Lock, Ordering};
 use core::ptr;
 
 /// What adopts them, while there may be some; null if not.
@@ -50,5 +50,20 @@ fn adopt() {
     // SAFETY: null, or a static that `orphans_wait` was given.
     if let Some(adopt) = unsafe { WAITING.load(Ordering::Relaxed).as_ref() } {
         (adopt.0)();
+    }
+}
+
+/// Releases a lock that was taken before a fork: in the parent by unlocking it, in the child by making it new.
+///
+/// # Safety
+/// The caller (in the parent: this thread; in the child: the thread that forked) holds the lock by `lock_raw`.
+pub unsafe fn unlock<T>(lock: &Lock<T>, child: bool) {
+    // SAFETY: the precondition.
+    unsafe {
+        if child {
+            lock.reinit();
+        } else {
+            lock.unlock_raw();
+        }
     }
 }

@@ -9,13 +9,13 @@ use super::heap::{Heap, Subproc};
 use super::laying::{note_other_frees, rest, retire_sample};
 use super::page_heap::{heap_of_page, hint_of};
 use super::resting::Resting;
-use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map};
+use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map, process_limit};
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::diag::ErrorKind;
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
-use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold};
+use crate::page::{Flag, Origin, Owned, OwnedPage, Page, Placement, Threshold, layout_of_samples};
 use crate::sync::pin;
 
 /// A block that gets a page of its own.
@@ -70,6 +70,17 @@ impl From<Claim> for Memory {
     }
 }
 
+/// Who makes a page.
+#[derive(Clone, Copy)]
+pub struct Maker {
+    /// The thread.
+    pub tid: usize,
+    /// The handle of its theap.
+    pub theap: *const (),
+    /// Where its searches of arenas begin.
+    pub seed: usize,
+}
+
 /// How many blocks of a page's class its thread is known to want.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Demand {
@@ -89,46 +100,42 @@ impl Heap {
         seed: usize,
         reserve: Reserve,
     ) -> Option<OwnedPage> {
-        let page = |slices| self.charged(slices, || self.page_of_slices(bin, slices, tid, theap, seed, reserve));
+        let maker = Maker { tid, theap, seed };
+        let page = |slices| {
+            let ordinary = |memory| self.ordinary_layout(memory, slices, bin);
+            self.limit().charge_for(slices, || self.page_of_slices((bin, slices), maker, reserve, ordinary))
+        };
         let (wanted, fewer) = (slices_of_page(bin, demand), least_slices(bin));
         page(wanted).or_else(|| if fewer < wanted { page(fewer) } else { None })
     }
 
-    /// What is made of so many slices, if the heap's limit has room for them.
-    fn charged(&self, slices: usize, make: impl FnOnce() -> Option<OwnedPage>) -> Option<OwnedPage> {
-        if !self.limit().try_charge(slices) {
-            return None;
-        }
-        let made = make();
-        if made.is_none() {
-            self.limit().give_back(slices);
-        }
-        made
+    /// A page for the profiler's samples of class `bin`; `None` without memory.
+    pub(super) fn fresh_samples(&'static self, (bin, slices): (Bin, usize), maker: Maker) -> Option<OwnedPage> {
+        let layout = |_| layout_of_samples(bin, slices);
+        self.limit().charge_for(slices, || self.page_of_slices((bin, slices), maker, Reserve::IfFull, layout))
     }
 
+    /// `layout` says how many blocks there are in the memory, and where the first one starts.
     fn page_of_slices(
         &'static self,
-        bin: Bin,
-        slices: usize,
-        tid: usize,
-        theap: *const (),
-        seed: usize,
+        (bin, slices): (Bin, usize),
+        Maker { tid, theap, seed }: Maker,
         reserve: Reserve,
+        layout: impl FnOnce(*mut u8) -> (usize, usize),
     ) -> Option<OwnedPage> {
         let arenas = self.subproc().arenas();
         let extent = page_extent(slices, arenas);
         let want = Want { seed, extent, reserve, ..self.want(slices, Kind::of_slices(slices)) };
         let memory = Memory::from(arenas.claim(&want)?);
-        let block_bytes = bin.block_bytes();
-        let offset_bytes = self.first_offset(memory.start, slices, bin);
+        let (blocks, offset_bytes) = layout(memory.start);
         let placement = Placement {
             origin: memory.origin,
             memory: memory.start,
             slices,
             offset_bytes,
             bin,
-            block_bytes,
-            reserved: ((slices * SLICE_BYTES - offset_bytes) / block_bytes) as u16,
+            block_bytes: bin.block_bytes(),
+            reserved: blocks as u16,
             zero: memory.zero,
         };
         let page = self.enter(&placement, tid, theap)?;
@@ -143,11 +150,12 @@ impl Heap {
         Want { arena: self.arena(), numa: self.near_node(), ..Want::new(slices, kind) }
     }
 
-    /// Where a page's first block starts. A page for fewer blocks than usual has no room to choose.
-    fn first_offset(&self, memory: *mut u8, slices: usize, bin: Bin) -> usize {
+    /// As many blocks as fit, and a start that differs. A page for fewer blocks than usual has no room to choose.
+    fn ordinary_layout(&self, memory: *mut u8, slices: usize, bin: Bin) -> (usize, usize) {
         let (bytes, block_bytes) = (slices * SLICE_BYTES, bin.block_bytes());
         let has_room = bytes >= MIN_BLOCKS_PER_PAGE * block_bytes;
-        if has_room { color(memory, bytes, block_bytes, self.starts()) } else { 0 }
+        let start = if has_room { color(memory, bytes, block_bytes, self.starts()) } else { 0 };
+        ((bytes - start) / block_bytes, start)
     }
 
     /// A page for one block, owned by thread `tid`, its block not yet lent; `None` without memory.
@@ -159,7 +167,7 @@ impl Heap {
         seed: usize,
     ) -> Option<OwnedPage> {
         let slices = request.slices()?;
-        self.charged(slices, || self.single_of_slices(request, slices, tid, theap, seed))
+        self.limit().charge_for(slices, || self.single_of_slices(request, slices, tid, theap, seed))
     }
 
     fn single_of_slices(
@@ -232,7 +240,7 @@ impl Heap {
         }
         let mapped = self.map(want);
         if mapped.is_none() {
-            arenas.give_back_charge(want.slices);
+            process_limit().give_back(want.slices);
         }
         mapped
     }
@@ -451,9 +459,7 @@ impl Heap {
 
 fn give_back(page: OwnedPage, arenas: &ArenaSet) {
     pin();
-    if let Some(record) = page.sample() {
-        retire_sample(record, page.start());
-    }
+    retire_samples(&page);
     guard::drop_block_table(&page, arenas);
     if !guard::unguard(&page) {
         // A mapping whose guard the system would not remove is never used again.
@@ -480,6 +486,19 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
             tool_hooks::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.
             unsafe { os::release(region) }
+        }
+    }
+}
+
+/// Of the page's blocks, which are all free now, some may be samples of the profiler still.
+fn retire_samples(page: &Page) {
+    // SAFETY: the page is going, and what it has are records of its blocks.
+    unsafe {
+        if let Some(record) = page.sample() {
+            retire_sample(record, page.start());
+        }
+        if page.is_sampled() {
+            page.drain_records(|record, block| retire_sample(record, block));
         }
     }
 }

@@ -5,9 +5,9 @@
 
 use core::ops::Deref;
 
-use super::heap::Heap;
+use super::heap::{ANY_POSTPONES, Heap, PRESERVES};
 use crate::page::{HeapGuard, HeapLocks, Page};
-use crate::sync::{Lock, LockGuard};
+use crate::sync::{Lock, LockGuard, Relaxed};
 
 static LOCKS: HeapLocks = HeapLocks::new();
 
@@ -33,23 +33,24 @@ pub fn heap_of_page(page: &Page) -> PageHeap {
 /// The bytes at the beginning of a page's blocks that are left alone when memory is filled, and when it is verified: what
 /// was freed earlier may have been filled with more left alone.
 pub fn preserved(page: &Page) -> (usize, usize) {
-    if Heap::any_preserves() { heap_of_page(page).fill_preserve() } else { (0, 0) }
+    if may_preserve() { heap_of_page(page).fill_preserve() } else { (0, 0) }
 }
 
 /// Whether any heap has ever had bytes to preserve, or pages that wait because somebody reads them.
 #[inline]
 pub fn may_preserve() -> bool {
-    Heap::any_preserves()
+    PRESERVES.get()
 }
 
 /// Whether there has been a heap whose empty pages wait for the program. Asks no lock.
+#[inline]
 pub fn any_postpones() -> bool {
-    Heap::any_postpones()
+    ANY_POSTPONES.get()
 }
 
 /// Whether empty pages of the page's heap wait for the program, so that threads may look at memory that has been freed.
 pub fn postpones(page: &Page) -> bool {
-    Heap::any_postpones() && heap_of_page(page).postponing().is_some()
+    any_postpones() && heap_of_page(page).postponing().is_some()
 }
 
 /// Whose a page is said to be that is let go of, for `hint` to have it back: where pages wait for the program it may ask whose a page was.

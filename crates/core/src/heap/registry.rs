@@ -263,15 +263,6 @@ impl Registry {
         pages.iter().filter(|page| ptr::from_ref(*page) > visited).min_by_key(|page| ptr::from_ref(*page))
     }
 
-    /// The page that holds `p`, an address in `arena` that may lie deep inside a block: searches backwards for the
-    /// start of a page, a bit test per slice.
-    pub fn page_around(&self, arena: &Arena, p: *const u8) -> Option<PageRef> {
-        let bits = &self.existing(arena)?.pages.bits;
-        let first = (0..=arena.slice_of(p)).rev().find(|&slice| bits.is_set(slice))?;
-        let page = Page::entry(arena.slice_memory(first));
-        page.holds(p).then_some(page)
-    }
-
     /// The page with a mapping of its own that holds `p`.
     pub fn os_page_around(&self, p: *const u8) -> Option<PageRef> {
         let pages = self.os_pages.lock();
@@ -323,12 +314,8 @@ impl ArenaPages {
     }
 }
 
-const fn arena_pages_bytes_for(slices: usize) -> usize {
-    size_of::<ArenaPages>() + Bitmap::layout_bytes(slices)
-}
-
 fn arena_pages_bytes(arena: &Arena) -> usize {
-    arena_pages_bytes_for(arena.slices())
+    size_of::<ArenaPages>() + Bitmap::layout_bytes(arena.slices())
 }
 
 fn slice_bitmap_bytes(arena: &Arena) -> usize {

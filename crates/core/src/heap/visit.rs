@@ -83,16 +83,12 @@ fn visit_blocks(page: PageRef, depth: Depth, walk: Walk, visitor: Visitor<'_>) -
     let mut marks = Marks::new();
     let area = match walk {
         Walk::Allowed => area_of(page, page.mark_free(&mut marks)),
-        Walk::Never => unwalked(page),
+        Walk::Never => area_of(page, page.in_use(Walk::Never)),
     };
     if !visitor(&area, None) {
         return false;
     }
     depth == Depth::Areas || area.used == 0 || page.for_each_unmarked(&marks, |block| visitor(&area, Some(block)))
-}
-
-fn unwalked(page: &Page) -> Area {
-    area_of(page, page.in_use(Walk::Never))
 }
 
 fn area_of(page: &Page, used: usize) -> Area {
@@ -109,12 +105,8 @@ fn area_of(page: &Page, used: usize) -> Area {
 
 /// Whether a page's lists may be followed though another thread might own it (`page::peek`).
 pub fn walk_of(page: &Page) -> Walk {
-    if is_walkable(page) { Walk::Allowed } else { Walk::Never }
-}
-
-fn is_walkable(page: &Page) -> bool {
     let is_mine = !page.owner().is_unowned() && page.owner().tid() == ferrimalloc_prim::thread::id();
-    is_mine || stays_readable(page)
+    if is_mine || stays_readable(page) { Walk::Allowed } else { Walk::Never }
 }
 
 fn stays_readable(page: &Page) -> bool {

@@ -5,6 +5,7 @@
 //! environment can be read; whoever asks before that is told so, and asks again.
 
 use super::parse::parse;
+use super::store::{PREFIXES, variable};
 use super::table::{Kind, OptionId};
 use crate::base::{BUILD, GUARDED_SAMPLE_RATE};
 use crate::diag::{self, Fatal};
@@ -184,12 +185,8 @@ pub(super) fn abort_changed() {
 /// A level from the environment, as `name` or switched on or off; `default` without one.
 fn level(name: &'static str, default: u8, max: u8) -> u8 {
     let mut text = [0; 64];
-    let found = super::store::PREFIXES.iter().find_map(|prefix| {
-        let mut joined = [0; 32];
-        let whole = joined.get_mut(..prefix.len() + name.len())?;
-        whole[..prefix.len()].copy_from_slice(prefix.as_bytes());
-        whole[prefix.len()..].copy_from_slice(name.as_bytes());
-        let value = env::get(core::str::from_utf8(whole).ok()?, &mut text)?;
+    let found = PREFIXES.iter().find_map(|prefix| {
+        let value = variable(&super::ProcessEnvironment, prefix, name, &mut text)?;
         Some(parse(Kind::Number, value))
     });
     match found {

@@ -268,7 +268,12 @@ fn write_capitals(line: &mut Message, name: &str) {
 }
 
 /// The value of the variable named `prefix` and `name` in capitals.
-fn variable<'a>(environment: &impl Environment, prefix: &str, name: &str, value: &'a mut [u8]) -> Option<&'a [u8]> {
+pub(super) fn variable<'a>(
+    environment: &impl Environment,
+    prefix: &str,
+    name: &str,
+    value: &'a mut [u8],
+) -> Option<&'a [u8]> {
     let mut joined = [0; NAME_BYTES_MAX];
     let end = prefix.len() + name.len();
     joined.get_mut(..prefix.len())?.copy_from_slice(prefix.as_bytes());

@@ -55,24 +55,8 @@ impl Spec {
         Spec { name, default, kind, former_name: None, standing: Standing::Obeyed }
     }
 
-    const fn switch(name: &'static str, default: i64) -> Spec {
-        Spec::new(name, default, Kind::Switch)
-    }
-
-    const fn number(name: &'static str, default: i64) -> Spec {
-        Spec::new(name, default, Kind::Number)
-    }
-
-    const fn kib(name: &'static str, default: i64) -> Spec {
-        Spec::new(name, default, Kind::KiB)
-    }
-
-    const fn bytes(name: &'static str, default: i64) -> Spec {
-        Spec::new(name, default, Kind::Bytes)
-    }
-
     const fn deprecated(name: &'static str, default: i64) -> Spec {
-        Spec { standing: Standing::Deprecated, ..Spec::number(name, default) }
+        Spec { standing: Standing::Deprecated, ..Spec::new(name, default, Kind::Number) }
     }
 
     const fn formerly(self, name: &'static str) -> Spec {
@@ -108,25 +92,25 @@ macro_rules! options {
 
 options! {
     /// Print errors and warnings.
-    ShowErrors = 0: Spec::switch("show_errors", 0);
+    ShowErrors = 0: Spec::new("show_errors", 0, Kind::Switch);
     /// Print statistics at exit.
-    ShowStats = 1: Spec::switch("show_stats", 0);
+    ShowStats = 1: Spec::new("show_stats", 0, Kind::Switch);
     /// Say what is going on; levels above 1 say more.
-    Verbose = 2: Spec::switch("verbose", 0);
+    Verbose = 2: Spec::new("verbose", 0, Kind::Switch);
     /// Ignored. Earlier: commit segments as a whole.
     DeprecatedEagerCommit = 3: Spec::deprecated("deprecated_eager_commit", 1);
     /// Commit whole arenas at once; 2: only where the OS overcommits.
-    ArenaEagerCommit = 4: Spec::switch("arena_eager_commit", 2).formerly("eager_region_commit");
+    ArenaEagerCommit = 4: Spec::new("arena_eager_commit", 2, Kind::Switch).formerly("eager_region_commit");
     /// Purge by giving memory back at once rather than when the OS needs it.
-    PurgeDecommits = 5: Spec::switch("purge_decommits", 1).formerly("reset_decommits");
+    PurgeDecommits = 5: Spec::new("purge_decommits", 1, Kind::Switch).formerly("reset_decommits");
     /// Use large OS pages for arenas.
-    AllowLargeOsPages = 6: Spec::switch("allow_large_os_pages", 0).formerly("large_os_pages");
+    AllowLargeOsPages = 6: Spec::new("allow_large_os_pages", 0, Kind::Switch).formerly("large_os_pages");
     /// Reserve so many huge (1 GiB) OS pages at start.
-    ReserveHugeOsPages = 7: Spec::number("reserve_huge_os_pages", 0);
+    ReserveHugeOsPages = 7: Spec::new("reserve_huge_os_pages", 0, Kind::Number);
     /// … at this NUMA node; -1: any.
-    ReserveHugeOsPagesAt = 8: Spec::number("reserve_huge_os_pages_at", -1);
+    ReserveHugeOsPagesAt = 8: Spec::new("reserve_huge_os_pages_at", -1, Kind::Number);
     /// Reserve an arena of this size at start.
-    ReserveOsMemory = 9: Spec::kib("reserve_os_memory", 0);
+    ReserveOsMemory = 9: Spec::new("reserve_os_memory", 0, Kind::KiB);
     /// Ignored. Earlier: how many segments each thread keeps.
     DeprecatedSegmentCache = 10: Spec::deprecated("deprecated_segment_cache", 0);
     /// Ignored. Earlier: reset the memory of pages that become empty.
@@ -138,84 +122,84 @@ options! {
     /// Ignored. Earlier: so many segments of a thread are committed piece by piece, later ones at once.
     DeprecatedEagerCommitDelay = 14: Spec::deprecated("deprecated_eager_commit_delay", 1);
     /// Milliseconds before unused memory is purged; 0: at once, -1: never.
-    PurgeDelay = 15: Spec::number("purge_delay", 1000).formerly("reset_delay");
+    PurgeDelay = 15: Spec::new("purge_delay", 1000, Kind::Number).formerly("reset_delay");
     /// Use at most so many NUMA nodes; 0: all there are.
-    UseNumaNodes = 16: Spec::number("use_numa_nodes", 0);
+    UseNumaNodes = 16: Spec::new("use_numa_nodes", 0, Kind::Number);
     /// Use reserved arenas only, never fresh OS memory.
-    DisallowOsAlloc = 17: Spec::switch("disallow_os_alloc", 0).formerly("limit_os_alloc");
+    DisallowOsAlloc = 17: Spec::new("disallow_os_alloc", 0, Kind::Switch).formerly("limit_os_alloc");
     /// How the system labels our memory. Ignored: for macOS only.
-    OsTag = 18: Spec::number("os_tag", 100).not_here("macOS only");
+    OsTag = 18: Spec::new("os_tag", 100, Kind::Number).not_here("macOS only");
     /// Print at most so many errors; -1: all.
-    MaxErrors = 19: Spec::number("max_errors", 32);
+    MaxErrors = 19: Spec::new("max_errors", 32, Kind::Number);
     /// Print at most so many warnings; -1: all.
-    MaxWarnings = 20: Spec::number("max_warnings", 32);
+    MaxWarnings = 20: Spec::new("max_warnings", 32, Kind::Number);
     /// Ignored. Earlier: the share of abandoned segments that a thread takes back at a time.
     DeprecatedMaxSegmentReclaim = 21: Spec::deprecated("deprecated_max_segment_reclaim", 10);
     /// Release all memory at exit.
-    DestroyOnExit = 22: Spec::switch("destroy_on_exit", 0);
+    DestroyOnExit = 22: Spec::new("destroy_on_exit", 0, Kind::Switch);
     /// Addresses reserved at a time, once a process is no longer small; twice as much every few arenas.
-    ArenaReserve = 23: Spec::kib("arena_reserve", if usize::BITS < 64 { GIB / 8 } else { GIB });
+    ArenaReserve = 23: Spec::new("arena_reserve", if usize::BITS < 64 { GIB / 8 } else { GIB }, Kind::KiB);
     /// Arenas wait so many times `purge_delay`.
-    ArenaPurgeMult = 24: Spec::number("arena_purge_mult", 1);
+    ArenaPurgeMult = 24: Spec::new("arena_purge_mult", 1, Kind::Number);
     /// Ignored. Earlier: how much each further piece of memory to purge defers purging.
     DeprecatedPurgeExtendDelay = 25:
         Spec::deprecated("deprecated_purge_extend_delay", 1).formerly("decommit_extend_delay");
     /// Use arenas only where one is asked for by id.
-    DisallowArenaAlloc = 26: Spec::switch("disallow_arena_alloc", 0);
+    DisallowArenaAlloc = 26: Spec::new("disallow_arena_alloc", 0, Kind::Switch);
     /// Milliseconds for which a failed allocation is tried again. Ignored: for Windows only.
-    RetryOnOom = 27: Spec::number("retry_on_oom", 400).not_here("Windows only");
+    RetryOnOom = 27: Spec::new("retry_on_oom", 400, Kind::Number).not_here("Windows only");
     /// Ignored: abandoned blocks can always be visited.
     DeprecatedVisitAbandoned = 28: Spec::deprecated("deprecated_visit_abandoned", 1).formerly("visit_abandoned");
     /// Smallest block, in bytes, that may get a guard page.
-    GuardedMin = 29: Spec::number("guarded_min", 0);
+    GuardedMin = 29: Spec::new("guarded_min", 0, Kind::Number);
     /// Largest block, in bytes, that may get a guard page.
-    GuardedMax = 30: Spec::number("guarded_max", GIB * MIB);
+    GuardedMax = 30: Spec::new("guarded_max", GIB * MIB, Kind::Number);
     /// Put guarded blocks exactly before their guard page, whatever that does to alignment.
-    UnsafeGuardedPrecise = 31: Spec::switch("unsafe_guarded_precise", 0).formerly("guarded_precise");
+    UnsafeGuardedPrecise = 31: Spec::new("unsafe_guarded_precise", 0, Kind::Switch).formerly("guarded_precise");
     /// Guard one of so many eligible allocations per thread; 0: none.
-    GuardedSampleRate = 32: Spec::number("guarded_sample_rate", 0);
+    GuardedSampleRate = 32: Spec::new("guarded_sample_rate", 0, Kind::Number);
     /// Start of the sampling; 0: random.
-    GuardedSampleSeed = 33: Spec::number("guarded_sample_seed", 0);
+    GuardedSampleSeed = 33: Spec::new("guarded_sample_seed", 0, Kind::Number);
     /// Collect every so many slow allocations.
-    GenericCollect = 34: Spec::number("generic_collect", 10_000);
+    GenericCollect = 34: Spec::new("generic_collect", 10_000, Kind::Number);
     /// Take abandoned pages back on `free`: -1 never, 0 by the theap they came from, 1 by any.
-    PageReclaimOnFree = 35: Spec::number("page_reclaim_on_free", 0).formerly("abandoned_reclaim_on_free");
+    PageReclaimOnFree = 35: Spec::new("page_reclaim_on_free", 0, Kind::Number).formerly("abandoned_reclaim_on_free");
     /// Full small pages kept per size class before they are abandoned.
-    PageFullRetain = 36: Spec::number("page_full_retain", 2);
+    PageFullRetain = 36: Spec::new("page_full_retain", 2, Kind::Number);
     /// Pages searched for the best candidate.
-    PageMaxCandidates = 37: Spec::number("page_max_candidates", 4);
+    PageMaxCandidates = 37: Spec::new("page_max_candidates", 4, Kind::Number);
     /// Bits of the address space to cover; 0: detect.
-    MaxVabits = 38: Spec::number("max_vabits", 0);
+    MaxVabits = 38: Spec::new("max_vabits", 0, Kind::Number);
     /// Commit the page map at start.
-    PagemapCommit = 39: Spec::switch("pagemap_commit", 0);
+    PagemapCommit = 39: Spec::new("pagemap_commit", 0, Kind::Switch);
     /// Commit pages as they fill; 2: only without overcommit.
-    PageCommitOnDemand = 40: Spec::switch("page_commit_on_demand", 0);
+    PageCommitOnDemand = 40: Spec::new("page_commit_on_demand", 0, Kind::Switch);
     /// Own pages per size class beyond which none is taken back; -1: no limit.
-    PageMaxReclaim = 41: Spec::number("page_max_reclaim", -1);
+    PageMaxReclaim = 41: Spec::new("page_max_reclaim", -1, Kind::Number);
     /// The same for pages of other threads.
-    PageCrossThreadMaxReclaim = 42: Spec::number("page_cross_thread_max_reclaim", 32);
+    PageCrossThreadMaxReclaim = 42: Spec::new("page_cross_thread_max_reclaim", 32, Kind::Number);
     /// Transparent huge pages: 0 off for the process, 1 allowed, 2 purging respects them.
-    AllowThp = 43: Spec::switch("allow_thp", BUILD.allow_thp);
+    AllowThp = 43: Spec::new("allow_thp", BUILD.allow_thp, Kind::Switch);
     /// Smallest purge; 0: as `allow_thp` has it.
-    ArenaPurgeMinSize = 44: Spec::kib("arena_purge_min_size", 0).formerly("minimal_purge_size");
+    ArenaPurgeMinSize = 44: Spec::new("arena_purge_min_size", 0, Kind::KiB).formerly("minimal_purge_size");
     /// Larger objects go straight to the OS.
-    ArenaMaxObjectSize = 45: Spec::kib("arena_max_object_size", 2 * GIB);
+    ArenaMaxObjectSize = 45: Spec::new("arena_max_object_size", 2 * GIB, Kind::KiB);
     /// Tie an arena to the NUMA node of the thread that caused it.
-    ArenaIsNumaLocal = 46: Spec::switch("arena_is_numa_local", 0);
+    ArenaIsNumaLocal = 46: Spec::new("arena_is_numa_local", 0, Kind::Switch);
     /// A collection hands the thread's statistics over to its heap.
-    StatsMergeOnCollect = 47: Spec::switch("stats_merge_on_collect", 1);
+    StatsMergeOnCollect = 47: Spec::new("stats_merge_on_collect", 1, Kind::Switch);
     /// Bytes allocated between snapshots of the profiler; 0: none.
-    ProfileAllocInterval = 48: Spec::bytes("profile_alloc_interval", 1 << 30);
+    ProfileAllocInterval = 48: Spec::new("profile_alloc_interval", 1 << 30, Kind::Bytes);
     /// Bytes by which what is in use grows between snapshots; 0: none.
-    ProfileInuseInterval = 49: Spec::bytes("profile_inuse_interval", 0);
+    ProfileInuseInterval = 49: Spec::new("profile_inuse_interval", 0, Kind::Bytes);
     /// Seconds between snapshots; 0: none.
-    ProfileTimeInterval = 50: Spec::number("profile_time_interval", 0);
+    ProfileTimeInterval = 50: Spec::new("profile_time_interval", 0, Kind::Number);
     /// The profiler samples one of so many allocated bytes.
-    ProfileSampleRate = 51: Spec::bytes("profile_sample_rate", 512 << 10);
+    ProfileSampleRate = 51: Spec::new("profile_sample_rate", 512 << 10, Kind::Bytes);
     /// Hand statistics over to the heap after so many bytes were allocated or freed; 0: never.
-    StatsMergeThreshold = 52: Spec::bytes("stats_merge_threshold", 4 << 20);
+    StatsMergeThreshold = 52: Spec::new("stats_merge_threshold", 4 << 20, Kind::Bytes);
     /// Larger free ranges are purged at once.
-    ArenaPurgeImmediateSize = 53: Spec::kib("arena_purge_immediate_size", 32 * MIB);
+    ArenaPurgeImmediateSize = 53: Spec::new("arena_purge_immediate_size", 32 * MIB, Kind::KiB);
     /// Memory tagging.
     Mte = 54: Spec::new("mte", 1, Kind::Tagging).not_here("no memory tagging");
     /// A thread that purges: 0 never, 1 once there is something to purge, 2 (`auto`) the same if there are other threads.
@@ -226,11 +210,11 @@ options! {
     /// Clear what is freed, in hardened pages: 0 never, 1 at every level that has such, 2 (`auto`) from level 4 on.
     ZeroOnFree = 1002: Spec::new("zero_on_free", 2, Kind::Auto);
     /// Bytes of memory that the process may have committed; 0: any number.
-    Limit = 1003: Spec::bytes("limit", 0);
+    Limit = 1003: Spec::new("limit", 0, Kind::Bytes);
     /// Have the system list the allocator's memory by name.
-    NameMaps = 1004: Spec::switch("name_maps", 0);
+    NameMaps = 1004: Spec::new("name_maps", 0, Kind::Switch);
     /// So many guarded blocks stay inaccessible after they have been freed; 0: none.
-    GuardedRest = 1005: Spec::number("guarded_rest", 256);
+    GuardedRest = 1005: Spec::new("guarded_rest", 256, Kind::Number);
 }
 
 impl OptionId {

@@ -13,7 +13,8 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The right to be the only test that uses memory. Ends with the options as they were.
 pub(crate) struct Alone {
-    before: Vec<(OptionId, i64)>,
+    /// Their values, and whether anybody had chosen them.
+    before: Vec<(OptionId, i64, bool)>,
     #[cfg(feature = "sim")]
     _session: ferrimalloc_prim::sim::Session,
     _turn: MutexGuard<'static, ()>,
@@ -37,14 +38,16 @@ pub(crate) fn alone() -> Alone {
 impl Alone {
     /// Sets an option until the test ends.
     pub fn set(&mut self, option: OptionId, value: i64) {
-        self.before.push((option, options::get(option)));
+        self.before.push((option, options::get(option), options::is_chosen(option)));
         options::set(option, value);
     }
 }
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        self.before.drain(..).rev().for_each(|(option, value)| options::set(option, value));
+        for (option, value, was_chosen) in self.before.drain(..).rev() {
+            if was_chosen { options::set(option, value) } else { options::unset(option, value) }
+        }
     }
 }
 
@@ -60,6 +63,7 @@ fn as_many_nodes_as_the_option_says() {
     assert_eq!(numa_nodes(), machine, "nonsense is no number of nodes");
     drop(alone);
     assert_eq!(options::get(OptionId::UseNumaNodes), 0, "the test has put it back");
+    assert!(!options::is_chosen(OptionId::UseNumaNodes), "as nobody's choice");
 }
 
 #[test]

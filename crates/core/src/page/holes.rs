@@ -17,8 +17,7 @@
 
 use core::ops::Range;
 
-use super::block::Block;
-use super::layout::{Flag, Origin, Page};
+use super::layout::{Origin, Page};
 use super::owned::Owned;
 use crate::arena::Regret;
 use crate::base::*;
@@ -113,7 +112,7 @@ impl Page {
     }
 
     /// The entry of one of the page's slices.
-    fn slice_entry(&self, slice: usize) -> &Page {
+    pub(super) fn slice_entry(&self, slice: usize) -> &Page {
         // SAFETY: the entries of a page's slices lie behind each other in the page map (`Page::head`).
         unsafe { &*core::ptr::from_ref(self).add(slice) }
     }
@@ -203,7 +202,7 @@ impl Owned {
     /// The memory of so many OS pages is wanted again, or counts with its slices.
     fn count_opened(&self, os_pages: usize, regret: Regret) {
         let Origin::Arena(arena) = self.origin() else { return };
-        arena.usage().note_holes_opened(os_pages * os::os_page_bytes());
+        arena.usage().stats().committed.increase(os_pages * os::os_page_bytes());
         if self.age_and_holes.get() & Page::EARLY_HOLES != 0 {
             arena.usage().note_holes_regretted(os_pages * os::os_page_bytes(), regret);
         }
@@ -218,10 +217,10 @@ impl Owned {
         }
     }
 
-    /// Links the first few withdrawn blocks, as when a page is extended. `free` is exhausted, and there are holes.
+    /// Ends the holes of the first few withdrawn blocks, which are to be linked then; `None` if there are none.
     #[cold]
-    pub(super) fn open_holes(&self) -> bool {
-        let Some(hole) = self.holes().next() else { return false };
+    pub(super) fn open_holes(&self) -> Option<Range<usize>> {
+        let hole = self.holes().next()?;
         let (grid, frontier) = (self.grid(), self.frontier());
         let first = grid.blocks_of(hole).start;
         let most = frontier.min(first + self.extension());
@@ -237,34 +236,11 @@ impl Owned {
             end += 1;
         }
         self.count_opened(count, Regret::Certain);
-        self.link_opened(first..end);
-        true
-    }
-
-    /// Puts blocks that no hole has a part of any more on an exhausted `free`.
-    fn link_opened(&self, blocks: Range<usize>) {
-        let (capacity, count) = (self.capacity(), blocks.len());
-        if capacity + count == self.reserved() {
-            self.note_filled();
-        }
-        let first = self.block_start(blocks.start);
-        // SAFETY: nobody uses these blocks (Invariant 1), and their memory is committed.
-        unsafe { Block::link_run(first, self.block_bytes(), count) };
-        pin();
-        self.free.set(first.cast());
-        pin();
-        self.hand(count);
-        pin();
-        self.capacity.set((capacity + count) as u16);
-        pin();
-        self.outstanding.set(self.outstanding.get() + count as u32);
-        self.drop_flag(Flag::FreeIsZero);
-        pin();
-        self.end_without_holes();
+        Some(first..end)
     }
 
     /// Without holes the frontier is `capacity` (Invariant 3).
-    fn end_without_holes(&self) {
+    pub(super) fn end_without_holes(&self) {
         if self.holes().next().is_none() {
             self.age_and_holes.set(self.age());
             pin();

@@ -53,7 +53,7 @@ pub enum Flag {
     Lifo = 4,
     /// Empty and kept by its theap for a while.
     Retired = 8,
-    /// In its theap's queue.
+    /// In its theap's queue, or in its heap's list of pages for samples.
     Queued = 16,
     /// Has blocks beyond the frontier, or withdrawn ones.
     Extensible = 32,
@@ -108,7 +108,8 @@ pub struct Page {
 
     pub(super) theap: AtomicPtr<()>,
     pub(super) heap: HeapWord,
-    /// The owner's, in a theap's queue; else those of the heap's list of pages with a mapping of their own, under its lock.
+    /// The owner's, in a theap's queue; else those of a list of the heap's, under its lock: of pages with a mapping of their own, or
+    /// of pages for samples.
     pub(super) links: Links,
     /// Of a hardened page: where its block table is, or of a single block, the bytes of padding behind it. Of an ordinary
     /// one that is retired: what `free` was, to see whether the page has been used since. Of an entry of one with holes:
@@ -121,6 +122,7 @@ pub struct Page {
     pub(super) arena: AtomicPtr<Arena>,
     /// In a stub: how many slices its head is away.
     pub(super) slices: AtomicU32,
+    /// In the first stub of a page of large blocks: what its owner knows of the next looks (`looks`).
     pub(super) reserved: AtomicU16,
     /// How many slices are committed, of a page that is committed as it fills; else 0.
     pub(super) committed: Cell<u8>,
@@ -144,121 +146,62 @@ unsafe impl Sync for Page {}
 /// map are never unmapped.
 pub type PageRef = &'static Page;
 
-/// Where the fields of a page's description lie, for a reader in another process.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PageOffsets {
-    /// The owner word: a thread's id with flags in its low bits (see [`Owner`]); 0: no page.
-    pub owner: u32,
-    /// The remote word, of 64 bits: from the top the remote list's head in units of 8 bytes from `start` (31), the
-    /// threshold (16), the list's length (16), and whether nobody owns the page (1).
-    pub remote: u32,
-    /// 16 bits: while nobody owns the page, how many blocks are in use, those in the remote list included.
-    pub used: u32,
-    /// A byte: 1 if the page is in its heap's bitmap of those that any thread may take.
-    pub listed: u32,
-    /// A word: the first block to be allocated; 0: none. A block's first word is the address of the next.
-    pub free: u32,
-    /// A word: the first of the blocks that the owner has freed, linked in the same way.
-    pub local_free: u32,
-    /// 32 bits: how many blocks are in use or on `free`.
-    pub outstanding: u32,
-    /// 16 bits: how many blocks have been linked and are not withdrawn.
-    pub capacity: u32,
-    /// A byte of [`Flag`]s.
-    pub flags: u32,
-    /// A byte: the number of the blocks' class.
-    pub bin: u32,
-    /// A word: bytes from one block to the next; of a singleton, the size of its block.
-    pub block_bytes: u32,
-    /// A word: the address of the first block, less the disguise that the build may have.
-    pub start: u32,
-    /// A word: the address of the theap that owns the page, or owned it last.
-    pub theap: u32,
-    /// A word: the address of the page's heap. Its lowest bit is a flag: the heap may end.
-    pub heap: u32,
-    /// A word: the address of the next page in the list that this one is in.
-    pub next: u32,
-    /// 64 bits, whose meaning depends on the page: holes, a retired page's `free`, or a hardened one's block table.
-    pub side_word: u32,
-    /// 64 bits: how many blocks have been put on `free` so far. Of a singleton that is a sample, the profiler's record
-    /// of it.
-    pub handed: u32,
-    /// A word: the address of the arena; 0: a mapping of its own.
-    pub arena: u32,
-    /// 32 bits: how many slices the page has, or, in a stub, how many its head is away.
-    pub slices: u32,
-    /// 16 bits: how many blocks fit.
-    pub reserved: u32,
-    /// A byte: how many slices are committed, of a page that is committed as it fills; else 0.
-    pub committed: u32,
-    /// A byte: how long the page has been retired or unchanged; the top bit tells that it has holes.
-    pub age_and_holes: u32,
-}
-
-impl PageOffsets {
-    /// The offsets of this build, in bytes.
-    pub const HERE: PageOffsets = {
-        let [owner, remote, used, listed] = Ownership::WORDS_AT;
-        let ownership = offset_of!(Page, ownership);
-        PageOffsets {
-            owner: (ownership + owner) as u32,
-            remote: (ownership + remote) as u32,
-            used: (ownership + used) as u32,
-            listed: (ownership + listed) as u32,
-            free: offset_of!(Page, free) as u32,
-            local_free: offset_of!(Page, local_free) as u32,
-            outstanding: offset_of!(Page, outstanding) as u32,
-            capacity: offset_of!(Page, capacity) as u32,
-            flags: offset_of!(Page, flags) as u32,
-            bin: offset_of!(Page, bin) as u32,
-            block_bytes: offset_of!(Page, block_bytes) as u32,
-            start: offset_of!(Page, start) as u32,
-            theap: offset_of!(Page, theap) as u32,
-            heap: offset_of!(Page, heap) as u32,
-            next: (offset_of!(Page, links) + Links::NEXT_AT) as u32,
-            side_word: offset_of!(Page, side_word) as u32,
-            handed: offset_of!(Page, handed) as u32,
-            arena: offset_of!(Page, arena) as u32,
-            slices: offset_of!(Page, slices) as u32,
-            reserved: offset_of!(Page, reserved) as u32,
-            committed: offset_of!(Page, committed) as u32,
-            age_and_holes: offset_of!(Page, age_and_holes) as u32,
-        }
-    };
-}
-
-/// Finding a page by an address inside it.
-pub enum Lookup {
-    /// The address is in a slice of this page.
-    Page(PageRef),
-    /// No page of ours is there.
-    None,
+offsets! {
+    /// Where the fields of a page's description lie, for a reader in another process.
+    PageOffsets {
+        /// The owner word: a thread's id with flags in its low bits (see [`Owner`]); 0: no page.
+        owner: offset_of!(Page, ownership) + Ownership::OWNER_AT,
+        /// The remote word, of 64 bits: from the top the remote list's head in units of 8 bytes from `start` (31), the
+        /// threshold (16), the list's length (16), and whether nobody owns the page (1).
+        remote: offset_of!(Page, ownership) + Ownership::REMOTE_AT,
+        /// 16 bits: while nobody owns the page, how many blocks are in use, those in the remote list included.
+        used: offset_of!(Page, ownership) + Ownership::USED_AT,
+        /// A byte: 1 if the page is in its heap's bitmap of those that any thread may take.
+        listed: offset_of!(Page, ownership) + Ownership::LISTED_AT,
+        /// A word: the first block to be allocated; 0: none. A block's first word is the address of the next.
+        free: offset_of!(Page, free),
+        /// A word: the first of the blocks that the owner has freed, linked in the same way.
+        local_free: offset_of!(Page, local_free),
+        /// 32 bits: how many blocks are in use or on `free`.
+        outstanding: offset_of!(Page, outstanding),
+        /// 16 bits: how many blocks have been linked and are not withdrawn.
+        capacity: offset_of!(Page, capacity),
+        /// A byte of [`Flag`]s.
+        flags: offset_of!(Page, flags),
+        /// A byte: the number of the blocks' class.
+        bin: offset_of!(Page, bin),
+        /// A word: bytes from one block to the next; of a singleton, the size of its block.
+        block_bytes: offset_of!(Page, block_bytes),
+        /// A word: the address of the first block, less the disguise that the build may have.
+        start: offset_of!(Page, start),
+        /// A word: the address of the theap that owns the page, or owned it last.
+        theap: offset_of!(Page, theap),
+        /// A word: the address of the page's heap. Its lowest bit is a flag: the heap may end.
+        heap: offset_of!(Page, heap),
+        /// A word: the address of the next page in the list that this one is in.
+        next: offset_of!(Page, links) + Links::NEXT_AT,
+        /// 64 bits, whose meaning depends on the page: holes, a retired page's `free`, or a hardened one's block table.
+        side_word: offset_of!(Page, side_word),
+        /// 64 bits: how many blocks have been put on `free` so far. Of a singleton that is a sample, the profiler's record
+        /// of it.
+        handed: offset_of!(Page, handed),
+        /// A word: the address of the arena; 0: a mapping of its own.
+        arena: offset_of!(Page, arena),
+        /// 32 bits: how many slices the page has, or, in a stub, how many its head is away.
+        slices: offset_of!(Page, slices),
+        /// 16 bits: how many blocks fit.
+        reserved: offset_of!(Page, reserved),
+        /// A byte: how many slices are committed, of a page that is committed as it fills; else 0.
+        committed: offset_of!(Page, committed),
+        /// A byte: how long the page has been retired or unchanged; the top bit tells that it has holes.
+        age_and_holes: offset_of!(Page, age_and_holes),
+    }
 }
 
 impl Page {
     pub(super) const fn zeroed() -> Page {
-        Page {
-            ownership: Ownership::new(),
-            free: AtomicPtr::new(ptr::null_mut()),
-            local_free: AtomicPtr::new(ptr::null_mut()),
-            outstanding: AtomicU32::new(0),
-            capacity: AtomicU16::new(0),
-            flags: AtomicU8::new(0),
-            bin: AtomicU8::new(0),
-            block_bytes: AtomicUsize::new(0),
-            start: AtomicPtr::new(ptr::null_mut()),
-            theap: AtomicPtr::new(ptr::null_mut()),
-            heap: HeapWord::new(),
-            links: Links::new(),
-            side_word: AtomicU64::new(0),
-            handed: AtomicU64::new(0),
-            arena: AtomicPtr::new(ptr::null_mut()),
-            slices: AtomicU32::new(0),
-            reserved: AtomicU16::new(0),
-            committed: Cell::new(0),
-            age_and_holes: AtomicU8::new(0),
-        }
+        // SAFETY: atomics, addresses and counts, all of which are valid when zero.
+        unsafe { core::mem::zeroed() }
     }
 
     /// The entry of the slice that holds `p`, whether or not a page is there; the entry of no page for an address that
@@ -289,12 +232,12 @@ impl Page {
     }
 
     /// The page that holds `p`, if there is one.
-    pub fn lookup(p: *const u8) -> Lookup {
+    pub fn lookup(p: *const u8) -> Option<PageRef> {
         let entry = Self::entry(p);
         match entry.owner() {
-            Owner::NONE => Lookup::None,
-            Owner::STUB => Lookup::Page(entry.head()),
-            _ => Lookup::Page(entry),
+            Owner::NONE => None,
+            Owner::STUB => Some(entry.head()),
+            _ => Some(entry),
         }
     }
 

@@ -275,6 +275,7 @@ impl Owned {
             return self.accept_freed(chain.count);
         }
         debug_assert!(!self.is(Flag::Lifo));
+        self.look_soon();
         if self.free.get().is_null() {
             return self.accept(chain);
         }
@@ -301,31 +302,18 @@ impl Owned {
     /// Links the next few withdrawn blocks or, if there are none, blocks beyond the frontier. `free` is exhausted, and there
     /// are some.
     #[inline(never)]
-    fn extend(&self) -> bool {
+    pub(super) fn extend(&self) -> bool {
         if self.has_holes() {
-            return self.open_holes();
+            return self.extend_into_holes();
         }
-        let (capacity, bytes) = (self.capacity(), self.block_bytes());
-        let left = self.reserved() - capacity;
-        let count = self.extension().min(left);
+        let capacity = self.capacity();
+        let count = self.extension().min(self.reserved() - capacity);
         if !self.commit_up_to(self.block_start(capacity + count)) {
             return false;
         }
         pin();
-        if count == left {
-            self.note_filled();
-        }
-        let first = self.block_start(capacity);
         // SAFETY: Invariant 3: nobody uses these blocks, and the page's memory is committed.
-        unsafe { Block::link_run(first, bytes, count) };
-        pin();
-        self.free.set(first.cast());
-        pin();
-        self.hand(count);
-        pin();
-        self.capacity.set((capacity + count) as u16);
-        pin();
-        self.outstanding.set(self.outstanding.get() + count as u32);
+        unsafe { self.link_unused(capacity, count) };
         // The first of the blocks is handed out behind this: none is in use beyond `capacity`.
         pin();
         if self.is(Flag::FreshIsZero) {
@@ -334,6 +322,39 @@ impl Owned {
             self.drop_flag(Flag::FreeIsZero);
         }
         true
+    }
+
+    /// Links the first few withdrawn blocks.
+    fn extend_into_holes(&self) -> bool {
+        let Some(blocks) = self.open_holes() else { return false };
+        // SAFETY: nobody uses these blocks (Invariant 1 of `holes`), and no hole has a part of them any more.
+        unsafe { self.link_unused(blocks.start, blocks.len()) };
+        self.drop_flag(Flag::FreeIsZero);
+        pin();
+        self.end_without_holes();
+        true
+    }
+
+    /// Puts the run of `count` blocks that begins with the `first` on an exhausted `free`, and counts them in.
+    ///
+    /// # Safety
+    /// Nobody uses the blocks, none of them counts, and their memory is committed.
+    #[inline]
+    unsafe fn link_unused(&self, first: usize, count: usize) {
+        let (capacity, first) = (self.capacity(), self.block_start(first));
+        if capacity + count == self.reserved() {
+            self.note_filled();
+        }
+        // SAFETY: the precondition.
+        unsafe { Block::link_run(first, self.block_bytes(), count) };
+        pin();
+        self.free.set(first.cast());
+        pin();
+        self.hand(count);
+        pin();
+        self.capacity.set((capacity + count) as u16);
+        pin();
+        self.outstanding.set(self.outstanding.get() + count as u32);
     }
 
     /// Makes the lists of an empty page ready to allocate from. A list without order is forgotten, and its blocks are

@@ -10,26 +10,31 @@
 //!   `block` is an element) and `hardened` (the same for pages that keep a block table instead).
 //! * `holes`: OS pages of a page that have been given back, and their blocks; `punch`: giving them back.
 //! * `orphan`: what becomes of a page whose owner a fork has left behind.
+//! * `cut`: where a list ends early for the profiler; `sampled`: pages that its samples share.
 
 mod block;
 mod cut;
+mod early;
 mod hardened;
 pub mod heap_word;
 mod holes;
 mod layout;
 mod lists;
+mod looks;
 mod orphan;
 mod owned;
 pub mod ownership;
 mod punch;
+mod sampled;
 mod snapshot;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use block::Block;
 pub use heap_word::{HeapGuard, HeapLocks, HeapWord, Lifetime};
-pub use layout::{Flag, Lookup, Origin, Page, PageOffsets, PageRef, Placement};
+pub use layout::{Flag, Origin, Page, PageOffsets, PageRef, Placement};
 pub use lists::Source;
 pub use owned::{EMPTY_PAGE, EmptyPage, Freed, Owned, OwnedPage, Pushed, SinglePage, Threshold};
 pub use ownership::{Chain, Owner};
+pub use sampled::layout_of_samples;
 pub use snapshot::{Marks, Walk};

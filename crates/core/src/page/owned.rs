@@ -69,7 +69,7 @@ use super::hardened::CLEARS;
 use super::heap_word::Lifetime;
 use super::layout::{Flag, Origin, Page, PageRef, Placement};
 use super::ownership::{BlockOffset, Chain, Owner, Push};
-use crate::arena::PageKind;
+use crate::arena::Tally;
 use crate::base::*;
 use crate::bitmap::BitRange;
 use crate::sync::{Relaxed, pin};
@@ -357,6 +357,7 @@ impl OwnedPage {
             Origin::Os(_) => ptr::null_mut(),
         });
         page.mark_stubs(at.memory, Owner::STUB);
+        page.begin_looks();
         page.ownership.begin(tid);
         page
     }
@@ -551,21 +552,23 @@ impl Owned {
     pub(super) fn note_filled(&self) {
         self.drop_flag(Flag::Extensible);
         pin();
-        if let Origin::Arena(arena) = self.origin() {
-            arena.usage().note_filled(self.slices(), self.kind());
+        if let Some(filled) = self.filled() {
+            filled.add(self.slices());
         }
     }
 
-    fn kind(&self) -> PageKind {
-        if self.is_singleton() { PageKind::Single } else { PageKind::Shared }
+    /// Where its slices count once it is filled.
+    fn filled(&self) -> Option<&'static Tally> {
+        let Origin::Arena(arena) = self.origin() else { return None };
+        Some(if self.is_singleton() { &arena.usage().single } else { &arena.usage().filled })
     }
 
     /// The page is about to have blocks beyond `capacity` again, or to be released.
     pub fn note_unfilled(&self) {
         if !self.is(Flag::Extensible)
-            && let Origin::Arena(arena) = self.origin()
+            && let Some(filled) = self.filled()
         {
-            arena.usage().note_unfilled(self.slices(), self.kind());
+            filled.subtract(self.slices());
         }
     }
 

@@ -44,6 +44,7 @@
 //! | claimed | 0 | as before | as before | as before | the claimer has decided, at once |
 //! | singleton | 1 | the thread + UNOWNED | 1 | never | its block is freed |
 //! | at rest | 1 | the thread + UNOWNED + GUARDED | 0 | never | others have taken turns (`heap::resting`) |
+//! | of samples | 1 | SAMPLES | its blocks | never | its last block is freed (`sampled`) |
 //!
 //! # Invariants
 //! 1. At most one thread owns a page: only a successful compare-and-swap that clears `unowned` makes an owner, and
@@ -56,6 +57,7 @@
 //!
 //! Idea: mimalloc v3's `xthread_free` with its owned bit; count and threshold in the word are ours.
 
+use core::mem::offset_of;
 use core::ops::Deref;
 
 use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relaxed, const_unless_loom, pin};
@@ -71,6 +73,7 @@ use crate::sync::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, Relax
 /// | tid + UNOWNED (+ INTERIOR) | nobody's; that thread owned it last (a hint) |
 /// | UNOWNED (+ INTERIOR) | nobody's; its last owner has ended |
 /// | … + GUARDED | … and its last OS page, or all but those of its only block, are inaccessible |
+/// | SAMPLES | nobody's, for the profiler's samples (`sampled`): UNOWNED and INTERIOR, of a thread that there is not |
 /// | STUB | not the first slice of its page |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner(usize);
@@ -85,6 +88,8 @@ impl Owner {
     const INTERIOR: usize = 4;
     const HARDENED: usize = 8;
     const FLAGS: usize = 15;
+    /// A page that the profiler's samples share. No thread has such an id.
+    pub const SAMPLES: Owner = Owner(!Self::FLAGS | Self::UNOWNED | Self::INTERIOR);
 
     /// The word of a page owned by thread `tid`.
     #[inline]
@@ -114,6 +119,12 @@ impl Owner {
     #[inline]
     pub const fn is_hardened(self) -> bool {
         self.0 & Self::HARDENED != 0
+    }
+
+    /// Whether the profiler's samples share the page.
+    #[inline]
+    pub const fn is_samples(self) -> bool {
+        self.0 == Self::SAMPLES.0
     }
 
     /// Whether the page's last OS page, or what surrounds its only block, is inaccessible. Not to be asked of
@@ -448,13 +459,14 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// Where the owner word, the remote word, `used` and `listed` lie.
-    pub const WORDS_AT: [usize; 4] = [
-        core::mem::offset_of!(Ownership, owner),
-        core::mem::offset_of!(Ownership, remote),
-        core::mem::offset_of!(Ownership, used),
-        core::mem::offset_of!(Ownership, listed),
-    ];
+    /// Where the owner word lies.
+    pub const OWNER_AT: usize = offset_of!(Ownership, owner);
+    /// Where the remote word lies.
+    pub const REMOTE_AT: usize = offset_of!(Ownership, remote);
+    /// Where the count of blocks in use lies.
+    pub const USED_AT: usize = offset_of!(Ownership, used);
+    /// Where the listed flag lies.
+    pub const LISTED_AT: usize = offset_of!(Ownership, listed);
 
     const_unless_loom! {
         /// Of no page. `const` except under loom.
@@ -530,6 +542,11 @@ impl Ownership {
     #[inline]
     pub fn used(&self) -> usize {
         self.used.get() as usize
+    }
+
+    /// The same has changed in a page of samples, which nobody owns; by whoever has their lock.
+    pub fn set_used(&self, used: usize) {
+        self.used.set(used as u16);
     }
 
     /// Whether the page is in its heap's bitmap of pages that any thread may take; by its owner.

@@ -23,14 +23,7 @@ use crate::sync::{Relaxed, pin};
 /// A page is sparse if so much of it is free OS pages: a quarter.
 const SPARSE_SHARE: usize = 4;
 /// Very sparse, if half of it is.
-const VERY_SPARSE_SHARE: usize = 2;
-
-/// So much of a page is free before its memory goes early. Bytes.
-const EARLY_BYTES: usize = 1 << 20;
-/// And no more of it is in use: a quarter.
-const EARLY_USED_SHARE: usize = 4;
-/// Its owner looks after it has freed so much of it: an eighth. So it has looked if no more than that is in use.
-const EARLY_LOOK_SHARE: usize = 8;
+pub(super) const VERY_SPARSE_SHARE: usize = 2;
 
 /// After so many looks without a change a page is quiet.
 const QUIET_LOOKS: u8 = 8;
@@ -53,7 +46,7 @@ struct FreeBlocks {
 impl Page {
     /// Whether there may be holes in the page, as far as its kind goes.
     fn suits_holes(&self) -> bool {
-        !self.is_singleton() && !self.owner().is_hardened() && os::os_page_bytes() <= SLICE_BYTES
+        !self.is_singleton() && !self.owner().is_hardened() && !self.is_sampled() && os::os_page_bytes() <= SLICE_BYTES
     }
 
     /// Whether the page's free blocks could make a hole, going by their number. Exact for pages that nobody owns.
@@ -63,71 +56,7 @@ impl Page {
     }
 }
 
-/// A page that should be punched early.
-pub struct Early {
-    /// Blocks in use.
-    pub used: usize,
-    /// What those take that are free.
-    pub free_bytes: usize,
-}
-
-/// Memory of free blocks that goes early: before anybody knows that they stay free.
-impl Page {
-    /// Whether so much waits for the page's owner that it may be asleep: then the memory of what follows should go.
-    #[inline]
-    pub fn has_much_waiting(&self) -> bool {
-        let waiting = self.remote_count() * self.block_bytes();
-        waiting >= EARLY_BYTES && (waiting * VERY_SPARSE_SHARE >= self.area_bytes() || !self.is_advised())
-    }
-
-    /// Whether its memory is ours alone, so that it can go.
-    pub fn is_private(&self) -> bool {
-        self.private_at(self.memory(), os::os_page_bytes()).is_some()
-    }
-
-    fn is_advised(&self) -> bool {
-        match self.origin() {
-            Origin::Arena(arena) => arena.is_advised(BitRange::new(arena.slice_of(self.memory()), self.slices())),
-            Origin::Os(_) => false,
-        }
-    }
-
-    /// Gives back the OS pages that lie in a free block, behind its link. They are no holes: the block can be allocated as it is.
-    ///
-    /// # Safety
-    /// The caller has freed the block, it is on no list that others know, and the page [is private](Page::is_private).
-    pub unsafe fn discard_inside(&self, block: *mut u8) {
-        let Origin::Arena(arena) = self.origin() else { return };
-        let (os_page, from) = (os::os_page_bytes(), block.addr() - self.memory().addr());
-        let start = (from + size_of::<Block>()).next_multiple_of(os_page);
-        let end = (from + self.block_bytes()) / os_page * os_page;
-        if start < end {
-            arena.refuse_holes(BitRange::new(arena.slice_of(self.memory()), self.slices()));
-            // SAFETY: the precondition.
-            unsafe { arena.discard_os_pages(self.memory().wrapping_add(start), end - start) };
-        }
-    }
-}
-
 impl Owned {
-    /// Whether it is time to see whether the page should be punched early, after a free by the owner.
-    #[inline]
-    pub fn is_look_due(&self) -> bool {
-        let between = (self.reserved() / EARLY_LOOK_SHARE).next_power_of_two();
-        self.outstanding() & (between - 1) == 0
-    }
-
-    /// What there is of the page, if so much of it is free that it should be punched early. Walks a list.
-    pub fn early(&self) -> Option<Early> {
-        let (capacity, block_bytes) = (self.capacity(), self.block_bytes());
-        if capacity * block_bytes < EARLY_BYTES {
-            return None;
-        }
-        let used = self.used_by_now();
-        let free_bytes = capacity.saturating_sub(used) * block_bytes;
-        (used * EARLY_USED_SHARE <= capacity && free_bytes >= EARLY_BYTES).then_some(Early { used, free_bytes })
-    }
-
     /// Gives back the OS pages without a block in use; answers how many bytes. With `Force::Routine`, and where huge OS pages
     /// are, which holes split, only if they are a good part of the page. The remote list has been taken. Walks the lists.
     pub fn punch(&self, force: Force) -> usize {
@@ -156,13 +85,6 @@ impl Owned {
             self.withdraw(&free, &holes);
         }
         holes.size() * os::os_page_bytes() + tail_bytes
-    }
-
-    /// The same, before anybody knows that the blocks stay free.
-    pub fn punch_early(&self) {
-        if self.punch(Force::Routine) > 0 {
-            self.note_early_holes();
-        }
     }
 
     /// The OS pages behind all blocks that have been linked, if they may have memory. (They may have been dropped already: that costs

@@ -72,10 +72,7 @@ fn put_remote(page: &'static Owned, block: *mut u8) {
 }
 
 fn found(p: *const u8) -> Option<&'static Owned> {
-    match Page::lookup(p) {
-        Lookup::Page(page) => Some(page.look()),
-        Lookup::None => None,
-    }
+    Page::lookup(p).map(|page| page.look())
 }
 
 #[test]
@@ -412,11 +409,11 @@ fn a_filled_page_is_counted_once() {
     let page = page(4096);
     let Origin::Arena(arena) = page.origin() else { panic!("pages of many blocks are in arenas") };
     take(page, 15);
-    assert_eq!(arena.usage().filled_slices(), 0);
+    assert_eq!(arena.usage().filled.get(), 0);
     let last = take(page, 1);
     put(page, last[0]);
     take(page, 1);
-    assert_eq!(arena.usage().filled_slices(), 1);
+    assert_eq!(arena.usage().filled.get(), 1);
 }
 
 #[test]
@@ -576,7 +573,7 @@ fn a_lent_singleton_is_full() {
     page.mark_single_handed_out();
     assert!(!page.has_available() && page.used() == 1 && page.is_singleton());
     let Origin::Arena(arena) = page.origin() else { panic!("in an arena") };
-    assert_eq!(arena.usage().single_slices(), 20);
+    assert_eq!(arena.usage().single.get(), 20);
 }
 
 #[test]

@@ -90,12 +90,6 @@ impl Choice {
     }
 }
 
-impl Default for Choice {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// All heaps are looked at but those that never are.
 pub fn choose_all() {
     ONLY_CHOSEN.store(false, Ordering::Relaxed);
@@ -184,9 +178,8 @@ pub fn finish() {
 }
 
 /// Records that this thread has allocated a `block` of `bytes`, which stands for others at a rate of `rate_bytes`. `None` without
-/// memory for it. A tracer is told, too.
-#[cold]
-#[inline(never)]
+/// memory for it. A tracer is told, too. (Each call on the way here is one more frame to walk.)
+#[inline]
 pub fn record(block: *mut u8, bytes: usize, rate_bytes: usize, heap: u64, known: &Known) -> Option<NonNull<Sample>> {
     let mut frames = [0; MAX_FRAMES];
     let depth = walk(&mut frames, known);

@@ -7,6 +7,8 @@
 //! Since the process has no memory, it may be split: each size class of each thread has one of its own, and together they are one
 //! again. Blocks of a class are all of one size, so the distance there is a number of blocks.
 
+use core::f64::consts::{LOG2_E, SQRT_2};
+
 use crate::random::Fast;
 
 /// ln 2, in units of 2^-32.
@@ -25,16 +27,14 @@ pub fn draw(random: &mut Fast, rate: usize) -> u64 {
     bytes as u64
 }
 
-/// log2 of a number from 1 to 2, given in units of 2^-63; in units of 2^-32. Each squaring brings a digit out.
-fn log2_of_mantissa(mut mantissa: u64) -> u64 {
-    let mut digits = 0;
-    for _ in 0..DIGITS {
-        let square = (u128::from(mantissa) * u128::from(mantissa)) >> 63;
-        let digit = square >> 64;
-        mantissa = (square >> digit) as u64;
-        digits = digits << 1 | digit as u64;
-    }
-    digits
+/// log2 of a number from 1 to 2, given in units of 2^-63; in units of 2^-32. By the series of the hyperbolic tangent's inverse, near 1.
+fn log2_of_mantissa(mantissa: u64) -> u64 {
+    let number = mantissa as f64 / (1u64 << 63) as f64;
+    let (near, whole) = if number > SQRT_2 { (number / 2.0, 1.0) } else { (number, 0.0) };
+    let z = (near - 1.0) / (near + 1.0);
+    let terms = [1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0, 1.0];
+    let series = terms.into_iter().fold(0.0, |sum, term| sum * z * z + term);
+    ((whole + 2.0 * LOG2_E * z * series) * (1u64 << DIGITS) as f64) as u64
 }
 
 /// How many blocks of `bytes` bytes come before the next that is a sample.

@@ -130,12 +130,6 @@ impl RuleTable {
     }
 }
 
-impl Default for RuleTable {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Spreads the bits of `word`; one to one.
 fn mixed(word: u64) -> u64 {
     let word = (word ^ word >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);

@@ -231,12 +231,6 @@ pub struct Samples {
 // SAFETY: the records are reached through this alone.
 unsafe impl Send for Samples {}
 
-impl Default for Samples {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// A sample to be recorded.
 #[derive(Clone, Copy)]
 pub struct Find<'f> {

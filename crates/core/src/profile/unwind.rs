@@ -47,12 +47,6 @@ impl Known {
     }
 }
 
-impl Default for Known {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Memory that may be read, from where the stack pointer was.
 struct Window {
     low: usize,
@@ -67,23 +61,28 @@ impl Window {
         let top = stack::top(sp);
         let known = if top.is_some() { (known.low.get(), known.high.get()) } else { (0, 0) };
         let high = if (known.0..known.1).contains(&low) { known.1 } else { low + GRANULE };
-        Window { low, high, known, limit: top.unwrap_or(usize::MAX) }
+        Window { low, high, known, limit: top.map_or(usize::MAX, |top| top & !(WORD - 1)) }
     }
 
     /// The word at an address above the stack pointer.
     fn read(&mut self, address: usize) -> Option<usize> {
-        let end = address.checked_add(WORD)?;
-        if !address.is_multiple_of(WORD) || address < self.low || end > self.limit {
-            return None;
-        }
-        if end > self.high && !self.grow(end) {
+        let known_bytes = self.high.min(self.limit) - self.low;
+        let is_known = address.wrapping_sub(self.low) < known_bytes && address.is_multiple_of(WORD);
+        if !(is_known || self.reaches(address)) {
             return None;
         }
         // SAFETY: readable, as the module's head says; what changes meanwhile is another frame's business.
         Some(unsafe { core::ptr::with_exposed_provenance::<usize>(address).read_volatile() })
     }
 
+    /// Asks about what has not been looked at before.
     #[cold]
+    fn reaches(&mut self, address: usize) -> bool {
+        let Some(end) = address.checked_add(WORD) else { return false };
+        let may_be = address.is_multiple_of(WORD) && address >= self.low && end <= self.limit;
+        may_be && (end <= self.high || self.grow(end))
+    }
+
     fn grow(&mut self, end: usize) -> bool {
         if end - self.high > MAX_FRAME_BYTES {
             return false;
@@ -115,7 +114,7 @@ impl Window {
 
 /// Fills `frames` with the addresses in this thread's calls, the innermost first, and answers how many there are. All but the
 /// first are return addresses. None where registers aren't known.
-#[inline(never)]
+#[inline(always)]
 pub fn walk(frames: &mut [usize], known: &Known) -> usize {
     if !stack::CAN_BE_WALKED {
         return 0;

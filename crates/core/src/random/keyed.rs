@@ -36,16 +36,6 @@ impl Keyed {
         u64::from(self.next_u32()) | u64::from(self.next_u32()) << 32
     }
 
-    /// The next number that is not 0, as a key must be.
-    pub fn next_key(&mut self) -> usize {
-        loop {
-            let key = self.next_u64() as usize;
-            if key != 0 {
-                return key;
-            }
-        }
-    }
-
     const fn from_key(key: Key) -> Keyed {
         Keyed { key, pool: [0; BLOCK_WORDS - KEY_WORDS], left: 0 }
     }
@@ -139,11 +129,5 @@ mod tests {
     #[test]
     fn weak_keys_differ_over_time() {
         assert_ne!(weak_key(), weak_key());
-    }
-
-    #[test]
-    fn keys_are_never_zero() {
-        let mut keyed = Keyed::new();
-        assert!((0..100).all(|_| keyed.next_key() != 0));
     }
 }

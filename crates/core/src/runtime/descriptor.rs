@@ -24,67 +24,85 @@ pub const VERSION: u32 = 2;
 /// What the table begins with.
 pub const MAGIC: [u8; 16] = *b"ferrimalloc\0map\0";
 
-/// The table. Words and 32-bit numbers in the machine's order of bytes.
-#[repr(C)]
-pub struct Descriptor {
-    /// What readers look for: [`MAGIC`].
-    pub magic: [u8; 16],
-    /// What the rest means: [`VERSION`].
-    pub version: u32,
-    /// The table's size.
-    pub bytes: u32,
-    /// The table's own address: what only looks like a table is none.
-    pub own: AtomicPtr<()>,
-    /// The library's version, zeros behind it.
-    pub library: [u8; 16],
+/// Makes the table's type, and its first contents.
+macro_rules! descriptor {
+    ($(#[$meta:meta])* { $($(#[$doc:meta])* $field:ident: $type:ty = $value:expr,)* }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        pub struct Descriptor {
+            $($(#[$doc])* pub $field: $type,)*
+        }
 
-    /// The main sub-process. Written last.
-    pub main_subproc: AtomicPtr<()>,
-    /// A word with the address of the newest of the others; null while there has been none.
-    pub newest_subproc: AtomicPtr<()>,
-    /// A range of the page map: that of most addresses.
-    pub home_range: AtomicPtr<()>,
-    /// An array of others.
-    pub far_ranges: AtomicPtr<()>,
-    /// A word: how many of those have begun.
-    pub far_count: AtomicPtr<()>,
-    /// A word: bytes per sample of the profiler; 0 while it is off. A reader may store a rate, and then another
-    /// version.
-    pub profile_rate: AtomicPtr<()>,
-    /// A word: a number that changes with the rate, and with what heaps are looked at.
-    pub profile_version: AtomicPtr<()>,
-    /// What it has found, behind a lock.
-    pub samples: AtomicPtr<()>,
+        impl Descriptor {
+            const fn here() -> Descriptor {
+                Descriptor { $($field: $value,)* }
+            }
+        }
+    };
+}
 
-    /// The size of a slice, in bytes.
-    pub slice_bytes: u32,
-    /// The size of a page's description in a range's table, in bytes: one per slice.
-    pub entry_bytes: u32,
-    /// In a range: the address behind it, the end of its table, the complement of its bytes.
-    pub range_words: [u32; 3],
-    /// From one to the next in the array of ranges, in bytes.
-    pub range_bytes: u32,
-    /// How many classes share pages; a page of a single block has this number as its class.
-    pub bins: u32,
-    /// How far from the truth the address of a page's first block is kept (under valgrind), as a power of two; 0: it is true.
-    pub start_disguise_shift: u32,
-    /// The version of a table of statistics (`mi_stats_t`).
-    pub stats_version: u32,
-    /// The size of such a table, in bytes.
-    pub stats_bytes: u32,
+descriptor! {
+    /// The table. Words and 32-bit numbers in the machine's order of bytes.
+    {
+        /// What readers look for: [`MAGIC`].
+        magic: [u8; 16] = MAGIC,
+        /// What the rest means: [`VERSION`].
+        version: u32 = VERSION,
+        /// The table's size.
+        bytes: u32 = size_of::<Descriptor>() as u32,
+        /// The table's own address: what only looks like a table is none.
+        own: AtomicPtr<()> = nowhere(),
+        /// The library's version, zeros behind it.
+        library: [u8; 16] = library(),
 
-    /// Offsets in a sub-process, in bytes; likewise those below.
-    pub subproc: SubprocOffsets,
-    /// Offsets in a heap.
-    pub heap: HeapOffsets,
-    /// Offsets in a theap.
-    pub theap: TheapOffsets,
-    /// Offsets in an arena.
-    pub arena: ArenaOffsets,
-    /// Offsets in an entry of the page map.
-    pub page: PageOffsets,
-    /// Offsets in what the profiler has found.
-    pub samples_at: SamplesOffsets,
+        /// The main sub-process. Written last.
+        main_subproc: AtomicPtr<()> = nowhere(),
+        /// A word with the address of the newest of the others; null while there has been none.
+        newest_subproc: AtomicPtr<()> = nowhere(),
+        /// A range of the page map: that of most addresses.
+        home_range: AtomicPtr<()> = nowhere(),
+        /// An array of others.
+        far_ranges: AtomicPtr<()> = nowhere(),
+        /// A word: how many of those have begun.
+        far_count: AtomicPtr<()> = nowhere(),
+        /// A word: bytes per sample of the profiler; 0 while it is off. A reader may store a rate, and then another
+        /// version.
+        profile_rate: AtomicPtr<()> = nowhere(),
+        /// A word: a number that changes with the rate, and with what heaps are looked at.
+        profile_version: AtomicPtr<()> = nowhere(),
+        /// What it has found, behind a lock.
+        samples: AtomicPtr<()> = nowhere(),
+
+        /// The size of a slice, in bytes.
+        slice_bytes: u32 = SLICE_BYTES as u32,
+        /// The size of a page's description in a range's table, in bytes: one per slice.
+        entry_bytes: u32 = ENTRY_BYTES as u32,
+        /// In a range: the address behind it, the end of its table, the complement of its bytes.
+        range_words: [u32; 3] = page_map::RANGE_WORDS_AT,
+        /// From one to the next in the array of ranges, in bytes.
+        range_bytes: u32 = page_map::RANGE_BYTES as u32,
+        /// How many classes share pages; a page of a single block has this number as its class.
+        bins: u32 = Bin::COUNT as u32,
+        /// How far from the truth the address of a page's first block is kept (under valgrind), as a power of two; 0: it is true.
+        start_disguise_shift: u32 = if BUILD.start_disguise == 0 { 0 } else { BUILD.start_disguise.ilog2() },
+        /// The version of a table of statistics (`mi_stats_t`).
+        stats_version: u32 = STAT_VERSION as u32,
+        /// The size of such a table, in bytes.
+        stats_bytes: u32 = size_of::<RawStats>() as u32,
+
+        /// Offsets in a sub-process, in bytes; likewise those below.
+        subproc: SubprocOffsets = SubprocOffsets::HERE,
+        /// Offsets in a heap.
+        heap: HeapOffsets = HeapOffsets::HERE,
+        /// Offsets in a theap.
+        theap: TheapOffsets = TheapOffsets::HERE,
+        /// Offsets in an arena.
+        arena: ArenaOffsets = ArenaOffsets::HERE,
+        /// Offsets in an entry of the page map.
+        page: PageOffsets = PageOffsets::HERE,
+        /// Offsets in what the profiler has found.
+        samples_at: SamplesOffsets = SamplesOffsets::HERE,
+    }
 }
 
 /// Found by readers. Its symbol has the version: a program may have libraries with different ones.
@@ -110,41 +128,6 @@ const fn library() -> [u8; 16] {
         index += 1;
     }
     name
-}
-
-impl Descriptor {
-    const fn here() -> Descriptor {
-        let [top, end, outside] = page_map::RANGE_WORDS_AT;
-        Descriptor {
-            magic: MAGIC,
-            version: VERSION,
-            bytes: size_of::<Descriptor>() as u32,
-            own: nowhere(),
-            library: library(),
-            main_subproc: nowhere(),
-            newest_subproc: nowhere(),
-            home_range: nowhere(),
-            far_ranges: nowhere(),
-            far_count: nowhere(),
-            profile_rate: nowhere(),
-            profile_version: nowhere(),
-            samples: nowhere(),
-            slice_bytes: SLICE_BYTES as u32,
-            entry_bytes: ENTRY_BYTES as u32,
-            range_words: [top as u32, end as u32, outside as u32],
-            range_bytes: page_map::RANGE_BYTES as u32,
-            bins: Bin::COUNT as u32,
-            start_disguise_shift: if BUILD.start_disguise == 0 { 0 } else { BUILD.start_disguise.ilog2() },
-            stats_version: STAT_VERSION as u32,
-            stats_bytes: size_of::<RawStats>() as u32,
-            subproc: SubprocOffsets::HERE,
-            heap: HeapOffsets::HERE,
-            theap: TheapOffsets::HERE,
-            arena: ArenaOffsets::HERE,
-            page: PageOffsets::HERE,
-            samples_at: SamplesOffsets::HERE,
-        }
-    }
 }
 
 const _: () = assert!(offset_of!(Descriptor, version) == 16 && offset_of!(Descriptor, own) == 24);

@@ -8,8 +8,8 @@
 //! (`orphans`). Slices that another thread was just claiming are lost to the child, and so are the few remote frees
 //! that it had gathered.
 
-use super::thread::{Thread, current_theap};
-use super::{current_subproc, deferred, gather, late, limits, orphans, process, scavenger, subprocs, thread};
+use super::thread::Thread;
+use super::{callbacks, current_subproc, gather, late, orphans, process, scavenger, subprocs, thread};
 use crate::arena::page_map;
 use crate::diag;
 use crate::heap::{Subproc, adopt_orphans_first, unlock};
@@ -65,8 +65,7 @@ pub(super) extern "C" fn child() {
     scavenger::after_fork();
     diag::after_fork();
     options::after_fork();
-    deferred::after_fork();
-    limits::after_fork();
+    callbacks::after_fork();
     profile::after_fork();
     orphans::after_fork();
     reseed();
@@ -75,18 +74,15 @@ pub(super) extern "C" fn child() {
 
 /// The keys of this thread's hardened pages are to differ from the parent's from now on, and so are its samples.
 fn reseed() {
-    let theap = current_theap();
-    if !theap.is_empty_theap() {
-        Thread::of(theap).theaps().for_each(|theap| {
-            theap.reseed();
-            theap.draw_gaps();
-        });
+    for theap in Thread::current().into_iter().flat_map(|thread| thread.theaps()) {
+        theap.reseed();
+        theap.draw_gaps();
     }
 }
 
 /// Counts this thread alone.
 fn forget_threads(subproc: &'static Subproc) {
-    let mine = i64::from(core::ptr::eq(subproc, current_subproc()) && !current_theap().is_empty_theap());
+    let mine = i64::from(core::ptr::eq(subproc, current_subproc()) && Thread::current().is_some());
     let threads = &subproc.arenas().stats().threads;
     threads.decrease((threads.current() - mine).max(0) as usize);
 }

@@ -12,7 +12,7 @@ use crate::stats::{ChunkBin, HUGE_BIN, RawCount, RawStats, Stats, page_bytes_of,
 use crate::sync::Lock;
 use crate::theap::Theap;
 
-use super::thread::{Thread, current_theap};
+use super::thread::Thread;
 
 /// Held while what was counted is moved or starts over, so that two don't both take what they find.
 static MOVING: Lock<()> = Lock::new(());
@@ -91,9 +91,8 @@ pub fn merge_heap_stats(heap: &Heap, into: &Stats) {
 
 /// Has this thread's theaps hand over what they count for themselves.
 pub fn hand_over_counts() {
-    let theap = current_theap();
-    if !theap.is_empty_theap() {
-        Thread::of(theap).hand_over_counts();
+    if let Some(thread) = Thread::current() {
+        thread.hand_over_counts();
     }
 }
 
@@ -130,7 +129,7 @@ fn add_shared(found: &mut RawStats, page: &Page, bin: usize, used: i64) {
     // Its owner may have allocated between the two looks.
     let allocated = allocated.max(used);
     found.malloc_bins[bin].total += allocated;
-    found.pages_abandoned.current += i64::from(page.owner().is_unowned());
+    found.pages_abandoned.current += i64::from(page.owner().is_unowned() && !page.is_sampled());
     add_came(&mut found.malloc_normal, allocated * block_bytes, used * block_bytes);
     let committed = page.touched_bytes() as i64;
     add_came(&mut found.page_committed, committed, committed);

@@ -7,12 +7,13 @@
 use crate::arena::Arena;
 use crate::heap::{Heap, PostponeHooks, Subproc, adopt_orphans_first, lock_heap, release_or_list, release_page_of};
 use crate::page::{Lifetime, OwnedPage, PageRef};
+use crate::stats::Stats;
 use crate::sync::{LockGuard, yield_now};
 use crate::theap::Theap;
 
 use super::gather::merge_heap_stats;
 use super::live_theap;
-use super::thread::{ENDS, Thread, current_theap};
+use super::thread::{ENDS, Thread};
 
 /// A new heap in this thread's sub-process; `None` without memory.
 pub fn heap_new() -> Option<&'static Heap> {
@@ -45,19 +46,29 @@ fn own_subproc() -> Option<&'static Subproc> {
 /// # Safety
 /// No thread allocates in the heap from now on, nor deletes or destroys it a second time.
 pub unsafe fn heap_delete(heap: &'static Heap) -> bool {
-    if heap.postponing().is_some() {
-        return false;
-    }
+    let keep_pages = |main| {
+        move_pages(heap, main);
+        main.stats()
+    };
+    // SAFETY: the precondition; the pages have gone to the main heap.
+    heap.postponing().is_none() && unsafe { end(heap, keep_pages) }
+}
+
+/// Ends a heap, once `see_to_pages` has left it none; that is told the main heap, and tells where the heap's statistics go. False
+/// for the main heap and for heaps that have ended.
+///
+/// # Safety
+/// No thread allocates in the heap from now on, nor ends it a second time. Nothing leads to its pages any more.
+unsafe fn end(heap: &'static Heap, see_to_pages: impl FnOnce(&'static Heap) -> &'static Stats) -> bool {
     let _other_threads_wait = begin_end(heap);
     let subproc = heap.subproc();
-    let Some(main) = subproc.main_heap() else { return false };
-    if heap == main || !subproc.remove_heap(heap) {
+    let Some(main) = subproc.main_heap().filter(|main| heap != *main && subproc.remove_heap(heap)) else {
         return false;
-    }
-    move_pages(heap, main);
+    };
+    let stats = see_to_pages(main);
     move_theaps(heap, main);
-    merge_heap_stats(heap, main.stats());
-    // SAFETY: pages and theaps have gone to the main heap.
+    merge_heap_stats(heap, stats);
+    // SAFETY: the precondition, and its theaps have gone to the main heap.
     unsafe { heap.end() };
     true
 }
@@ -80,6 +91,7 @@ fn move_pages(from: &Heap, to: &'static Heap) {
         to.registry().take_over(page, from.registry());
         page.heap_word().move_to(to.handle());
     });
+    from.hand_over_samples(to);
 }
 
 fn move_theaps(from: &'static Heap, to: &'static Heap) {
@@ -87,9 +99,8 @@ fn move_theaps(from: &'static Heap, to: &'static Heap) {
         theap.move_to(to);
     }
     // This thread's theap of it is not needed any more; other threads see to theirs when they collect.
-    let current = current_theap();
-    if !current.is_empty_theap() {
-        Thread::of(current).end_orphans();
+    if let Some(thread) = Thread::current() {
+        thread.end_orphans();
     }
 }
 
@@ -98,19 +109,13 @@ fn move_theaps(from: &'static Heap, to: &'static Heap) {
 /// # Safety
 /// No thread uses the heap or any block of it from now on.
 pub unsafe fn heap_destroy(heap: &'static Heap) -> bool {
-    let _other_threads_wait = begin_end(heap);
-    let subproc = heap.subproc();
-    let Some(main) = subproc.main_heap() else { return false };
-    if heap == main || !subproc.remove_heap(heap) {
-        return false;
-    }
-    Theap::for_each_of(heap, Theap::forget_pages);
-    release_pages(heap);
-    move_theaps(heap, main);
-    merge_heap_stats(heap, subproc.arenas().stats());
-    // SAFETY: no page is left, and the theaps have gone.
-    unsafe { heap.end() };
-    true
+    let drop_pages = |_| {
+        Theap::for_each_of(heap, Theap::forget_pages);
+        release_pages(heap);
+        heap.subproc().arenas().stats()
+    };
+    // SAFETY: the precondition; no page is left.
+    unsafe { end(heap, drop_pages) }
 }
 
 /// In two steps. A thread in search of a page, which had another one in mind, may have claimed one of these by mistake; if

@@ -113,7 +113,7 @@ extern "C" fn at_exit() {
 /// (`destroy_on_exit`). Allocation goes on working; the blocks that there were are gone in the second case.
 pub fn process_done() {
     process::DONE.call(|| {
-        scavenger::close();
+        scavenger::scavenger_stop();
         profile::finish();
         if let Some(reports) = reports().filter(|_| options::is_enabled(OptionId::ShowStats)) {
             (reports.at_end)();

@@ -1,7 +1,7 @@
 //! The page around a slice deep inside of a block that has a page of its own, of which the page map knows the first
 //! slices only.
 //!
-//! The question is asked before every copy (`alloc::bounds`), also in signal handlers: nothing here waits. A page that
+//! The question is asked before every copy (`alloc::bounds`), also in signal handlers: nothing that it needs waits. A page that
 //! was found is kept as a *hint*, one for each of some regions of addresses. A hint is not trusted but verified: its
 //! page must hold the address, and no two pages hold the same. So whatever another thread writes there meanwhile, an
 //! answer is right. Without a hint, the page map is searched backwards, slice by slice, within the arena; the hints of
@@ -16,11 +16,11 @@
 use crate::arena::{Arena, page_map};
 use crate::base::*;
 use crate::heap::{Subproc, any_os_pages};
-use crate::page::{Lookup, Page, PageRef};
+use crate::page::{Page, PageRef};
 use crate::sync::{AtomicPtr, AtomicU64, Relaxed};
 
 use super::main_subproc;
-use super::subprocs::{find_in_subprocs_unless_locked, is_main_alone};
+use super::subprocs::{find_in_subprocs, find_in_subprocs_unless_locked, is_main_alone};
 
 /// As much address space has one hint: 2 MiB, 32 slices.
 const REGION_SHIFT: u32 = 21;
@@ -50,6 +50,18 @@ pub fn page_around_inner(p: *const u8) -> Option<PageRef> {
             slice.set(mark);
         }
         None
+    })
+}
+
+/// Whether `p` is in the slices of a page anywhere: also deep inside of a block that has a page of its own, of which the
+/// page map knows the first slices only. Tests a bit per slice for those.
+pub fn page_around(p: *const u8) -> Option<PageRef> {
+    if let Some(page) = Page::lookup(p) {
+        return page.holds(p).then_some(page);
+    }
+    find_in_subprocs(|subproc| match subproc.arenas().find(p) {
+        Some(arena) => page_in_arena(arena, p),
+        None => subproc.find_heap(|heap| heap.registry().os_page_around(p)),
     })
 }
 
@@ -101,13 +113,6 @@ fn page_in_arena(arena: &Arena, p: *const u8) -> Option<PageRef> {
         return None;
     }
     let before = (0..slice).rev().map(|before| arena.slice_memory(before));
-    let page = before.filter_map(|at| described(at).or_else(|| hinted(at))).next()?;
+    let page = before.filter_map(|at| Page::lookup(at).or_else(|| hinted(at))).next()?;
     page.holds(p).then_some(page)
-}
-
-fn described(at: *const u8) -> Option<PageRef> {
-    match Page::lookup(at) {
-        Lookup::Page(page) => Some(page),
-        Lookup::None => None,
-    }
 }

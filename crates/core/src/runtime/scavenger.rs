@@ -45,22 +45,6 @@ static CONTROL: Lock<State> = Lock::new(State { thread: None, is_closed: false }
 /// Held while somebody scavenges, so that no slices are between two hands when the process forks.
 static WORKING: Lock<()> = Lock::new(());
 
-/// When the option says that it may run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Never,
-    Always,
-    BesideThreads,
-}
-
-fn wish() -> Wish {
-    match options::get(OptionId::Scavenge) {
-        0 => Wish::Never,
-        1 => Wish::Always,
-        _ => Wish::BesideThreads,
-    }
-}
-
 /// By the way: starts the scavenger if it is wanted and not there. Two loads when there is nothing to do.
 #[inline]
 pub fn consider_scavenger(arenas: &ArenaSet) {
@@ -71,10 +55,10 @@ pub fn consider_scavenger(arenas: &ArenaSet) {
 
 #[cold]
 fn start_if_wished(arenas: &ArenaSet) {
-    let (is_wished, life): (bool, extern "C" fn()) = match wish() {
-        Wish::Never => (false, serve),
-        Wish::Always => (true, serve_by_name),
-        Wish::BesideThreads => (arenas.stats().threads.current() > 1 && has_room(), serve),
+    let (is_wished, life): (bool, extern "C" fn()) = match options::get(OptionId::Scavenge) {
+        0 => (false, serve),
+        1 => (true, serve_by_name),
+        _ => (arenas.stats().threads.current() > 1 && has_room(), serve),
     };
     // Held: by a thread that starts or stops one, or forks; or by this one, which comes here from inside of that.
     if is_wished
@@ -102,11 +86,6 @@ fn start(state: &mut State, life: extern "C" fn()) -> bool {
     state.thread.is_some()
 }
 
-fn stop(state: &mut State) {
-    state.is_closed = true;
-    dismiss(state);
-}
-
 fn dismiss(state: &mut State) {
     scavenger_bell().dismiss();
     if let Some(thread) = state.thread.take() {
@@ -130,7 +109,9 @@ pub(super) fn start_asked() -> bool {
 
 /// Ends the scavenger and waits until it is gone; there will be none until somebody asks for one.
 pub fn scavenger_stop() {
-    stop(&mut CONTROL.lock());
+    let mut state = CONTROL.lock();
+    state.is_closed = true;
+    dismiss(&mut state);
 }
 
 /// Whether there is a scavenger.
@@ -141,11 +122,6 @@ pub fn scavenger_runs() -> bool {
 /// What the scavenger does in a round, done here and now: purges what is due and what exceeds the bound. True if
 /// memory is left that waits to be purged.
 pub fn scavenger_step() -> bool {
-    work()
-}
-
-/// A round; whether there will be something for another one.
-fn work() -> bool {
     let _alone = WORKING.lock();
     let mut is_left = false;
     each_subproc_unless_locked(|subproc| is_left |= subproc.arenas().scavenge());
@@ -194,7 +170,7 @@ fn serve_with(look_around: fn()) {
         }
         rounds = rounds.wrapping_add(1);
         let before = purged();
-        let is_left = work();
+        let is_left = scavenger_step();
         vain_rounds = if purged() == before { vain_rounds + 1 } else { 0 };
         if !is_left || vain_rounds > VAIN_ROUNDS {
             bell.sleep_unless(|| vain_rounds <= VAIN_ROUNDS && has_work());
@@ -202,11 +178,6 @@ fn serve_with(look_around: fn()) {
         }
     }
     bell.leave();
-}
-
-/// The process ends, or the library goes: nothing of ours may run any more.
-pub(super) fn close() {
-    scavenger_stop();
 }
 
 /// Before a fork.

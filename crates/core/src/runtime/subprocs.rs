@@ -5,14 +5,14 @@
 
 use crate::arena::Meta;
 use crate::heap::{Heap, Subproc, adopt_orphans_first, forget_guard, heap_locks, release_page_of, unlock};
-use crate::page::{Lookup, Origin, Page, PageRef};
+use crate::page::{Origin, PageRef};
 use crate::sync::{AtomicBool, Lock, Relaxed};
 use crate::theap::Theap;
 
 use super::descriptor;
 use super::main_subproc;
 use super::process::ensure_process;
-use super::thread::{ENDS, Thread, current_theap};
+use super::thread::{ENDS, Thread};
 
 /// The newest sub-process besides the main one.
 pub(super) struct Newest(Option<&'static Subproc>);
@@ -46,10 +46,7 @@ pub fn subproc_new() -> Option<&'static Subproc> {
 
 /// The sub-process that this thread allocates in.
 pub fn current_subproc() -> &'static Subproc {
-    match current_theap() {
-        theap if theap.is_empty_theap() => main_subproc(),
-        theap => Thread::of(theap).subproc(),
-    }
+    Thread::current().map_or_else(main_subproc, Thread::subproc)
 }
 
 /// The live sub-process with this address, which is not followed.
@@ -59,9 +56,10 @@ pub fn find_subproc(handle: *const Subproc) -> Option<&'static Subproc> {
 
 /// Calls `visit` with every sub-process, the main one first. The list is locked meanwhile.
 pub fn for_each_subproc(mut visit: impl FnMut(&'static Subproc)) {
-    visit(main_subproc());
-    let newest = OTHERS.lock();
-    each(newest.0).for_each(visit);
+    find_in_subprocs(|subproc| {
+        visit(subproc);
+        None::<()>
+    });
 }
 
 /// What `pick` makes of the first sub-process of which it makes something. The list is locked meanwhile.
@@ -88,10 +86,10 @@ pub(super) fn find_in_subprocs_unless_locked<R>(mut pick: impl FnMut(&'static Su
 
 /// Calls `visit` with the main sub-process, and with all others unless their list is locked now.
 pub(super) fn each_subproc_unless_locked(mut visit: impl FnMut(&'static Subproc)) {
-    visit(main_subproc());
-    if let Some(newest) = OTHERS.try_lock() {
-        each(newest.0).for_each(visit);
-    }
+    find_in_subprocs_unless_locked(|subproc| {
+        visit(subproc);
+        None::<()>
+    });
 }
 
 fn each(newest: Option<&'static Subproc>) -> impl Iterator<Item = &'static Subproc> {
@@ -152,11 +150,7 @@ pub unsafe fn subproc_destroy(subproc: &'static Subproc) -> Result<(), Undestroy
 
 /// Ends this thread's theaps in heaps of the sub-process.
 fn leave(subproc: &'static Subproc) {
-    let theap = current_theap();
-    if theap.is_empty_theap() {
-        return;
-    }
-    let thread = Thread::of(theap);
+    let Some(thread) = Thread::current() else { return };
     thread.main_theap().flush_remote();
     let is_there = |theap: &Theap| core::ptr::eq(theap.heap().subproc(), subproc);
     while let Some(theap) = thread.theaps().find(|theap| is_there(theap)) {
@@ -216,11 +210,9 @@ pub(super) unsafe fn release_all() {
 /// Takes the locks of all sub-processes, before a fork.
 pub(super) fn lock_all() {
     OTHERS.lock_raw();
-    main_subproc().lock_heaps();
-    each(others_locked()).for_each(Subproc::lock_heaps);
+    all_locked().for_each(Subproc::lock_heaps);
     heap_locks().for_each(Lock::lock_raw);
-    main_subproc().lock_rest();
-    each(others_locked()).for_each(Subproc::lock_rest);
+    all_locked().for_each(Subproc::lock_rest);
 }
 
 /// Releases what [`lock_all`] took, as [`Subproc::unlock_all`] does.
@@ -230,35 +222,15 @@ pub(super) fn lock_all() {
 pub(super) unsafe fn unlock_all(child: bool) {
     // SAFETY: the precondition.
     unsafe {
-        each(others_locked()).for_each(|subproc| subproc.unlock_all(child));
-        main_subproc().unlock_all(child);
+        all_locked().for_each(|subproc| subproc.unlock_all(child));
         heap_locks().for_each(|lock| unlock(lock, child));
         unlock(&OTHERS, child);
     }
 }
 
-/// The newest, while the caller holds the list's lock by `lock_raw`.
-fn others_locked() -> Option<&'static Subproc> {
+/// All of them, the main one first, while the caller holds the list's lock by `lock_raw`.
+fn all_locked() -> impl Iterator<Item = &'static Subproc> {
     // SAFETY: the lock is held.
-    unsafe { (*OTHERS.data_ptr()).0 }
-}
-
-/// Whether `p` is in the slices of a page anywhere: also deep inside of a block that has a page of its own, of which the
-/// page map knows the first slices only. Tests a bit per slice for those.
-pub fn page_around(p: *const u8) -> Option<PageRef> {
-    if let Lookup::Page(page) = Page::lookup(p) {
-        return page.holds(p).then_some(page);
-    }
-    find_in_subprocs(|subproc| page_in(subproc, p))
-}
-
-fn page_in(subproc: &'static Subproc, p: *const u8) -> Option<PageRef> {
-    let arena = subproc.arenas().find(p);
-    if arena.is_some_and(|arena| arena.is_free(arena.slice_of(p))) {
-        return None;
-    }
-    subproc.find_heap(|heap| match arena {
-        Some(arena) => heap.registry().page_around(arena, p),
-        None => heap.registry().os_page_around(p),
-    })
+    let newest = unsafe { (*OTHERS.data_ptr()).0 };
+    core::iter::once(main_subproc()).chain(each(newest))
 }

@@ -15,6 +15,7 @@ use super::process::{HOOKS, main_subproc};
 use super::theap_word;
 use crate::base::*;
 use crate::heap::{FreeStack, Heap, Subproc, adopt_orphans_first};
+use crate::profile;
 use crate::sync::{Left, Lock, Presence};
 use crate::theap::{EMPTY_THEAP, Theap};
 
@@ -80,23 +81,16 @@ pub(super) fn forget_threads() {
 
 /// Ends this thread as far as the allocator is concerned: its pages are abandoned. It may allocate again.
 pub(super) fn end_current() -> Left {
-    let theap = current_theap();
-    if theap.is_empty_theap() {
-        return Left::OthersStay;
-    }
+    let Some(thread) = Thread::current() else { return Left::OthersStay };
     prim::arm_exit_hook(ptr::null_mut());
-    Thread::of(theap).end()
+    thread.end()
 }
 
 /// Ends one of this thread's theaps: its pages are left to others, its heap stays. The main one only loses its pages. If it was
 /// the default, the main one is from now on. False if the theap is not, or no longer, this thread's.
 pub fn theap_delete(theap: *const Theap) -> bool {
-    let current = current_theap();
-    if current.is_empty_theap() {
-        return false;
-    }
+    let Some(thread) = Thread::current() else { return false };
     adopt_orphans_first();
-    let thread = Thread::of(current);
     let main = thread.main_theap();
     let _no_heap_ends = ENDS.wait();
     let Some(theap) = thread.theaps().find(|own| ptr::eq(*own, theap)) else { return false };
@@ -105,7 +99,7 @@ pub fn theap_delete(theap: *const Theap) -> bool {
         main.hand_over_counts();
         return true;
     }
-    if ptr::eq(theap, current) {
+    if ptr::eq(theap, current_theap()) {
         set_default_theap(main);
     }
     thread.end_theap(theap);
@@ -127,11 +121,8 @@ pub fn theap_abandon(theap: &'static Theap) {
 /// The thread is known by our own word. The value may be another copy's of us: in a namespace of `dlmopen` there is another C
 /// library, which numbers its slots anew, in the same threads.
 pub(super) fn end_at_exit() -> Left {
-    let theap = current_theap();
-    if theap.is_empty_theap() {
-        return Left::OthersStay;
-    }
-    let left = Thread::of(theap).end();
+    let Some(thread) = Thread::current() else { return Left::OthersStay };
+    let left = thread.end();
     late::note_ended();
     left
 }
@@ -198,6 +189,12 @@ impl Thread {
         self.tid.set(0);
         // SAFETY: nobody uses an ended thread's structure; `tid` is its first word and is set again by `create`.
         unsafe { ENDED.lock().push(ptr::from_ref(self).cast_mut().cast()) };
+    }
+
+    /// This thread, if it has allocated and not ended since.
+    pub fn current() -> Option<&'static Thread> {
+        let theap = current_theap();
+        (!theap.is_empty_theap()).then(|| Thread::of(theap))
     }
 
     /// The thread of a live theap.
@@ -379,8 +376,7 @@ impl Thread {
     }
 
     fn is_current(&self) -> bool {
-        let theap = current_theap();
-        !theap.is_empty_theap() && ptr::eq(theap.thread().cast(), self)
+        Thread::current().is_some_and(|current| ptr::eq(current, self))
     }
 }
 
@@ -390,10 +386,19 @@ pub fn is_own(theap: &Theap) -> bool {
     theap.tid() == if current.is_empty_theap() { prim::id() } else { current.tid() }
 }
 
+/// Takes a sample per `rate_bytes` bytes from now on; 0 stops. This thread follows at once, others when they next see to
+/// their theaps. Answers the rate before.
+pub fn profile_at(rate_bytes: usize) -> usize {
+    let before = profile::set_rate(rate_bytes);
+    if let Some(thread) = Thread::current() {
+        thread.for_each_theap(Theap::follow_profiler);
+    }
+    before
+}
+
 /// In the child of a fork.
 pub(super) fn after_fork() {
-    let theap = current_theap();
-    let thread = (!theap.is_empty_theap()).then(|| Thread::of(theap));
+    let thread = Thread::current();
     PRESENT.reset(thread.map_or(0, |thread| usize::from(!thread.is_late())));
     late::after_fork(thread.map(|thread| &thread.late));
 }

@@ -3,10 +3,7 @@
 //! They are part of mimalloc's interface (four bins per doubling up to 4 MiB) and coarser than our own size classes,
 //! several of which share a bin here. A bin counts blocks above the one before it up to its own size.
 
-use crate::base::{
-    LARGE_BLOCK_MAX, LARGE_PAGE_SLICES, MEDIUM_BLOCK_MAX, MEDIUM_PAGE_SLICES, SLICE_BYTES, SMALL_BLOCK_MAX,
-    SMALL_PAGE_SLICES, WORD_BYTES,
-};
+use crate::base::{Bin, LARGE_BLOCK_MAX, SLICE_BYTES, WORD_BYTES};
 
 /// The bin of all blocks that have a page of their own.
 pub const HUGE_BIN: usize = 73;
@@ -45,22 +42,14 @@ pub const fn stats_bin_of(block_bytes: usize) -> usize {
 }
 
 /// The bytes of a page whose blocks have `block_bytes`; 0 where each has a page of its own size.
-pub const fn page_bytes_of(block_bytes: usize) -> usize {
-    let slices = if block_bytes <= SMALL_BLOCK_MAX {
-        SMALL_PAGE_SLICES
-    } else if block_bytes <= MEDIUM_BLOCK_MAX {
-        MEDIUM_PAGE_SLICES
-    } else if block_bytes <= LARGE_BLOCK_MAX {
-        LARGE_PAGE_SLICES
-    } else {
-        0
-    };
-    slices * SLICE_BYTES
+pub fn page_bytes_of(block_bytes: usize) -> usize {
+    Bin::of_aligned(block_bytes, 1).map_or(0, |bin| bin.page_slices() * SLICE_BYTES)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::SMALL_BLOCK_MAX;
 
     #[test]
     fn sizes_are_those_of_the_interface() {

@@ -72,8 +72,11 @@ impl StatCount {
     }
 
     /// Adds `other`, as something that went on beside this one. True peaks are not known then: this one becomes what
-    /// is here plus the peak there, if that is more.
+    /// is here plus the peak there, if that is more. Touches nothing if there is nothing to add.
     pub fn merge(&self, other: &RawCount) {
+        if other.is_empty() {
+            return;
+        }
         self.total.fetch_add(other.total, Relaxed);
         let before = self.current.fetch_add(other.current, Relaxed);
         self.raise_peak(before.wrapping_add(other.peak));
@@ -138,9 +141,11 @@ impl StatCounter {
         self.total.load(Relaxed)
     }
 
-    /// Adds `other`, which was counted elsewhere.
+    /// Adds `other`, which was counted elsewhere. Touches nothing if there is nothing to add.
     pub fn merge(&self, other: &RawCounter) {
-        self.total.fetch_add(other.total, Relaxed);
+        if other.total != 0 {
+            self.total.fetch_add(other.total, Relaxed);
+        }
     }
 
     /// The number of now.

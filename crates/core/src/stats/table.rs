@@ -257,17 +257,7 @@ impl Stats {
 
     /// Adds numbers. Touches those fields only to which there is something to add.
     pub fn merge_raw(&self, other: &RawStats) {
-        let merge_count = |count: &StatCount, other: &RawCount| {
-            if !other.is_empty() {
-                count.merge(other);
-            }
-        };
-        let merge_counter = |counter: &StatCounter, other: &RawCounter| {
-            if other.total != 0 {
-                counter.merge(other);
-            }
-        };
-        self.zip(other, merge_count, merge_counter);
+        self.zip(other, StatCount::merge, StatCounter::merge);
     }
 
     /// Starts counting from here: totals and peaks become what there is now.

@@ -21,12 +21,6 @@ pub struct Presence {
     count: AtomicUsize,
 }
 
-impl Default for Presence {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Presence {
     const_unless_loom! {
         /// Nobody is present.

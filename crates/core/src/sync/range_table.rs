@@ -14,6 +14,7 @@
 //! 1. Every address in the range has its entry in readable memory, from before the range has it, and for ever.
 //! 2. Whoever sees a length sees `top` and `end`.
 
+use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use super::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom};
@@ -29,8 +30,8 @@ pub struct RangeTable<T, const SHIFT: u32> {
 
 impl<T, const SHIFT: u32> RangeTable<T, SHIFT> {
     /// Where the top, the table's end and the complement of the length lie.
-    pub const WORDS_AT: [usize; 3] =
-        [core::mem::offset_of!(Self, top), core::mem::offset_of!(Self, end), core::mem::offset_of!(Self, outside)];
+    pub const WORDS_AT: [u32; 3] =
+        [offset_of!(Self, top) as u32, offset_of!(Self, end) as u32, offset_of!(Self, outside) as u32];
 
     const_unless_loom! {
         /// Of no addresses. `const` except under loom.

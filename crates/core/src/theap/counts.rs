@@ -37,8 +37,8 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Where the counts of events and of blocks lie.
-    pub const WORDS_AT: [usize; 2] = [core::mem::offset_of!(Counts, events), core::mem::offset_of!(Counts, blocks)];
+    /// Where the counts of blocks lie.
+    pub const BLOCKS_AT: usize = core::mem::offset_of!(Counts, blocks);
 
     pub const fn new() -> Self {
         Self { events: [const { AtomicUsize::new(0) }; EVENTS], blocks: [const { AtomicUsize::new(0) }; HUGE_BIN] }
@@ -88,7 +88,7 @@ impl Counts {
     pub fn count_past(&self, page: &Owned) {
         let blocks = page.allocated_before() as usize;
         add(&self.blocks[stats_bin(page)], blocks);
-        self.add_many(Event::Allocated, blocks * page.block_bytes());
+        self.add_many(Event::Allocated, blocks.wrapping_mul(page.block_bytes()));
         self.add_many(Event::Committed, page.touched_bytes());
         self.add_many(Event::Extended, page.extensions());
         page.forget_allocated();
@@ -105,5 +105,6 @@ impl Counts {
 
 #[inline]
 fn add(word: &AtomicUsize, amount: usize) {
-    word.set(word.get() + amount);
+    // Of 32 bits: what comes and goes in one page may be more.
+    word.set(word.get().wrapping_add(amount));
 }

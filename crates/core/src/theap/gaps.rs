@@ -147,9 +147,3 @@ impl Sampling {
         self.until_tick.set(slow_paths);
     }
 }
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self::new()
-    }
-}

@@ -20,8 +20,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Where the thread's number and the heap lie.
-    pub const WORDS_AT: [usize; 2] = [core::mem::offset_of!(Identity, tid), core::mem::offset_of!(Identity, heap)];
+    /// Where the thread's number lies.
+    pub const TID_AT: usize = core::mem::offset_of!(Identity, tid);
+    /// Where the heap lies.
+    pub const HEAP_AT: usize = core::mem::offset_of!(Identity, heap);
 
     const_unless_loom! {
         /// Nobody's. `const` except under loom.

@@ -20,21 +20,9 @@ const HARDENED: u8 = 2;
 const SAMPLED: u8 = 4;
 const PROFILED: u8 = 8;
 
-/// Whether threads may look at blocks that have been freed, which then stay as they are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Readers {
-    None,
-    OfFreed,
-}
-
-impl Readers {
-    pub fn of(heap: &Heap) -> Readers {
-        if heap.postponing().is_some() { Readers::OfFreed } else { Readers::None }
-    }
-}
-
-/// What hardened pages do at these levels.
-fn style_at(levels: Hardening, readers: Readers) -> Style {
+/// What hardened pages of the heap do at these levels. Where threads may look at blocks that have been freed, these stay as they
+/// are.
+fn style_at(levels: Hardening, heap: &Heap) -> Style {
     let clears = match options::get(OptionId::ZeroOnFree) {
         0 => false,
         1 => true,
@@ -45,7 +33,7 @@ fn style_at(levels: Hardening, readers: Readers) -> Style {
         pads: levels.pads(),
         fills: levels.fills(),
         verifies: levels.verifies(),
-        clears: clears && !levels.fills() && readers == Readers::None,
+        clears: clears && !levels.fills() && heap.postponing().is_none(),
         verifies_all: hunts,
         rest: if hunts { Rest::Long } else { Rest::Short },
     }
@@ -75,7 +63,7 @@ pub struct Instrumentation {
 
 impl Instrumentation {
     /// Of a theap that has not started, and of the empty one.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             bits: Cell::new(UNDECIDED),
             levels: Cell::new(Hardening::NONE),
@@ -124,47 +112,52 @@ impl Instrumentation {
 
     /// Whether allocations have to ask before they take an ordinary block.
     #[inline]
-    pub fn is_any(&self) -> bool {
+    pub fn is_instrumented(&self) -> bool {
         self.bits.get() & !PROFILED != 0
     }
 
+    /// Whether its pages are hardened.
     #[inline]
     pub fn is_hardened(&self) -> bool {
         self.is(HARDENED)
     }
 
+    /// Whether its pages are hardened, and nothing else is to be asked.
     #[inline]
     pub fn is_only_hardened(&self) -> bool {
         self.bits.get() == HARDENED
     }
 
+    /// Whether some of its blocks are guarded.
     #[inline]
     pub fn is_sampled(&self) -> bool {
         self.is(SAMPLED)
     }
 
     /// Whether the profiler takes samples of its blocks, which alone is nothing to ask for.
-    pub fn set_profiled(&self, is_profiled: bool) {
+    pub(super) fn set_profiled(&self, is_profiled: bool) {
         self.set(PROFILED, is_profiled);
     }
 
     #[inline]
-    pub fn is_undecided(&self) -> bool {
+    pub(super) fn is_undecided(&self) -> bool {
         self.is(UNDECIDED)
     }
 
+    /// The levels of checking that hold in it; none until they are known.
     #[inline]
     pub fn levels(&self) -> Hardening {
         self.levels.get()
     }
 
+    /// What its hardened pages do.
     #[inline]
     pub fn style(&self) -> Style {
         self.style.get()
     }
 
     /// The secrets of a hardened page.
-    pub fn draw_secrets(&self) -> Secrets {
+    pub(super) fn draw_secrets(&self) -> Secrets {
         self.keyed(|keys| Secrets { key: keys.next_u64() | NOT_ZERO, order: keys.next_u64() })
     }
 
@@ -177,20 +170,20 @@ impl Instrumentation {
     }
 
     /// Takes the levels and options that hold now, if they are known.
-    pub fn start(&self, heap: &Heap) {
+    pub(super) fn start(&self, heap: &Heap) {
         self.bits.set(0);
         self.keys.set(None);
         match heap.levels().or_else(options::hardening) {
-            Some(levels) => self.instrument_at(levels, Readers::of(heap)),
+            Some(levels) => self.instrument_at(levels, heap),
             None => self.set(UNDECIDED, true),
         }
     }
 
     /// What holds is `levels`, and the options of now.
-    pub fn instrument_at(&self, levels: Hardening, readers: Readers) {
+    pub(super) fn instrument_at(&self, levels: Hardening, heap: &Heap) {
         self.set(UNDECIDED, false);
         self.levels.set(levels);
-        self.style.set(style_at(levels, readers));
+        self.style.set(style_at(levels, heap));
         self.set(HARDENED, levels.checks());
         self.bound_guarded(options::get_size(OptionId::GuardedMin), options::get_size(OptionId::GuardedMax));
         let seed = options::get_size(OptionId::GuardedSampleSeed);

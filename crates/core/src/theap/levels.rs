@@ -1,52 +1,14 @@
 //! A theap's levels, and what follows from them: which pages it makes, and whether `malloc` has to ask.
 
-use super::instrumentation::Readers;
 use super::queue::Direct;
 use super::theap::Theap;
 use crate::diag::ErrorKind;
-use crate::hardened::Style;
 use crate::heap::{adopt_orphans_first, check_page, preserved};
 use crate::options::{self, Hardening};
 use crate::os::tool_hooks;
 use crate::page::{Owned, Page};
 
 impl Theap {
-    /// Whether allocations have to ask before they take an ordinary block.
-    #[inline]
-    pub fn is_instrumented(&self) -> bool {
-        self.instrumentation.is_any()
-    }
-
-    /// Whether its pages are hardened.
-    #[inline]
-    pub fn is_hardened(&self) -> bool {
-        self.instrumentation.is_hardened()
-    }
-
-    /// Whether its pages are hardened, and nothing else is to be asked.
-    #[inline]
-    pub fn is_only_hardened(&self) -> bool {
-        self.instrumentation.is_only_hardened()
-    }
-
-    /// Whether some of its blocks are guarded.
-    #[inline]
-    pub fn is_sampled(&self) -> bool {
-        self.instrumentation.is_sampled()
-    }
-
-    /// The levels of checking that hold in it; none until they are known.
-    #[inline]
-    pub fn levels(&self) -> Hardening {
-        self.instrumentation.levels()
-    }
-
-    /// What its hardened pages do.
-    #[inline]
-    pub fn style(&self) -> Style {
-        self.instrumentation.style()
-    }
-
     /// What `malloc`'s table has.
     pub(super) fn direct(&self) -> Direct {
         match () {
@@ -89,11 +51,6 @@ impl Theap {
         !self.is_hardened() || check_page(page, self.instrumentation.draw_secrets(), self.style(), self.levels())
     }
 
-    /// In the child of a fork: keys from now on are others than the parent's.
-    pub fn reseed(&self) {
-        self.instrumentation.reseed();
-    }
-
     /// Asks once more what holds, if that was not known. Pages that don't suit are abandoned.
     #[inline]
     pub fn decide_levels(&'static self) {
@@ -110,7 +67,7 @@ impl Theap {
             adopt_orphans_first();
             self.abandon_all();
         }
-        self.instrumentation.instrument_at(levels, Readers::of(self.heap()));
+        self.instrumentation.instrument_at(levels, self.heap());
         self.show_direct();
     }
 
@@ -118,21 +75,6 @@ impl Theap {
     pub fn sample_guarded(&self, rate: usize, seed: usize) {
         self.instrumentation.sample_guarded(rate, seed);
         self.show_direct();
-    }
-
-    /// Only sizes from `min_bytes` to `max_bytes` are eligible.
-    pub fn bound_guarded(&self, min_bytes: usize, max_bytes: usize) {
-        self.instrumentation.bound_guarded(min_bytes, max_bytes);
-    }
-
-    /// Counts an allocation of `bytes`, and says whether it is to be guarded.
-    pub fn is_due_for_guard(&self, bytes: usize) -> bool {
-        self.instrumentation.is_due_for_guard(bytes)
-    }
-
-    /// Draws where the next guarded block is to lie: at the start of its OS pages, or at their end.
-    pub fn is_guarded_at_start(&self) -> bool {
-        self.instrumentation.draw_start()
     }
 
     /// Verifies that nobody has written to the free blocks of its pages, where the levels want that.

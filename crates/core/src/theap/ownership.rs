@@ -79,6 +79,9 @@ impl Theap {
 
     /// Abandons a page whose owner vanished in a fork, in the middle of anything.
     pub fn abandon_orphan(page: OwnedPage) {
+        if page.is_sampled() {
+            return page.resume_samples().map_or((), release_page);
+        }
         if !page.is_singleton() {
             // Listed or not: the flag and the bit may disagree.
             heap_of_page(&page).registry().unlist(&page);

@@ -233,12 +233,8 @@ impl Queues {
 
     fn to_end(&self, queue: &Queue, page: &'static Owned) {
         if queue.last() != Some(page) {
-            let was_first = queue.pages.is_first(page);
-            queue.pages.remove(page);
+            self.unlink(page);
             queue.pages.push_back(page);
-            if was_first {
-                self.update_direct(page.bin());
-            }
         }
     }
 

@@ -75,13 +75,15 @@ impl Theap {
     }
 
     /// Makes what the thread has freed the page's list, if nothing else is to be done, and takes its first block; null if not.
-    #[inline(never)]
-    pub(super) fn pop_recycled_sampled(&self, page: &Owned) -> *mut u8 {
+    #[inline]
+    pub fn pop_recycled_sampled(&self, page: &Owned) -> *mut u8 {
         let is_all = page.is_recyclable() && !page.is_cut() && !self.batch.is_pending();
         if !is_all || !self.sampling.counts_down() {
             return core::ptr::null_mut();
         }
-        self.placing(page, Owned::refill_local);
+        let before = page.handed();
+        page.refill_local();
+        self.sampling.place(page, (page.handed() - before) as usize);
         page.pop()
     }
 

@@ -24,6 +24,8 @@ impl Theap {
             self.queues.end_lifo(page);
             self.forget_retired(page);
             self.release_or(page, Owned::punch_early);
+        } else {
+            page.keep_early(&early);
         }
     }
 

@@ -8,6 +8,7 @@
 
 use core::cell::Cell;
 use core::mem;
+use core::ops::Deref;
 use core::ptr;
 
 use super::counts::Counts;
@@ -54,39 +55,34 @@ pub struct Theap {
     links_of_heap: TheapLinks,
 }
 
-/// Where the fields of a theap lie, for a reader in another process.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TheapOffsets {
-    /// A word: the id of the thread that uses it; 0 after its end.
-    pub tid: u32,
-    /// A word: the address of its heap.
-    pub heap: u32,
-    /// Its links in its heap's list: what that list's addresses point to.
-    pub links: u32,
-    /// In the links, the next theap's.
-    pub next: u32,
-    /// How many blocks were allocated in pages that have been released, by size bin of the statistics.
-    pub past_blocks: u32,
-}
-
-impl TheapOffsets {
-    /// The offsets of this build, in bytes.
-    pub const HERE: TheapOffsets = {
-        let [tid, heap] = Identity::WORDS_AT;
-        let [_events, blocks] = Counts::WORDS_AT;
-        TheapOffsets {
-            tid: (mem::offset_of!(Theap, identity) + tid) as u32,
-            heap: (mem::offset_of!(Theap, identity) + heap) as u32,
-            links: mem::offset_of!(Theap, links_of_heap) as u32,
-            next: TheapLinks::NEXT_AT as u32,
-            past_blocks: (mem::offset_of!(Theap, counts) + blocks) as u32,
-        }
-    };
+offsets! {
+    /// Where the fields of a theap lie, for a reader in another process.
+    TheapOffsets {
+        /// A word: the id of the thread that uses it; 0 after its end.
+        tid: mem::offset_of!(Theap, identity) + Identity::TID_AT,
+        /// A word: the address of its heap.
+        heap: mem::offset_of!(Theap, identity) + Identity::HEAP_AT,
+        /// Its links in its heap's list: what that list's addresses point to.
+        links: mem::offset_of!(Theap, links_of_heap),
+        /// In the links, the next theap's.
+        next: TheapLinks::NEXT_AT,
+        /// How many blocks were allocated in pages that have been released, by size bin of the statistics.
+        past_blocks: mem::offset_of!(Theap, counts) + Counts::BLOCKS_AT,
+    }
 }
 
 // SAFETY: Invariant 1.
 unsafe impl Sync for Theap {}
+
+/// What it does besides allocating can be asked of the theap itself.
+impl Deref for Theap {
+    type Target = Instrumentation;
+
+    #[inline(always)]
+    fn deref(&self) -> &Instrumentation {
+        &self.instrumentation
+    }
+}
 
 /// The theap of a thread that has none: every request misses.
 pub static EMPTY_THEAP: Theap = Theap::empty();

@@ -62,15 +62,6 @@ impl Theap {
         threshold > 0 && self.counts.allocated() >= threshold
     }
 
-    /// The list may look as it did though blocks have come and gone: counts before it releases.
-    fn release_if_empty(&self, page: &'static Owned, index: usize) {
-        if page.collect_is_empty() {
-            self.release(page);
-        } else {
-            self.retired.remove(index);
-        }
-    }
-
     /// The page is about to leave the theap.
     pub(super) fn forget_retired(&self, page: &Owned) {
         if page.is(Flag::Retired)
@@ -89,7 +80,8 @@ impl Theap {
             if !page.seems_unused_since_retired() {
                 self.retired.remove(index);
             } else if force == Force::All || page.grow_older() >= MAX_AGE {
-                self.release_if_empty(page, index);
+                // The list may look as it did though blocks have come and gone: this counts.
+                self.release_or(page, |_| self.retired.remove(index));
             }
         }
     }
@@ -185,11 +177,7 @@ impl Theap {
         self.for_each_page(|page| {
             if left > 0 && page.is_quiet() {
                 left -= 1;
-                if page.collect_is_empty() {
-                    self.release(page);
-                } else {
-                    page.punch_quiet();
-                }
+                self.release_or(page, |page| _ = page.punch_quiet());
             }
         });
     }
@@ -201,8 +189,9 @@ impl Theap {
         self.expire_retired(force);
         self.for_each_page(|page| self.collect_page(page, force));
         self.heap().ask_again();
-        if force == Force::Routine {
-            self.punch_quiet_pages();
+        match force {
+            Force::Routine => self.punch_quiet_pages(),
+            Force::All => self.heap().release_kept_samples(),
         }
         if options::is_enabled(OptionId::StatsMergeOnCollect) {
             self.hand_over_counts();
@@ -210,14 +199,10 @@ impl Theap {
     }
 
     fn collect_page(&self, page: &'static Owned, force: Force) {
-        let is_kept = force == Force::Routine && page.is(Flag::Retired);
-        if is_kept {
-            return;
-        }
         match force {
             Force::All => self.release_or_punch(page, Force::All),
-            Force::Routine if page.collect_is_empty() => self.release(page),
-            Force::Routine => {}
+            Force::Routine if page.is(Flag::Retired) => {}
+            Force::Routine => self.release_or(page, |_| {}),
         }
     }
 

@@ -9,6 +9,10 @@ pub(crate) mod config;
 pub(crate) mod context_aarch64;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod context_x86_64;
+#[cfg(target_arch = "x86")]
+pub(crate) mod elf32;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+pub(crate) mod elf64;
 pub(crate) mod entropy;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 pub(crate) mod find_object;

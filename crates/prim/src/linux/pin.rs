@@ -3,14 +3,14 @@
 //! Whether there is anything to be done is in our object's own dynamic section, so that programs and `libferrimalloc.so`, which
 //! is linked with `-z nodelete`, are not looked up.
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "x86"))]
 pub(crate) use by_dlopen::stay_loaded;
 
 /// There are no weak references to ask for `dlopen`.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "x86")))]
 pub(crate) fn stay_loaded() {}
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "x86"))]
 mod by_dlopen {
     use crate::errno::quiet;
     use core::ffi::{c_char, c_int, c_void};

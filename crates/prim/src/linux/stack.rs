@@ -1,5 +1,7 @@
 //! Which memory a stack walk may read.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::errno::{Errno, get, quiet};
 
 /// The kernel copies a signal set from the address before it finds that it doesn't know what to do with it. No sandbox forbids
@@ -17,9 +19,14 @@ pub(crate) fn is_readable(address: usize) -> bool {
 
 /// The kernel puts a few random bytes above the main thread's stack, and tells where.
 pub(crate) fn main_top() -> Option<usize> {
-    // SAFETY: takes and returns a number.
-    let address = quiet(|| unsafe { libc::getauxval(libc::AT_RANDOM) });
-    Some(address as usize).filter(|&address| address != 0)
+    static ADDRESS: AtomicUsize = AtomicUsize::new(0);
+    let address = match ADDRESS.load(Ordering::Relaxed) {
+        // SAFETY: takes and returns a number.
+        0 => quiet(|| unsafe { libc::getauxval(libc::AT_RANDOM) }) as usize,
+        known => known,
+    };
+    ADDRESS.store(address, Ordering::Relaxed);
+    Some(address).filter(|&address| address != 0)
 }
 
 /// The C library puts a thread's control block at the end of its stack.

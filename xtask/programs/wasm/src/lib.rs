@@ -6,6 +6,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 #[global_allocator]
 static GLOBAL: ferrimalloc::MiMalloc = ferrimalloc::MiMalloc;
 
+#[cfg(feature = "small")]
+#[global_allocator]
+// SAFETY: a module of one thread.
+static GLOBAL: ferrimalloc_small::Small<ferrimalloc_small::Grown> =
+    unsafe { ferrimalloc_small::Small::single_threaded(ferrimalloc_small::Grown) };
+
 /// A map of words: many small blocks of different sizes that live long. The answer: how many entries.
 #[unsafe(no_mangle)]
 pub extern "C" fn words(rounds: u32) -> u32 {

@@ -9,20 +9,17 @@ use plotters::prelude::*;
 use std::path::Path;
 
 const SIZE: (u32, u32) = (860, 420);
-const FILE: &str = "bench-day.svg";
 const TITLE: &str = "A simulated day: MiB resident";
 
 /// Hours and MiB.
 type Points = Vec<(f64, f64)>;
 
-/// Draws the picture and gives the line that shows it.
-pub fn picture(results: &Results, cases: &[&Timing], folder: &Path) -> Result<String> {
+/// Draws the picture and gives its title.
+pub fn draw(results: &Results, cases: &[&Timing], file: &Path) -> Result<String> {
     let lines: Vec<(String, Points)> = cases.iter().flat_map(|timing| lines(results, timing)).collect();
-    let file = folder.join(FILE);
-    std::fs::create_dir_all(folder)?;
-    let canvas = SVGBackend::new(&file, SIZE).into_drawing_area();
+    let canvas = SVGBackend::new(file, SIZE).into_drawing_area();
     paint(&canvas, &lines).map_err(|error| anyhow!("{}: {error}", file.display()))?;
-    Ok(format!("![{TITLE}](img/{FILE})\n"))
+    Ok(TITLE.into())
 }
 
 /// What was live, which is the same for all, and what was resident with each engine.

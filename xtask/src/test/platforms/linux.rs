@@ -62,27 +62,30 @@ impl Linux {
             Processes::EachTest => self.run_each(program),
         });
         let count = counts.sum::<Result<usize>>()?;
-        match self.emulator.first() {
-            Some(emulator) => Ok(format!("{count} tests run ({emulator}), and {}", self.c_library(port)?)),
-            // There are no words that the linker fills in, by which `crates/capi` calls the process's functions.
-            None => Ok(format!("{count} tests run (natively)")),
-        }
+        let how = self.emulator.first().map_or("natively", String::as_str);
+        Ok(format!("{count} tests run ({how}), and {}", self.c_library(port)?))
     }
 
-    /// The C library, preloaded into C programs by the emulator.
+    /// The C library, preloaded into C programs; by the emulator, if there is one.
     fn c_library(&self, port: &Port) -> Verdict {
         let linker = port.toolchain.script(&self.triple, &self.linker)?;
         let library = port.library(&self.triple, "cdylib", |command| {
-            command.env(variable(&self.triple, "LINKER"), linker).env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+            command.env(variable(&self.triple, "LINKER"), linker);
         });
-        let preload = match library {
-            Ok(library) => format!("LD_PRELOAD={library}"),
+        let library = match library {
+            Ok(library) => library,
             Err(error) if error.is::<NotToBeHad>() => return Ok(format!("no C library: {error}")),
             Err(error) => return Err(error),
         };
+        let (compiler, flags) = self.linker.split_first().context("a target has a linker")?;
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        if self.emulator.is_empty() {
+            let count = port.c_programs("native", compiler, &flags, &[], vec![("LD_PRELOAD", library.into())])?;
+            return Ok(format!("{count} C programs"));
+        }
+        let preload = format!("LD_PRELOAD={library}");
         let emulator = self.emulator.iter().map(String::as_str).chain(["-E", &preload]).collect::<Vec<_>>();
-        let compiler = self.linker.first().context("a target has a linker")?;
-        Ok(format!("{} C programs", port.c_programs("emulated", compiler, &[], &emulator, vec![])?))
+        Ok(format!("{} C programs", port.c_programs("emulated", compiler, &flags, &emulator, vec![])?))
     }
 
     fn command(&self, program: &Path) -> Command {

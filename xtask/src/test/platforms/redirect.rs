@@ -18,6 +18,7 @@ const LATE_ON_UCRT: &[&str] = &["-shared", "-nostdlib", "-nostartfiles", "-Wl,-e
 pub fn check(windows: &Windows) -> Verdict {
     let run = build(windows)?;
     ask(windows, &run)?;
+    ask_at_whole_4_gib(windows)?;
     real(windows, &run)
 }
 
@@ -46,6 +47,21 @@ fn ask(windows: &Windows, run: &Path) -> Result<()> {
     let is_right = alone == Some(NOT_REDIRECTED) && told == Some(7);
     ensure!(is_right, "redirect.exe answers {alone:?} by itself, and {told:?} in place of 7");
     Ok(())
+}
+
+/// The library at an address whose lower half is 0, which is what a thread that loads it answers.
+fn ask_at_whole_4_gib(windows: &Windows) -> Result<()> {
+    let arguments = ["rustc", "-p", "ferrimalloc-redirect", "--lib", "--features", "run", "--target", TRIPLE];
+    let mut command = windows.port.cargo_with_std(&arguments, "core,alloc")?;
+    command.args(["--", "-Clink-arg=-Wl,--image-base=0x700000000,--disable-dynamicbase"]);
+    windows.port.bench.run(command.env(variable(TRIPLE, "LINKER"), GCC))?;
+    let folder = windows.folder.join("high");
+    fs::create_dir_all(&folder)?;
+    let built = windows.port.toolchain.target().join(TRIPLE).join("debug");
+    fs::copy(built.join("ferrimalloc_redirect.dll"), folder.join("ferrimalloc_redirect.dll"))?;
+    fs::copy(windows.folder.join("ferrimalloc-run.exe"), folder.join("ferrimalloc-run.exe"))?;
+    let program = windows.folder.join("redirect.exe");
+    windows.port.bench.run(windows.wine(&folder.join("ferrimalloc-run.exe"))?.arg(program)).map(drop)
 }
 
 /// The same answers with and without.

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::*;
 use crate::base::{Bin, Force, LARGE_BLOCK_MAX, MAX_REQUEST, SLICE_BYTES, Zero};
 use crate::os::os_page_bytes;
-use crate::page::{Lookup, Page};
+use crate::page::Page;
 use crate::runtime::tests::ground;
 use crate::runtime::{current_theap, heap_main, heap_new, live_theap, theap_for};
 use ferrimalloc_prim::{Errno, errno};
@@ -64,8 +64,8 @@ fn is_refused(request: impl FnOnce() -> *mut u8) -> bool {
 
 fn page_of(p: *const u8) -> &'static Page {
     match Page::lookup(p) {
-        Lookup::Page(page) => page,
-        Lookup::None => panic!("no page at {p:p}"),
+        Some(page) => page,
+        None => panic!("no page at {p:p}"),
     }
 }
 

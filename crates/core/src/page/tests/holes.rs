@@ -69,7 +69,7 @@ fn all_hold(page: &Page, kept: &[(usize, *mut u8)]) -> bool {
 
 fn filled_slices(page: &Page) -> usize {
     let Origin::Arena(arena) = page.origin() else { panic!("pages of many blocks are in arenas") };
-    arena.usage().filled_slices()
+    arena.usage().filled.get()
 }
 
 fn committed(page: &Page) -> i64 {

@@ -80,7 +80,7 @@ fn a_heap_ends_though_a_mistaken_claim_has_to_be_decided() {
     });
     destroy(heap);
     decided.join().unwrap();
-    assert!(matches!(Page::lookup(block(blocks[0])), Lookup::None));
+    assert!(Page::lookup(block(blocks[0])).is_none());
 }
 
 /// A heap that another thread ends while it is visited stays readable until the visitor is done with it.
@@ -117,7 +117,7 @@ fn a_destroyed_heap_takes_all_threads_pages_along() {
     let mine = take(theap, 200_000);
     let theirs = on_a_thread(move || address(take(theap_for(heap).unwrap(), 64)));
     destroy(heap);
-    assert!(matches!(Page::lookup(mine), Lookup::None) && matches!(Page::lookup(block(theirs)), Lookup::None));
+    assert!(Page::lookup(mine).is_none() && Page::lookup(block(theirs)).is_none());
     assert!(main_subproc().arenas().in_use_slices() <= before + 2, "some metadata may have been needed");
 }
 

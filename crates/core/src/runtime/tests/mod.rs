@@ -11,7 +11,7 @@ use crate::base::*;
 use crate::heap::{Heap, Subproc};
 use crate::options::OptionId;
 use crate::os::tests::Alone;
-use crate::page::{Freed, Lookup, Page};
+use crate::page::{Freed, Page};
 use crate::theap::Theap;
 
 #[cfg(unix)]
@@ -71,8 +71,8 @@ fn put(p: *mut u8) {
 
 fn page_of(p: *mut u8) -> &'static Page {
     match Page::lookup(p) {
-        Lookup::Page(page) => page,
-        Lookup::None => panic!("no page at {p:p}"),
+        Some(page) => page,
+        None => panic!("no page at {p:p}"),
     }
 }
 

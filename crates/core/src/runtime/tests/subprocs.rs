@@ -1,6 +1,7 @@
 //! Sub-processes share nothing.
 
 use super::*;
+use crate::heap::{SingleRequest, release_page};
 
 fn end(subproc: &'static Subproc) -> Result<(), Undestroyed> {
     // SAFETY: the test is done with it and its blocks.
@@ -23,7 +24,7 @@ fn a_sub_process_has_heaps_and_arenas_of_its_own() {
         assert_eq!(end(subproc), Err(Undestroyed::InUse), "this thread is in it");
         assert!(join_subproc(main_subproc()));
         assert_eq!(end(subproc), Ok(()));
-        assert!(matches!(Page::lookup(inside), Lookup::None) && find_heap(heap).is_none());
+        assert!(Page::lookup(inside).is_none() && find_heap(heap).is_none());
         put(outside);
     });
 }
@@ -77,5 +78,21 @@ fn addresses_are_found_in_any_of_them() {
         assert!(page_around(p.wrapping_add(100)) == Some(page_of(p)));
         assert_eq!(end(subproc), Ok(()));
         assert!(page_around(p).is_none());
+    });
+}
+
+#[test]
+fn deep_addresses_of_large_blocks_are_found() {
+    const BYTES: usize = 9 << 20;
+    let _ground = ground();
+    on_a_thread(|| {
+        let theap = live_theap().unwrap();
+        let request =
+            SingleRequest { bytes: BYTES, align: 1, offset: 0, front_bytes: 0, spare_bytes: 0, zero: Zero::Any };
+        let page = theap.heap().fresh_single(&request, theap.tid(), theap.handle(), 0).unwrap();
+        let around = |at: usize| page_around(page.start().wrapping_add(at));
+        assert!(around(0) == Some(page.page()) && around(BYTES - 1) == Some(page.page()));
+        assert!(around(BYTES + (1 << 20)) != Some(page.page()), "behind it");
+        release_page(page);
     });
 }

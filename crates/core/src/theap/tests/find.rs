@@ -124,13 +124,12 @@ fn without_memory_there_is_no_page_and_with_it_there_is_again() {
 fn a_large_page_is_advised_to_be_huge_once_another_of_full_size_has_filled() {
     use std::boxed::Box;
 
-    use crate::arena::PageKind;
     use ferrimalloc_prim::mem::{MemConfig, ThpMode, config};
     use ferrimalloc_prim::sim::{Kind, calls, set_config};
     let bed = Bed::new();
     let madvised = MemConfig { thp: ThpMode::Madvise, ..*config() };
     set_config(Some(Box::leak(Box::new(madvised))));
-    bed.heap.subproc().arenas().usage().note_filled((64 << 20) / SLICE_BYTES, PageKind::Shared);
+    bed.heap.subproc().arenas().usage().filled.add((64 << 20) / SLICE_BYTES);
     let slices = take_pages(bed.theap, 32 << 10, 2).into_iter().map(|blocks| page_of(blocks[0]).slices());
     assert!(slices.eq([MEDIUM_PAGE_SLICES, LARGE_PAGE_SLICES]));
     assert_eq!(calls(Kind::Thp), 0, "they may stay sparse");

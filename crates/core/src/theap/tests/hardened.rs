@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::options::{self, Hardening};
-use crate::theap::instrumentation::Readers;
 
 /// How pages are checked until the end of a scope.
 pub(super) struct Hardened;
@@ -51,7 +50,7 @@ fn a_block_freed_by_its_owner_and_a_stranger_at_once_counts_once() {
     const BYTES: usize = 256;
     let hardening = Hardening { secure: 2, debug: 0 };
     let _ordinary_again = Hardened::begin(hardening);
-    [bed.theap, bed.other].into_iter().for_each(|theap| theap.instrumentation.instrument_at(hardening, Readers::None));
+    [bed.theap, bed.other].into_iter().for_each(|theap| theap.instrumentation.instrument_at(hardening, theap.heap()));
     [OptionId::Abort, OptionId::ShowErrors].into_iter().for_each(|option| bed.set(option, 0));
     bed.set(OptionId::PageFullRetain, 1);
     let first = take_any(bed.theap, BYTES);

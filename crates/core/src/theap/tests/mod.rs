@@ -10,7 +10,7 @@ use crate::heap::Heap;
 use crate::heap::tests::new_subproc;
 use crate::options::OptionId;
 use crate::os::tests::Alone;
-use crate::page::{EMPTY_PAGE, Flag, Freed, Lifetime, Lookup, Owned, Owner, Page, Source};
+use crate::page::{EMPTY_PAGE, Flag, Freed, Lifetime, Owned, Owner, Page, Source};
 
 mod batch;
 mod collect;
@@ -106,8 +106,8 @@ fn take_pages(theap: &'static Theap, bytes: usize, pages: usize) -> Vec<Vec<*mut
 
 fn page_of(p: *mut u8) -> &'static Owned {
     match Page::lookup(p) {
-        Lookup::Page(page) => page.look(),
-        Lookup::None => panic!("no page at {p:p}"),
+        Some(page) => page.look(),
+        None => panic!("no page at {p:p}"),
     }
 }
 

@@ -11,7 +11,6 @@ use crate::os::os_page_bytes;
 use crate::page::SinglePage;
 use crate::random::Fast;
 use crate::sync::steps::{stop_at, unstopped};
-use crate::theap::instrumentation::Readers;
 #[cfg(target_os = "linux")]
 use ferrimalloc_prim::futex;
 
@@ -151,7 +150,7 @@ fn use_all(bed: &Bed, shadow: Shadow, at: usize) {
 /// Both threads' theaps at these levels.
 fn bed_at(hardening: Hardening) -> Bed {
     let bed = Bed::new();
-    [bed.theap, bed.other].into_iter().for_each(|theap| theap.instrumentation.instrument_at(hardening, Readers::None));
+    [bed.theap, bed.other].into_iter().for_each(|theap| theap.instrumentation.instrument_at(hardening, theap.heap()));
     bed
 }
 

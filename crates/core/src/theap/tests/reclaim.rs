@@ -1,7 +1,6 @@
 //! What the options say about taking pages back, and giving pages up on request.
 
 use super::*;
-use crate::theap::instrumentation::Readers;
 
 /// Full pages that were given up, and one block of each.
 fn given_up(bed: &mut Bed, pages: usize) -> Vec<*mut u8> {
@@ -24,7 +23,7 @@ fn pages_are_never_taken_back_where_the_option_forbids() {
 fn a_theap_of_hardened_pages_takes_no_ordinary_page_back() {
     let mut bed = Bed::new();
     let blocks = given_up(&mut bed, 2);
-    bed.theap.instrumentation.instrument_at(crate::options::Hardening::MAX, Readers::None);
+    bed.theap.instrumentation.instrument_at(crate::options::Hardening::MAX, bed.theap.heap());
     put(bed.theap, blocks[0]);
     assert!(page_of(blocks[0]).owner().is_unowned() && page_of(blocks[0]).remote_count() == 1);
 }

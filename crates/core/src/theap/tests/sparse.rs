@@ -107,6 +107,40 @@ fn a_page_that_is_kept_because_it_was_empty_is_punched_when_it_falls_again() {
     assert!(page.hole_bytes() > 0 && !page.is(Flag::Retired));
 }
 
+#[test]
+fn what_others_have_freed_brings_the_looks_forward() {
+    let bed = bed();
+    let (page, blocks) = full(bed.theap);
+    let part = page.reserved() / 8;
+    // A look, which finds that the next five can be left out.
+    put_all(bed.theap, &blocks[..2 * part]);
+    put_all(bed.other, &blocks[2 * part..5 * part]);
+    bed.other.flush_remote();
+    bed.theap.collect(Force::Routine);
+    put_all(bed.theap, &blocks[5 * part..blocks.len() - 5]);
+    assert!(page.hole_bytes() >= PAGE_BYTES * 5 / 8, "{}", page.hole_bytes());
+}
+
+#[test]
+fn a_page_that_has_kept_its_memory_often_is_looked_at_now_and_then() {
+    let mut bed = bed();
+    let (page, mut blocks) = full(bed.theap);
+    bed.set(OptionId::PurgeDelay, 1000);
+    let mut fall = |bed: &Bed| {
+        put_all(bed.theap, &blocks[5..]);
+        let hole_bytes = page.hole_bytes();
+        blocks.truncate(5);
+        blocks.extend(take_many(bed.theap, BYTES, page.reserved() - 5));
+        hole_bytes
+    };
+    (0..8).for_each(|_| assert_eq!(fall(&bed), 0));
+    options::unset(OptionId::PurgeDelay, OptionId::PurgeDelay.spec().default);
+    let falls = (0..4).position(|_| fall(&bed) > 0);
+    assert!(falls.is_some_and(|falls| falls > 0), "{falls:?}");
+    let falls = (0..4).position(|_| fall(&bed) > 0);
+    assert_eq!(falls, Some(0), "once some has gone, each fall is seen");
+}
+
 /// Whoever frees, nothing goes.
 fn keeps_all(bed: &Bed) {
     let (page, blocks) = full(bed.theap);
