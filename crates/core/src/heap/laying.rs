@@ -1,5 +1,5 @@
-//! Laying guarded blocks to rest that have been freed. A file of its own, between the ring of those that rest, which knows no heap, and the
-//! release of pages.
+//! What is known of blocks when they are laid to rest, or their page goes: guarded blocks that have been freed rest, and samples are taken
+//! from the profiler. A file of its own, between the ring of those that rest, which knows no heap, and the release of pages.
 
 use core::ptr::NonNull;
 
@@ -7,7 +7,7 @@ use super::guard::close_single;
 use super::page_heap::{heap_of_page, postpones};
 use super::resting::Resting;
 use crate::diag::ErrorKind;
-use crate::page::{Owned, OwnedPage};
+use crate::page::{Owned, OwnedPage, Page};
 use crate::profile;
 
 /// Has a guarded block's page rest, whose block has been freed; it comes back if it can't, or has rested.
@@ -58,5 +58,18 @@ pub unsafe fn retire_sample(record: *const (), block: *mut u8) {
     if let Some(sample) = NonNull::new(record.cast_mut().cast()) {
         // SAFETY: the precondition.
         unsafe { profile::retire(sample, block) };
+    }
+}
+
+/// Of the page's blocks, which are all free now, some may be samples of the profiler still.
+pub(super) fn retire_samples(page: &Page) {
+    // SAFETY: the page is going, and what it has are records of its blocks.
+    unsafe {
+        if let Some(record) = page.sample() {
+            retire_sample(record, page.start());
+        }
+        if page.is_sampled() {
+            page.drain_records(|record, block| retire_sample(record, block));
+        }
     }
 }

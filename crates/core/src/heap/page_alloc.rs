@@ -6,7 +6,7 @@ use ferrimalloc_prim::trace;
 use super::color::color;
 use super::guard;
 use super::heap::{Heap, Subproc};
-use super::laying::{note_other_frees, rest, retire_sample};
+use super::laying::{note_other_frees, rest, retire_samples};
 use super::page_heap::{heap_of_page, hint_of};
 use super::resting::Resting;
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map, process_limit};
@@ -15,7 +15,7 @@ use crate::bitmap::BitRange;
 use crate::diag::ErrorKind;
 use crate::options::{self, OptionId};
 use crate::os::{self, tool_hooks};
-use crate::page::{Flag, Origin, Owned, OwnedPage, Page, Placement, Threshold, layout_of_samples};
+use crate::page::{Flag, Origin, Owned, OwnedPage, Placement, Threshold, layout_of_samples};
 use crate::sync::pin;
 
 /// A block that gets a page of its own.
@@ -486,19 +486,6 @@ fn give_back(page: OwnedPage, arenas: &ArenaSet) {
             tool_hooks::opened(region.start, region.bytes);
             // SAFETY: the mapping was made for this page, which is gone.
             unsafe { os::release(region) }
-        }
-    }
-}
-
-/// Of the page's blocks, which are all free now, some may be samples of the profiler still.
-fn retire_samples(page: &Page) {
-    // SAFETY: the page is going, and what it has are records of its blocks.
-    unsafe {
-        if let Some(record) = page.sample() {
-            retire_sample(record, page.start());
-        }
-        if page.is_sampled() {
-            page.drain_records(|record, block| retire_sample(record, block));
         }
     }
 }
