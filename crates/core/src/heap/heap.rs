@@ -354,6 +354,7 @@ impl Linked for Heap {
 static NEXT_HEAP_ID: AtomicUsize = AtomicUsize::new(1);
 
 /// A sub-process. Valid when zeroed, but for its main heap.
+#[repr(C)]
 pub struct Subproc {
     arenas: ArenaSet,
     main_heap: Published<Heap>,
@@ -361,10 +362,10 @@ pub struct Subproc {
     /// Memory of ended theaps, which other threads may still compare with: never used for anything else.
     theap_cache: Lock<FreeStack>,
     threads: AtomicUsize,
-    /// Guarded blocks that have been freed.
-    resting: Resting,
     /// The next one in the list of all, for the runtime floor.
     next: AtomicPtr<Subproc>,
+    /// Guarded blocks that have been freed. (Large, and mostly never touched: behind all else.)
+    resting: Resting,
 }
 
 impl Subproc {
