@@ -234,8 +234,8 @@ FM_API void* mi_aligned_offset_recalloc(void* p, size_t newcount, size_t size, s
 
 /* Frees `p` only if it is one of our blocks, else does nothing; tells which. */
 FM_API bool mi_cfree(void* p) FM_NOTHROW;
-/* Sized frees: `size` and `alignment` must be those of the allocation. They cost what mi_free does; from level 3 on
- * (docs/SECURITY.md) a block of another size or alignment is refused. The last two are C23's free_sized and free_aligned_sized. */
+/* Sized frees: `size` and `alignment` must be those of the allocation. They cost what mi_free does; a block of
+ * another class is refused from level 2 on (docs/SECURITY.md), and one of another size or alignment from level 3 on. The last two are C23's free_sized and free_aligned_sized. */
 FM_API void mi_free_size(void* p, size_t size) FM_NOTHROW;
 FM_API void mi_free_aligned(void* p, size_t alignment) FM_NOTHROW;
 FM_API void mi_free_size_aligned(void* p, size_t size, size_t alignment) FM_NOTHROW;

@@ -1,4 +1,5 @@
-//! What a layout says when a block is freed is verified from level 3 on, and is right however the block came to its size.
+//! What a layout says when a block is freed is verified, by its class at level 2 and to the byte from level 3 on, and is right however the
+//! block came to its size.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
@@ -59,8 +60,8 @@ fn a_right_layout_is_never_reported() {
 }
 
 #[test]
-fn a_wrong_layout_is_reported_from_level_three_on() {
-    for (level, due) in [(0, 0), (2, 0), (3, 4), (4, 4), (5, 4)] {
+fn a_wrong_layout_is_reported_at_level_two_if_no_block_of_the_class_has_it_and_from_three_on() {
+    for (level, due) in [(0, 0), (2, 1), (3, 4), (4, 4), (5, 4)] {
         let found = reports(level, || {
             // SAFETY: the layouts are wrong on purpose; the blocks are freed once all the same.
             unsafe {
