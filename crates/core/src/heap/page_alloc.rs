@@ -351,7 +351,7 @@ pub fn release_page(page: OwnedPage) {
 #[cold]
 pub fn refuse_second_free(page: OwnedPage) {
     page.report(ErrorKind::DoubleFree, page.start(), page.start());
-    Resting::let_rest(page).unwrap_or_else(release_now);
+    Resting::let_rest(page).unwrap_or_else(release_page);
 }
 
 fn release_rested(page: OwnedPage) {
@@ -413,6 +413,9 @@ pub fn release_or_list(mut page: OwnedPage) {
     loop {
         let used = page.used_when_let_go();
         if page.arrived() >= used {
+            if page.is_singleton() && !page.is_resting() {
+                page.take_pushed();
+            }
             return release_page(page);
         }
         list_again(&page);

@@ -9,6 +9,7 @@ use super::*;
 use crate::arena::tests::ground;
 use crate::arena::{Kind, Reserve};
 use crate::base::*;
+use crate::diag;
 use crate::options::OptionId;
 use crate::page::{Lifetime, Origin, Owned, OwnedPage, Owner, Page, PageRef, SinglePage, Threshold};
 
@@ -407,16 +408,46 @@ fn a_visitor_sees_areas_then_their_blocks_until_it_has_seen_enough() {
     assert!(heap.visit(Depth::Areas, |_| false, &mut |_, _| panic!("not wanted")));
 }
 
-/// A guarded block that has been freed, at most of so many slices.
-fn free_guarded(heap: &'static Heap, bytes: usize) -> PageRef {
+/// A guarded block.
+fn guarded(heap: &'static Heap, bytes: usize) -> SinglePage {
     let os_page = mem::config().os_page_bytes;
     let request =
         SingleRequest { front_bytes: os_page, spare_bytes: os_page, align: os_page, offset: bytes, ..single(bytes) };
     let mut block = heap.fresh_single(&request, ME, ptr::null(), 0).unwrap().hand_out_single(ME);
     assert!(guard_single(&mut block));
+    block
+}
+
+/// One that has been freed.
+fn free_guarded(heap: &'static Heap, bytes: usize) -> PageRef {
+    let block = guarded(heap, bytes);
     let page = block.page();
     release_page(block.free().unwrap());
     page
+}
+
+#[test]
+fn one_free_of_a_guarded_block_is_one_though_its_page_was_claimed_meanwhile() {
+    let mut ground = ground();
+    ground.set(OptionId::GuardedRest, 3);
+    let (heap, errors) = (new_heap(), diag::error_count());
+    // The claimer puts the page back, or finds that it can't.
+    let block = guarded(heap, MIB);
+    let page = block.page();
+    let (claimed, threshold) = page.claim_in_place().unwrap();
+    assert!(block.free().is_none());
+    release_or_list(claimed.put_back(threshold).expect_err("the block has been freed"));
+    assert_eq!((page.is_resting(), page.remote_count(), diag::error_count()), (true, 0, errors));
+    // A second free is one, though.
+    let block = guarded(heap, MIB);
+    let page = block.page();
+    let (claimed, threshold) = page.claim_in_place().unwrap();
+    // SAFETY: the page is looked at twice, as by two threads that free the block.
+    let again = unsafe { SinglePage::held(page.start(), page) }.unwrap();
+    assert!(block.free().is_none() && again.free().is_none());
+    release_or_list(claimed.put_back(threshold).expect_err("the block has been freed"));
+    assert_eq!(diag::error_count(), errors + 1);
+    release_resting(heap.subproc());
 }
 
 #[test]

@@ -72,6 +72,7 @@ use super::ownership::{BlockOffset, Chain, Owner, Push};
 use crate::arena::Tally;
 use crate::base::*;
 use crate::bitmap::BitRange;
+use crate::diag::ErrorKind;
 use crate::sync::{Relaxed, pin};
 
 /// The most slices of a page that become accessible before they are needed: 512 KiB.
@@ -458,6 +459,14 @@ impl Owned {
         self.ownership.set_owner(self.owner().guarded(is_guarded));
     }
 
+    /// The only block has been freed by a push, which is taken out of the remote word. A second one there is a double free.
+    #[cold]
+    pub fn take_pushed(&self) {
+        if self.take_remote().count > 1 {
+            self.report(ErrorKind::DoubleFree, self.start(), self.start());
+        }
+    }
+
     /// The only block has been freed.
     pub fn note_single_freed(&self) {
         self.outstanding.set(0);
@@ -671,7 +680,7 @@ impl SinglePage {
     pub fn free(self) -> Option<OwnedPage> {
         match self.0.claim() {
             Some((page, _)) => Some(page),
-            None => self.0.push_unlinked(self.0.start()),
+            None => self.0.push_unlinked(self.0.start()).inspect(|page| page.take_pushed()),
         }
     }
 }

@@ -105,9 +105,11 @@ impl OwnedPage {
             self.record_of(index).set(FREE);
         }
         let page = self.page();
+        // Before the page is let go of: whoever claims it by mistake sees what it is.
+        self.set_interior();
         let given_up = self.let_go(Owner::SAMPLES.tid(), 0, 1);
         debug_assert!(given_up.is_ok(), "no block of a new page has been freed");
-        page.ownership.set_owner(Owner::SAMPLES);
+        debug_assert!(page.is_sampled());
         page
     }
 
