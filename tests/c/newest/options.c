@@ -68,7 +68,7 @@ static void test_own(void) {
   mi_option_set(scavenge, 2);
   CHECK(mi_option_get(scavenge) == 2);
   mi_option_set(scavenge, 0);
-  CHECK(mi_option_get((mi_option_t)55) == 0 && mi_option_get((mi_option_t)999) == 0 && mi_option_get((mi_option_t)1005) == 0);
+  CHECK(mi_option_get((mi_option_t)55) == 0 && mi_option_get((mi_option_t)999) == 0 && mi_option_get((mi_option_t)1006) == 0);
 }
 
 static void part_allocate(void) { mi_free(mi_malloc(10)); }
