@@ -2,6 +2,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 use core::ptr;
 
 use crate::pages::Pages;
@@ -128,7 +129,8 @@ unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) {
         // SAFETY: the precondition.
         return unsafe { to.copy_from_nonoverlapping(from, bytes) };
     }
-    let (to, from): (*mut u64, *const u64) = (to.cast(), from.cast());
+    // (What a block holds need not be numbers: it may be pointers, or nothing yet.)
+    let (to, from): (*mut MaybeUninit<u64>, *const MaybeUninit<u64>) = (to.cast(), from.cast());
     for word in 0..bytes.div_ceil(size_of::<u64>()) {
         // SAFETY: the precondition; blocks are aligned to words.
         unsafe { to.add(word).write_volatile(from.add(word).read_volatile()) };

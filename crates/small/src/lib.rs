@@ -7,7 +7,7 @@
 //! static GLOBAL: Small<Region<65536>> = unsafe { Small::single_threaded(Region::new()) };
 //! ```
 //!
-//! with `#[global_allocator]`. On WebAssembly the memory is not a [`Region`] but [`Grown`].
+//! with `#[global_allocator]`. On WebAssembly the memory is not a [`Region`] but `Grown`.
 //!
 //! # How it is built
 //! The idea is mimalloc's, and nothing of the large allocator beside it is used: blocks of one size class share a page, each page has its own list of free blocks, and
@@ -34,6 +34,6 @@ mod sizes;
 mod source;
 
 pub use global::Small;
-#[cfg(feature = "grown")]
+#[cfg(all(feature = "grown", target_family = "wasm"))]
 pub use source::Grown;
 pub use source::{Region, Source};

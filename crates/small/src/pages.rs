@@ -28,9 +28,11 @@ struct Page {
     next: u32,
     previous: u32,
     free: *mut Block,
-    unused: [u32; (16 - size_of::<usize>()) / 4 - 1],
+    unused: [u32; UNUSED],
     last: u32,
 }
+
+const UNUSED: usize = (16 - size_of::<usize>()) / size_of::<u32>() - 1;
 
 const _: () = assert!(size_of::<Page>() == PAGE_GRANULES * size_of::<u32>());
 
@@ -109,7 +111,7 @@ impl Pages {
         let Some(granule) = runs.take(A_PAGE, source) else { return false };
         let number = granule / PAGE_GRANULES;
         let free = link_blocks(runs.start_of(granule), class);
-        let new = Page { state: CURRENT, countdown: NEVER, next: 0, previous: 0, free, unused: [0; _], last: 0 };
+        let new = Page { state: CURRENT, countdown: NEVER, next: 0, previous: 0, free, unused: [0; UNUSED], last: 0 };
         // SAFETY: the words of granules that are ours.
         unsafe { runs.words_of_page::<Page>(number).write(new) };
         self.take_all(class, number as u32, page(runs, number as u32));

@@ -159,10 +159,32 @@ impl Runs {
     }
 
     fn add_from(&mut self, granules: usize, source: &impl Source) -> bool {
-        let needs_table = self.end + granules > self.room;
-        let for_table = if needs_table { self.next_room(self.end + granules) / WORDS_PER_GRANULE } else { 0 };
-        let wanted = (granules + for_table).checked_mul(GRANULE_BYTES).and_then(|bytes| source.grow(bytes));
-        wanted.is_some_and(|(start, bytes)| self.add_memory(start.expose_provenance(), bytes / GRANULE_BYTES))
+        let Some((start, came)) = self.ask(granules, self.end, source) else { return false };
+        if self.add_memory(start, came) {
+            return true;
+        }
+        // Somebody else's memory lies between, and the table needs more words for it than there came room for: once more, with that room.
+        let end = start + came * GRANULE_BYTES;
+        match self.ask(granules, self.granule_at(end), source) {
+            Some((more, count)) if more == end => self.add_memory(start, came + count),
+            Some((more, count)) => self.add_memory(more, count),
+            None => false,
+        }
+    }
+
+    /// Asks for so many granules, and for those of the table that is needed if they begin at granule `from`: an address, and how many.
+    fn ask(&self, granules: usize, from: usize, source: &impl Source) -> Option<(usize, usize)> {
+        let bytes = (granules + self.for_table(from + granules)).checked_mul(GRANULE_BYTES)?;
+        source.grow(bytes).map(|(start, bytes)| (start.expose_provenance(), bytes / GRANULE_BYTES))
+    }
+
+    /// How many granules a new table takes, if one is needed for the granules before `end`, its own behind them, and a unit of the source's.
+    fn for_table(&self, end: usize) -> usize {
+        if end <= self.room {
+            return 0;
+        }
+        let about = self.next_room(end) / WORDS_PER_GRANULE;
+        self.next_room(end + 2 * about + WORDS_PER_GRANULE) / WORDS_PER_GRANULE
     }
 
     /// As many words as a table has that has so many at least.
@@ -171,6 +193,7 @@ impl Runs {
         (least + least / 4 + 2 * WORDS_PER_GRANULE).max(2 * self.room).next_multiple_of(WORDS_PER_GRANULE)
     }
 
+    /// False, and nothing has happened, if the table that is needed doesn't fit in.
     fn add_memory(&mut self, start: usize, granules: usize) -> bool {
         if self.end == 0 {
             self.base = start;

@@ -15,17 +15,17 @@ pub unsafe trait Source {
     fn grow(&self, bytes: usize) -> Option<(*mut u8, usize)>;
 }
 
-/// A system's memory that grows upwards, as WebAssembly's does, by 64 KiB.
-#[cfg(feature = "grown")]
+/// WebAssembly's memory, which grows upwards, by 64 KiB. Others have none such.
+#[cfg(all(feature = "grown", target_family = "wasm"))]
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Grown;
 
 /// The unit of WebAssembly's memory. Bytes.
-#[cfg(feature = "grown")]
+#[cfg(all(feature = "grown", target_family = "wasm"))]
 const UNIT_BYTES: usize = 64 << 10;
 
 // SAFETY: fresh memory of the system's.
-#[cfg(feature = "grown")]
+#[cfg(all(feature = "grown", target_family = "wasm"))]
 unsafe impl Source for Grown {
     fn grow(&self, bytes: usize) -> Option<(*mut u8, usize)> {
         use ferrimalloc_prim::mem::{self, Access};

@@ -9,11 +9,19 @@ fn heap<const BYTES: usize>() -> &'static Small<Region<BYTES>> {
     unsafe { &*std::alloc::alloc_zeroed(layout).cast::<Small<Region<BYTES>>>() }
 }
 
-/// A source that gives 64 KiB at a time, with gaps between.
+/// A source that gives 64 KiB at a time, with gaps between: `gap` says how large one is behind what begins and ends there.
 struct Gaps {
     region: *mut u8,
     at: core::cell::Cell<usize>,
     most: usize,
+    gap: fn(usize, usize) -> usize,
+}
+
+impl Gaps {
+    fn new(most: usize, gap: fn(usize, usize) -> usize) -> Gaps {
+        let region = Box::leak(std::vec![0_u64; (most + 4096) / 8].into_boxed_slice()).as_mut_ptr().cast::<u8>();
+        Gaps { region: region.wrapping_add(region.align_offset(4096)), at: 0.into(), most, gap }
+    }
 }
 
 // SAFETY: parts of a region that do not overlap.
@@ -21,7 +29,7 @@ unsafe impl Source for Gaps {
     fn grow(&self, bytes: usize) -> Option<(*mut u8, usize)> {
         let (at, bytes) = (self.at.get(), bytes.next_multiple_of(64 << 10));
         (at + bytes <= self.most).then(|| {
-            self.at.set(at + bytes + if at % 3 == 0 { 0 } else { 64 << 10 });
+            self.at.set(at + bytes + (self.gap)(at, at + bytes));
             (self.region.wrapping_add(at), bytes)
         })
     }
@@ -131,12 +139,22 @@ fn without_memory_nothing_is_lost() {
 
 #[test]
 fn memory_may_have_gaps() {
-    let most = 64 << 20;
-    let region = Box::leak(std::vec![0_u64; (most + 4096) / 8].into_boxed_slice()).as_mut_ptr().cast::<u8>();
-    let region = region.wrapping_add(region.align_offset(4096));
+    let gaps = Gaps::new(512 << 20, |at, _| if at % 3 == 0 { 0 } else { 64 << 10 });
     // SAFETY: one thread; the memory is nobody else's.
-    let heap = unsafe { Small::single_threaded(Gaps { region, at: 0.into(), most }) };
-    exercise(&heap, 15_000);
+    let heap = unsafe { Small::single_threaded(gaps) };
+    assert_eq!(exercise(&heap, 15_000), 0);
+}
+
+/// As when another allocator has grown WebAssembly's memory: the table needs more words for that than fit into what comes next.
+#[test]
+fn a_large_gap_costs_a_larger_table_and_no_more() {
+    const MIB: usize = 1 << 20;
+    let gaps = Gaps::new(64 * MIB, |from, to| if from < 10 * MIB && to >= 10 * MIB { 16 * MIB } else { 0 });
+    // SAFETY: as above.
+    let heap = unsafe { Small::single_threaded(gaps) };
+    // SAFETY: the layout is not empty.
+    let count = (0..).take_while(|_| !unsafe { heap.alloc(layout(8192, 8)) }.is_null()).count();
+    assert!(count * 8192 > 44 * MIB, "{count} of 6144, but for tables");
 }
 
 #[test]
