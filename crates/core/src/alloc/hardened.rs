@@ -307,7 +307,7 @@ pub(super) fn single_size(page: PageRef) -> Option<usize> {
     (!page.is_resting()).then(|| page.block_bytes().saturating_sub(padding))
 }
 
-/// How many bytes the block at `p` of a hardened page has for its user; `None` if there is no block, or it is free.
+/// How many bytes the block at `p` of a hardened page, or of a page of its own, has for its user; `None` if there is no block, or it is free.
 pub(super) fn usable_size(p: *mut u8, page: PageRef) -> Option<usize> {
     if page.is_singleton() {
         return if p == page.start() { single_size(page) } else { None };

@@ -19,9 +19,7 @@ pub fn usable_size(p: *const u8) -> usize {
 /// The same where the page is known; `None` if there is no block, as far as that can be told.
 pub(super) fn size_of_block(p: *const u8, page: PageRef) -> Option<usize> {
     let owner = page.owner();
-    if owner.is_guarded() && page.is_singleton() {
-        hardened::single_size(page).filter(|_| p == page.start())
-    } else if owner.is_hardened() {
+    if owner.is_hardened() || owner.is_guarded() && page.is_singleton() {
         hardened::usable_size(p.cast_mut(), page)
     } else if owner.has_interior() {
         let block = page.block_of(p.cast_mut());

@@ -2,7 +2,7 @@
 //! blocks have canaries, with the size asked for, else with the block's class. A block that is not as it was said to be is reported, and stays.
 //! A file of its own, since only the faces know what callers say.
 
-use super::hardened::{self, canary_size};
+use super::hardened::{canary_size, usable_size};
 use super::origins;
 use crate::base::*;
 use crate::diag::{Detail, ErrorKind};
@@ -100,8 +100,7 @@ enum Size {
 /// The size of the block at `p` of a hardened page. Says nothing.
 fn size_of(p: *mut u8, page: PageRef) -> Size {
     if page.is_singleton() {
-        let size = if p == page.start() { hardened::single_size(page) } else { None };
-        return size.map_or(Size::Unknown, Size::Exact);
+        return usable_size(p, page).map_or(Size::Unknown, Size::Exact);
     }
     let table = page.block_table();
     let is_block = page.index_in(table, p).is_some_and(|index| table.is_used(index));

@@ -353,7 +353,7 @@ impl Linked for Heap {
 /// Numbers heaps over all sub-processes.
 static NEXT_HEAP_ID: AtomicUsize = AtomicUsize::new(1);
 
-/// A sub-process. Valid when zeroed, but for its main heap.
+/// A sub-process. Valid when zeroed, but for its main heap. In this order: what a start touches lies together.
 #[repr(C)]
 pub struct Subproc {
     arenas: ArenaSet,

@@ -6,7 +6,6 @@ use core::ptr::NonNull;
 use super::guard::close_single;
 use super::page_heap::{heap_of_page, postpones};
 use super::resting::Resting;
-use crate::diag::ErrorKind;
 use crate::page::{Owned, OwnedPage, Page};
 use crate::profile;
 
@@ -19,7 +18,8 @@ pub(super) fn rest(page: OwnedPage, resting: &Resting) -> Option<OwnedPage> {
     if !Resting::admits(page.slices()) || !begin_rest(&page) {
         return Some(page);
     }
-    note_other_frees(&page);
+    // Another thread may have freed the block at the same time.
+    page.settle_frees(0);
     resting.keep(page).err()
 }
 
@@ -40,13 +40,6 @@ fn begin_rest(page: &Owned) -> bool {
     heap_of_page(page).count_block_freed(page);
     page.begin_rest();
     true
-}
-
-/// Another thread may have freed the block at the same time.
-pub(super) fn note_other_frees(page: &Owned) {
-    if page.take_remote().count > 0 {
-        page.report(ErrorKind::DoubleFree, page.start(), page.start());
-    }
 }
 
 /// A block was a sample of the profiler.

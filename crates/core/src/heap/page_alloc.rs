@@ -6,7 +6,7 @@ use ferrimalloc_prim::trace;
 use super::color::color;
 use super::guard;
 use super::heap::{Heap, Subproc};
-use super::laying::{note_other_frees, rest, retire_samples};
+use super::laying::{rest, retire_samples};
 use super::page_heap::{heap_of_page, hint_of};
 use super::resting::Resting;
 use crate::arena::{ArenaSet, Claim, Extent, Kind, Reserve, Want, page_map, process_limit};
@@ -355,7 +355,7 @@ pub fn refuse_second_free(page: OwnedPage) {
 }
 
 fn release_rested(page: OwnedPage) {
-    note_other_frees(&page);
+    page.settle_frees(0);
     release_now(page);
 }
 
@@ -414,7 +414,7 @@ pub fn release_or_list(mut page: OwnedPage) {
         let used = page.used_when_let_go();
         if page.arrived() >= used {
             if page.is_singleton() && !page.is_resting() {
-                page.take_pushed();
+                page.settle_frees(1);
             }
             return release_page(page);
         }

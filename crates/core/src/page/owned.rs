@@ -459,10 +459,10 @@ impl Owned {
         self.ownership.set_owner(self.owner().guarded(is_guarded));
     }
 
-    /// The only block has been freed by a push, which is taken out of the remote word. A second one there is a double free.
+    /// Takes pushes of the only block out of the remote word. More than are `due`, of its one free, are double frees.
     #[cold]
-    pub fn take_pushed(&self) {
-        if self.take_remote().count > 1 {
+    pub fn settle_frees(&self, due: usize) {
+        if self.take_remote().count > due {
             self.report(ErrorKind::DoubleFree, self.start(), self.start());
         }
     }
@@ -680,7 +680,7 @@ impl SinglePage {
     pub fn free(self) -> Option<OwnedPage> {
         match self.0.claim() {
             Some((page, _)) => Some(page),
-            None => self.0.push_unlinked(self.0.start()).inspect(|page| page.take_pushed()),
+            None => self.0.push_unlinked(self.0.start()).inspect(|page| page.settle_frees(1)),
         }
     }
 }
