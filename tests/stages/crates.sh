@@ -3,8 +3,8 @@
 set -euo pipefail
 target=$1 work=$2
 # In the order in which they would be published.
-crates="ferrimalloc-prim ferrimalloc-core ferrimalloc-report ferrimalloc-profile ferrimalloc-capi ferrimalloc"
-documented="ferrimalloc-prim ferrimalloc-core ferrimalloc-report ferrimalloc-profile ferrimalloc"
+crates="ferrimalloc-prim ferrimalloc-small ferrimalloc-core ferrimalloc-report ferrimalloc-profile ferrimalloc-capi ferrimalloc"
+documented="ferrimalloc-prim ferrimalloc-small ferrimalloc-core ferrimalloc-report ferrimalloc-profile ferrimalloc"
 files="Cargo.toml LICENSE README.md"
 # What `Cargo.toml` must say for the registry and docs.rs.
 fields="description|license|readme|keywords|categories|rust-version"

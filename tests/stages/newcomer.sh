@@ -2,6 +2,8 @@
 # `<!-- newcomer: NAME -->` is one path. It starts in the checkout, in a home of its own, and its last line of output must be
 # `ferrimalloc: yes`. A path whose programs are missing is skipped and named.
 set -euo pipefail
+# Where the toolchain is: the commands have another home.
+home=$HOME
 work=$1
 answer="ferrimalloc: yes"
 said=""
@@ -18,7 +20,7 @@ follow() {
     for program in "${@:2}"; do
         command -v "$program" >/dev/null || { said="$said, $name skipped ($program is missing)"; return; }
     done
-    HOME=$work CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} CARGO_TERM_QUIET=true \
+    HOME=$work CARGO_HOME=${CARGO_HOME:-$home/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup} CARGO_TERM_QUIET=true \
         sh -e "$work/commands" 2>&1 | tee "$work/said"
     last=$(tail -n 1 "$work/said")
     [ "$last" = "$answer" ] || fail "ends with '$last', not '$answer'"

@@ -29,4 +29,8 @@ address)
     # Once more with free memory closed to everybody.
     tests asan-told 2 --features asan
     ;;
+*)
+    echo "thread or address, not $kind"
+    exit 2
+    ;;
 esac

@@ -73,6 +73,7 @@ pub fn check(testbed: &Testbed) -> Verdict {
     }
     rows.push(port.row(BARE, Port::check_bare)?);
     rows.retain(|row| !row.is_empty());
+    ensure!(!rows.is_empty(), "{ROWS}: no row is called {only}");
     Ok(rows.join("; "))
 }
 
