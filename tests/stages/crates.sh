@@ -10,9 +10,9 @@ files="Cargo.toml LICENSE README.md"
 fields="description|license|readme|keywords|categories|rust-version"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 
-# Cargo keeps what it has unpacked, by name and version; ours change and keep their version.
+# Cargo keeps what it has unpacked and compiled, by name and version; ours change and keep their version.
 for name in $crates; do
-    rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-$version"
+    rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-$version" "$target"/*/.fingerprint/"$name"-*
 done
 cargo package --allow-dirty --quiet $(printf -- '-p %s ' $crates) --target-dir "$target"
 python3 tests/stages/licences.py $crates
