@@ -214,8 +214,8 @@ fn leave_guarded(page: &Page, (start, bytes): Part) -> bool {
     true
 }
 
-// What is said of an access that faults at a guard, or in a block at rest: of which block, and whose calls those were. In a signal handler, which reads metadata
-// that others may be changing, and believes nothing.
+// What is said of an access that faults at a guard, or in a block at rest: of which block, and whose calls those were. In a signal handler,
+// which reads metadata that others may be changing, and believes nothing.
 
 /// A guard is looked for behind blocks of up to so many slices: 1 GiB.
 const MAX_SLICES: usize = (1 << 30) / SLICE_BYTES;
