@@ -67,9 +67,11 @@ static void inner_free(void) {
   free(p + 16);
 }
 
+/* Of several blocks: a guarded one may lie behind a guard rather than before one, which is drawn. */
 static void behind(void) {
-  volatile char* p = malloc(SIZE);
-  p[SIZE + 12] = 1; /* the first byte after rounding to 16 */
+  static volatile char* blocks[64];
+  for (int i = 0; i < 64; i++) blocks[i] = malloc(SIZE);
+  for (int i = 0; i < 64; i++) blocks[i][SIZE + 12] = 1; /* the first byte after rounding to 16 */
 }
 
 static void far_behind(void) {
